@@ -1,0 +1,240 @@
+"""Every setting of a search, each with its default, its bounds, its unit and its source, in one place.
+
+Flags, README tables and the printed settings are made from these dataclasses; nothing else holds a default.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from epnas_tf.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def option(
+    default: T,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> T:
+    """A dataclass field that carries its help text and its bounds.
+
+    Args:
+        default: the value that holds unless another is given.
+        help: what the setting does, its unit, and where the paper (or ENAS, or PNAS) says so.
+        minimum: the smallest value allowed, inclusive.
+        maximum: the largest value allowed, inclusive.
+        above: a value that must be exceeded.
+        choices: the values allowed, for a setting that is one word of a list.
+    """
+    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "above": above, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+class Settings:
+    """Base of the frozen settings: each field is checked against its own bounds when the value is made."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+            _check(field, getattr(self, field.name))
+
+
+def _check(field: dataclasses.Field[Any], value: Any) -> None:
+    bounds = field.metadata
+    if not bounds:
+        return
+    rules = (
+        (bounds["choices"] and value not in bounds["choices"], f"one of {', '.join(bounds['choices'])}"),
+        (bounds["minimum"] is not None and not value >= bounds["minimum"], f"at least {bounds['minimum']}"),
+        (bounds["maximum"] is not None and not value <= bounds["maximum"], f"at most {bounds['maximum']}"),
+        (bounds["above"] is not None and not value > bounds["above"], f"greater than {bounds['above']}"),
+    )
+    for broken, expected in rules:
+        if broken:
+            raise ConfigError(f"`{field.name}` must be {expected}. Received: {field.name}={value!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class SpaceConfig(Settings):
+    """Which architectures are searched (paper, section 3)."""
+
+    space: str = option(
+        "macro", "search space: whole networks (macro) or cells (micro) [paper, section 3]", choices=("macro", "micro")
+    )
+    layers: int = option(12, "macro: layers L of the deepest architecture [paper, section 5: 12]", minimum=1)
+    blocks: int = option(5, "micro: blocks B of the largest cell [paper, section 5: 5]", minimum=1)
+    operations: tuple[str, ...] = option(
+        (), "operations to choose from, separated by commas; empty for the paper's list of the space [paper, section 3]"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig(Settings):
+    """How large the network of an architecture is (paper, section 5)."""
+
+    channels: int = option(24, "channels of the convolutions while searching [paper, section 5: 24]", minimum=2)
+    normal_cells: int = option(
+        2, "micro: normal cells N stacked before, between and after the two reductions [paper, section 5: 2]", minimum=1
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig(Settings):
+    """Which images, how they are split and how they are augmented (paper, section 5)."""
+
+    dataset: str = option(
+        "digits",
+        "data set: digits (ships with scikit-learn), a name of TensorFlow Datasets such as cifar10, a folder with one "
+        "folder of images a class, or an .npz file with x_train and y_train",
+    )
+    data_dir: str = option("", "where TensorFlow Datasets keeps its data; empty for its own default")
+    manual_dir: str = option(
+        "", "fashion_mnist: folder of the four IDX files, gzipped or not, used instead of a download"
+    )
+    image_size: int = option(
+        0,
+        "folder of images: pixels a side to bring the images to; 0 keeps their size if all have the same, else takes 32",
+        minimum=0,
+    )
+    train_images: int = option(
+        0, "training images to use, validation included, drawn evenly over the classes; 0 for all", minimum=0
+    )
+    validation_fraction: float = option(
+        0.1,
+        "part of the training images that scores the children, in [0.01, 0.9] [ENAS: 5,000 of 50,000]",
+        minimum=0.01,
+        maximum=0.9,
+    )
+    test_fraction: float = option(
+        0.1,
+        "part held out for the test where the data set brings no test images of its own, in [0.01, 0.9]",
+        minimum=0.01,
+        maximum=0.9,
+    )
+    crop_padding: int = option(
+        -1,
+        "zero padding in pixels before the random crop; -1 for an eighth of the side, 0 for no crop [ENAS: 4 of 32]",
+        minimum=-1,
+    )
+    mirror: str = option(
+        "auto",
+        "random left-right mirror [paper, section 5]; auto leaves it out for digits and letters",
+        choices=("auto", "yes", "no"),
+    )
+    cutout: int = option(
+        0, "side in pixels of the square blanked in each training image [ENAS: optional]; 0 for none", minimum=0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ChildConfig(Settings):
+    """How a child is trained on the shared weights (paper, sections 4 and 5; ENAS where the paper defers to it)."""
+
+    epochs: int = option(3, "epochs a child is trained for [paper, sections 4 and 5: 3]", minimum=1)
+    batch_size: int = option(128, "images a training step [ENAS: macro 128, micro 160]", minimum=1)
+    learning_rate: float = option(0.05, "learning rate at the start of a child's cosine [ENAS: 0.05]", above=0)
+    final_learning_rate: float = option(
+        0.0005, "learning rate at the end of a child's cosine [ENAS: 0.0005]", minimum=0
+    )
+    momentum: float = option(0.9, "Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
+    l2: float = option(
+        2.5e-4, "weight of the sum of squared weights in the loss [ENAS: macro 2.5e-4, micro 1e-4]", minimum=0
+    )
+    clip_norm: float = option(5.0, "bound of the gradient's global norm [ENAS: 5]; 0 for none", minimum=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class SurrogateConfig(Settings):
+    """The LSTM that predicts a score (paper, section 4, "Surrogate function"; section 5)."""
+
+    hidden_units: int = option(100, "hidden units of the surrogate's LSTM [paper, section 5: 100]", minimum=1)
+    input_units: int = option(100, "size of the surrogate's linear input layer [paper, section 5: 100]", minimum=1)
+    first_surrogate_learning_rate: float = option(
+        0.01, "Adam's learning rate while fitting after the first level [PNAS: 0.01]", above=0
+    )
+    surrogate_learning_rate: float = option(0.002, "Adam's learning rate in every later fit [PNAS: 0.002]", above=0)
+    surrogate_steps: int = option(200, "gradient steps of a fit of the surrogate [the paper is silent]", minimum=1)
+    surrogate_batch_size: int = option(64, "rows of the table in a gradient step [the paper is silent]", minimum=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig(Settings):
+    """The progressive search (paper, section 4)."""
+
+    k: int = option(25, "architectures K sampled at each level [paper, section 5: 25]", minimum=1)
+    iterations: int = option(3, "passes over all levels [paper, section 5: three to five]", minimum=1)
+    sampling: str = option(
+        "probability",
+        "rule that picks the K: probability (p^(1/temperature) of the predicted scores [paper, section 4]), greedy (the "
+        "K best predictions [PNAS]) or uniform (random search)",
+        choices=("probability", "greedy", "uniform"),
+    )
+    initial_temperature: float = option(
+        4.0, "sampling temperature of the first of several iterations [the paper is silent]", above=0
+    )
+    final_temperature: float = option(
+        1.0, "sampling temperature of the last iteration [paper, section 4: one]", above=0
+    )
+    temperature_schedule: str = option(
+        "geometric",
+        "how the temperature falls between the two: geometric (equal ratios) or linear (equal steps) [paper: quickly]",
+        choices=("geometric", "linear"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """All settings of one run; what two runs must agree in to give the same result."""
+
+    space: SpaceConfig = SpaceConfig()
+    network: NetworkConfig = NetworkConfig()
+    data: DataConfig = DataConfig()
+    child: ChildConfig = ChildConfig()
+    surrogate: SurrogateConfig = SurrogateConfig()
+    search: SearchConfig = SearchConfig()
+    seed: int = option(0, "decides every random choice of the run", minimum=0, maximum=2**31 - 1)
+
+    def __post_init__(self) -> None:
+        _check(next(field for field in dataclasses.fields(self) if field.name == "seed"), self.seed)
+
+
+def fields_of(config_type: type) -> Iterator[dataclasses.Field[Any]]:
+    """Yields the plain fields of a settings dataclass, those of its groups in their order."""
+    for field in dataclasses.fields(config_type):
+        if dataclasses.is_dataclass(field.type):
+            yield from fields_of(field.type)  # type: ignore[arg-type]  # is_dataclass also holds for instances
+        else:
+            yield field
+
+
+def values_of(config: Any) -> dict[str, Any]:
+    """Returns the plain values of a settings object, groups flattened, in the order of `fields_of`."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        values.update(values_of(value) if dataclasses.is_dataclass(value) else {field.name: value})
+    return values
+
+
+def from_values(config_type: type[T], values: dict[str, Any]) -> T:
+    """Builds a settings object from plain values as `values_of` gives them (JSON's lists are taken as tuples).
+
+    Args:
+        config_type: a settings dataclass, `RunConfig` for all of them.
+        values: a value for some or all plain fields; what is absent keeps its default.
+
+    Raises:
+        ConfigError: if a value is out of its bounds.
+    """
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(config_type):  # type: ignore[arg-type]  # config_type is a dataclass
+        if dataclasses.is_dataclass(field.type):
+            arguments[field.name] = from_values(field.type, values)  # type: ignore[arg-type]
+        elif field.name in values:
+            value = values[field.name]
+            arguments[field.name] = tuple(value) if isinstance(value, list) else value
+    return config_type(**arguments)

@@ -1,0 +1,37 @@
+"""The exceptions of the project.
+
+Everything that a user can cause derives from `EPNASError`, so a binary turns it into one clear line and an exit code,
+and never into a traceback. Anything else that is raised is a bug of ours.
+"""
+
+
+class EPNASError(Exception):
+    """Base class of every error that the project raises on purpose."""
+
+
+class ConfigError(EPNASError, ValueError):
+    """A setting that is out of range or contradicts another one."""
+
+
+class ArchitectureError(EPNASError, ValueError):
+    """An architecture that is impossible, or a file that does not hold one."""
+
+
+class DataError(EPNASError, ValueError):
+    """A data set that is missing, unknown, broken or does not fit the search."""
+
+
+class RunDirectoryError(EPNASError):
+    """A run directory that cannot be read, written or belongs to other settings."""
+
+
+class StateError(RunDirectoryError):
+    """A saved state that is cut short or does not belong here."""
+
+
+class SearchError(EPNASError, RuntimeError):
+    """A search that cannot go on, for example because every child of a level diverged."""
+
+
+class StoreError(EPNASError, ValueError):
+    """A shared variable that does not have the shape or the place that was asked for."""

@@ -1,0 +1,119 @@
+"""What the search asks of a search space: a table of extensions for each level.
+
+An architecture of level d is a sequence of d extensions (layers of the macro space, blocks of the micro space), so it can
+also be written as d indices into those tables. Candidates of a level are parents × extensions; they are never built as
+objects, only encoded in chunks for the surrogate (design: "parents × extensions is an outer product").
+"""
+
+import abc
+import math
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.errors import ArchitectureError
+
+E = TypeVar("E")
+"""An extension: a frozen, hashable value that deepens an architecture by one level."""
+
+A = TypeVar("A")
+"""An architecture: a frozen, hashable value."""
+
+
+class SearchSpace(abc.ABC, Generic[A, E]):
+    """A progressive search space; subclasses give the six abstract members, the rest follows from them.
+
+    Levels count from 1 (paper, section 4: the search starts at L = 1 or B = 1).
+
+    Attributes:
+        name: the space's name in files and flags.
+        num_levels: the deepest level, L layers or B blocks.
+        num_features: the length of one level's symbol array, as `encode` returns it.
+    """
+
+    name: str
+    num_levels: int
+    num_features: int
+
+    @abc.abstractmethod
+    def num_extensions(self, level: int) -> int:
+        """Returns how many extensions lead from level `level` - 1 to `level`, in 1 … `num_levels`."""
+
+    @abc.abstractmethod
+    def extension(self, level: int, index: int) -> E:
+        """Returns extension `index` of a level, `index` in 0 … `num_extensions(level)` - 1."""
+
+    @abc.abstractmethod
+    def index(self, level: int, extension: E) -> int:
+        """Returns the index of an extension of a level: the inverse of `extension`."""
+
+    @abc.abstractmethod
+    def encode(self, level: int, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+        """Returns the symbol arrays of some extensions of a level.
+
+        Args:
+            level: the level, from 1.
+            indices: integers of shape [n].
+
+        Returns:
+            float32 of shape [n, `num_features`].
+        """
+
+    @abc.abstractmethod
+    def extend(self, parent: A | None, extension: E) -> A:
+        """Returns the architecture one level deeper than `parent`, or of level 1 for `parent` None."""
+
+    @abc.abstractmethod
+    def extensions(self, architecture: A) -> tuple[E, ...]:
+        """Returns the extensions that an architecture is made of, that of level 1 first."""
+
+    def indices(self, architecture: A) -> tuple[int, ...]:
+        """Returns the architecture as one index a level: the inverse of `architecture`.
+
+        Raises:
+            ArchitectureError: if the architecture is not of this space.
+        """
+        return tuple(self.index(level, extension) for level, extension in enumerate(self.extensions(architecture), 1))
+
+    def architecture(self, indices: Sequence[int]) -> A:
+        """Returns the architecture that the indices, one a level, stand for.
+
+        Raises:
+            ArchitectureError: if there are too few or too many indices, or one is out of range.
+        """
+        if not 1 <= len(indices) <= self.num_levels:
+            raise ArchitectureError(
+                f"An architecture of the {self.name} space has 1 to {self.num_levels} levels. Received: {len(indices)}"
+            )
+        architecture: A | None = None
+        for level, index in enumerate(indices, 1):
+            if not 0 <= index < self.num_extensions(level):
+                raise ArchitectureError(
+                    f"Level {level} of the {self.name} space has the extensions 0 to {self.num_extensions(level) - 1}. "
+                    f"Received: {index}"
+                )
+            architecture = self.extend(architecture, self.extension(level, int(index)))
+        return architecture  # type: ignore[return-value]  # there is at least one index
+
+    def cardinality(self, level: int | None = None) -> int:
+        """Returns the exact number of architectures of a level (paper, section 3), of the deepest one by default."""
+        return math.prod(self.num_extensions(l) for l in range(1, (level or self.num_levels) + 1))
+
+    def sample(self, rng: np.random.Generator, level: int | None = None) -> A:
+        """Draws an architecture of a level, of the deepest one by default, each with the same probability."""
+        levels = range(1, (level or self.num_levels) + 1)
+        return self.architecture([_uniform_integer(rng, self.num_extensions(l)) for l in levels])
+
+    def validate(self, architecture: A) -> None:
+        """Raises ArchitectureError, with the reason, unless the architecture is one of this space."""
+        self.architecture(self.indices(architecture))
+
+
+def _uniform_integer(rng: np.random.Generator, bound: int) -> int:
+    """Draws from 0 … bound - 1, also where the bound exceeds 64 bits (deep macro layers)."""
+    if bound <= 2**62:
+        return int(rng.integers(bound))
+    num_bytes = (bound.bit_length() + 7) // 8 + 8  # 64 bits more than needed: a bias below 2^-64
+    return int.from_bytes(rng.bytes(num_bytes), "little") % bound
