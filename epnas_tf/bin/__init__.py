@@ -1,0 +1,1 @@
+"""The binaries: flags to settings to the search; nothing else."""

@@ -1,8 +1,8 @@
 """What the search asks of a search space: a table of extensions for each level.
 
-An architecture of level d is a sequence of d extensions (layers of the macro space, blocks of the micro space), so it can
-also be written as d indices into those tables. Candidates of a level are parents × extensions; they are never built as
-objects, only encoded in chunks for the surrogate (design: "parents × extensions is an outer product").
+An architecture of level d is a sequence of d extensions (layers of the macro space, blocks of the micro space), so it
+can also be written as d indices into those tables. Candidates of a level are parents × extensions; they are never built
+as objects, only encoded in chunks for the surrogate (design: "parents × extensions is an outer product").
 """
 
 import abc
@@ -99,12 +99,12 @@ class SearchSpace(abc.ABC, Generic[A, E]):
 
     def cardinality(self, level: int | None = None) -> int:
         """Returns the exact number of architectures of a level (paper, section 3), of the deepest one by default."""
-        return math.prod(self.num_extensions(l) for l in range(1, (level or self.num_levels) + 1))
+        return math.prod(self.num_extensions(depth) for depth in range(1, (level or self.num_levels) + 1))
 
     def sample(self, rng: np.random.Generator, level: int | None = None) -> A:
         """Draws an architecture of a level, of the deepest one by default, each with the same probability."""
         levels = range(1, (level or self.num_levels) + 1)
-        return self.architecture([_uniform_integer(rng, self.num_extensions(l)) for l in levels])
+        return self.architecture([_uniform_integer(rng, self.num_extensions(depth)) for depth in levels])
 
     def validate(self, architecture: A) -> None:
         """Raises ArchitectureError, with the reason, unless the architecture is one of this space."""

@@ -1,0 +1,146 @@
+"""Shows how a search goes: a live display on a terminal, plain lines elsewhere."""
+
+import time
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from epnas_tf.data import ImageData
+from epnas_tf.search.child import ChildResult
+from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+from epnas_tf.search.timing import TimeLeft, format_seconds
+
+REFRESH_PER_SECOND = 4
+
+
+class LogDisplay:
+    """One line a child.
+
+    Args:
+        console: where to write.
+        iterations: how many iterations the search has.
+    """
+
+    def __init__(self, console: Console, iterations: int) -> None:
+        self.console = console
+        self.iterations = iterations
+        self.time_left = TimeLeft()
+
+    def started(self, search: ProgressiveSearch[Any], data: ImageData, num_resumed: int) -> None:
+        """Says what is searched on, and from where the search goes on."""
+        self.search = search
+        height, width, channels = data.image_shape
+        self.console.print(
+            f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {len(data.test)} test "
+            f"images of {height}×{width}×{channels} in {data.num_classes} classes",
+            soft_wrap=True,
+        )
+        if num_resumed:
+            self.console.print(f"Going on after child {num_resumed} of {search.num_children}.")
+
+    def child_started(self, candidate: Candidate[Any]) -> None:
+        """Notes the time."""
+        self.began = time.perf_counter()
+
+    def child_ended(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
+        """Writes the child's line."""
+        self.time_left.add(candidate.level, time.perf_counter() - self.began)
+        self.console.print(self.line(candidate, result), soft_wrap=True)
+
+    def line(self, candidate: Candidate[Any], result: ChildResult | None) -> str:
+        """Returns what there is to say of a child."""
+        parts = [
+            f"child {candidate.number + 1}/{self.search.num_children}",
+            f"iteration {candidate.iteration + 1}/{self.iterations}",
+            f"level {candidate.level}/{self.search.space.num_levels}",
+            f"accuracy {_percent(None if result is None else result.score)}",
+            f"predicted {_percent(candidate.predicted)}",
+            f"best {_percent(self.best_score)}",
+            f"rank correlation {self.correlation}",
+            f"left {self.left}",
+            str(candidate.architecture),
+        ]
+        return "  ".join(parts)
+
+    @property
+    def best_score(self) -> float | None:
+        """The best accuracy of a whole network so far."""
+        return None if self.search.best is None else self.search.best[1]
+
+    @property
+    def correlation(self) -> str:
+        """The surrogate's rank correlation at the last whole level."""
+        value = self.search.rank_correlation
+        return "-" if value is None else f"{value:+.2f}"
+
+    @property
+    def left(self) -> str:
+        """The time that the rest of the search will take."""
+        return format_seconds(self.time_left.estimate(self.search.remaining_levels))
+
+    def warning(self, text: str) -> None:
+        """Writes a warning."""
+        self.console.print(f"warning: {text}", soft_wrap=True, markup=False)
+
+    def __enter__(self) -> "LogDisplay":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class LiveDisplay(LogDisplay):
+    """A display that stays in place and moves on by itself; see `LogDisplay` for the arguments."""
+
+    def __init__(self, console: Console, iterations: int) -> None:
+        super().__init__(console, iterations)
+        self.candidate: Candidate[Any] | None = None
+        self.last = ""
+        self.search_began = time.perf_counter()
+        self.live = Live(get_renderable=self.render, console=console, refresh_per_second=REFRESH_PER_SECOND)
+
+    def __enter__(self) -> "LiveDisplay":
+        self.live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.live.__exit__(None, None, None)
+
+    def child_started(self, candidate: Candidate[Any]) -> None:
+        """Shows the child in training."""
+        super().child_started(candidate)
+        self.candidate = candidate
+
+    def child_ended(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
+        """Shows the child's accuracy."""
+        self.time_left.add(candidate.level, time.perf_counter() - self.began)
+        self.last = f"{_percent(None if result is None else result.score)}  {candidate.architecture}"
+
+    def render(self) -> Group:
+        """Returns the display as it is now."""
+        table = Table(box=None, show_header=False, pad_edge=False, expand=True)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(ratio=1, overflow="fold")
+        if self.candidate is None:
+            return Group("Preparing …")
+        search, candidate = self.search, self.candidate
+        position = (
+            f"{candidate.iteration + 1} of {self.iterations}   level {candidate.level} of {search.space.num_levels}   "
+            f"child {candidate.number + 1} of {search.num_children}   temperature {candidate.temperature:.2f}"
+        )
+        elapsed = format_seconds(time.perf_counter() - self.search_began)
+        table.add_row("iteration", position)
+        table.add_row("time", f"{elapsed} gone, {self.left} left")
+        table.add_row("training", f"{candidate.architecture}")
+        table.add_row("last child", self.last or "-")
+        best = search.best
+        table.add_row("best so far", "-" if best is None else f"{_percent(best[1])}  {best[0]}")
+        table.add_row("surrogate", f"rank correlation {self.correlation}, predicts {_percent(candidate.predicted)}")
+        return Group(table, ProgressBar(total=search.num_children, completed=search.num_told))
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"

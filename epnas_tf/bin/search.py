@@ -1,0 +1,69 @@
+"""`epnas-search`: flags, settings, search, result; nothing else."""
+
+from pathlib import Path
+
+from absl import flags
+
+from epnas_tf import data
+from epnas_tf import flags as config_flags
+from epnas_tf.bin.console import make_console, refuse_arguments, run_main, settings_table
+from epnas_tf.config import RunConfig, values_of
+from epnas_tf.space import make_space
+
+DESCRIPTION = """Searches for a convolutional network that fits a labelled image data set.
+
+  epnas-search                                  the digits that ship with scikit-learn
+  epnas-search --dataset=photos/                a folder with one folder of images a class
+  epnas-search --flagfile=flags/quickstart.cfg  a search of minutes
+
+The same command goes on with a search that was stopped.
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the search that the flags describe."""
+    refuse_arguments(arguments)
+    config = config_flags.to_config(RunConfig)
+    space = make_space(config.space)
+    data.check(config.data)
+    run_dir = flags.FLAGS.run_dir or default_run_dir(config)
+    console = make_console()
+    operations = tuple(getattr(space, "operations", config.space.operations))
+    console.print("epnas-search")
+    console.print(settings_table({"run_dir": run_dir, **values_of(config), "operations": operations}))
+
+    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
+    from epnas_tf.bin.display import LiveDisplay, LogDisplay
+    from epnas_tf.search.runner import run_search
+
+    display_type = LiveDisplay if console.is_terminal else LogDisplay
+    with display_type(console, config.search.iterations) as display:
+        result = run_search(config, run_dir, display)
+    if result.already_finished:
+        console.print(f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
+    failed = f", {result.num_failed} of them failed" if result.num_failed else ""
+    console.print(f"{result.num_children} children in {result.seconds:.0f} s{failed}")
+    console.print(f"best architecture, validation accuracy {100 * result.score:.2f} % on the shared weights:")
+    console.print(f"  {result.architecture}", soft_wrap=True)
+    console.print(f"  {Path(run_dir) / 'architecture.json'}", soft_wrap=True)
+    console.print("next:")
+    console.print(f"  epnas-show {run_dir}                    the best architectures, layer by layer", soft_wrap=True)
+    console.print(f"  tensorboard --logdir={run_dir}/logs     the search as curves", soft_wrap=True)
+
+
+def default_run_dir(config: RunConfig) -> str:
+    """Returns where a run goes unless the user says so: a directory for each data set and space."""
+    return str(Path("runs") / f"{Path(config.data.dataset.replace(':', '_')).stem}-{config.space.space}")
+
+
+def run() -> None:
+    """The console script."""
+    config_flags.define(RunConfig)
+    config_flags.define_string(
+        "run_dir", None, "where the run keeps its files; runs/DATASET-SPACE unless given. The same directory goes on"
+    )
+    run_main(main, DESCRIPTION, on_interrupt="The same command goes on from the last child.")
+
+
+if __name__ == "__main__":
+    run()

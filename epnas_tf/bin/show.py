@@ -1,0 +1,97 @@
+"""`epnas-show`: prints an architecture file, or the best architectures of a run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from epnas_tf import flags as config_flags
+from epnas_tf.bin.console import make_console, run_main
+from epnas_tf.errors import ConfigError, RunDirectoryError
+from epnas_tf.search.run_directory import read_config
+from epnas_tf.space.architecture import MacroArchitecture
+from epnas_tf.space.serialization import Architecture, architecture_from_dict, load_architecture
+
+DESCRIPTION = """Prints an architecture layer by layer, or the best architectures of a run.
+
+  epnas-show RUN_DIR
+  epnas-show architecture.json
+"""
+
+INPUT_NAMES = {-2: "cell before the previous", -1: "previous cell"}
+
+
+def main(arguments: list[str]) -> None:
+    """Prints what the one argument names."""
+    if len(arguments) != 1:
+        raise ConfigError(f"Give one run directory or one architecture file, see --help. Received: {arguments}")
+    path = Path(arguments[0])
+    console = make_console()
+    if path.is_dir():
+        show_run(console, path, flags.FLAGS.best)
+    else:
+        show_architecture(console, load_architecture(path))
+
+
+def show_run(console: Console, path: Path, count: int) -> None:
+    """Prints the best whole networks of a run, and the first of them layer by layer.
+
+    Raises:
+        RunDirectoryError: if there is no run, or it has no whole network yet.
+    """
+    config = read_config(path)
+    depth = config.space.layers if config.space.space == "macro" else config.space.blocks
+    newest: dict[str, dict[str, Any]] = {}
+    trials = path / "trials.jsonl"
+    for line in trials.read_text(encoding="utf-8").splitlines() if trials.exists() else []:
+        trial = json.loads(line)
+        if trial["status"] == "completed" and trial["level"] == depth:
+            newest[trial["text"]] = trial
+    if not newest:
+        raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {path}. Let the search go on.")
+    ranked = sorted(newest.values(), key=lambda trial: trial["score"], reverse=True)[:count]
+    table = Table("accuracy", "parameters", "child", "iteration", "architecture", box=None, pad_edge=False)
+    for trial in ranked:
+        table.add_row(
+            f"{100 * trial['score']:.2f} %",
+            f"{trial['parameters']:,}",
+            str(trial["child"]),
+            str(trial["iteration"]),
+            trial["text"],
+        )
+    console.print(f"{path}: the best {len(ranked)} of {len(newest)} whole networks, accuracy on the shared weights")
+    console.print(table)
+    console.print()
+    show_architecture(console, architecture_from_dict(ranked[0]["architecture"]))
+
+
+def show_architecture(console: Console, architecture: Architecture) -> None:
+    """Prints an architecture layer by layer, or block by block."""
+    console.print(str(architecture), soft_wrap=True)
+    console.print()
+    if isinstance(architecture, MacroArchitecture):
+        table = Table("layer", "operation", "inputs", box=None, pad_edge=False)
+        for number, layer in enumerate(architecture.layers, 1):
+            inputs = ("stem" if s == 0 else f"layer {s}" for s in reversed(architecture.sources(number)))
+            table.add_row(str(number), layer.operation, ", ".join(inputs))
+    else:
+        table = Table("block", "left", "of", "right", "of", "cell's output", box=None, pad_edge=False)
+        unused = architecture.unused_blocks()
+        for number, block in enumerate(architecture.blocks, 1):
+            sides = [(side.operation, INPUT_NAMES.get(side.input, f"block {side.input}")) for side in block.sides]
+            table.add_row(str(number), *sides[0], *sides[1], "yes" if number in unused else "")
+    console.print(table)
+
+
+def run() -> None:
+    """The console script."""
+    flags.DEFINE_integer("best", 10, "how many of a run's architectures to list", lower_bound=1)
+    config_flags.show_in_help("best")
+    run_main(main, DESCRIPTION)
+
+
+if __name__ == "__main__":
+    run()

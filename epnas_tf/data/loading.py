@@ -1,0 +1,115 @@
+"""From the settings to a data set in memory: read, split, measure."""
+
+from pathlib import PurePath
+
+import numpy as np
+
+from epnas_tf.config import DataConfig
+from epnas_tf.data import sources, splits
+from epnas_tf.data.values import ImageData, statistics
+from epnas_tf.errors import ConfigError, DataError
+
+# The test images must be the same whatever the run: otherwise two runs with different seeds could not be compared, and
+# an image that one run tested on would train the next. So this seed is fixed, and the run's own seed never reaches it.
+_TEST_SEED = 20_211_019
+
+# Streams of the run's seed, one for each random choice, so that one choice does not move the other.
+_LIMIT_STREAM = 1
+_VALIDATION_STREAM = 2
+
+# Data sets of digits and letters: a mirrored "2" is no digit, a mirrored "b" is another letter.
+_NOT_MIRRORED = frozenset({
+    "binarized_mnist", "binary_alpha_digits", "cmaterdb", "digits", "emnist", "kmnist", "mnist", "mnist_corrupted",
+    "omniglot", "qmnist", "svhn", "svhn_cropped", "usps",
+})  # fmt: skip
+
+
+def check(config: DataConfig) -> None:
+    """Refuses, as cheaply and as early as can be, settings that `load` would refuse: no image is read.
+
+    Args:
+        config: which data set, and how to split it.
+
+    Raises:
+        ConfigError: if two settings contradict each other.
+        DataError: if the data set's name is unknown, or its files are not there.
+    """
+    if config.manual_dir and sources.kind(config) not in ("idx", "tfds"):
+        raise ConfigError(
+            "`manual_dir` is only read for a data set given by name, such as fashion_mnist. Received: "
+            f"manual_dir={config.manual_dir!r} with dataset={config.dataset!r}. Leave `manual_dir` out."
+        )
+    sources.check(config)
+
+
+def load(config: DataConfig, seed: int) -> ImageData:
+    """Reads a data set, splits it and measures its training part.
+
+    The validation part is drawn from the training images at random, the same part of every class, by `seed`. Where the
+    data set has no test part of its own, one is drawn first in the same way, but by a fixed seed: the test images are
+    the same whatever the run.
+
+    Args:
+        config: which data set, and how to split it.
+        seed: the run's seed, at least 0; decides which images validate and which are left out by `train_images`.
+
+    Returns:
+        The data set, with labels 0 … num_classes − 1.
+
+    Raises:
+        ConfigError: if two settings contradict each other, or `crop_padding` does not fit the images.
+        DataError: if the data set is missing, unknown, broken or too small.
+    """
+    check(config)
+    source = sources.read(config)
+    train, test = source.train, source.test
+    if test is None:
+        total = round(config.test_fraction * len(train))
+        kept, drawn = splits.stratified_draw(train.labels, total, np.random.default_rng(_TEST_SEED), leave=2)
+        splits.check_class_sizes(train.labels[kept], source.class_names)
+        if not len(drawn):
+            raise DataError(
+                f"{source.name}: a class needs three images or more, or none is left for the test. Received: "
+                f"{len(train)} images in {len(source.class_names)} classes. Add images, or a test part."
+            )
+        train, test = train.take(kept), train.take(drawn)
+    else:
+        splits.check_class_sizes(train.labels, source.class_names)
+    if config.train_images:
+        generator = np.random.default_rng([_LIMIT_STREAM, seed])
+        train = train.take(splits.limit(train.labels, config.train_images, generator, source.class_names))
+    total = round(config.validation_fraction * len(train))
+    generator = np.random.default_rng([_VALIDATION_STREAM, seed])
+    kept, drawn = splits.stratified_draw(train.labels, total, generator, leave=1)
+    train, validation = train.take(kept), train.take(drawn)
+    mean, std = statistics(train.images)
+    return ImageData(
+        name=source.name,
+        train=train,
+        validation=validation,
+        test=test,
+        class_names=source.class_names,
+        mean=mean,
+        std=std,
+        mirror=_mirror(config),
+        crop_padding=_crop_padding(config, min(train.shape[:2])),
+    )
+
+
+def _mirror(config: DataConfig) -> bool:
+    if config.mirror != "auto":
+        return config.mirror == "yes"
+    if sources.kind(config) in ("folder", "npz"):
+        name = PurePath(config.dataset).stem  # the well-known mnist.npz holds digits as much as mnist does
+    else:
+        name = sources.base_name(config.dataset)
+    return name.lower() not in _NOT_MIRRORED
+
+
+def _crop_padding(config: DataConfig, side: int) -> int:
+    if config.crop_padding >= side:
+        raise ConfigError(
+            f"`crop_padding` must be less than the images' shorter side, {side} pixels, or a crop could miss them. "
+            f"Received: crop_padding={config.crop_padding}. Use -1 for an eighth of the side."
+        )
+    return side // 8 if config.crop_padding < 0 else config.crop_padding

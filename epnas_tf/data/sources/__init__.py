@@ -1,0 +1,78 @@
+"""Where images come from: one module for each kind of source, and the choice between them.
+
+Each module has `check(config)`, which refuses what can be refused without reading an image, and `read(config)`, which
+returns a `Source`.
+"""
+
+import os
+import re
+from pathlib import Path
+from types import ModuleType
+
+from epnas_tf.config import DataConfig
+from epnas_tf.data.sources import digits, folder, idx, npz, tfds
+from epnas_tf.data.sources.base import Source
+
+__all__ = ["Source", "base_name", "check", "kind", "read"]
+
+_MODULES: dict[str, ModuleType] = {"digits": digits, "idx": idx, "npz": npz, "folder": folder, "tfds": tfds}
+
+
+def kind(config: DataConfig) -> str:
+    """Tells which kind of source the settings name: digits, idx, npz, folder or tfds.
+
+    What has a separator, ends in .npz or exists is a path; anything else is a name. Two exceptions keep names usable:
+    `digits` is always the one of scikit-learn (`./digits` is a folder), and a name with a separator that does not exist
+    as a path is one of TensorFlow Datasets if its first part is (`emnist/letters`).
+
+    Args:
+        config: the settings; only `dataset`, `data_dir` and `manual_dir` are read.
+    """
+    name = config.dataset
+    if name == "digits":
+        return "digits"
+    if config.manual_dir and name in idx.CLASS_NAMES:
+        return "idx"
+    path = Path(name).expanduser()
+    if name.lower().endswith(".npz") or path.is_file():
+        return "npz"
+    if path.exists():
+        return "folder"
+    separators = [separator for separator in (os.sep, os.altsep) if separator]
+    if not any(separator in name for separator in separators):
+        return "tfds"
+    explicit = name.startswith((".", "~")) or path.is_absolute()
+    return "tfds" if not explicit and tfds.is_known(base_name(name), config.data_dir) else "folder"
+
+
+def base_name(name: str) -> str:
+    """Returns a data set's name without its configuration and version: `emnist` of `emnist/letters:3.1.0`."""
+    return re.split("[/:]", name, maxsplit=1)[0]
+
+
+def check(config: DataConfig) -> None:
+    """Refuses what can be refused without reading an image.
+
+    Args:
+        config: which data set.
+
+    Raises:
+        DataError: if the name is unknown or the files are not there.
+    """
+    _MODULES[kind(config)].check(config)
+
+
+def read(config: DataConfig) -> Source:
+    """Reads all images of a data set.
+
+    Args:
+        config: which data set, and the size to bring its images to.
+
+    Returns:
+        The images, brought to `image_size` where that is set.
+
+    Raises:
+        DataError: if the data set is missing, unknown or broken.
+    """
+    source: Source = _MODULES[kind(config)].read(config)
+    return source.resized(config.image_size) if config.image_size else source

@@ -1,0 +1,111 @@
+"""MNIST and the data sets that share its format: four IDX files, gzipped or not.
+
+TensorFlow Datasets would download the files, and refuses those that another packed anew (Debian's `fashion-mnist` files
+have the same content but other checksums). So they are read here, with NumPy alone.
+"""
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.config import DataConfig
+from epnas_tf.data.sources.base import Source, make_source
+from epnas_tf.errors import DataError
+
+# The names of the classes, for every data set that may be read from IDX files; the same that TensorFlow Datasets uses.
+CLASS_NAMES: dict[str, tuple[str, ...]] = {
+    "mnist": tuple("0123456789"),
+    "fashion_mnist": (
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ),
+    "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+}  # fmt: skip
+
+_UNSIGNED_BYTE = 0x08
+
+
+def check(config: DataConfig) -> None:
+    """Refuses a folder in which one of the four files is missing."""
+    for part in ("train", "t10k"):
+        _find(config.manual_dir, f"{part}-images-idx3-ubyte")
+        _find(config.manual_dir, f"{part}-labels-idx1-ubyte")
+
+
+def read(config: DataConfig) -> Source:
+    """Reads the four IDX files in `manual_dir`.
+
+    Raises:
+        DataError: if a file is missing, is not an IDX file of bytes, is cut short, or the counts differ.
+    """
+    train, test = (_read_part(config.manual_dir, part) for part in ("train", "t10k"))
+    return make_source(config.dataset, train, test, CLASS_NAMES[config.dataset])
+
+
+def _read_part(folder: str, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    images_path = _find(folder, f"{part}-images-idx3-ubyte")
+    labels_path = _find(folder, f"{part}-labels-idx1-ubyte")
+    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+    if len(images) != len(labels):
+        raise DataError(
+            f"There must be one label for each image. Received: {len(images)} images in {images_path} and "
+            f"{len(labels)} labels in {labels_path}. Take both files from the same copy of the data set."
+        )
+    return images[..., np.newaxis], labels
+
+
+def _find(folder: str, name: str) -> Path:
+    root = Path(folder).expanduser()
+    for candidate in (root / name, root / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    found = "no such folder" if not root.is_dir() else f"no {name} and no {name}.gz there"
+    raise DataError(
+        "`manual_dir` must be a folder with the four IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, "
+        f"t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each gzipped (.gz) or not. "
+        f"Received: manual_dir={folder!r}, {found}. Put the file there, or name the folder that has it."
+    )
+
+
+def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
+    """Reads an IDX file of unsigned bytes.
+
+    Args:
+        path: the file; gzipped if its name ends in .gz.
+        dimensions: how many dimensions the array must have.
+
+    Returns:
+        uint8, with as many dimensions as asked for; read-only.
+
+    Raises:
+        DataError: if the file is not such a file, or is shorter or longer than its header says.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"An IDX file must be readable and whole. Received: {path} ({error}). Copy or download it anew."
+        ) from error
+    magic = bytes((0, 0, _UNSIGNED_BYTE, dimensions))
+    if content[:4] != magic:
+        raise DataError(
+            f"An IDX file of bytes in {dimensions} dimensions must begin with {magic.hex()}. Received: {path}, which "
+            f"begins with {content[:4].hex() or 'nothing'}. Check that the files were not mixed up."
+        )
+    header = 4 + 4 * dimensions
+    if len(content) < header:
+        raise DataError(
+            f"An IDX file in {dimensions} dimensions must have a header of {header} bytes. Received: {path} with "
+            f"{len(content)} bytes. Copy or download it anew."
+        )
+    shape = struct.unpack_from(f">{dimensions}I", content, 4)
+    expected = header + int(np.prod(shape, dtype=np.int64))
+    if len(content) != expected:
+        raise DataError(
+            f"An IDX file must be as long as its header says, {expected} bytes for the shape {list(shape)}. Received: "
+            f"{path} with {len(content)} bytes. Copy or download it anew."
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -1,0 +1,145 @@
+"""What a data set is once it is in memory: frozen values that refuse to be wrong."""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Images:
+    """Labelled images of one size.
+
+    Attributes:
+        images: uint8 [n, height, width, channels], one channel (grey) or three (red, green, blue); n ≥ 1.
+        labels: int32 [n], each at least 0.
+
+    Raises:
+        DataError: if an array has another shape or type, or the two differ in length.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape or images.shape[3] not in (1, 3):
+            raise DataError(
+                "Images must be a uint8 array [n, height, width, channels] with 1 or 3 channels and nothing empty. "
+                f"Received: {images.dtype} {list(images.shape)}. Convert them before."
+            )
+        if labels.dtype != np.int32 or labels.shape != images.shape[:1]:
+            raise DataError(
+                f"Labels must be an int32 array [{len(images)}], one for each image. "
+                f"Received: {labels.dtype} {list(labels.shape)}. Give each image exactly one class number."
+            )
+        if labels.min() < 0:
+            raise DataError(
+                f"Labels must be class numbers from 0. Received: a label {labels.min()}. Leave unlabelled images out."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        _, height, width, channels = self.images.shape
+        return height, width, channels
+
+    def take(self, indices: npt.NDArray[np.int64]) -> "Images":
+        """Returns the images at `indices` (int64 [m], m ≥ 1), in that order."""
+        return Images(self.images[indices], self.labels[indices])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageData:
+    """A data set that is ready to be searched on.
+
+    Attributes:
+        name: the data set's name, or the last part of its path.
+        train: the images whose loss is minimised.
+        validation: the images that score the children; drawn from the training images, never from the test.
+        test: the images that are looked at once, at the very end.
+        class_names: the name of each class, in the order of the labels; two or more.
+        mean: float32 [channels], mean of `train` in pixel units, 0 to 255.
+        std: float32 [channels], standard deviation of `train` in pixel units; 1 for a channel that is constant, so that
+            dividing by it is always safe.
+        mirror: whether training may mirror an image left to right.
+        crop_padding: pixels of padding on each side before the random crop; 0 for no crop.
+
+    Raises:
+        DataError: if the parts differ in image size, a label has no name, or the statistics do not fit the channels.
+    """
+
+    name: str
+    train: Images
+    validation: Images
+    test: Images
+    class_names: tuple[str, ...]
+    mean: npt.NDArray[np.float32]
+    std: npt.NDArray[np.float32]
+    mirror: bool
+    crop_padding: int
+
+    def __post_init__(self) -> None:
+        shapes = {part: getattr(self, part).shape for part in ("train", "validation", "test")}
+        if len(set(shapes.values())) > 1:
+            raise DataError(
+                f"All parts of a data set must have images of one size. Received: {shapes}. Resize the images first."
+            )
+        largest = max(int(part.labels.max()) for part in (self.train, self.validation, self.test))
+        if self.num_classes < 2 or largest >= self.num_classes:
+            raise DataError(
+                f"A data set needs two classes or more and a name for each. Received: {self.num_classes} names and "
+                f"labels up to {largest}. Give one name for each class."
+            )
+        for name in ("mean", "std"):
+            value = getattr(self, name)
+            if value.shape != self.image_shape[2:] or not np.all(np.isfinite(value)):
+                raise DataError(
+                    f"`{name}` must be one finite number a channel, {self.image_shape[2]} in all. "
+                    f"Received: {name}={value}. Use `statistics` of the training images."
+                )
+        if self.std.min() <= 0:
+            raise DataError(
+                f"`std` must be above 0. Received: std={self.std}. Use 1 for a constant channel, as `statistics` does."
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        return self.train.shape
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+
+def statistics(
+    images: npt.NDArray[np.uint8], chunk: int = 4096
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mean and standard deviation of each channel, exact, from a count of every pixel value.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+        chunk: images to count at a time; bounds the memory that counting needs.
+
+    Returns:
+        Mean and standard deviation, each float32 [channels], in pixel units (0 to 255). The standard deviation of a
+        constant channel is given as 1.
+    """
+    channels = images.shape[3]
+    counts = np.zeros((channels, 256), np.int64)
+    for start in range(0, len(images), chunk):
+        for channel in range(channels):
+            counts[channel] += np.bincount(images[start : start + chunk, :, :, channel].ravel(), minlength=256)
+    values = np.arange(256, dtype=np.float64)
+    weights = counts / counts.sum(axis=1, keepdims=True)
+    mean = weights @ values
+    variance = (weights * (values - mean[:, np.newaxis]) ** 2).sum(axis=1)
+    std = np.where((counts > 0).sum(axis=1) > 1, np.sqrt(variance), 1.0)
+    return mean.astype(np.float32), std.astype(np.float32)

@@ -1,0 +1,53 @@
+"""The command line's flags, made from the settings' dataclasses: one fact, one place."""
+
+import dataclasses
+import sys
+from typing import Any, TypeVar
+
+from absl import flags
+
+from epnas_tf.config import fields_of, from_values
+
+T = TypeVar("T")
+
+
+def define(config_type: type[Any]) -> None:
+    """Defines a flag for each plain field of a settings dataclass, with its default, its help and its choices."""
+    for field in fields_of(config_type):
+        _define(field)
+
+
+def define_string(name: str, default: str | None, help: str) -> None:
+    """Defines a flag of a binary that is no setting of the run, such as where its files are."""
+    flags.DEFINE_string(name, default, help)
+    show_in_help(name)
+
+
+def to_config(config_type: type[T]) -> T:
+    """Returns the settings that the parsed flags give.
+
+    Raises:
+        ConfigError: if a value is out of its bounds.
+    """
+    values = {field.name: flags.FLAGS[field.name].value for field in fields_of(config_type)}
+    return from_values(config_type, values)
+
+
+def show_in_help(name: str) -> None:
+    """Lists a flag under `--help`, which shows those that belong to the program itself."""
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+
+
+def _define(field: dataclasses.Field[Any]) -> None:
+    name, default, text = field.name, field.default, field.metadata["help"]
+    if field.metadata["choices"]:
+        flags.DEFINE_enum(name, default, list(field.metadata["choices"]), text)
+    elif isinstance(default, tuple):
+        flags.DEFINE_list(name, list(default), text)
+    elif isinstance(default, int):
+        flags.DEFINE_integer(name, default, text)
+    elif isinstance(default, float):
+        flags.DEFINE_float(name, default, text)
+    else:
+        flags.DEFINE_string(name, default, text)
+    show_in_help(name)

@@ -1,0 +1,150 @@
+"""A network as a value: which layer stands where and reads what. No TensorFlow.
+
+`macro.py` and `micro.py` turn an architecture into such a graph, and everything else reads it: the store makes its
+layers, `Network` calls them, one after the other. One builder therefore serves the search's children, the final network
+and whatever is exported.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from epnas_tf.errors import ArchitectureError, DataError
+
+Key = tuple[str | int, ...]
+"""A position and an operation, for example ("layer", 3, "conv_5x5")."""
+
+IMAGE: Key = ("image",)
+"""The key under which nodes read the network's input."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One layer of a network.
+
+    Attributes:
+        key: position and operation; the store keeps one layer for each key.
+        kind: the layer's name in `epnas_tf.nn.LAYERS`.
+        sources: the keys of the nodes it reads, `IMAGE` for the input.
+        channels: its output channels.
+        stride: 1, or 2 where it halves height and width.
+    """
+
+    key: Key
+    kind: str
+    sources: tuple[Key, ...]
+    channels: int
+    stride: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkShape:
+    """What fixes a network beside its architecture.
+
+    Attributes:
+        image_shape: (height, width, channels) of the images.
+        num_classes: classes, at least 2.
+        channels: channels of the convolutions, C in the paper.
+        num_levels: the deepest level of the search; it fixes where the macro space halves, for shallow children too, or
+            shared weights would see two resolutions.
+        normal_cells: micro: the normal cells N in each of the three stacks.
+
+    Raises:
+        DataError: if the images are too small, or there are fewer than two classes.
+    """
+
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    channels: int
+    num_levels: int
+    normal_cells: int = 2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image_shape", tuple(self.image_shape))
+        if len(self.image_shape) != 3 or min(self.image_shape) < 1:
+            raise DataError(f"Images have a shape (height, width, channels). Received: {self.image_shape}")
+        if self.num_classes < 2:
+            raise DataError(f"A classifier needs at least 2 classes. Received: {self.num_classes}")
+
+
+class Graph:
+    """The nodes of one network, each after its sources; the last one gives the class scores."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[Key, Node] = {}
+
+    def add(self, key: Key, kind: str, *sources: Key, channels: int, stride: int = 1) -> Key:
+        """Adds a node and returns its key, for the nodes that read it.
+
+        Raises:
+            ValueError: if the key is taken, or a source is not there yet.
+        """
+        missing = [source for source in sources if source != IMAGE and source not in self._nodes]
+        if key in self._nodes or missing:
+            raise ValueError(f"A node must be new and follow its sources. Received: {key}, missing sources: {missing}")
+        self._nodes[key] = Node(key, kind, sources, channels, stride)
+        return key
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes.values())
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __getitem__(self, key: Key) -> Node:
+        return self._nodes[key]
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys of all nodes, in order."""
+        return tuple(self._nodes)
+
+
+@functools.singledispatch
+def build_graph(architecture: Any, shape: NetworkShape) -> Graph:
+    """Returns the network of an architecture.
+
+    A new kind of architecture registers its own builder: `@build_graph.register`.
+
+    Args:
+        architecture: a `MacroArchitecture`, a `MicroArchitecture`, or of a type that was registered.
+        shape: what else fixes the network.
+
+    Raises:
+        ArchitectureError: if no builder is registered for this type, or it does not fit the shape.
+        DataError: if the images are too small to be halved as often as the network does.
+    """
+    raise ArchitectureError(f"No network builder is registered for this type. Received: {type(architecture).__name__}")
+
+
+def check_image_size(shape: NetworkShape, halvings: int) -> None:
+    """Refuses images that would have a side below 2 pixels after the last halving.
+
+    Raises:
+        DataError: if the images are too small.
+    """
+    smallest = 2 ** (halvings + 1)
+    if min(shape.image_shape[:2]) < smallest:
+        raise DataError(
+            f"The space halves its images {halvings} times, so they must be at least {smallest}×{smallest} pixels. "
+            f"Received: {shape.image_shape[0]}×{shape.image_shape[1]}. Use larger images (--image_size for a folder)."
+        )
+
+
+def add_stem(graph: Graph, shape: NetworkShape) -> Key:
+    """Adds the fixed convolution that expands the image to C channels (paper, section 3)."""
+    return graph.add(("stem",), "stem", IMAGE, channels=shape.channels)
+
+
+def add_head(graph: Graph, parts: dict[Key, Key], shape: NetworkShape) -> None:
+    """Adds the classifier: global average pooling and a linear layer for each part, their sum and a bias.
+
+    Args:
+        graph: the graph so far.
+        parts: for each part of the last output, the end of its key and the node that gives it.
+        shape: gives the number of classes.
+    """
+    classes = shape.num_classes
+    scores = [graph.add(("head", *end), "pooled_dense", node, channels=classes) for end, node in parts.items()]
+    graph.add(("head", "sum"), "sum_bias", *scores, channels=classes)

@@ -1,0 +1,73 @@
+"""The network of one architecture over the shared variables: callable on tensors and on Keras's symbolic inputs."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from epnas_tf.network.graph import IMAGE, Graph, Key, NetworkShape, build_graph
+from epnas_tf.network.store import VariableStore, layer_takes_list
+from epnas_tf.nn.base import Shape
+
+
+class Network:
+    """The layers of one architecture, called in order.
+
+    The search traces it on tensors, `to_model` runs it on a symbolic input: the same code builds both.
+
+    Args:
+        architecture: what `build_graph` takes.
+        shape: the image shape, the number of classes and what else fixes the network.
+        store: holds the layers; a store of its own makes the network independent.
+    """
+
+    def __init__(self, architecture: Any, shape: NetworkShape, store: VariableStore) -> None:
+        self.architecture = architecture
+        self.shape = shape
+        self.graph: Graph = build_graph(architecture, shape)
+        self.layers: dict[Key, keras.layers.Layer] = {}
+        shapes: dict[Key, Shape] = {IMAGE: (None, *shape.image_shape)}
+        for node in self.graph:
+            input_shapes = [shapes[source] for source in node.sources]
+            layer = store.layer(node, input_shapes)
+            self.layers[node.key] = layer
+            joined = input_shapes if layer_takes_list(layer) else input_shapes[0]
+            shapes[node.key] = layer.compute_output_shape(joined)
+
+    def __call__(self, images: Any, training: bool | None = False) -> Any:
+        """Returns the class scores before the softmax.
+
+        Args:
+            images: float [batch, height, width, channels], a tensor or a `keras.KerasTensor`.
+            training: whether batch norm uses the batch's statistics and moves its averages; None leaves it to the
+                Keras model that the network becomes part of.
+
+        Returns:
+            float32 [batch, classes].
+        """
+        outputs: dict[Key, Any] = {IMAGE: images}
+        for node in self.graph:
+            layer = self.layers[node.key]
+            inputs = [outputs[source] for source in node.sources]
+            outputs[node.key] = layer(inputs if layer_takes_list(layer) else inputs[0], training=training)
+        return outputs[node.key]
+
+    @property
+    def trainable_variables(self) -> list[keras.Variable]:
+        """The variables that training changes, layer after layer."""
+        return [variable for layer in self.layers.values() for variable in layer.trainable_variables]
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of trainable parameters."""
+        return sum(variable.value.shape.num_elements() for variable in self.trainable_variables)
+
+
+def to_model(network: Network, name: str = "epnas_network") -> keras.Model:
+    """Returns the network as a functional Keras model that ends in a softmax (paper, section 3).
+
+    The model holds the network's own layers: training one trains the other.
+    """
+    images = keras.Input(network.shape.image_shape, name="images")
+    probabilities = keras.layers.Softmax(name="probabilities", dtype=tf.float32)(network(images, training=None))
+    return keras.Model(images, probabilities, name=name)

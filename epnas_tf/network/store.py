@@ -1,0 +1,197 @@
+"""The variables that all architectures share, kept by position and operation (paper, section 4, footnote 3)."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from epnas_tf.errors import StateError, StoreError
+from epnas_tf.network.graph import Key, Node
+from epnas_tf.nn import make_layer
+from epnas_tf.nn.base import Shape
+
+Arrays = list[npt.NDArray[np.float32]]
+Values = tuple[Arrays, Arrays]
+"""The values of a layer's variables, and of the momentum of its trainable ones."""
+
+
+def layer_name(key: Key) -> str:
+    """Returns Keras's name of the layer of a key; Keras refuses slashes and the like, so the two are kept apart."""
+    return "_".join(str(part).replace("-", "minus_") for part in key)
+
+
+def layer_seed(seed: int, key: Key) -> int:
+    """Returns the seed of a key's initial values: they follow from the store's seed and the key alone."""
+    digest = hashlib.sha256(f"{seed}:{json.dumps(key)}".encode()).digest()
+    return int.from_bytes(digest[:4], "little") % 2**31
+
+
+class VariableStore:
+    """Maps (position, operation) to a built Keras layer, with its momentum and the number of its updates.
+
+    Two architectures that use the same operation at the same position get the very same layer, hence its kernels, its
+    batch norm's statistics and its momentum. A layer is made when it is first asked for; its initial values follow from
+    the store's seed and the key, so it does not matter which architecture came first.
+
+    Args:
+        seed: decides all initial values.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.updates: dict[Key, int] = {}
+        self._layers: dict[Key, keras.layers.Layer] = {}
+        self._momentum: dict[Key, list[tf.Variable]] = {}
+        # Values of a restored state for keys that no architecture has asked for since.
+        self._waiting: dict[Key, Values] = {}
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._layers or key in self._waiting
+
+    def __len__(self) -> int:
+        return len(self._layers.keys() | self._waiting.keys())
+
+    def layer(self, node: Node, input_shapes: list[Shape]) -> keras.layers.Layer:
+        """Returns the layer of a node, made and built at the first call.
+
+        Args:
+            node: gives the key, and for the first call the operation, the channels and the stride.
+            input_shapes: the shape [batch, …] of each source.
+
+        Raises:
+            StoreError: if the key's layer exists with variables of other shapes.
+        """
+        found = self._layers.get(node.key)
+        if found is None:
+            found = self._make(node, input_shapes)
+        elif found.built_for != (node.channels, node.stride, _channels(input_shapes)):
+            raise StoreError(
+                f"The layer of {node.key} was made with (channels, stride, input channels) {found.built_for}. "
+                f"Received: {(node.channels, node.stride, _channels(input_shapes))}"
+            )
+        return found
+
+    def momentum(self, key: Key) -> list[tf.Variable]:
+        """Returns the momentum of a layer's trainable variables, in their order, zeros at first."""
+        return self._momentum[key]
+
+    def count_updates(self, keys: Iterable[Key], steps: int) -> None:
+        """Notes that the layers of these keys took part in so many training steps."""
+        for key in keys:
+            self.updates[key] = self.updates.get(key, 0) + steps
+
+    def _make(self, node: Node, input_shapes: list[Shape]) -> keras.layers.Layer:
+        layer = make_layer(node.kind, node.channels, node.stride, layer_seed(self.seed, node.key), layer_name(node.key))
+        layer.build(input_shapes if len(input_shapes) > 1 or layer_takes_list(layer) else input_shapes[0])
+        layer.built_for = (node.channels, node.stride, _channels(input_shapes))
+        momentum = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in layer.trainable_variables]
+        if node.key in self._waiting:
+            _assign(node.key, [*layer.weights, *momentum], self._waiting[node.key])
+            del self._waiting[node.key]
+        # Only now: a layer that its state does not fit must be refused again, not found with its initial values.
+        self._layers[node.key], self._momentum[node.key] = layer, momentum
+        return layer
+
+    def snapshot(self, keys: Iterable[Key]) -> dict[Key, Values]:
+        """Returns copies of the variables and the momentum of some layers, for `restore`."""
+        return {key: self._values(key) for key in keys}
+
+    def restore(self, snapshot: dict[Key, Values]) -> None:
+        """Puts the values of a snapshot back, bit for bit."""
+        for key, values in snapshot.items():
+            _assign(key, [*self._layers[key].weights, *self._momentum[key]], values)
+
+    def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
+        """Returns everything the store holds: a JSON-able index and two flat arrays, "weights" and "momentum".
+
+        Flat arrays, because thousands of small ones cost more to write than their bytes. Sorted, so equal stores give
+        equal states whichever architecture came first, and whether or not they were restored between.
+        """
+        index, weights, momentum = [], [], []
+        for key in sorted(self._layers.keys() | self._waiting.keys(), key=str):
+            kept, slots = self._values(key)
+            index.append(
+                {
+                    "key": list(key),
+                    "updates": self.updates.get(key, 0),
+                    "weights": [list(array.shape) for array in kept],
+                    "momentum": [list(array.shape) for array in slots],
+                }
+            )
+            weights += kept
+            momentum += slots
+        return {"seed": self.seed, "layers": index}, {"weights": _flat(weights), "momentum": _flat(momentum)}
+
+    def _values(self, key: Key) -> Values:
+        if key in self._waiting:
+            return self._waiting[key]
+        return [w.numpy() for w in self._layers[key].weights], [m.numpy() for m in self._momentum[key]]
+
+    def set_state(self, index: dict[str, Any], arrays: dict[str, npt.NDArray[np.float32]]) -> None:
+        """Takes over a state of `get_state`; layers that exist get its values, others when they are first asked for.
+
+        Raises:
+            StateError: if index and arrays do not belong together, or a layer has variables of other shapes.
+        """
+        weights, momentum = _Reader(arrays["weights"]), _Reader(arrays["momentum"])
+        waiting: dict[Key, Values] = {}
+        updates: dict[Key, int] = {}
+        for entry in index["layers"]:
+            key = tuple(entry["key"])
+            waiting[key] = (weights.take(entry["weights"]), momentum.take(entry["momentum"]))
+            updates[key] = entry["updates"]
+        weights.check_used_up()
+        momentum.check_used_up()
+        for key in [key for key in waiting if key in self._layers]:
+            _assign(key, [*self._layers[key].weights, *self._momentum[key]], waiting.pop(key))
+        self.seed, self.updates, self._waiting = index["seed"], updates, waiting
+
+
+def _assign(key: Key, variables: list[Any], values: Values) -> None:
+    arrays = [*values[0], *values[1]]
+    found, given = [tuple(v.shape) for v in variables], [array.shape for array in arrays]
+    if found != given:
+        raise StateError(f"The layer of {key} has variables of the shapes {found}. Received: {given}")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def layer_takes_list(layer: keras.layers.Layer) -> bool:
+    """Tells whether a layer joins sources and so takes a list of inputs, even of one."""
+    return getattr(layer, "joins_sources", False)
+
+
+def _channels(input_shapes: list[Shape]) -> tuple[int | None, ...]:
+    """Returns the different input channels: how many sources a joining layer has may differ, their channels may not."""
+    return tuple(sorted({shape[-1] for shape in input_shapes}, key=str))
+
+
+def _flat(arrays: Arrays) -> npt.NDArray[np.float32]:
+    return np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0, np.float32)
+
+
+class _Reader:
+    """Cuts a flat array into arrays of given shapes, from its beginning on."""
+
+    def __init__(self, flat: npt.NDArray[np.float32]) -> None:
+        self._flat = flat
+        self._offset = 0
+
+    def take(self, shapes: list[list[int]]) -> Arrays:
+        arrays = []
+        for shape in shapes:
+            size = int(np.prod(shape))
+            if self._offset + size > self._flat.size:
+                raise StateError(f"The state's arrays end before its index does. Received: {self._flat.size} numbers")
+            arrays.append(self._flat[self._offset : self._offset + size].reshape(shape))
+            self._offset += size
+        return arrays
+
+    def check_used_up(self) -> None:
+        if self._offset != self._flat.size:
+            raise StateError(f"The state's index names {self._offset} numbers. Received: {self._flat.size}")

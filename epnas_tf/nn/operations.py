@@ -1,0 +1,229 @@
+"""The operations of the search spaces (paper, section 3): ReLU, convolution, batch norm, in ENAS's order."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from epnas_tf.nn.base import SeededLayer, Shape, sublayer_name
+from epnas_tf.nn.batch_norm import FusedBatchNormalization
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf")
+class Convolution(SeededLayer):
+    """ReLU, convolution without bias, batch norm.
+
+    Args:
+        channels: output channels.
+        kernel_size: side of the square kernel.
+        activate: whether the ReLU comes first; the stem does without (ENAS).
+        **kwargs: `stride` and `seed` of `SeededLayer`, and those of `keras.layers.Layer`.
+
+    Input shape:
+        float [batch, height, width, any].
+
+    Output shape:
+        float [batch, ceil(height / stride), ceil(width / stride), channels].
+    """
+
+    def __init__(self, channels: int, kernel_size: int, activate: bool = True, **kwargs: Any) -> None:
+        super().__init__(channels, **kwargs)
+        self.kernel_size = kernel_size
+        self.activate = activate
+        self.batch_norm = FusedBatchNormalization(name=sublayer_name(self, "batch_norm"), dtype=self.dtype_policy)
+
+    def build(self, input_shape: Shape) -> None:
+        """Makes the kernel [size, size, inputs, channels] and the batch norm."""
+        self.kernel = self.add_kernel("kernel", (self.kernel_size, self.kernel_size, input_shape[-1], self.channels))
+        self.batch_norm.build(self.compute_output_shape(input_shape))
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Applies the layer; `training` chooses the batch norm's statistics."""
+        activated = tf.nn.relu(inputs) if self.activate else inputs
+        outputs = tf.nn.conv2d(activated, tf.convert_to_tensor(self.kernel), self.stride, "SAME")
+        return self.batch_norm(outputs, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "kernel_size": self.kernel_size, "activate": self.activate}
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf")
+class SeparableConvolution(SeededLayer):
+    """ReLU, depthwise convolution, 1×1 convolution, batch norm: the paper's "depthwise convolution [Xception]".
+
+    Args:
+        channels: output channels.
+        kernel_size: side of the square depthwise kernel.
+        **kwargs: `stride` and `seed` of `SeededLayer`, and those of `keras.layers.Layer`.
+
+    Input shape:
+        float [batch, height, width, any].
+
+    Output shape:
+        float [batch, ceil(height / stride), ceil(width / stride), channels].
+    """
+
+    def __init__(self, channels: int, kernel_size: int, **kwargs: Any) -> None:
+        super().__init__(channels, **kwargs)
+        self.kernel_size = kernel_size
+        self.batch_norm = FusedBatchNormalization(name=sublayer_name(self, "batch_norm"), dtype=self.dtype_policy)
+
+    def build(self, input_shape: Shape) -> None:
+        """Makes the kernels [size, size, inputs, 1] and [1, 1, inputs, channels] and the batch norm."""
+        inputs = input_shape[-1]
+        self.depthwise_kernel = self.add_kernel("depthwise_kernel", (self.kernel_size, self.kernel_size, inputs, 1))
+        self.pointwise_kernel = self.add_kernel("pointwise_kernel", (1, 1, inputs, self.channels), seed_offset=1)
+        self.batch_norm.build(self.compute_output_shape(input_shape))
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Applies the layer; `training` chooses the batch norm's statistics."""
+        strides = [1, self.stride, self.stride, 1]
+        spread = tf.nn.depthwise_conv2d(
+            tf.nn.relu(inputs), tf.convert_to_tensor(self.depthwise_kernel), strides, "SAME"
+        )
+        outputs = tf.nn.conv2d(spread, tf.convert_to_tensor(self.pointwise_kernel), 1, "SAME")
+        return self.batch_norm(outputs, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "kernel_size": self.kernel_size}
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf")
+class Pooling(SeededLayer):
+    """3×3 pooling, by the largest value or by the mean of the values inside the image; it has no variables.
+
+    Args:
+        channels: channels of input and output.
+        kind: "max" or "average".
+        **kwargs: `stride` and `seed` of `SeededLayer`, and those of `keras.layers.Layer`.
+
+    Input shape:
+        float [batch, height, width, channels].
+
+    Output shape:
+        float [batch, ceil(height / stride), ceil(width / stride), channels].
+
+    Raises:
+        ValueError: if `kind` is neither "max" nor "average".
+    """
+
+    def __init__(self, channels: int, kind: str, **kwargs: Any) -> None:
+        super().__init__(channels, **kwargs)
+        if kind not in ("max", "average"):
+            raise ValueError(f'`kind` must be "max" or "average". Received: kind={kind!r}')
+        self.kind = kind
+
+    def build(self, input_shape: Shape) -> None:
+        """Checks that the input has the output's channels: pooling cannot change their number."""
+        _check_channels(self, input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Applies the pooling."""
+        pool = tf.nn.max_pool2d if self.kind == "max" else tf.nn.avg_pool2d
+        return pool(inputs, 3, self.stride, "SAME")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "kind": self.kind}
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf")
+class Identity(SeededLayer):
+    """Passes its input on: the micro space's seventh operation, where nothing is halved.
+
+    Input shape:
+        float [batch, height, width, channels].
+
+    Output shape:
+        The input's.
+
+    Raises:
+        ValueError: if the stride is not 1; `FactorizedReduction` is the identity that halves.
+    """
+
+    def __init__(self, channels: int, **kwargs: Any) -> None:
+        super().__init__(channels, **kwargs)
+        if self.stride != 1:
+            raise ValueError(
+                f"Identity has stride 1, use FactorizedReduction to halve. Received: stride={self.stride!r}"
+            )
+
+    def build(self, input_shape: Shape) -> None:
+        """Checks that the input has the output's channels."""
+        _check_channels(self, input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns the input."""
+        return inputs
+
+
+def halved_pointwise(inputs: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Halves height and width (rounded up) by two 1×1 convolutions of stride 2, one pixel apart (ENAS).
+
+    The first convolution sees the pixels of even row and column, the second those of odd row and column.
+
+    Args:
+        inputs: float [batch, height, width, inputs].
+        first: kernel [1, 1, inputs, n] on the pixels (0, 0), (0, 2), ….
+        second: kernel [1, 1, inputs, m] on the pixels (1, 1), (1, 3), …; zeros beyond the border.
+
+    Returns:
+        float [batch, ceil(height / 2), ceil(width / 2), n + m].
+    """
+    shifted = tf.pad(inputs, [[0, 0], [0, 1], [0, 1], [0, 0]])[:, 1:, 1:, :]
+    return tf.concat([tf.nn.conv2d(inputs, first, 2, "VALID"), tf.nn.conv2d(shifted, second, 2, "VALID")], axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf")
+class FactorizedReduction(SeededLayer):
+    """ReLU, two 1×1 convolutions of stride 2 one pixel apart, concatenation, batch norm (ENAS).
+
+    Args:
+        channels: output channels, at least 2; the first convolution has half of them, rounded up.
+        **kwargs: `seed` of `SeededLayer`, and those of `keras.layers.Layer`.
+
+    Input shape:
+        float [batch, height, width, any].
+
+    Output shape:
+        float [batch, ceil(height / 2), ceil(width / 2), channels].
+    """
+
+    def __init__(self, channels: int, **kwargs: Any) -> None:
+        super().__init__(channels, **{**kwargs, "stride": 2})
+        self.batch_norm = FusedBatchNormalization(name=sublayer_name(self, "batch_norm"), dtype=self.dtype_policy)
+
+    def build(self, input_shape: Shape) -> None:
+        """Makes the two kernels and the batch norm."""
+        self.kernels = add_halved_kernels(self, input_shape)
+        self.batch_norm.build(self.compute_output_shape(input_shape))
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Applies the layer; `training` chooses the batch norm's statistics."""
+        first, second = (tf.convert_to_tensor(kernel) for kernel in self.kernels)
+        return self.batch_norm(halved_pointwise(tf.nn.relu(inputs), first, second), training=training)
+
+
+def add_halved_kernels(layer: SeededLayer, input_shape: Shape) -> tuple[keras.Variable, keras.Variable]:
+    """Adds the two kernels that `halved_pointwise` takes, with the layer's channels split between them.
+
+    Raises:
+        ValueError: if there are not two channels to split.
+    """
+    if layer.channels < 2:
+        raise ValueError(f"{type(layer).__name__} halves with 2 channels or more. Received: channels={layer.channels}")
+    inputs, first = input_shape[-1], -(-layer.channels // 2)
+    return (
+        layer.add_kernel("first_kernel", (1, 1, inputs, first)),
+        layer.add_kernel("second_kernel", (1, 1, inputs, layer.channels - first), seed_offset=1),
+    )
+
+
+def _check_channels(layer: SeededLayer, input_shape: Shape) -> None:
+    if input_shape[-1] != layer.channels:
+        raise ValueError(
+            f"{type(layer).__name__} keeps the number of channels, {layer.channels}. "
+            f"Received: input shape {input_shape}"
+        )

@@ -1,0 +1,249 @@
+"""Trains one architecture for a few epochs on the shared weights and scores it (paper, sections 4 and 5)."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from epnas_tf.config import ChildConfig
+from epnas_tf.errors import EPNASError
+from epnas_tf.network.graph import NetworkShape
+from epnas_tf.network.network import Network
+from epnas_tf.network.store import VariableStore
+
+
+class ChildDiverged(EPNASError):  # noqa: N818  (an outcome of a trial, not a mistake)
+    """A child's loss or one of its variables became NaN or infinite; the shared weights are as they were before it."""
+
+
+class TrainingBatches(Protocol):
+    """Where a child's training batches come from; `epnas_tf.data.TrainingPipeline` is one."""
+
+    @property
+    def steps(self) -> int:
+        """Training steps of a child, over all its epochs."""
+
+    @property
+    def element_spec(self) -> Any:
+        """What a batch is: float32 images [batch, height, width, channels] and integer labels [batch]."""
+
+    def batches(self, seed: int) -> tf.data.Dataset:
+        """Returns at least `steps` batches, shuffled and augmented anew for each seed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChildResult:
+    """What the training of a child gave.
+
+    Attributes:
+        score: accuracy on the validation images, in [0, 1].
+        validation_loss: mean cross-entropy on the validation images, in nats.
+        training_loss: mean cross-entropy over all training steps, in nats.
+        steps: training steps.
+        parameters: trainable parameters of the child's network.
+        build_seconds: making layers and tracing.
+        train_seconds: training.
+        evaluate_seconds: validation.
+    """
+
+    score: float
+    validation_loss: float
+    training_loss: float
+    steps: int
+    parameters: int
+    build_seconds: float
+    train_seconds: float
+    evaluate_seconds: float
+
+
+class ChildTrainer:
+    """Trains children one after the other on one store.
+
+    Each child has a cosine of its own from `learning_rate` to `final_learning_rate`, SGD with Nesterov momentum whose
+    slots live with the shared variables, L2 on all trainable variables and a bound on the gradient's global norm.
+
+    Args:
+        store: the shared variables.
+        shape: the image shape, the number of classes and what else fixes the networks.
+        config: epochs, learning rates and so on; the epochs and the batch size are the training batches' own.
+        training: the training batches.
+        validation: the validation batches, of the same structure.
+    """
+
+    def __init__(
+        self,
+        store: VariableStore,
+        shape: NetworkShape,
+        config: ChildConfig,
+        training: TrainingBatches,
+        validation: tf.data.Dataset,
+    ) -> None:
+        self.store = store
+        self.shape = shape
+        self.config = config
+        self.training = training
+        self.validation = validation
+
+    def train(self, architecture: Any, seed: int) -> ChildResult:
+        """Trains an architecture on the shared weights and scores it on the validation images.
+
+        Args:
+            architecture: the child.
+            seed: decides the order of the images and their augmentation.
+
+        Raises:
+            ChildDiverged: if a loss or a variable became NaN or infinite. The shared weights are then as before, bit
+                for bit.
+        """
+        started = time.perf_counter()
+        network = Network(architecture, self.shape, self.store)
+        fit, evaluate = self.functions(network)
+        before = self.store.snapshot(network.layers)
+        built = time.perf_counter()
+        steps, loss_sum = fit(self.training.batches(seed))
+        steps, training_loss = int(steps), float(loss_sum) / max(int(steps), 1)
+        trained = time.perf_counter()
+        correct, validation_loss, count = (float(value) for value in evaluate(self.validation))
+        evaluated = time.perf_counter()
+        where = f"after {steps} of {self.training.steps} steps"
+        if not math.isfinite(training_loss + validation_loss):
+            self.store.restore(before)
+            raise ChildDiverged(f"The loss became {training_loss} {where}, {validation_loss / count} in validation.")
+        if not self._is_finite(network):
+            self.store.restore(before)
+            raise ChildDiverged(f"The loss is {training_loss} {where}, but a variable became NaN or infinite.")
+        self.store.count_updates(network.layers, steps)
+        return ChildResult(
+            score=correct / count,
+            validation_loss=validation_loss / count,
+            training_loss=training_loss,
+            steps=steps,
+            parameters=network.num_parameters,
+            build_seconds=built - started,
+            train_seconds=trained - built,
+            evaluate_seconds=evaluated - trained,
+        )
+
+    def _is_finite(self, network: Network) -> bool:
+        """Looks at all variables: batch norm can keep the losses finite while a variance overflows, for good."""
+        values = self.store.snapshot(network.layers).values()
+        return all(np.isfinite(array).all() for kept in values for arrays in kept for array in arrays)
+
+    def functions(self, network: Network) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """Returns the traced training and evaluation of a network, each a whole loop inside the graph."""
+        momentum = [slot for key in network.layers for slot in self.store.momentum(key)]
+        fit = make_fit(network, momentum, self.config, self.training.steps)
+        return (
+            fit.get_concrete_function(tf.data.DatasetSpec(self.training.element_spec)),
+            make_evaluate(network).get_concrete_function(tf.data.DatasetSpec(self.validation.element_spec)),
+        )
+
+
+def cosine_learning_rate(step: tf.Tensor, steps: int, config: ChildConfig) -> tf.Tensor:
+    """Returns the learning rate of a step: a half cosine from the first to the final one (Loshchilov and Hutter).
+
+    Args:
+        step: int32 scalar, from 0.
+        steps: steps of the child.
+        config: gives the two learning rates.
+
+    Returns:
+        float32 scalar.
+    """
+    progress = tf.cast(step, tf.float32) / steps
+    half_wave = 0.5 * (1.0 + tf.cos(progress * 3.141592653589793))
+    return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * half_wave
+
+
+def make_fit(network: Network, momentum: list[tf.Variable], config: ChildConfig, steps: int) -> Any:
+    """Returns the training of a network as one `tf.function` of the batches.
+
+    Args:
+        network: what to train.
+        momentum: a slot for each of the network's trainable variables.
+        config: learning rates, momentum, L2 and the gradient's bound.
+        steps: training steps.
+
+    Returns:
+        A function from a dataset to (steps done, int32; summed cross-entropy, float32). It stops early once the loss
+        is not finite.
+    """
+    variables = [variable.value for variable in network.trainable_variables]
+
+    def step(iterator: Any, number: tf.Tensor) -> tf.Tensor:
+        images, labels = next(iterator)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            scores = network(images, training=True)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
+        gradients = tape.gradient(loss, variables)
+        # The gradient of l2 * sum(w²), ENAS's form without the ½, over all trainable variables.
+        gradients = [g + 2.0 * config.l2 * v for g, v in zip(gradients, variables, strict=True)]
+        if config.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, config.clip_norm)
+        learning_rate = cosine_learning_rate(number, steps, config)
+        for variable, slot, gradient in zip(variables, momentum, gradients, strict=True):
+            tf.raw_ops.ResourceApplyMomentum(
+                var=variable.handle,
+                accum=slot.handle,
+                lr=learning_rate,
+                grad=gradient,
+                momentum=config.momentum,
+                use_nesterov=True,
+            )
+        return loss
+
+    @tf.function(autograph=False)
+    def fit(batches: tf.data.Dataset) -> tuple[tf.Tensor, tf.Tensor]:
+        iterator = iter(batches)
+
+        def body(number: tf.Tensor, loss_sum: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return number + 1, loss_sum + step(iterator, number)
+
+        return tf.while_loop(
+            lambda number, loss_sum: tf.logical_and(number < steps, tf.math.is_finite(loss_sum)),
+            body,
+            (tf.constant(0), tf.constant(0.0)),
+        )
+
+    return fit
+
+
+def make_evaluate(network: Network) -> Any:
+    """Returns the evaluation of a network as one `tf.function` of the batches.
+
+    Batch norm uses the moving statistics, as ENAS does while searching in the macro space.
+
+    Returns:
+        A function from a dataset to (correct answers, summed cross-entropy, number of images), float32 each.
+    """
+
+    @tf.function(autograph=False)
+    def evaluate(batches: tf.data.Dataset) -> tuple[tf.Tensor, ...]:
+        iterator = iter(batches)
+
+        def body(optional: Any, totals: tuple[tf.Tensor, ...]) -> tuple[Any, tuple[tf.Tensor, ...]]:
+            images, labels = optional.get_value()
+            scores = network(images, training=False)
+            right = tf.equal(tf.argmax(scores, axis=-1, output_type=labels.dtype), labels)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
+            counts = (
+                tf.reduce_sum(tf.cast(right, tf.float32)),
+                tf.reduce_sum(losses),
+                tf.cast(tf.size(labels), tf.float32),
+            )
+            sums = tuple(total + count for total, count in zip(totals, counts, strict=True))
+            return iterator.get_next_as_optional(), sums
+
+        _, totals = tf.while_loop(
+            lambda optional, totals: optional.has_value(),
+            body,
+            (iterator.get_next_as_optional(), (tf.constant(0.0),) * 3),
+        )
+        return totals
+
+    return evaluate

@@ -1,0 +1,143 @@
+"""The arithmetic of the surrogate as pure functions of its weights (paper, section 4, "Surrogate function").
+
+A linear layer turns one level's symbol array into the input of one step of an LSTM; a linear layer and a sigmoid turn
+its last hidden state into a score. The gates are in Keras's order: input, forget, cell, output.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+MAXIMUM_EXPONENT = 40.0
+"""Gate inputs up to here may be split into two factors: exp of twice 40 is still a float32."""
+
+
+class Weights(NamedTuple):
+    """The weights of a surrogate of F features, I input units and H hidden units; float32 tensors or variables.
+
+    Attributes:
+        input_kernel: [F, I].
+        input_bias: [I].
+        lstm_kernel: [I, 4H].
+        lstm_recurrent_kernel: [H, 4H].
+        lstm_bias: [4H].
+        output_kernel: [H, 1].
+        output_bias: [1].
+    """
+
+    input_kernel: tf.Tensor
+    input_bias: tf.Tensor
+    lstm_kernel: tf.Tensor
+    lstm_recurrent_kernel: tf.Tensor
+    lstm_bias: tf.Tensor
+    output_kernel: tf.Tensor
+    output_bias: tf.Tensor
+
+
+def states(weights: Weights, features: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the state after the last level of each row.
+
+    Every row runs through all steps; its state is then read at its own length. That equals a state frozen past the
+    length, and costs one selection instead of two at each step.
+
+    Args:
+        weights: the weights.
+        features: float32 [n, levels, F] with a static number of levels, rows padded with zeros at the end.
+        lengths: int32 [n], the levels of each row, 0 … levels; the state of a row of length 0 is zero.
+
+    Returns:
+        The hidden and the cell state, float32 [n, H] each.
+    """
+    levels = features.shape[1]
+    inputs = input_part(weights, tf.reshape(features, [-1, features.shape[2]]))  # one product for all levels
+    inputs = tf.unstack(tf.reshape(inputs, [-1, levels, inputs.shape[1]]), axis=1)
+    hidden = cell = tf.zeros([tf.shape(features)[0], weights.lstm_recurrent_kernel.shape[0]])
+    hiddens, cells = [], []
+    for level in range(levels):
+        hidden, cell = _step(inputs[level] + recurrent_part(weights, hidden), cell)
+        hiddens.append(hidden)
+        cells.append(cell)
+    last = tf.one_hot(lengths - 1, levels)[:, :, tf.newaxis]
+    return (
+        tf.reduce_sum(tf.stack(hiddens, axis=1) * last, axis=1),
+        tf.reduce_sum(tf.stack(cells, axis=1) * last, axis=1),
+    )
+
+
+def input_part(weights: Weights, features: tf.Tensor) -> tf.Tensor:
+    """Returns what a step's gates take from its symbol array: features float32 [n, F] → float32 [n, 4H]."""
+    inputs = tf.matmul(features, weights.input_kernel) + weights.input_bias
+    return tf.matmul(inputs, weights.lstm_kernel)
+
+
+def recurrent_part(weights: Weights, hidden: tf.Tensor) -> tf.Tensor:
+    """Returns what a step's gates take from the state before it: hidden float32 [n, H] → float32 [n, 4H]."""
+    return tf.matmul(hidden, weights.lstm_recurrent_kernel) + weights.lstm_bias
+
+
+def logits(weights: Weights, hidden: tf.Tensor) -> tf.Tensor:
+    """Returns the scores before the sigmoid: last hidden states float32 [n, H] → float32 [n]."""
+    return tf.squeeze(tf.matmul(hidden, weights.output_kernel) + weights.output_bias, axis=-1)
+
+
+def log_scores(weights: Weights, hidden: tf.Tensor, cell: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    """Returns the log scores of parents × extensions, with only the last step of a sequence a candidate.
+
+    The gates' inputs are a sum a + b of a parent's part and an extension's part, and exp(-(a + b)) = exp(-a)·exp(-b).
+    So the exponentials inside the sigmoids are taken once a parent and once an extension; a candidate costs products,
+    one reciprocal a gate and one tanh. Where a part is so large that a factor could overflow, the sum is taken first.
+
+    Args:
+        weights: the weights.
+        hidden: float32 [parents, H], the parents' hidden states.
+        cell: float32 [parents, H], their cell states.
+        features: float32 [n, F], the extensions' symbol arrays.
+
+    Returns:
+        float32 [parents, n], log sigmoid of the logits, finite for any finite logit.
+    """
+    parent, extension = recurrent_part(weights, hidden), input_part(weights, features)
+    largest = tf.maximum(tf.reduce_max(tf.abs(parent)), tf.reduce_max(tf.abs(extension)))
+    # A parent at a time keeps the [n, 4H] in the processor's cache; four at once occupy the cores.
+    return tf.cond(
+        largest < MAXIMUM_EXPONENT,
+        lambda: _for_each_parent(weights, _split_step, _exponentials(parent), _exponentials(extension), cell),
+        lambda: _for_each_parent(weights, lambda a, b, c: _step(a + b, c)[0], parent, extension, cell),
+    )
+
+
+def _for_each_parent(
+    weights: Weights,
+    step: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor],
+    parent: tf.Tensor,
+    extension: tf.Tensor,
+    cell: tf.Tensor,
+) -> tf.Tensor:
+    """Returns the log scores [parents, n], given a step from (parent [4H], extension [n, 4H], cell [H]) to [n, H]."""
+    return tf.map_fn(
+        lambda of_parent: tf.math.log_sigmoid(logits(weights, step(of_parent[0], extension, of_parent[1]))),
+        (parent, cell),
+        fn_output_signature=tf.float32,
+        parallel_iterations=4,
+    )
+
+
+def _step(gates: tf.Tensor, cell: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """One LSTM step from the gates' inputs [n, 4H] and the cell state [n, H]: the next hidden and cell state."""
+    input_gate, forget_gate, candidate, output_gate = tf.split(gates, 4, axis=-1)
+    cell = tf.sigmoid(forget_gate) * cell + tf.sigmoid(input_gate) * tf.tanh(candidate)
+    return tf.sigmoid(output_gate) * tf.tanh(cell), cell
+
+
+def _exponentials(part: tf.Tensor) -> tf.Tensor:
+    """Returns exp(-x) of the three gates' inputs and exp(-2x) of the candidate's: float32 [n, 4H] → [n, 4H]."""
+    input_gate, forget_gate, candidate, output_gate = tf.split(part, 4, axis=-1)
+    return tf.exp(-tf.concat([input_gate, forget_gate, 2 * candidate, output_gate], axis=-1))
+
+
+def _split_step(parent: tf.Tensor, extension: tf.Tensor, cell: tf.Tensor) -> tf.Tensor:
+    """`_step` from `_exponentials` of the two parts, [4H] and [n, 4H]; tanh x = 2 sigmoid(2x) - 1."""
+    sigmoids = tf.math.reciprocal(1 + parent * extension)
+    input_gate, forget_gate, candidate, output_gate = tf.split(sigmoids, 4, axis=-1)
+    return output_gate * tf.tanh(forget_gate * cell + input_gate * (candidate + candidate - 1))

@@ -1,0 +1,352 @@
+"""The progressive search by ask and tell (paper, section 4, Fig. 3), which leaves the training of a child to its host.
+
+    search = ProgressiveSearch(space, SearchConfig(), SurrogateConfig(), seed=0)
+    while not search.finished:
+        candidate = search.ask()
+        search.tell(candidate, train_and_score(candidate.architecture))
+
+Every random choice has a generator of its own, made from the seed, its purpose, the iteration and level. So there is
+no generator to save, and a search that goes on from a saved state ends like one that was never stopped. For the same
+reason `tell` only takes a note: the surrogate is fitted by the `ask` that needs it, which a resumed search does again.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.config import SearchConfig, SurrogateConfig
+from epnas_tf.errors import SearchError, StateError
+from epnas_tf.search import sampling
+from epnas_tf.search.surrogate import Surrogate, score_candidates
+from epnas_tf.search.table import Indices, ScoreTable, encode_rows, rank_correlation
+from epnas_tf.space.base import SearchSpace
+
+A = TypeVar("A")
+
+FORMAT = 1
+"""Version of the saved state."""
+
+MAX_CANDIDATES = 2**62
+"""The most candidates that can be numbered by an int64."""
+
+FIT, CHOICE = 1, 2
+"""What a generator is for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate(Generic[A]):
+    """An architecture to train and score.
+
+    Attributes:
+        number: the trial's number, from 0, in the order of asking.
+        architecture: the architecture.
+        iteration: the pass over all levels, from 0.
+        level: the architecture's depth, from 1.
+        temperature: the sampling temperature τ of the iteration.
+        predicted: the surrogate's score in [0, 1] when the architecture was chosen; None before the first fit.
+    """
+
+    number: int
+    architecture: A
+    iteration: int
+    level: int
+    temperature: float
+    predicted: float | None
+
+
+class ProgressiveSearch(Generic[A]):
+    """EPNAS: from level to level, K architectures drawn by the surrogate's scores, over a few iterations.
+
+    Attributes:
+        space: the search space.
+        surrogate: the surrogate function.
+        iteration: the current iteration, from 0.
+        level: the current level, from 1.
+        rank_correlation: Spearman's rank correlation of predicted and measured scores of the last level that was
+            completed; None where it is undefined.
+    """
+
+    def __init__(
+        self, space: SearchSpace[A, Any], config: SearchConfig, surrogate_config: SurrogateConfig, seed: int
+    ) -> None:
+        """Starts a search at level 1 of the first iteration.
+
+        Args:
+            space: the search space.
+            config: K, the iterations, the sampling rule and its temperature.
+            surrogate_config: sizes and training of the surrogate.
+            seed: decides every random choice, at least 0.
+        """
+        self.space = space
+        self.surrogate = Surrogate(space.num_features, space.num_levels, surrogate_config, seed)
+        self.rank_correlation: float | None = None
+        self._config = config
+        self._seed = seed
+        self._table = ScoreTable()
+        self._first_number = 0  # trial number of the level's first architecture
+        self._chosen: list[Indices] = []  # the architectures of the level; their positions count from 0
+        self._predicted: list[float | None] = []  # their predicted scores
+        self._scores: dict[int, float | None] = {}  # what was told, by position
+        self._num_asked = 0  # positions below were asked for, in this process or before
+        self._to_ask: list[int] = []  # positions that this process has still to give out
+        self._begin_level(0, 1, _level_one(space), None, 0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every child of the last level of the last iteration has been told."""
+        last = self.iteration == self._config.iterations - 1 and self.level == self.space.num_levels
+        return last and self._level_is_told
+
+    @property
+    def num_children(self) -> int:
+        """The exact number of children of the whole search, those told included.
+
+        A failed child has no extensions; where so many fail that K candidates are no longer there, the number shrinks.
+        """
+        return self.num_told + sum(self.remaining_levels.values())
+
+    @property
+    def remaining_levels(self) -> dict[int, int]:
+        """The number of children still to be told, for each level that has any."""
+        remaining_iterations = self._config.iterations - 1 - self.iteration
+        parents = len(self._chosen) - sum(score is None for score in self._scores.values())
+        first = self.space.num_extensions(1)
+        remaining = collections.Counter({self.level: len(self._chosen) - len(self._scores)})
+        remaining.update(self._num_sampled(parents, self.level))
+        for level, count in {1: first, **self._num_sampled(first, 1)}.items():
+            remaining[level] += remaining_iterations * count
+        return {level: count for level, count in sorted(remaining.items()) if count}
+
+    @property
+    def num_told(self) -> int:
+        """The number of children told, failed ones included."""
+        return self._first_number + len(self._scores)
+
+    @property
+    def best(self) -> tuple[A, float] | None:
+        """The architecture of the deepest level with the highest newest score, and that score.
+
+        Of equal scores, that of the earlier trial counts. None before there is one.
+        """
+        best = self._table.best(self.space.num_levels)
+        return None if best is None else (self.space.architecture(best[0]), best[1])
+
+    def ask(self) -> Candidate[A] | None:
+        """Returns the next architecture to train, or None if there is none for now, or no more.
+
+        Several architectures may be out at once. None means to wait for scores that are outstanding, unless `finished`.
+        The first call after a level is complete fits the surrogate and chooses the next level, which takes seconds.
+
+        Raises:
+            SearchError: if every child of the level failed, or the surrogate diverged.
+        """
+        if self.finished:
+            return None
+        if self._level_is_told:
+            self._advance()
+        while self._to_ask:
+            position = self._to_ask.pop(0)
+            if position not in self._scores:
+                self._num_asked = max(self._num_asked, position + 1)
+                return self._candidate(position)
+        return None
+
+    def tell(self, candidate: Candidate[A] | int, score: float | None) -> None:
+        """Takes the score of an architecture that was asked for; the order of telling within a level does not matter.
+
+        Args:
+            candidate: what `ask` returned, or its number.
+            score: the validation accuracy in [0, 1], or None if the training failed (it diverged, say). A failed
+                architecture has no extensions, and leaves an earlier score of the same architecture as it is.
+
+        Raises:
+            ValueError: if nothing of that number is outstanding, or the score is not in [0, 1].
+            SearchError: if with this one every child of the level failed.
+        """
+        number = candidate.number if isinstance(candidate, Candidate) else candidate
+        position = number - self._first_number
+        if not 0 <= position < self._num_asked or position in self._scores:
+            raise ValueError(f"A score can be told once, and only of a trial that was asked for. Received: {number}")
+        if score is not None and not 0 <= score <= 1:  # also false for NaN
+            raise ValueError(f"`score` of trial {number} must be in [0, 1], or None. Received: score={score}")
+        self._scores[position] = None if score is None else float(score)
+        if score is not None:
+            self._table.record(self._chosen[position], number, float(score))
+        if self._level_is_told:
+            pairs = [(p, self._scores[i]) for i, p in enumerate(self._predicted) if p is not None]
+            self.rank_correlation = rank_correlation([(p, s) for p, s in pairs if s is not None])
+            self._parents()  # raises if there are none
+
+    def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Returns what is needed to go on from here: values for JSON, and arrays by name.
+
+        The settings are not part of it; they are given again to the constructor.
+        """
+        values = {
+            "format": FORMAT,
+            "space": _describe(self.space),
+            "iteration": self.iteration,
+            "level": self.level,
+            "first_number": self._first_number,
+            "num_asked": self._num_asked,
+            "chosen": [list(indices) for indices in self._chosen],
+            "predicted": list(self._predicted),
+            "scores": [[position, score] for position, score in sorted(self._scores.items())],
+            "table": [[list(indices), number, score] for indices, number, score in self._table.rows()],
+            "rank_correlation": self.rank_correlation,
+        }
+        return values, self.surrogate.get_state()
+
+    def set_state(self, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Goes on from what `get_state` returned. Architectures that were out, but not told, are asked again in order.
+
+        Args:
+            values: the values, as they come out of JSON.
+            arrays: the arrays by name.
+
+        Raises:
+            StateError: if the state is of another format, of another space or of other surrogate sizes, or incomplete.
+        """
+        if values.get("format") != FORMAT:
+            raise StateError(f"A search state must have format {FORMAT}. Received: format={values.get('format')!r}")
+        expected = _describe(self.space)
+        if values.get("space") != expected:
+            raise StateError(f"The state must be of the space {expected}. Received: space={values.get('space')}")
+        try:
+            level = {key: int(values[key]) for key in ("iteration", "level", "first_number", "num_asked")}
+            chosen = [tuple(int(index) for index in indices) for indices in values["chosen"]]
+            table = [(tuple(int(i) for i in indices), int(n), float(s)) for indices, n, s in values["table"]]
+            scores = {int(position): None if s is None else float(s) for position, s in values["scores"]}
+            predicted, correlation = list(values["predicted"]), values["rank_correlation"]
+            for indices in (*chosen, *(row[0] for row in table)):
+                self.space.architecture(indices)
+        except (KeyError, TypeError, ValueError) as error:  # an ArchitectureError is a ValueError
+            raise StateError(f"The search state is incomplete or broken. Received: {error!r}") from error
+        self._check_state(level, chosen, predicted, scores)
+        self.surrogate.set_state(arrays)
+        self._begin_level(level["iteration"], level["level"], chosen, predicted, level["first_number"])
+        self._num_asked, self._scores, self.rank_correlation = level["num_asked"], scores, correlation
+        self._table = ScoreTable()
+        for row in table:
+            self._table.record(*row)
+
+    def _check_state(
+        self,
+        level: Mapping[str, int],
+        chosen: Sequence[Indices],
+        predicted: Sequence[float | None],
+        scores: Mapping[int, float | None],
+    ) -> None:
+        """Raises StateError unless the parts of a state agree with each other and with the settings."""
+        if not (0 <= level["iteration"] < self._config.iterations and 1 <= level["level"] <= self.space.num_levels):
+            raise StateError(
+                f"The state must be of a search of {self._config.iterations} iterations and {self.space.num_levels} "
+                f"levels. Received: {dict(level)}"
+            )
+        wrong_levels = any(len(indices) != level["level"] for indices in chosen)
+        wrong_scores = not all(0 <= position < level["num_asked"] <= len(chosen) for position in scores)
+        if not chosen or len(predicted) != len(chosen) or wrong_levels or wrong_scores:
+            raise StateError(
+                f"The search state contradicts itself. Received: {dict(level)} with {len(chosen)} architectures, "
+                f"{len(predicted)} predictions and scores of {sorted(scores)}"
+            )
+
+    def _begin_level(
+        self,
+        iteration: int,
+        level: int,
+        chosen: Sequence[Indices],
+        predicted: Sequence[float | None] | None,
+        first_number: int,
+    ) -> None:
+        """Makes `chosen` the architectures of the current level, the first one with trial number `first_number`."""
+        self.iteration, self.level = iteration, level
+        self._first_number = first_number
+        self._chosen = list(chosen)
+        self._predicted = list(predicted) if predicted is not None else [None] * len(chosen)
+        self._scores = {}
+        self._num_asked = 0
+        self._to_ask = list(range(len(chosen)))
+
+    @property
+    def _level_is_told(self) -> bool:
+        return len(self._scores) == len(self._chosen)
+
+    def _candidate(self, position: int) -> Candidate[A]:
+        return Candidate(
+            number=self._first_number + position,
+            architecture=self.space.architecture(self._chosen[position]),
+            iteration=self.iteration,
+            level=self.level,
+            temperature=sampling.temperature(self._config, self.iteration),
+            predicted=self._predicted[position],
+        )
+
+    def _parents(self) -> list[Indices]:
+        """Returns the architectures of the current level that did not fail, in the order of their trials."""
+        parents = [indices for position, indices in enumerate(self._chosen) if self._scores[position] is not None]
+        if not parents:
+            raise SearchError(
+                f"Every child of level {self.level} in iteration {self.iteration + 1} failed, so there is nothing "
+                "to go on from. A lower learning rate or a smaller bound of the gradient's norm usually helps. "
+                f"Received: {len(self._chosen)} failures"
+            )
+        return parents
+
+    def _num_sampled(self, parents: int, level: int) -> dict[int, int]:
+        """Returns how many children each level after `level` has in one iteration, if none of them fails."""
+        sampled = {}
+        for deeper in range(level + 1, self.space.num_levels + 1):
+            parents = min(self._config.k, parents * self.space.num_extensions(deeper))
+            sampled[deeper] = parents
+        return sampled
+
+    def _advance(self) -> None:
+        """Fits the surrogate on the whole table and begins the next level, or the next iteration after the last one.
+
+        After the last level of the last iteration there is nothing left to predict, and no fit.
+        """
+        parents = self._parents()
+        rows = self._table.rows()
+        scores = np.array([score for _, _, score in rows], np.float32)
+        self.surrogate.fit(*encode_rows(self.space, [row[0] for row in rows]), scores, self._rng(FIT))
+        if self.level < self.space.num_levels:
+            iteration, level, chosen = self.iteration, self.level + 1, self._choose(parents)
+        else:
+            iteration, level, chosen = self.iteration + 1, 1, _level_one(self.space)
+        predicted = self.surrogate.predict(*encode_rows(self.space, chosen)).tolist()
+        self._begin_level(iteration, level, chosen, predicted, self._first_number + len(self._chosen))
+
+    def _choose(self, parents: list[Indices]) -> list[Indices]:
+        """Draws the architectures of the next level out of parents × extensions (paper, section 4)."""
+        level = self.level + 1
+        num_candidates = len(parents) * self.space.num_extensions(level)
+        if num_candidates > MAX_CANDIDATES:
+            raise SearchError(f"Level {level} must have at most 2^62 candidates. Received: {num_candidates}")
+        if self._config.sampling == "uniform":
+            chunks: sampling.Chunks = sampling.uniform_chunks(num_candidates, 2**18)  # no candidate needs a prediction
+        else:
+            hidden, cell = self.surrogate.states(*encode_rows(self.space, parents))
+            chunks = score_candidates(self.surrogate, self.space, level, hidden, cell)
+        tau = sampling.temperature(self._config, self.iteration)
+        flat, _ = sampling.choose(chunks, self._config.k, self._config.sampling, tau, self._rng(CHOICE))
+        return [(*parents[index % len(parents)], index // len(parents)) for index in flat.tolist()]
+
+    def _rng(self, purpose: int) -> np.random.Generator:
+        """Returns the generator of one purpose at the level that was just completed."""
+        return np.random.default_rng(np.random.SeedSequence((self._seed, purpose, self.iteration, self.level)))
+
+
+def _level_one(space: SearchSpace[Any, Any]) -> list[Indices]:
+    """Returns every architecture of level 1 (paper, Fig. 3, step 1)."""
+    return [(index,) for index in range(space.num_extensions(1))]
+
+
+def _describe(space: SearchSpace[Any, Any]) -> dict[str, Any]:
+    """Returns the shape of the table of extensions, as JSON has it: a state with indices of another one is refused."""
+    extensions = [space.num_extensions(level) for level in range(1, space.num_levels + 1)]
+    return {"name": space.name, "num_features": space.num_features, "num_extensions": extensions}

@@ -1,0 +1,221 @@
+"""The files of a run: settings, one line a child, the best architecture, and the state that resuming needs.
+
+    RUN_DIR/
+      config.json         the settings and the versions of the packages
+      trials.jsonl        one line a child
+      architecture.json   the best architecture so far
+      state/              the two newest states, each one file that is written beside and renamed
+      logs/               TensorBoard
+
+A kill at any moment leaves a whole state: a new one takes its name only when all of it is on the disk. Lines of
+trials.jsonl that are younger than the state are cut off when the run goes on, so the two always agree.
+"""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from epnas_tf.config import RunConfig, from_values, values_of
+from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
+from epnas_tf.search.state_files import State, StateFiles, reported, to_disk, write_whole
+from epnas_tf.space.serialization import Architecture, save_architecture
+
+FORMAT = "epnas_tf.run"
+VERSION = 1
+PACKAGES = ("epnas-tf", "tensorflow", "keras", "numpy")
+TRIALS_BYTES = "trials_bytes"
+"""Where a state keeps the size of trials.jsonl."""
+
+
+class RunDirectory:
+    """A directory that belongs to one run; see the module for its files. Use it in a `with` statement.
+
+    Args:
+        path: the directory; made if it is not there.
+        config: the run's settings. A directory that holds a run of other settings is refused.
+
+    Raises:
+        RunDirectoryError: if the directory cannot be written, belongs to another run, or another process runs in it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], config: RunConfig) -> None:
+        self.path = Path(path)
+        self.config = config
+        self.warnings: list[str] = []
+        self._states = StateFiles(self.path / "state", "after-")
+        self._trials = self._trials_bytes = 0
+        with reported(self.path):
+            (self.path / "state").mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path / "state" / "lock", "w")  # noqa: SIM115  (held until `close`)
+        try:
+            self._take_lock()
+            self._take_config()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "RunDirectory":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets another process use the directory."""
+        self._lock.close()
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunDirectoryError(
+                f"Another process is running in {self.path}. Wait for it, or give another --run_dir."
+            ) from error
+
+    def _take_config(self) -> None:
+        file = self.path / "config.json"
+        if not file.exists():
+            self._refuse_foreign_files()
+            document = {
+                "format": FORMAT,
+                "version": VERSION,
+                "settings": values_of(self.config),
+                "versions": _versions(),
+            }
+            write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
+            return
+        kept = read_config_document(file)
+        differing = [
+            f"  --{name}: {_shown(kept['settings'].get(name))} there, {_shown(value)} now"
+            for name, value in json.loads(json.dumps(values_of(self.config))).items()
+            if kept["settings"].get(name) != value
+        ]
+        if differing:
+            raise RunDirectoryError(
+                f"{self.path} holds a run of other settings:\n" + "\n".join(differing) + "\n"
+                "Give the same settings to go on with it, or another --run_dir to start a new run."
+            )
+        changed = [
+            f"{p} {v} then, {_versions()[p]} now" for p, v in kept["versions"].items() if _versions().get(p, v) != v
+        ]
+        if changed:
+            self.warnings.append(f"The run began with other versions, its numbers may differ: {', '.join(changed)}")
+
+    def _refuse_foreign_files(self) -> None:
+        foreign = sorted(entry.name for entry in self.path.iterdir() if entry.name != "state")
+        if foreign:
+            raise RunDirectoryError(
+                f"{self.path} is not the directory of a run: it has no config.json, but other files. "
+                f"Give another --run_dir. Received: {', '.join(foreign[:5])}"
+            )
+
+    def append_trial(self, record: dict[str, Any]) -> None:
+        """Adds a line to trials.jsonl.
+
+        Raises:
+            RunDirectoryError: if it cannot be written.
+        """
+        line = (json.dumps(record) + "\n").encode()
+        with reported(self.path), open(self.path / "trials.jsonl", "ab") as file:
+            file.write(line)
+            to_disk(file)
+        self._trials += 1
+        self._trials_bytes += len(line)
+
+    def read_trials(self) -> list[dict[str, Any]]:
+        """Returns the lines of trials.jsonl that the state knows of."""
+        if not self._trials:
+            return []
+        data = (self.path / "trials.jsonl").read_bytes()[: self._trials_bytes]
+        return [json.loads(line) for line in data.splitlines()]
+
+    def save_best(self, architecture: Architecture) -> None:
+        """Writes architecture.json.
+
+        Raises:
+            RunDirectoryError: if it cannot be written.
+        """
+        with reported(self.path):
+            save_architecture(architecture, self.path / "architecture.json")
+
+    def save_state(self, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Writes the state after the last trial; the one before it stays until the next.
+
+        Raises:
+            RunDirectoryError: if it cannot be written. The states before it are untouched.
+        """
+        self._states.save(State(self._trials, {**values, TRIALS_BYTES: self._trials_bytes}, arrays))
+
+    def load_state(self) -> State | None:
+        """Returns the newest state that is whole, or None for a run that has not saved one yet.
+
+        trials.jsonl is cut to what that state knows of, and younger states are removed.
+
+        Raises:
+            StateError: if there are states and none is whole, or trials.jsonl has fewer lines than the state.
+        """
+        state, problems = self._states.load()
+        self.warnings += [f"{problem}; going on from the state before it." for problem in problems]
+        file = self.path / "trials.jsonl"
+        size = file.stat().st_size if file.exists() else 0
+        self._trials, self._trials_bytes = (0, 0) if state is None else (state.number, state.values[TRIALS_BYTES])
+        if size < self._trials_bytes:
+            raise StateError(
+                f"{file} is shorter than the run's state says, so the run cannot go on. Remove {self.path} to start "
+                f"anew. Received: {size} bytes, expected at least {self._trials_bytes}"
+            )
+        if size > self._trials_bytes:
+            with reported(self.path):
+                os.truncate(file, self._trials_bytes)
+        return state
+
+
+def read_config_document(file: Path) -> dict[str, Any]:
+    """Reads config.json.
+
+    Returns:
+        An object with "settings" and "versions".
+
+    Raises:
+        RunDirectoryError: if the file is not one that a run wrote.
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        known = document["format"] == FORMAT and document["version"] == VERSION
+        if not known or not all(isinstance(document[key], dict) for key in ("settings", "versions")):
+            raise ValueError(f"not of format {FORMAT}, version {VERSION}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunDirectoryError(f"{file} is not the config.json of a run. Received: {error}") from error
+    return document
+
+
+def read_config(path: str | os.PathLike[str]) -> RunConfig:
+    """Returns the settings of the run in a directory.
+
+    Raises:
+        RunDirectoryError: if there is no run, or its settings cannot be read.
+    """
+    file = Path(path) / "config.json"
+    try:
+        return from_values(RunConfig, read_config_document(file)["settings"])
+    except ConfigError as error:
+        raise RunDirectoryError(f"{file} holds a setting that is not allowed. {error}") from error
+
+
+def _shown(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions

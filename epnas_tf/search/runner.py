@@ -1,0 +1,246 @@
+"""Runs a whole search in a run directory: data, spaces, shared weights and the algorithm put together."""
+
+import dataclasses
+import os
+import time
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from epnas_tf import data as data_module
+from epnas_tf.config import RunConfig
+from epnas_tf.data import ImageData
+from epnas_tf.errors import StateError
+from epnas_tf.network import NetworkShape, VariableStore, build_graph
+from epnas_tf.search.batches import EVALUATION_BATCH
+from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer
+from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+from epnas_tf.search.run_directory import RunDirectory
+from epnas_tf.search.state_files import State
+from epnas_tf.space import make_space
+from epnas_tf.space.base import SearchSpace
+from epnas_tf.space.serialization import architecture_to_dict
+
+CHILD_SEED = 3
+"""What a child's own seed is for, beside those that the search draws from."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchResult:
+    """What a finished search found.
+
+    Attributes:
+        architecture: the best architecture of the deepest level.
+        score: its newest validation accuracy on the shared weights, in [0, 1].
+        num_children: children trained, failed ones included.
+        num_failed: children that diverged.
+        seconds: time spent, over all the times that the search was started.
+        already_finished: whether there was nothing left to do.
+    """
+
+    architecture: Any
+    score: float
+    num_children: int
+    num_failed: int
+    seconds: float
+    already_finished: bool
+
+
+class Listener(Protocol):
+    """Is told how a search goes, to show it."""
+
+    def started(self, search: ProgressiveSearch[Any], data: ImageData, num_resumed: int) -> None:
+        """The search begins, or goes on after `num_resumed` children."""
+
+    def child_started(self, candidate: Candidate[Any]) -> None:
+        """A child's training begins."""
+
+    def child_ended(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
+        """A child was scored, or (None) diverged."""
+
+    def warning(self, text: str) -> None:
+        """Something went wrong that does not stop the search."""
+
+
+def prepare_tensorflow() -> None:
+    """Takes GPU memory as it is needed, and makes the CPU give the same numbers for the same seed.
+
+    Deterministic operations cost a GPU much of its speed, and some do not exist there, so they are asked for on
+    computers without one.
+    """
+    devices = tf.config.list_physical_devices("GPU")
+    for device in devices:
+        tf.config.experimental.set_memory_growth(device, True)
+    if not devices:
+        tf.config.experimental.enable_op_determinism()
+
+
+def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageData) -> NetworkShape:
+    """Returns what fixes the networks of a run beside their architecture, checked against the images.
+
+    Raises:
+        DataError: if the images are too small for the space.
+    """
+    shape = NetworkShape(
+        image_shape=data.image_shape,
+        num_classes=data.num_classes,
+        channels=config.network.channels,
+        num_levels=space.num_levels,
+        normal_cells=config.network.normal_cells,
+    )
+    build_graph(space.sample(np.random.default_rng(0)), shape)
+    return shape
+
+
+def run_search(config: RunConfig, run_dir: str | os.PathLike[str], listener: Listener) -> SearchResult:
+    """Runs a search, or goes on with it where it was stopped.
+
+    Args:
+        config: the settings.
+        run_dir: where the run keeps its files.
+        listener: is told how it goes.
+
+    Returns:
+        What was found. The same settings and run directory give the same result, however often the run was stopped.
+
+    Raises:
+        EPNASError: for everything that a user can cause: settings, data, the run directory.
+    """
+    space = make_space(config.space)
+    data_module.check(config.data)
+    with RunDirectory(run_dir, config) as directory:
+        data = data_module.load(config.data, config.seed)
+        shape = network_shape(config, space, data)
+        prepare_tensorflow()
+        run = _Run(config, space, data, shape, directory, listener)
+        return run.go()
+
+
+class _Run:
+    """One search in its directory: the parts, and what is kept between children."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        space: SearchSpace[Any, Any],
+        data: ImageData,
+        shape: NetworkShape,
+        directory: RunDirectory,
+        listener: Listener,
+    ) -> None:
+        self.seed = config.seed
+        self.data = data
+        self.directory = directory
+        self.listener = listener
+        self.search: ProgressiveSearch[Any] = ProgressiveSearch(space, config.search, config.surrogate, config.seed)
+        self.store = VariableStore(config.seed)
+        self.trainer = ChildTrainer(
+            self.store,
+            shape,
+            config.child,
+            data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs, config.data.cutout),
+            data_module.evaluation_batches(data.validation, data.mean, data.std, EVALUATION_BATCH),
+        )
+        self.seconds = 0.0
+        self.num_failed = 0
+
+    def go(self) -> SearchResult:
+        state = self.directory.load_state()
+        for warning in self.directory.warnings:
+            self.listener.warning(warning)
+        if state is not None:
+            self._restore(state)
+        already_finished = self.search.finished
+        self.listener.started(self.search, self.data, self.search.num_told)
+        logs = tf.summary.create_file_writer(str(self.directory.path / "logs"))
+        while (candidate := self.search.ask()) is not None:
+            began = time.perf_counter()
+            self.listener.child_started(candidate)
+            result = self._train(candidate)
+            self.search.tell(candidate, None if result is None else result.score)
+            self.seconds += time.perf_counter() - began
+            self._save(candidate, result)
+            _log(logs, candidate, result, self.search)
+            self.listener.child_ended(candidate, result)
+        best = self.search.best
+        if best is None:
+            raise StateError(
+                f"{self.directory.path} holds a finished search without a result. Remove it to start anew."
+            )
+        self.directory.save_best(best[0])
+        return SearchResult(
+            *best, self.search.num_told, self.num_failed, self.seconds, already_finished=already_finished
+        )
+
+    def _train(self, candidate: Candidate[Any]) -> ChildResult | None:
+        seed = np.random.SeedSequence((self.seed, CHILD_SEED, candidate.number)).generate_state(1)[0]
+        try:
+            return self.trainer.train(candidate.architecture, int(seed >> 1))
+        except ChildDiverged as diverged:
+            self.num_failed += 1
+            self.listener.warning(
+                f"Child {candidate.number + 1} failed: {diverged} The shared weights are as before it."
+            )
+            return None
+
+    def _save(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
+        """Writes the child's line first: a state that knows of it must find it there."""
+        self.directory.append_trial(trial_record(candidate, result))
+        search_values, search_arrays = self.search.get_state()
+        store_values, store_arrays = self.store.get_state()
+        values = {
+            "search": search_values,
+            "store": store_values,
+            "seconds": self.seconds,
+            "num_failed": self.num_failed,
+        }
+        self.directory.save_state(values, {**_prefixed("search.", search_arrays), **_prefixed("store.", store_arrays)})
+        best = self.search.best
+        if best is not None:
+            self.directory.save_best(best[0])
+
+    def _restore(self, state: State) -> None:
+        try:
+            self.search.set_state(state.values["search"], _with_prefix("search.", state.arrays))
+            self.store.set_state(state.values["store"], _with_prefix("store.", state.arrays))
+            self.seconds, self.num_failed = state.values["seconds"], state.values["num_failed"]
+        except KeyError as error:
+            raise StateError(f"The state in {self.directory.path} is incomplete. Received: no {error}") from error
+
+
+def trial_record(candidate: Candidate[Any], result: ChildResult | None) -> dict[str, Any]:
+    """Returns a child's line of trials.jsonl; counts are from 1, as people count."""
+    record: dict[str, Any] = {
+        "child": candidate.number + 1,
+        "iteration": candidate.iteration + 1,
+        "level": candidate.level,
+        "temperature": candidate.temperature,
+        "predicted": candidate.predicted,
+        "status": "failed" if result is None else "completed",
+    }
+    if result is not None:
+        record |= dataclasses.asdict(result)
+    return record | {"text": str(candidate.architecture), "architecture": architecture_to_dict(candidate.architecture)}
+
+
+def _log(writer: Any, candidate: Candidate[Any], result: ChildResult | None, search: ProgressiveSearch[Any]) -> None:
+    """Adds a child to TensorBoard, with its number as the step."""
+    values: dict[str, float | None] = {"temperature": candidate.temperature, "predicted": candidate.predicted}
+    if result is not None:
+        values |= {"score": result.score, "training_loss": result.training_loss}
+        values |= {"validation_loss": result.validation_loss, "parameters": result.parameters}
+    values |= {"best": None if search.best is None else search.best[1], "rank_correlation": search.rank_correlation}
+    with writer.as_default(step=candidate.number + 1):
+        for name, value in values.items():
+            if value is not None:
+                tf.summary.scalar(name, value)
+    writer.flush()
+
+
+def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def _with_prefix(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

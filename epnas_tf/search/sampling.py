@@ -1,0 +1,151 @@
+"""The choice of the K architectures of a level out of millions of candidates (paper, section 4).
+
+The paper draws architecture i with probability p_i^(1/τ) / Σ_j p_j^(1/τ), where p_i = s_i / Σ_j s_j. K of them, all
+different, are drawn by adding Gumbel noise to log p_i / τ and keeping the K largest sums: that is drawing one after the
+other without replacement, each time in proportion to p^(1/τ) of what is left (Gumbel top-K). The normaliser Σ_j s_j
+shifts every log p alike, so the order of the sums does not depend on it: log s takes the place of log p, nothing is
+exponentiated, and no temperature can overflow. The K largest of a stream need memory for one chunk and K candidates.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.config import SearchConfig
+from epnas_tf.errors import SearchError
+
+RULES = ("probability", "greedy", "uniform")
+
+FloatArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.int64]
+
+Chunks = Iterable[tuple[int, npt.NDArray[np.floating[Any]]]]
+"""A stream of log scores: the index of the first candidate of a chunk, and float [n], the log scores from there on."""
+
+
+def temperature(config: SearchConfig, iteration: int) -> float:
+    """Returns the sampling temperature of an iteration (paper, section 4: "decaying quickly to one").
+
+    The first iteration has `config.initial_temperature`, the last one `config.final_temperature`. A search of a single
+    iteration has the final one: its first pass is also "the end", where the surrogate is fully trusted.
+
+    Args:
+        config: the settings of the search.
+        iteration: the iteration, from 0.
+
+    Raises:
+        ValueError: if the iteration is not one of the search.
+    """
+    if not 0 <= iteration < config.iterations:
+        raise ValueError(f"`iteration` must be in 0 … {config.iterations - 1}. Received: iteration={iteration}")
+    first, last = config.initial_temperature, config.final_temperature
+    if iteration == config.iterations - 1:
+        return last  # exact, and the only one of a single iteration
+    fraction = iteration / (config.iterations - 1)
+    if config.temperature_schedule == "linear":
+        return first + fraction * (last - first)
+    return float(first ** (1 - fraction) * last**fraction)
+
+
+def choose(
+    chunks: Chunks,
+    k: int,
+    rule: str,
+    temperature: float,
+    rng: np.random.Generator,
+) -> tuple[IndexArray, FloatArray]:
+    """Chooses K candidates out of a stream of log scores.
+
+    The noise is drawn from one generator in the order of the candidates, so the choice does not depend on how the
+    stream is cut into chunks.
+
+    Args:
+        chunks: pairs of the index of the chunk's first candidate and float [n], the natural logarithms of the predicted
+            scores of n candidates; chunks follow one another without a gap, from candidate 0. -inf is a score of 0.
+        k: how many candidates to choose; all of them if there are fewer.
+        rule: "probability" (the paper's: without replacement, in proportion to s^(1/temperature)), "greedy" (the K
+            largest scores, as PNAS; of equal ones those of lower index) or "uniform" (any K with equal chance).
+        temperature: τ of the rule "probability", above 0; the other rules do not look at it.
+        rng: source of the noise; "greedy" draws nothing from it.
+
+    Returns:
+        int64 [min(k, candidates)], the indices of the chosen, and float64 of the same shape, their log scores; ordered
+        by the rule's key, the largest first (so for "probability" and "uniform" in the order of drawing). Candidates
+        of score 0 come last and only if nothing else is left, except under "uniform".
+
+    Raises:
+        ValueError: if `k`, `rule` or `temperature` is out of its range, or a chunk does not follow the one before.
+        SearchError: if a log score is NaN or +inf.
+    """
+    if k < 1:
+        raise ValueError(f"`k` must be at least 1. Received: k={k}")
+    if rule not in RULES:
+        raise ValueError(f"`rule` must be one of {', '.join(RULES)}. Received: rule={rule!r}")
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"`temperature` must be a positive number. Received: temperature={temperature}")
+    best = (np.empty(0), np.empty(0, np.int64), np.empty(0))
+    for offset, log_scores in _contiguous(chunks):
+        scores = log_scores.astype(np.float64)
+        ids = np.arange(offset, offset + scores.size, dtype=np.int64)
+        best = _largest(best, (_keys(scores, rule, temperature, rng), ids, scores), k)
+    return best[1], best[2]
+
+
+def uniform_chunks(num_candidates: int, chunk_size: int) -> Iterator[tuple[int, FloatArray]]:
+    """Yields chunks of equal log scores, for a choice that needs no prediction.
+
+    Args:
+        num_candidates: how many candidates there are.
+        chunk_size: candidates of a chunk; the last one may have fewer.
+    """
+    for offset in range(0, num_candidates, chunk_size):
+        yield offset, np.zeros(min(chunk_size, num_candidates - offset))
+
+
+def _keys(scores: FloatArray, rule: str, temperature: float, rng: np.random.Generator) -> FloatArray:
+    """Returns float64 [n], the numbers whose K largest are the choice, for log scores float64 [n]."""
+    if rule == "greedy":
+        return scores
+    noise = rng.gumbel(size=scores.size)
+    return noise if rule == "uniform" else scores / temperature + noise
+
+
+Triple = tuple[FloatArray, IndexArray, FloatArray]
+"""Keys, indices and log scores of the same candidates, each of shape [n]."""
+
+
+def _largest(best: Triple, chunk: Triple, k: int) -> Triple:
+    """Returns the K largest keys of both, the largest first, of equal ones the lower index first."""
+    if best[0].size == k:
+        chunk = _where(chunk, chunk[0] > best[0][-1])  # an equal key of a later candidate loses to the earlier one
+    if chunk[0].size > k:
+        chunk = _where(chunk, chunk[0] >= np.partition(chunk[0], -k)[-k])  # keeps ties for the sort to decide
+    keys, ids, scores = (np.concatenate(pair) for pair in zip(best, chunk, strict=True))
+    order = np.lexsort((ids, -keys))[:k]
+    return keys[order], ids[order], scores[order]
+
+
+def _where(triple: Triple, keep: npt.NDArray[np.bool_]) -> Triple:
+    return triple[0][keep], triple[1][keep], triple[2][keep]
+
+
+def _contiguous(chunks: Chunks) -> Iterator[tuple[int, npt.NDArray[np.floating[Any]]]]:
+    """Yields the chunks, each checked to follow the one before and to hold log scores only."""
+    expected = 0
+    for offset, log_scores in chunks:
+        if offset != expected or log_scores.ndim != 1:
+            raise ValueError(
+                f"Chunks must be one-dimensional and follow one another; the next one starts at candidate {expected}. "
+                f"Received: offset={offset}, shape={log_scores.shape}"
+            )
+        expected += log_scores.size
+        wrong = np.isnan(log_scores) | np.isposinf(log_scores)
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            raise SearchError(
+                "A predicted log score must be a number, or -inf for a score of 0; the surrogate has diverged. A lower "
+                f"surrogate learning rate may help. Received: {log_scores[first]} for candidate {offset + first}"
+            )
+        yield offset, log_scores

@@ -1,0 +1,231 @@
+"""What an architecture is: frozen, hashable values that refuse to be wrong (paper, section 3).
+
+Equal architectures are equal values and there is no other form to convert to, because the constructors normalise: the
+skips of a layer are stored ascending, and the two sides of a block are put in one fixed order. So every value is
+canonical by construction. Cells that differ only in the numbering of their blocks stay different values, as in PNAS.
+
+The hashes are those of Python, which differ between processes: good for tables in memory, not for files.
+"""
+
+import dataclasses
+import operator
+from collections.abc import Sequence
+from typing import TypeAlias, TypeVar
+
+from epnas_tf.errors import ArchitectureError
+from epnas_tf.space.operations import is_operation_name
+
+T = TypeVar("T")
+
+CELL_BEFORE_PREVIOUS = -2
+"""Input of a block: H^{c-2}, the output of the cell before the previous one."""
+
+PREVIOUS_CELL = -1
+"""Input of a block: H^{c-1}, the output of the previous cell."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MacroLayer:
+    """One layer (O_l, S_l) of the macro space (paper, section 3).
+
+    Attributes:
+        operation: the name of the operation O_l.
+        skips: which of the earlier outputs feed the layer besides that of the layer right before it, which always does:
+            0 for the stem, from 1 for a layer. Stored ascending, given in any order.
+
+    Raises:
+        ArchitectureError: if the operation is no name, or a skip is no integer, negative or given twice.
+    """
+
+    operation: str
+    skips: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_operation(self.operation)
+        if isinstance(self.skips, str) or not isinstance(self.skips, Sequence):
+            raise ArchitectureError(f"`skips` must be a sequence of integers. Received: skips={self.skips!r}")
+        skips = tuple(sorted(_integer("skips", skip) for skip in self.skips))
+        if skips and skips[0] < 0:
+            raise ArchitectureError(
+                f"`skips` must be 0 (the stem) or numbers of layers, from 1. Received: skips={self.skips!r}"
+            )
+        if len(set(skips)) != len(skips):
+            raise ArchitectureError(f"`skips` must name each output once. Received: skips={self.skips!r}")
+        object.__setattr__(self, "skips", skips)
+
+    def __str__(self) -> str:
+        return f"{self.operation} +{','.join(map(str, self.skips))}" if self.skips else self.operation
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MacroArchitecture:
+    """A whole network of the macro space, layer by layer (paper, section 3).
+
+    Attributes:
+        layers: the layers, layer 1 first. Layer l may skip from the outputs 0 (the stem) to l - 2.
+
+    Raises:
+        ArchitectureError: if there is no layer, or one skips from an output that it cannot reach.
+    """
+
+    layers: tuple[MacroLayer, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", _values("layers", self.layers, MacroLayer))
+        for number, layer in enumerate(self.layers, 1):
+            if layer.skips and layer.skips[-1] > number - 2:
+                earlier = f"may skip from the outputs 0 to {number - 2} besides" if number > 1 else "has no others"
+                raise ArchitectureError(
+                    f"Layer {number} always takes the output {number - 1} and {earlier}. Received: skips={layer.skips}"
+                )
+
+    @property
+    def num_levels(self) -> int:
+        """The number of layers."""
+        return len(self.layers)
+
+    def sources(self, number: int) -> tuple[int, ...]:
+        """Returns all inputs of layer `number` (from 1), ascending: its skips, then the output right before it.
+
+        Raises:
+            ArchitectureError: if there is no such layer.
+        """
+        if not 1 <= number <= len(self.layers):
+            raise ArchitectureError(f"The architecture has the layers 1 to {len(self.layers)}. Received: {number}")
+        return (*self.layers[number - 1].skips, number - 1)
+
+    def __str__(self) -> str:
+        """One line, such as `1 conv_3x3 | 2 sep_conv_5x5 +0 | 3 max_pool_3x3 +0,1` (after "+": the skips)."""
+        return " | ".join(f"{number} {layer}" for number, layer in enumerate(self.layers, 1))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BlockSide:
+    """One of the two sides of a block: an operation and what it is applied to (paper, section 3).
+
+    Attributes:
+        operation: the name of the operation O_i.
+        input: the input S_i: -2 for H^{c-2} and -1 for H^{c-1}, the outputs of the two previous cells, or the number of
+            an earlier block of the same cell, from 1 as in the paper. There is no input 0.
+
+    Raises:
+        ArchitectureError: if the operation is no name, or the input is none of the above.
+    """
+
+    operation: str
+    input: int
+
+    def __post_init__(self) -> None:
+        _check_operation(self.operation)
+        source = _integer("input", self.input)
+        if source < CELL_BEFORE_PREVIOUS or source == 0:
+            raise ArchitectureError(
+                "`input` must be -2 or -1 (the two previous cells) or the number of an earlier block, from 1. "
+                f"Received: input={source}"
+            )
+        object.__setattr__(self, "input", source)
+
+    def __str__(self) -> str:
+        return f"{self.operation}({f'c{self.input}' if self.input < 0 else f'b{self.input}'})"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MicroBlock:
+    """One block (O_1, O_2, S_1, S_2) of a cell: the sum of its two sides (paper, section 3).
+
+    A sum does not know an order, so mirrored blocks are one value (136 instead of 256 in PNAS): the constructor stores
+    the side with the smaller (input, operation) as `left`, whichever way round they are given.
+
+    Attributes:
+        left: the side that comes first.
+        right: the side that comes second; both may be equal.
+
+    Raises:
+        ArchitectureError: if one of the two is not a side.
+    """
+
+    left: BlockSide
+    right: BlockSide
+
+    def __post_init__(self) -> None:
+        sides = _values("left, right", (self.left, self.right), BlockSide)
+        left, right = sorted(sides, key=lambda side: (side.input, side.operation))
+        object.__setattr__(self, "left", left)
+        object.__setattr__(self, "right", right)
+
+    @property
+    def sides(self) -> tuple[BlockSide, BlockSide]:
+        """The two sides, left first."""
+        return (self.left, self.right)
+
+    def __str__(self) -> str:
+        return f"{self.left} + {self.right}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MicroArchitecture:
+    """A cell of the micro space, block by block (paper, section 3).
+
+    Attributes:
+        blocks: the blocks, block 1 first. Block b may use the two previous cells and the blocks 1 to b - 1.
+
+    Raises:
+        ArchitectureError: if there is no block, or one uses a block that does not come before it.
+    """
+
+    blocks: tuple[MicroBlock, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", _values("blocks", self.blocks, MicroBlock))
+        for number, block in enumerate(self.blocks, 1):
+            if block.right.input >= number:  # the right side has the larger input
+                earlier = f"-2, -1 and the blocks 1 to {number - 1}" if number > 1 else "-2 and -1"
+                raise ArchitectureError(f"Block {number} has the inputs {earlier}. Received: input={block.right.input}")
+
+    @property
+    def num_levels(self) -> int:
+        """The number of blocks."""
+        return len(self.blocks)
+
+    def unused_blocks(self) -> tuple[int, ...]:
+        """Returns the numbers (from 1, ascending) of the blocks that feed no other block.
+
+        Their outputs are concatenated into the cell's output (paper, section 3). The last block is always one of them.
+        """
+        used = {side.input for block in self.blocks for side in block.sides}
+        return tuple(number for number in range(1, len(self.blocks) + 1) if number not in used)
+
+    def __str__(self) -> str:
+        """One line, such as `1 identity(c-2) + conv_3x3(c-1) | 2 conv_3x3(c-1) + identity(b1)`."""
+        return " | ".join(f"{number} {block}" for number, block in enumerate(self.blocks, 1))
+
+
+Architecture: TypeAlias = MacroArchitecture | MicroArchitecture
+"""An architecture of one of the paper's two spaces."""
+
+
+def _check_operation(operation: object) -> None:
+    if not is_operation_name(operation):
+        raise ArchitectureError(
+            f'`operation` must be a name made of letters, digits, "_", "." and "-". Received: operation={operation!r}'
+        )
+
+
+def _integer(name: str, value: object) -> int:
+    """Returns the value as a plain int, also from NumPy; a bool is not an integer here."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)  # type: ignore[arg-type]  # what has no index raises TypeError
+    except TypeError:
+        raise ArchitectureError(f"`{name}` must be an integer. Received: {value!r}") from None
+
+
+def _values(name: str, values: object, kind: type[T]) -> tuple[T, ...]:
+    """Returns the values as a tuple after a look at their number and their types."""
+    if not isinstance(values, Sequence) or not values:
+        raise ArchitectureError(f"`{name}` must be a sequence of at least one {kind.__name__}. Received: {values!r}")
+    for value in values:
+        if not isinstance(value, kind):
+            raise ArchitectureError(f"`{name}` must hold values of type {kind.__name__}. Received: {value!r}")
+    return tuple(values)

@@ -1,0 +1,220 @@
+"""Architectures as JSON, both ways, easy to read and to write by hand.
+
+{"format": "epnas_tf.architecture", "version": 1, "space": "macro",
+ "layers": [{"operation": "conv_3x3"}, {"operation": "sep_conv_5x5", "skips": [0]}]}
+
+{"format": "epnas_tf.architecture", "version": 1, "space": "micro",
+ "blocks": [{"left": {"operation": "identity", "input": -2}, "right": {"operation": "conv_3x3", "input": -1}}]}
+"""
+
+import contextlib
+import json
+import os
+import reprlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from epnas_tf.errors import ArchitectureError
+from epnas_tf.space.architecture import (
+    Architecture,
+    BlockSide,
+    MacroArchitecture,
+    MacroLayer,
+    MicroArchitecture,
+    MicroBlock,
+)
+
+FORMAT = "epnas_tf.architecture"
+VERSION = 1
+
+_HEADER = ("format", "version", "space")
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 80
+
+
+def architecture_to_dict(architecture: Architecture) -> dict[str, Any]:
+    """Returns the architecture as plain lists, dicts, strings and integers, ready for JSON.
+
+    Raises:
+        ArchitectureError: if it is neither a macro nor a micro architecture.
+    """
+    header = {"format": FORMAT, "version": VERSION}
+    if isinstance(architecture, MacroArchitecture):
+        layers = [{"operation": layer.operation, "skips": list(layer.skips)} for layer in architecture.layers]
+        return {**header, "space": "macro", "layers": layers}
+    if isinstance(architecture, MicroArchitecture):
+        blocks = [
+            {"left": _side_to_dict(block.left), "right": _side_to_dict(block.right)} for block in architecture.blocks
+        ]
+        return {**header, "space": "micro", "blocks": blocks}
+    raise ArchitectureError(f"A macro or micro architecture was expected. Received: {architecture!r}")
+
+
+def architecture_from_dict(value: object) -> Architecture:
+    """Returns the architecture that `architecture_to_dict` gave the value of; equal to the one it was given.
+
+    Raises:
+        ArchitectureError: if the value does not hold an architecture; the message says where and why.
+    """
+    if not isinstance(value, dict):
+        raise ArchitectureError(f"An architecture is a JSON object. Received: {_short(value)}")
+    if value.get("format") != FORMAT:
+        raise ArchitectureError(f'`format` must be "{FORMAT}". Received: {_short(value.get("format", "no such key"))}')
+    version = value.get("version")
+    if type(version) is not int or version != VERSION:
+        raise ArchitectureError(f"This release understands `version` {VERSION}. Received: version={_short(version)}")
+    space = value.get("space")
+    if space == "macro":
+        layers = _items(value, "layers")
+        return MacroArchitecture(tuple(_layer(item, f"layers[{i}]") for i, item in enumerate(layers)))
+    if space == "micro":
+        blocks = _items(value, "blocks")
+        return MicroArchitecture(tuple(_block(item, f"blocks[{i}]") for i, item in enumerate(blocks)))
+    raise ArchitectureError(f"`space` must be macro or micro. Received: space={_short(space)}")
+
+
+def architecture_to_json(architecture: Architecture) -> str:
+    """Returns the architecture as JSON text, one layer or block a line.
+
+    Raises:
+        ArchitectureError: if it is neither a macro nor a micro architecture.
+    """
+    *header, (name, items) = architecture_to_dict(architecture).items()
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in header]
+    entries = ",\n".join(f"    {json.dumps(item)}" for item in items)
+    return "\n".join(["{", *lines, f"  {json.dumps(name)}: [", entries, "  ]", "}"]) + "\n"
+
+
+def architecture_from_json(text: str) -> Architecture:
+    """Returns the architecture that a JSON text describes: the inverse of `architecture_to_json`.
+
+    Raises:
+        ArchitectureError: if the text is not JSON or does not describe an architecture; the message says where and why.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        line = text.split("\n")[error.lineno - 1]
+        raise ArchitectureError(
+            f"Expected JSON, but line {error.lineno}, column {error.colno}: {error.msg}. Received: {_short(line)}"
+        ) from error
+    except ArchitectureError:
+        raise
+    except (ValueError, RecursionError) as error:  # integers of thousands of digits, brackets nested without end
+        raise ArchitectureError(f"Expected JSON of an architecture, but {error}. Received: {_short(text)}") from error
+    return architecture_from_dict(value)
+
+
+def save_architecture(architecture: Architecture, path: str | os.PathLike[str]) -> None:
+    """Writes an architecture to a JSON file, whole or not at all (written beside, then renamed).
+
+    Args:
+        architecture: a macro or micro architecture.
+        path: the file, replaced if it exists; its folder must exist.
+
+    Raises:
+        ArchitectureError: if the architecture is neither of the two, or the file cannot be written.
+    """
+    text = architecture_to_json(architecture)
+    target = Path(path)
+    beside = target.parent / f".{target.name}.{os.getpid()}.tmp"
+    try:
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise ArchitectureError(
+            f"Expected a place where an architecture can be written, but {error.strerror}. Received: {target}"
+        ) from error
+
+
+def load_architecture(path: str | os.PathLike[str]) -> Architecture:
+    """Reads an architecture from a JSON file, written by `save_architecture` or by hand.
+
+    Raises:
+        ArchitectureError: if the file cannot be read or does not hold an architecture; the message names the file and
+            says where and why.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")  # editors of some systems write a byte order mark
+    except OSError as error:
+        raise ArchitectureError(
+            f"Expected the file of an architecture, but {error.strerror}. Received: {os.fspath(path)}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ArchitectureError(
+            f"{os.fspath(path)}: Expected JSON in UTF-8, but byte {error.start} is none. "
+            f"Received: {error.object[error.start : error.start + 1]!r}"
+        ) from error
+    with _inside(os.fspath(path)):
+        return architecture_from_json(text)
+
+
+def _side_to_dict(side: BlockSide) -> dict[str, Any]:
+    return {"operation": side.operation, "input": side.input}
+
+
+def _layer(value: object, where: str) -> MacroLayer:
+    with _inside(where):
+        fields = _fields(value, required=("operation",), optional=("skips",))
+        skips = fields.get("skips", [])
+        if not isinstance(skips, list):
+            raise ArchitectureError(f"`skips` must be a list of integers. Received: skips={_short(skips)}")
+        return MacroLayer(fields["operation"], tuple(skips))
+
+
+def _block(value: object, where: str) -> MicroBlock:
+    with _inside(where):
+        fields = _fields(value, required=("left", "right"))
+        return MicroBlock(_side(fields["left"], "left"), _side(fields["right"], "right"))
+
+
+def _side(value: object, where: str) -> BlockSide:
+    with _inside(where):
+        fields = _fields(value, required=("operation", "input"))
+        return BlockSide(fields["operation"], fields["input"])
+
+
+def _items(value: dict[str, Any], name: str) -> list[Any]:
+    items = _fields(value, required=(*_HEADER, name))[name]
+    if not isinstance(items, list) or not items:
+        raise ArchitectureError(f"`{name}` must be a list with at least one entry. Received: {name}={_short(items)}")
+    return items
+
+
+def _fields(value: object, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Returns the JSON object after a look at its keys."""
+    keys = ", ".join(required) + (f" (and optionally {', '.join(optional)})" if optional else "")
+    if not isinstance(value, dict):
+        raise ArchitectureError(f"Expected an object with the keys {keys}. Received: {_short(value)}")
+    if not set(required) <= set(value) <= {*required, *optional}:
+        raise ArchitectureError(f"Expected the keys {keys}. Received: {', '.join(map(str, value)) or 'no keys'}")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns a JSON object's dict; of a key given twice JSON would keep the last without a word."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ArchitectureError(f"Expected each key once in an object. Received: {twice!r} twice")
+    return value
+
+
+@contextlib.contextmanager
+def _inside(where: str) -> Iterator[None]:
+    """Puts a place (a file, `layers[2]`) in front of the message of an ArchitectureError."""
+    try:
+        yield
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{where}: {error}") from error
+
+
+def _short(value: object) -> str:
+    """Returns the value for a message, cut where it is long: it may be anything that a file holds."""
+    return _REPR.repr(value)

@@ -1,0 +1,37 @@
+"""Packaging of epnas_tf; each dependency's reason stands in BUILD_NOTES.md."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="epnas-tf",
+    version="0.1.0",
+    description="Efficient progressive neural architecture search in TensorFlow and Keras",
+    long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["epnas_tf", "epnas_tf.*"]),
+    install_requires=[
+        "tensorflow>=2.21,<2.22",
+        "keras>=3.15,<3.16",
+        "keras-tuner>=1.4.8,<1.5",
+        "tensorflow-datasets>=4.9.10,<4.10",
+        "importlib_resources>=6.0,<8",
+        "tensorboard>=2.21,<2.22",
+        "absl-py>=2.3,<3",
+        "numpy>=2.1,<3",
+        "scikit-learn>=1.6,<2",
+        "scipy>=1.14,<2",
+        "pillow>=11,<14",
+        "rich>=14,<16",
+    ],
+    extras_require={"dev": ["pytest>=9,<10", "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pyte>=0.8.2,<0.9"]},
+    entry_points={
+        "console_scripts": [
+            "epnas-search = epnas_tf.bin.search:run",
+            "epnas-show = epnas_tf.bin.show:run",
+        ]
+    },
+)

@@ -1,0 +1,149 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from epnas_tf.config import DataConfig
+from epnas_tf.data import check, load
+from epnas_tf.errors import ConfigError, DataError
+
+ROOT = Path(__file__).parents[2]
+
+
+def keys(part):
+    return {image.tobytes() for image in part.images}
+
+
+def write_npz(path, count=60, side=16, classes=3, **arrays):
+    """Images that all differ, so that each can be recognised."""
+    images = np.random.default_rng(0).integers(0, 256, (count, side, side), dtype=np.uint8)
+    np.savez(path, x_train=images, y_train=np.arange(count) % classes, **arrays)
+    return str(path)
+
+
+def test_digits_are_split_three_ways_by_class():
+    data = load(DataConfig(), seed=0)
+    assert data.name == "digits"
+    assert (len(data.train), len(data.validation), len(data.test)) == (1455, 162, 180)
+    assert data.image_shape == (8, 8, 1)
+    assert data.num_classes == 10
+    assert not data.mirror
+    assert data.crop_padding == 1
+    for part in (data.train, data.validation, data.test):
+        share = np.bincount(part.labels) / len(part)
+        assert np.all(np.abs(share - 0.1) < 0.01)
+
+
+def test_the_statistics_are_of_the_training_part_alone():
+    data = load(DataConfig(), seed=0)
+    np.testing.assert_allclose(data.mean[0], data.train.images.mean(), rtol=1e-5)
+    np.testing.assert_allclose(data.std[0], data.train.images.std(), rtol=1e-5)
+
+
+def test_the_seed_moves_the_validation_part_and_never_the_test(tmp_path):
+    config = DataConfig(dataset=write_npz(tmp_path / "noise.npz"))
+    first, again, other = (load(config, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.validation.images, again.validation.images)
+    assert keys(first.validation) != keys(other.validation)
+    np.testing.assert_array_equal(first.test.images, other.test.images)
+    for data in (first, other):
+        parts = [keys(part) for part in (data.train, data.validation, data.test)]
+        assert [len(part) for part in parts] == [49, 5, 6]
+        assert len(set.union(*parts)) == 60
+
+
+def test_fractions_are_of_what_is_left(tmp_path):
+    path = write_npz(tmp_path / "noise.npz", 100, classes=2)
+    data = load(DataConfig(dataset=path, test_fraction=0.2, validation_fraction=0.25), seed=0)
+    assert (len(data.train), len(data.validation), len(data.test)) == (60, 20, 20)
+
+
+def test_train_images_limits_training_and_validation_but_not_the_test(tmp_path):
+    path = write_npz(tmp_path / "noise.npz", 200, classes=2)
+    whole = load(DataConfig(dataset=path), seed=0)
+    data = load(DataConfig(dataset=path, train_images=40), seed=0)
+    assert (len(data.train), len(data.validation)) == (36, 4)
+    np.testing.assert_array_equal(np.bincount(data.train.labels), [18, 18])
+    np.testing.assert_array_equal(data.test.images, whole.test.images)
+    other = load(DataConfig(dataset=path, train_images=40), seed=1)
+    assert keys(other.train) | keys(other.validation) != keys(data.train) | keys(data.validation)
+
+
+def test_more_train_images_than_there_are_is_refused(tmp_path):
+    with pytest.raises(DataError, match="there are, 54. Received: train_images=55"):
+        load(DataConfig(dataset=write_npz(tmp_path / "noise.npz"), train_images=55), seed=0)
+
+
+def test_a_class_of_one_image_is_named(tmp_path):
+    images = np.zeros((7, 8, 8), np.uint8)
+    path = tmp_path / "few.npz"
+    np.savez(path, x_train=images, y_train=[0, 0, 0, 1, 1, 1, 2], class_names=["ant", "bee", "cat"])
+    with pytest.raises(DataError, match="Received: 1 of class 'cat'"):
+        load(DataConfig(dataset=str(path)), seed=0)
+
+
+def test_too_few_images_for_a_test_part_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"few.npz: a class needs three images.*Received: 4 images in 2 classes"):
+        load(DataConfig(dataset=write_npz(tmp_path / "few.npz", 4, classes=2)), seed=0)
+
+
+@pytest.mark.parametrize(("padding", "resolved"), [(-1, 2), (0, 0), (5, 5)])
+def test_crop_padding_is_an_eighth_of_the_side_unless_given(tmp_path, padding, resolved):
+    config = DataConfig(dataset=write_npz(tmp_path / "noise.npz"), crop_padding=padding)
+    assert load(config, seed=0).crop_padding == resolved
+
+
+def test_crop_padding_beyond_the_image_is_refused(tmp_path):
+    config = DataConfig(dataset=write_npz(tmp_path / "noise.npz"), crop_padding=16)
+    with pytest.raises(ConfigError, match="shorter side, 16 pixels.*Received: crop_padding=16"):
+        load(config, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "mirror", "resolved"),
+    [("photos", "auto", True), ("photos", "no", False), ("mnist", "auto", False), ("mnist", "yes", True)],
+)
+def test_digits_and_letters_are_not_mirrored_unless_asked_for(tmp_path, name, mirror, resolved):
+    config = DataConfig(dataset=write_npz(tmp_path / f"{name}.npz"), mirror=mirror)
+    assert load(config, seed=0).mirror is resolved
+
+
+@pytest.mark.parametrize("dataset", ["digits", "noise.npz"])
+def test_manual_dir_is_refused_where_it_would_be_ignored(tmp_path, monkeypatch, dataset):
+    monkeypatch.chdir(tmp_path)
+    write_npz(tmp_path / "noise.npz")
+    with pytest.raises(ConfigError, match="`manual_dir` is only read .*Received: manual_dir='here'"):
+        check(DataConfig(dataset=dataset, manual_dir="here"))
+
+
+@pytest.mark.parametrize("dataset", ["./nowhere", "photos/birds", "~/no/such/folder", "/no/such/folder"])
+def test_a_path_that_is_not_there_is_refused_as_a_path(tmp_path, dataset):
+    with pytest.raises(DataError, match="which does not exist"):
+        check(DataConfig(dataset=dataset, data_dir=str(tmp_path)))
+
+
+@pytest.mark.parametrize("dataset", ["digits", "cifar10", "emnist/letters", "mnist:3.0.1"])
+def test_known_names_are_accepted_without_reading_anything(dataset):
+    check(DataConfig(dataset=dataset))
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def test_importing_the_package_imports_no_heavy_library():
+    code = "import sys, epnas_tf.data; print([m for m in ('tensorflow', 'tensorflow_datasets', 'sklearn', 'PIL') if m in sys.modules])"
+    assert run(code).stdout.strip() == "[]"
+
+
+def test_a_wrong_name_is_refused_without_tensorflow():
+    code = (
+        "import sys\nfrom epnas_tf.config import DataConfig\nfrom epnas_tf.data import check\n"
+        "try:\n    check(DataConfig(dataset='cifar11'))\n"
+        "except ValueError as error:\n    print('cifar10' in str(error), 'tensorflow' in sys.modules)"
+    )
+    assert run(code).stdout.strip() == "True False"

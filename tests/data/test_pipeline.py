@@ -1,0 +1,140 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from epnas_tf.data import TrainingPipeline, evaluation_batches
+from epnas_tf.data.augmentation import normalise
+from epnas_tf.errors import ConfigError
+from tests.data.helpers import make_data
+
+ROOT = Path(__file__).parents[2]
+DETERMINISM = """
+import numpy as np, tensorflow as tf
+tf.config.experimental.enable_op_determinism()
+from epnas_tf.data import TrainingPipeline
+from tests.data.helpers import make_data
+pipeline = TrainingPipeline(make_data(), 16, 2, 3)
+first, second = ([image.numpy() for image, _ in pipeline.batches(5)] for _ in range(2))
+np.testing.assert_array_equal(first, second)
+assert len(first) == pipeline.steps == 6
+"""
+
+
+def arrays(pipeline, seed):
+    batches = [(images.numpy(), labels.numpy()) for images, labels in pipeline.batches(seed)]
+    return np.stack([images for images, _ in batches]), np.stack([labels for _, labels in batches])
+
+
+def test_batches_have_the_announced_number_and_form():
+    pipeline = TrainingPipeline(make_data(50, (8, 6, 3)), 16, 2, 0)
+    assert pipeline.steps == 6
+    assert pipeline.element_spec == (tf.TensorSpec([16, 8, 6, 3], tf.float32), tf.TensorSpec([16], tf.int32))
+    batches = pipeline.batches(0)
+    assert batches.element_spec == pipeline.element_spec
+    assert int(batches.cardinality()) == 6
+    assert sum(1 for _ in batches) == 6
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not():
+    pipeline = TrainingPipeline(make_data(), 16, 2, 3)
+    first, second, other = (arrays(pipeline, seed) for seed in (11, 11, 12))
+    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_array_equal(first[1], second[1])
+    assert not np.array_equal(first[0], other[0])
+    again = TrainingPipeline(make_data(), 16, 2, 3)
+    np.testing.assert_array_equal(first[0], arrays(again, 11)[0])
+
+
+def test_nothing_is_traced_again_for_another_seed():
+    pipeline = TrainingPipeline(make_data(), 16, 2, 0)
+    for seed in range(5):
+        pipeline.batches(seed)
+    assert pipeline._make.experimental_get_tracing_count() == 1
+
+
+def test_every_epoch_has_a_new_order_and_no_image_twice():
+    data = make_data(50, mirror=False, crop_padding=0)
+    images, labels = arrays(TrainingPipeline(data, 16, 3, 0), 0)
+    place = {
+        image.tobytes(): index for index, image in enumerate(normalise(data.train.images, data.mean, data.std).numpy())
+    }
+    order = [[place[image.tobytes()] for image in batch] for batch in images]
+    np.testing.assert_array_equal(data.train.labels[order], labels)
+    epochs = np.reshape(order, [3, 48])
+    assert all(len(set(epoch)) == 48 for epoch in epochs)
+    assert not np.array_equal(epochs[0], epochs[1])
+    # The two images left out of an epoch are others in the next: that all three agree has a chance of (1/1225)².
+    assert len({frozenset(epoch) for epoch in epochs.tolist()}) > 1
+
+
+def test_every_epoch_augments_anew():
+    data = make_data(4, (16, 16, 1), classes=2, crop_padding=4)
+    images, _ = arrays(TrainingPipeline(data, 4, 6, 4), 0)
+    # 24 images, each in one of 162 places with one of 256 holes: two that agree would be a wonder, twelve a bug.
+    assert len({image.tobytes() for image in images.reshape(-1, 16, 16, 1)}) > 12
+
+
+def test_without_a_whole_batch_all_images_make_one():
+    pipeline = TrainingPipeline(make_data(50), 128, 2, 0)
+    assert pipeline.steps == 2
+    assert pipeline.element_spec[1] == tf.TensorSpec([50], tf.int32)
+    _, labels = arrays(pipeline, 0)
+    np.testing.assert_array_equal(np.sort(labels, axis=1), np.sort([make_data(50).train.labels] * 2, axis=1))
+
+
+def test_batches_pass_through_a_function_with_a_signature():
+    pipeline = TrainingPipeline(make_data(), 16, 2, 0)
+
+    @tf.function(input_signature=[tf.data.DatasetSpec(pipeline.element_spec)])
+    def count(batches):
+        total = 0
+        for _, labels in batches:
+            total += tf.size(labels)
+        return total
+
+    assert [int(count(pipeline.batches(seed))) for seed in range(3)] == [96, 96, 96]
+    assert count.experimental_get_tracing_count() == 1
+
+
+def test_batches_are_the_same_under_op_determinism():
+    """In a process of its own: determinism cannot be switched off again."""
+    subprocess.run([sys.executable, "-c", DETERMINISM], check=True, timeout=120, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 1, 0), "`batch_size` .*Received: batch_size=0"),
+        ((16, 0, 0), "`epochs` .*Received: epochs=0"),
+        ((16, 1, 9), "`cutout` .*Received: cutout=9"),
+        ((16, 1, -1), "`cutout` .*Received: cutout=-1"),
+    ],
+)
+def test_a_pipeline_refuses_settings_that_do_not_fit(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainingPipeline(make_data(), *arguments)
+
+
+def test_evaluation_goes_through_all_images_in_order():
+    data = make_data(50, (8, 6, 3))
+    batches = evaluation_batches(data.train, data.mean, data.std, 16)
+    spec = (tf.TensorSpec([None, 8, 6, 3], tf.float32), tf.TensorSpec([None], tf.int32))
+    assert batches.element_spec == spec
+    assert int(batches.cardinality()) == 4
+    images, labels = zip(*batches, strict=True)
+    assert [len(part) for part in labels] == [16, 16, 16, 2]
+    np.testing.assert_array_equal(np.concatenate(labels), data.train.labels)
+    whole = np.concatenate(images)
+    np.testing.assert_array_equal(whole, normalise(data.train.images, data.mean, data.std))
+    np.testing.assert_allclose(whole.mean(axis=(0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(whole.std(axis=(0, 1, 2)), 1, atol=1e-4)
+
+
+def test_evaluation_refuses_an_empty_batch():
+    data = make_data()
+    with pytest.raises(ConfigError, match="Received: batch_size=0"):
+        evaluation_batches(data.test, data.mean, data.std, 0)

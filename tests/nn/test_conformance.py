@@ -1,0 +1,193 @@
+"""Every entry of `LAYERS` passes `check_layer`; a broken layer does not."""
+
+from functools import partial
+
+import keras
+import pytest
+import tensorflow as tf
+
+from epnas_tf.nn import LAYERS, Convolution, Identity, SumBias, make_layer
+from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS
+from tests.nn.conformance import check_layer
+
+CHANNELS = 4
+BATCH_NORM = 2 * CHANNELS  # scale and offset
+
+
+def halved(size, stride):
+    return (size + stride - 1) // stride
+
+
+def image_case(kind, stride, image, parameters):
+    """A case of a layer that turns an image of any channels into one of `CHANNELS`."""
+    batch, height, width, _ = image
+    output = (batch, halved(height, stride), halved(width, stride), CHANNELS)
+    return pytest.param(kind, stride, image, output, parameters, id=f"{kind}-{stride}-{'x'.join(map(str, image[1:]))}")
+
+
+def convolution_cases(kind, parameters, strides=(1, 2)):
+    """Grey and colour, even and odd sizes; `parameters` of the number of input channels."""
+    images = [(2, 8, 8, 1), (3, 7, 5, 3)]
+    return [image_case(kind, stride, image, parameters(image[-1])) for stride in strides for image in images]
+
+
+def same_channels_cases(kind, parameters, strides):
+    images = [(2, 8, 8, CHANNELS), (3, 7, 5, CHANNELS)]
+    return [image_case(kind, stride, image, parameters) for stride in strides for image in images]
+
+
+def joining_cases(kind, shape, parameters):
+    return [
+        pytest.param(kind, 1, [shape] * number, shape, parameters, id=f"{kind}-{number}_inputs") for number in (1, 3)
+    ]
+
+
+CASES = {
+    "max_pool_3x3": same_channels_cases("max_pool_3x3", 0, (1, 2)),
+    "average_pool_3x3": same_channels_cases("average_pool_3x3", 0, (1, 2)),
+    "conv_3x3": convolution_cases("conv_3x3", lambda i: 9 * i * CHANNELS + BATCH_NORM),
+    "conv_5x5": convolution_cases("conv_5x5", lambda i: 25 * i * CHANNELS + BATCH_NORM),
+    "sep_conv_3x3": convolution_cases("sep_conv_3x3", lambda i: 9 * i + i * CHANNELS + BATCH_NORM),
+    "sep_conv_5x5": convolution_cases("sep_conv_5x5", lambda i: 25 * i + i * CHANNELS + BATCH_NORM),
+    "identity": same_channels_cases("identity", 0, (1,))
+    + same_channels_cases("identity", CHANNELS * CHANNELS + BATCH_NORM, (2,)),
+    "stem": convolution_cases("stem", lambda i: 9 * i * CHANNELS + BATCH_NORM, strides=(1,)),
+    "source_projection": convolution_cases("source_projection", lambda i: i * CHANNELS),
+    "factorized_reduction": convolution_cases(
+        "factorized_reduction", lambda i: i * CHANNELS + BATCH_NORM, strides=(2,)
+    ),
+    "sum": joining_cases("sum", (2, 8, 7, CHANNELS), 0),
+    "sum_batch_norm": joining_cases("sum_batch_norm", (2, 8, 7, CHANNELS), BATCH_NORM),
+    "pooled_dense": [
+        pytest.param("pooled_dense", 1, (*image, inputs), (2, CHANNELS), inputs * CHANNELS, id=f"pooled_dense-{inputs}")
+        for image, inputs in [((2, 8, 8), 1), ((2, 7, 5), 3)]
+    ],
+    "sum_bias": joining_cases("sum_bias", (2, CHANNELS), CHANNELS),
+}
+MIXED_OUTPUT_DTYPES = {"sum_bias": "float32"}  # class scores leave the network in float32
+
+
+@pytest.mark.parametrize(
+    ("kind", "stride", "input_shape", "output_shape", "parameters"), [case for cases in CASES.values() for case in cases]
+)
+def test_layer_conforms(kind, stride, input_shape, output_shape, parameters):
+    make = partial(LAYERS[kind], channels=CHANNELS, stride=stride)
+    check_layer(make, input_shape, output_shape, parameters, MIXED_OUTPUT_DTYPES.get(kind, "bfloat16"))
+
+
+def test_every_layer_has_a_case():
+    assert set(CASES) == set(LAYERS)
+
+
+def test_every_operation_of_the_spaces_is_a_layer():
+    assert set(MACRO_OPERATIONS) | set(MICRO_OPERATIONS) <= set(LAYERS)
+
+
+def test_make_layer_hands_on_all_it_is_given():
+    layer = make_layer("conv_5x5", channels=6, stride=2, seed=7, name="here")
+    config = layer.get_config()
+    assert {name: config[name] for name in ("channels", "stride", "seed", "name", "kernel_size")} == {
+        "channels": 6,
+        "stride": 2,
+        "seed": 7,
+        "name": "here",
+        "kernel_size": 5,
+    }
+    with pytest.raises(KeyError):
+        make_layer("conv_4x4", channels=6, stride=1, seed=0, name="here")
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf_tests")
+class _WrongShape(Identity):
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:3], input_shape[3] + 1)
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf_tests")
+class _ForgetfulConfig(Convolution):
+    def get_config(self):
+        return {name: value for name, value in super().get_config().items() if name != "activate"}
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf_tests")
+class _OneSeed(Convolution):
+    def add_kernel(self, name, shape, seed_offset=0):
+        return self.add_weight(name=name, shape=shape, initializer=keras.initializers.HeNormal(seed=3))
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf_tests")
+class _Untrained(Convolution):
+    def call(self, inputs, training=False):
+        return tf.stop_gradient(super().call(inputs, training=training))
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf_tests")
+class _AlwaysTraining(Convolution):
+    def call(self, inputs, training=False):
+        return super().call(inputs, training=True)
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf_tests")
+class _Float32(Identity):
+    def call(self, inputs):
+        return tf.cast(inputs, tf.float32)
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf_tests")
+class _EagerOnly(Identity):
+    def call(self, inputs):
+        return inputs if tf.executing_eagerly() else 2.0 * inputs
+
+
+class _Unregistered(Identity):
+    pass
+
+
+IMAGE = (2, 8, 8, CHANNELS)
+CONVOLUTION = 9 * CHANNELS * CHANNELS + BATCH_NORM
+
+
+@pytest.mark.parametrize(
+    ("broken", "parameters"),
+    [
+        (_WrongShape, 0),
+        (partial(_ForgetfulConfig, kernel_size=3, activate=False), CONVOLUTION),
+        (partial(_OneSeed, kernel_size=3), CONVOLUTION),
+        (partial(_Untrained, kernel_size=3), CONVOLUTION),
+        (partial(_AlwaysTraining, kernel_size=3), CONVOLUTION),
+        (partial(Convolution, kernel_size=3), CONVOLUTION + 1),
+        (_Float32, 0),
+        (_EagerOnly, 0),
+    ],
+)
+def test_conformance_notices(broken, parameters):
+    with pytest.raises(AssertionError):
+        check_layer(partial(broken, channels=CHANNELS), IMAGE, IMAGE, parameters)
+
+
+def test_conformance_notices_a_layer_that_cannot_be_loaded():
+    with pytest.raises((TypeError, ValueError), match="_Unregistered"):
+        check_layer(partial(_Unregistered, channels=CHANNELS), IMAGE, IMAGE, 0)
+
+
+def test_conformance_notices_the_wrong_output_dtype():
+    with pytest.raises(AssertionError):
+        check_layer(partial(SumBias, channels=CHANNELS), [(2, CHANNELS)], (2, CHANNELS), CHANNELS)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Convolution(0, 3), "`channels` must be at least 1. Received: channels=0"),
+        (lambda: Convolution(4, 3, stride=3), "`stride` must be 1 or 2. Received: stride=3"),
+        (lambda: Identity(4, stride=2), "use FactorizedReduction to halve. Received: stride=2"),
+        (lambda: LAYERS["max_pool_3x3"].func(4, kind="mean"), 'must be "max" or "average". Received: kind=\'mean\''),
+        (lambda: LAYERS["max_pool_3x3"](4).build((None, 8, 8, 3)), r"Pooling keeps .* channels, 4. Received: .* 3\)"),
+        (lambda: Identity(4).build((None, 8, 8, 3)), r"Identity keeps .* channels, 4. Received: .* 3\)"),
+        (lambda: LAYERS["factorized_reduction"](1).build(IMAGE), "2 channels or more. Received: channels=1"),
+        (lambda: LAYERS["source_projection"](1, stride=2).build(IMAGE), "2 channels or more. Received: channels=1"),
+    ],
+)
+def test_refuses(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

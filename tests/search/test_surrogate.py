@@ -1,0 +1,318 @@
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+
+from epnas_tf.config import SurrogateConfig
+from epnas_tf.errors import SearchError, StateError
+from epnas_tf.search import lstm, surrogate
+from epnas_tf.search.surrogate import Surrogate, score_candidates
+from epnas_tf.search.table import encode_rows
+from epnas_tf.space import MacroSpace, MicroSpace
+from tests.space.chain_space import ChainSpace
+
+SMALL = SurrogateConfig(hidden_units=12, input_units=10, surrogate_steps=30, surrogate_batch_size=16)
+
+TOLERANCE = 2e-5
+"""Absolute, on log scores: the two ways add the same float32 products of some 100 terms in another order (about 1e-6 on
+a logit of order one), and take exp of a sum as a product of two exps (another 1e-7 for each unit of the exponent)."""
+
+
+def make(space, config=SMALL, seed=0):
+    return Surrogate(space.num_features, space.num_levels, config, seed)
+
+
+def random_rows(space, num_rows, seed=0, level=None):
+    """Random architectures, of random levels unless one is given, as indices."""
+    rng = np.random.default_rng(seed)
+    levels = [level or int(rng.integers(1, space.num_levels + 1)) for _ in range(num_rows)]
+    return [tuple(int(rng.integers(space.num_extensions(l))) for l in range(1, depth + 1)) for depth in levels]
+
+
+def separable_scores(rows):
+    return np.array([0.5 + 0.4 * np.mean([index - 1 for index in row]) for row in rows], np.float32)
+
+
+def keras_twin(model):
+    """The same surrogate out of Keras's own layers, with a mask in place of lengths."""
+    features, mask = keras.Input(model._shape), keras.Input((model._shape[0],), dtype="bool")
+    layers = [
+        keras.layers.Dense(model._config.input_units),
+        keras.layers.LSTM(model._config.hidden_units),
+        keras.layers.Dense(1, activation="sigmoid"),
+    ]
+    hidden = layers[1](layers[0](features), mask=mask)
+    twin = keras.Model([features, mask], layers[2](hidden)[:, 0])
+    for layer, source in zip(layers, (model.input_layer, model.lstm_cell, model.output_layer), strict=True):
+        layer.set_weights([variable.numpy() for variable in source.trainable_variables])
+    return twin
+
+
+def masks(lengths, num_levels):
+    return np.arange(num_levels)[np.newaxis] < lengths[:, np.newaxis]
+
+
+@pytest.fixture(scope="module")
+def chain():
+    """A space, a surrogate of it that was fitted, and its data."""
+    space = ChainSpace(layers=5)
+    rows = random_rows(space, 60)
+    data = (*encode_rows(space, rows), separable_scores(rows))
+    model = make(space)
+    model.fit(*data, np.random.default_rng(0))
+    return space, model, data
+
+
+class TestWeights:
+    def test_linear_kernels_are_uniform_and_biases_zero(self):
+        model = make(MacroSpace(12), SurrogateConfig())
+        for layer in (model.input_layer, model.output_layer):
+            kernel = layer.kernel.numpy()
+            assert np.abs(kernel).max() <= 1
+            assert kernel.std() == pytest.approx(1 / np.sqrt(3), abs=0.08)  # 4 sigma for the 100 of the output kernel
+            assert not layer.bias.numpy().any()
+        assert model.lstm_cell.bias.numpy().tolist() == [0] * 100 + [1] * 100 + [0] * 200
+
+    def test_seed_decides(self):
+        space = ChainSpace()
+        states = [make(space, seed=seed).get_state() for seed in (3, 3, 4)]
+        for name, array in states[0].items():
+            np.testing.assert_array_equal(array, states[1][name])
+        assert (states[0]["surrogate/input_kernel"] != states[2]["surrogate/input_kernel"]).all()
+
+    def test_stays_float32_under_a_policy_of_mixed_precision(self):
+        keras.config.set_dtype_policy("mixed_float16")
+        try:
+            space = ChainSpace(layers=2)
+            scores = make(space).predict(*encode_rows(space, random_rows(space, 4)))
+        finally:
+            keras.config.set_dtype_policy("float32")
+        assert scores.dtype == np.float32
+
+
+class TestAgainstKeras:
+    @pytest.mark.parametrize("space", [MacroSpace(4), MicroSpace(3)], ids=lambda space: space.name)
+    def test_predictions_equal_keras(self, space):
+        model = make(space)
+        features, lengths = encode_rows(space, random_rows(space, 50))
+        expected = keras_twin(model).predict([features, masks(lengths, space.num_levels)], verbose=0)
+        np.testing.assert_allclose(model.predict(features, lengths), expected, atol=1e-6)
+
+    @pytest.mark.parametrize("steps", [1, 4])
+    def test_training_equals_keras(self, steps):
+        space = MicroSpace(2)
+        config = SurrogateConfig(
+            hidden_units=12, input_units=10, surrogate_steps=steps, first_surrogate_learning_rate=1e-3
+        )
+        model = make(space, config)
+        rows = random_rows(space, 20)
+        features, lengths = encode_rows(space, rows)
+        scores = np.linspace(0.2, 0.8, len(rows)).astype(np.float32)
+        twin = keras_twin(model)
+        before = [variable.numpy() for variable in twin.trainable_variables]
+        twin.compile(keras.optimizers.Adam(1e-3), "mean_absolute_error")
+        for _ in range(steps):
+            twin.train_on_batch([features, masks(lengths, space.num_levels)], scores)
+        model.fit(features, lengths, scores, np.random.default_rng(0))
+        for start, found, expected in zip(before, model._weights, twin.trainable_variables, strict=True):
+            # Adam divides by the gradient's size, so rounding shows most where a gradient is nearly 0: hence a bound of
+            # 2 % of a step, 1e-3, instead of a relative one.
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=2e-5 * steps)
+            assert np.abs(expected.numpy() - start).max() > 5e-4
+
+
+class TestFactoredScores:
+    @pytest.mark.parametrize(
+        ("space", "level"),
+        [(MacroSpace(5), level) for level in range(2, 6)] + [(MicroSpace(3), level) for level in (2, 3)],
+        ids=lambda value: getattr(value, "name", value),
+    )
+    def test_equal_whole_sequences(self, space, level):
+        model = make(space)
+        parents = random_rows(space, 7, level=level - 1)
+        hidden, cell = model.states(*encode_rows(space, parents))
+        found = np.concatenate([chunk for _, chunk in score_candidates(model, space, level, hidden, cell)])
+        whole = [(*parent, index) for index in range(space.num_extensions(level)) for parent in parents]
+        expected = np.log(model.predict(*encode_rows(space, whole)))
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+    def test_first_level_starts_from_the_zero_state(self, chain):
+        space, model, _ = chain
+        hidden, cell = model.states(np.zeros((1, 5, 3), np.float32), np.zeros(1, np.int32))
+        assert not hidden.any()
+        assert not cell.any()
+        [(_, found)] = score_candidates(model, space, 1, hidden, cell)
+        expected = np.log(model.predict(*encode_rows(space, [(0,), (1,), (2,)])))
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+    @pytest.mark.parametrize("factor", [1.0, 30.0, 1e4])
+    def test_hold_for_saturated_gates_and_stay_finite(self, factor):
+        space = MacroSpace(3)
+        model = make(space)
+        state = model.get_state()
+        state["surrogate/lstm_kernel"] *= factor
+        state["surrogate/output_kernel"] *= factor
+        model.set_state(state)
+        parents = random_rows(space, 5, level=2)
+        hidden, cell = model.states(*encode_rows(space, parents))
+        found = np.concatenate([chunk for _, chunk in score_candidates(model, space, 3, hidden, cell)])
+        whole = encode_rows(space, [(*parent, i) for i in range(space.num_extensions(3)) for parent in parents])
+        expected = tf.math.log_sigmoid(lstm.logits(model._weights, model.states(*whole)[0])).numpy()
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE * factor, rtol=1e-5)
+
+    def test_chunks_follow_one_another_and_encode_each_extension_once(self, monkeypatch):
+        space = MacroSpace(4)
+        model = make(space)
+        hidden, cell = model.states(*encode_rows(space, random_rows(space, 3, level=3)))
+        [(_, whole)] = score_candidates(model, space, 4, hidden, cell)
+        seen = []
+        encode = space.encode
+        monkeypatch.setattr(space, "encode", lambda level, indices: seen.extend(indices) or encode(level, indices))
+        chunks = list(score_candidates(model, space, 4, hidden, cell, chunk_size=20))
+        assert seen == list(range(space.num_extensions(4)))
+        assert [offset for offset, _ in chunks] == list(range(0, 3 * 48, 18))
+        np.testing.assert_allclose(np.concatenate([chunk for _, chunk in chunks]), whole, atol=1e-6)
+
+
+class TestFit:
+    def test_error_falls_and_ranking_generalises(self):
+        space = ChainSpace(layers=4)
+        model = make(space, SurrogateConfig(hidden_units=20, input_units=20))
+        rows = random_rows(space, 60)
+        features, lengths = encode_rows(space, rows)
+        scores = separable_scores(rows)
+        before = np.abs(model.predict(features, lengths) - scores).mean()
+        after = [model.fit(features, lengths, scores, np.random.default_rng(i)) for i in range(3)]
+        assert after[-1] < 0.1 * before
+        others = random_rows(space, 100, seed=1, level=4)
+        predicted = model.predict(*encode_rows(space, others))
+        assert stats.spearmanr(predicted, separable_scores(others)).statistic > 0.8
+
+    def test_returns_the_mean_absolute_error_of_all_rows(self, chain):
+        _, model, (features, lengths, scores) = chain
+        error = model.fit(features, lengths, scores, np.random.default_rng(1))
+        assert error == pytest.approx(np.abs(model.predict(features, lengths) - scores).mean())
+
+    def test_padding_does_not_matter(self, chain):
+        _, model, (features, lengths, _) = chain
+        padded = np.where(masks(lengths, 5)[:, :, np.newaxis], features, np.float32(7))
+        np.testing.assert_array_equal(model.predict(features, lengths), model.predict(padded, lengths))
+
+    def test_nothing_is_traced_twice(self):
+        space = ChainSpace(layers=2)
+        model = make(space)
+        for num_rows in (1, 5, 40):
+            features, lengths = encode_rows(space, random_rows(space, num_rows))
+            model.fit(features, lengths, np.full(num_rows, 0.5, np.float32), np.random.default_rng(0))
+            hidden, cell = model.states(features, lengths)
+            model.log_scores(hidden, cell, np.eye(3, dtype=np.float32)[:num_rows])
+            assert model.num_traces == 4
+        assert model.num_fits == 3
+
+    def test_many_rows_are_predicted_in_blocks(self, chain, monkeypatch):
+        _, model, (features, lengths, _) = chain
+        whole = model.predict(features, lengths)
+        monkeypatch.setattr(surrogate, "ROWS_AT_ONCE", 7)
+        np.testing.assert_allclose(model.predict(features, lengths), whole, atol=1e-6)
+
+    def test_learning_rate_falls_after_the_first_fit_and_warms_up(self):
+        rates = surrogate.learning_rates(0.01, 200)
+        assert rates.dtype == np.float32
+        np.testing.assert_allclose(rates[:20], 0.01 * np.arange(1, 21) / 20, rtol=1e-6)
+        np.testing.assert_allclose(rates[20:], 0.01)
+        np.testing.assert_allclose(surrogate.learning_rates(0.01, 3), 0.01)
+
+    @pytest.mark.parametrize(("num_rows", "size"), [(6, 6), (100, 16)])
+    def test_minibatches_use_all_rows_alike(self, num_rows, size):
+        batches = surrogate.minibatches(num_rows, 16, 30, np.random.default_rng(0))
+        assert batches.shape == (30, size)
+        assert batches.dtype == np.int32
+        assert np.ptp(np.bincount(batches.ravel(), minlength=num_rows)) <= 1
+
+    def test_refuses_wrong_shapes(self, chain):
+        _, model, (features, lengths, scores) = chain
+        with pytest.raises(ValueError, match=r"\(rows, 5, 3\).*Received: features.shape=\(60, 4, 3\)"):
+            model.predict(features[:, :4], lengths)
+        with pytest.raises(ValueError, match=r"Received: shape=\(59,\) for 60 rows"):
+            model.fit(features, lengths, scores[:59], np.random.default_rng(0))
+
+    def test_divergence_is_an_error_of_the_search(self):
+        space = ChainSpace(layers=2)
+        model = make(space)
+        features, lengths = encode_rows(space, random_rows(space, 5))
+        with pytest.raises(SearchError, match="diverged in fit 1"):
+            model.fit(features, lengths, np.full(5, np.nan, np.float32), np.random.default_rng(0))
+
+
+class TestState:
+    def test_round_trip_is_exact_and_training_goes_on_alike(self, chain):
+        space, model, data = chain
+        other = make(space, seed=9)
+        other.set_state(model.get_state())
+        assert other.num_fits == model.num_fits > 0
+        errors = [each.fit(*data, np.random.default_rng(5)) for each in (model, other)]
+        assert errors[0] == errors[1]
+        found = other.get_state()
+        for name, array in model.get_state().items():
+            np.testing.assert_array_equal(array, found[name])
+
+    def test_is_a_copy(self, chain):
+        _, model, data = chain
+        state = model.get_state()
+        kernel = state["surrogate/lstm_kernel"].copy()
+        model.fit(*data, np.random.default_rng(6))
+        np.testing.assert_array_equal(kernel, state["surrogate/lstm_kernel"])
+
+    def test_refuses_another_shape_and_changes_nothing(self, chain):
+        space, model, _ = chain
+        before = model.get_state()
+        state = make(space, seed=5).get_state()
+        state["surrogate/lstm_bias"] = np.zeros(3, np.float32)
+        with pytest.raises(StateError, match=r"`surrogate/lstm_bias` must have shape \(48,\).*Received: shape=\(3,\)"):
+            model.set_state(state)
+        for name, array in model.get_state().items():
+            np.testing.assert_array_equal(array, before[name])
+
+    def test_refuses_missing_and_unknown_arrays(self, chain):
+        _, model, _ = chain
+        state = model.get_state()
+        state["other"] = state.pop("surrogate/adam_step")
+        with pytest.raises(StateError, match=r"lacks \['surrogate/adam_step'\].*Received: \['other'\]"):
+            model.set_state(state)
+
+
+SCRIPT = """
+import hashlib, json
+import numpy as np, tensorflow as tf
+tf.config.experimental.enable_op_determinism()
+from tests.search.test_surrogate import *
+space = MacroSpace(4)
+model = make(space, SurrogateConfig(surrogate_steps=20), seed=1)
+rows = random_rows(space, 100)
+data = encode_rows(space, rows)
+error = model.fit(*data, np.linspace(0, 1, 100, dtype=np.float32), np.random.default_rng(0))
+hidden, cell = model.states(*encode_rows(space, random_rows(space, 25, level=3)))
+scores = np.concatenate([chunk for _, chunk in score_candidates(model, space, 4, hidden, cell)])
+state = b"".join(array.tobytes() for array in model.get_state().values())
+print(json.dumps([error, hashlib.sha256(state + scores.tobytes()).hexdigest()]))
+"""
+
+
+def test_two_processes_give_the_same_bits():
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", SCRIPT]
+    processes = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    results = [json.loads(stdout) for stdout, _ in outputs]
+    assert results[0] == results[1]

@@ -1,0 +1,57 @@
+"""From settings to a space; and the package stays light."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from epnas_tf.config import SpaceConfig
+from epnas_tf.errors import ConfigError
+from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, MacroSpace, MicroSpace, make_space
+
+
+def test_defaults_are_the_papers():
+    macro = make_space(SpaceConfig())
+    assert isinstance(macro, MacroSpace)
+    assert (macro.num_levels, macro.operations) == (12, MACRO_OPERATIONS)
+    micro = make_space(SpaceConfig(space="micro"))
+    assert isinstance(micro, MicroSpace)
+    assert (micro.num_levels, micro.operations) == (5, MICRO_OPERATIONS)
+
+
+def test_names_are_those_of_the_settings():
+    field = next(field for field in dataclasses.fields(SpaceConfig) if field.name == "space")
+    assert field.metadata["choices"] == (MacroSpace.name, MicroSpace.name)
+
+
+def test_settings_reach_the_space():
+    macro = make_space(SpaceConfig(layers=3, operations=("conv_5x5", "conv_3x3")))
+    assert (macro.num_levels, macro.operations) == (3, ("conv_5x5", "conv_3x3"))
+    micro = make_space(SpaceConfig(space="micro", blocks=2, operations=("identity",)))
+    assert (micro.num_levels, micro.operations) == (2, ("identity",))
+
+
+@pytest.mark.parametrize(
+    ("config", "parts"),
+    [
+        (SpaceConfig(operations=("conv_7x7",)), [", ".join(MACRO_OPERATIONS), "Received: 'conv_7x7'"]),
+        (SpaceConfig(operations=("identity",)), [", ".join(MACRO_OPERATIONS), "Received: 'identity'"]),
+        (SpaceConfig(space="micro", operations=("identiy",)), ["did you mean 'identity'?", "Received: 'identiy'"]),
+        (SpaceConfig(operations=("conv_3x3", "conv_3x3")), ["Received: 'conv_3x3' twice"]),
+        (SpaceConfig(layers=51), ["1 to 50", "Received: layers=51"]),
+    ],
+)
+def test_refuses(config, parts):
+    with pytest.raises(ConfigError) as info:
+        make_space(config)
+    for part in parts:
+        assert part in str(info.value)
+
+
+def test_the_package_needs_nothing_heavier_than_numpy():
+    code = (
+        "import sys, epnas_tf.space; print(sorted({'tensorflow', 'keras', 'keras_tuner', 'absl'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
