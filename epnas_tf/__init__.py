@@ -1,0 +1,77 @@
+"""Efficient progressive neural architecture search in TensorFlow and Keras (Pérez-Rúa, Baccouche, Pateux, 2018).
+
+The public names. They are imported when they are first used, so `import epnas_tf` costs nothing and does not import
+TensorFlow.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "ChildConfig": "config",
+    "DataConfig": "config",
+    "NetworkConfig": "config",
+    "RunConfig": "config",
+    "SearchConfig": "config",
+    "SpaceConfig": "config",
+    "SurrogateConfig": "config",
+    "EPNASError": "errors",
+    "Network": "network",
+    "NetworkShape": "network",
+    "VariableStore": "network",
+    "to_model": "network",
+    "MacroHyperModel": "search.hypermodel",
+    "MicroHyperModel": "search.hypermodel",
+    "SpaceHyperModel": "search.hypermodel",
+    "EPNASOracle": "search.oracle",
+    "ProgressiveSearch": "search.progressive",
+    "run_search": "search.runner",
+    "EPNASTuner": "search.tuner",
+    "MacroArchitecture": "space",
+    "MacroSpace": "space",
+    "MicroArchitecture": "space",
+    "MicroSpace": "space",
+    "SearchSpace": "space",
+    "load_architecture": "space",
+    "save_architecture": "space",
+}
+
+__all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:
+    from epnas_tf.config import (
+        ChildConfig,
+        DataConfig,
+        NetworkConfig,
+        RunConfig,
+        SearchConfig,
+        SpaceConfig,
+        SurrogateConfig,
+    )
+    from epnas_tf.errors import EPNASError
+    from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
+    from epnas_tf.search.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel
+    from epnas_tf.search.oracle import EPNASOracle
+    from epnas_tf.search.progressive import ProgressiveSearch
+    from epnas_tf.search.runner import run_search
+    from epnas_tf.search.tuner import EPNASTuner
+    from epnas_tf.space import (
+        MacroArchitecture,
+        MacroSpace,
+        MicroArchitecture,
+        MicroSpace,
+        SearchSpace,
+        load_architecture,
+        save_architecture,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used (PEP 562)."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"epnas_tf.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'epnas_tf' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

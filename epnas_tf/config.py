@@ -93,11 +93,11 @@ class DataConfig(Settings):
     )
     data_dir: str = option("", "where TensorFlow Datasets keeps its data; empty for its own default")
     manual_dir: str = option(
-        "", "fashion_mnist: folder of the four IDX files, gzipped or not, used instead of a download"
+        "", "mnist, fashion_mnist, kmnist: folder of the four IDX files, gzipped or not, instead of a download"
     )
     image_size: int = option(
         0,
-        "folder of images: pixels a side to bring the images to; 0 keeps their size if all have the same, else takes 32",
+        "pixels a side to bring the images to; 0 keeps their size, and 32 for a folder of images of several sizes",
         minimum=0,
     )
     train_images: int = option(
@@ -169,8 +169,8 @@ class SearchConfig(Settings):
     iterations: int = option(3, "passes over all levels [paper, section 5: three to five]", minimum=1)
     sampling: str = option(
         "probability",
-        "rule that picks the K: probability (p^(1/temperature) of the predicted scores [paper, section 4]), greedy (the "
-        "K best predictions [PNAS]) or uniform (random search)",
+        "rule that picks the K: probability (p^(1/temperature) of the predicted scores [paper, section 4]), greedy "
+        "(the K best predictions [PNAS]) or uniform (random search)",
         choices=("probability", "greedy", "uniform"),
     )
     initial_temperature: float = option(

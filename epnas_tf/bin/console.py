@@ -1,8 +1,10 @@
 """What the binaries share: one line for a user's mistake, an exit code, tables of settings."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from absl import app
@@ -15,9 +17,31 @@ INTERRUPTED = 130
 """The exit code of a program that the user stopped, by the shell's custom."""
 
 
-def quiet_tensorflow() -> None:
-    """Keeps TensorFlow's own start-up messages off the terminal, unless the user asked for a level of them."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Keeps TensorFlow's start-up messages off the terminal; shows them if the start fails.
+
+    They come from C++ before its log level can be set, so standard error itself is led aside. With TF_CPP_MIN_LOG_LEVEL
+    set, the user wants to see them.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # for what comes later
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            aside.seek(0)
+            sys.stderr.write(aside.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def run_main(main: Callable[[list[str]], None], description: str, on_interrupt: str = "") -> None:
@@ -28,7 +52,6 @@ def run_main(main: Callable[[list[str]], None], description: str, on_interrupt: 
         description: what the program does, for `--help`.
         on_interrupt: what to tell a user who stops it with Ctrl-C.
     """
-    quiet_tensorflow()
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
 
     def guarded(argv: list[str]) -> None:

@@ -6,7 +6,7 @@ from absl import flags
 
 from epnas_tf import data
 from epnas_tf import flags as config_flags
-from epnas_tf.bin.console import make_console, refuse_arguments, run_main, settings_table
+from epnas_tf.bin.console import make_console, quiet_tensorflow, refuse_arguments, run_main, settings_table
 from epnas_tf.config import RunConfig, values_of
 from epnas_tf.space import make_space
 
@@ -33,8 +33,11 @@ def main(arguments: list[str]) -> None:
     console.print(settings_table({"run_dir": run_dir, **values_of(config), "operations": operations}))
 
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
-    from epnas_tf.bin.display import LiveDisplay, LogDisplay
-    from epnas_tf.search.runner import run_search
+    with quiet_tensorflow():
+        from epnas_tf.bin.display import LiveDisplay, LogDisplay
+        from epnas_tf.search.runner import prepare_tensorflow, run_search
+
+        prepare_tensorflow()
 
     display_type = LiveDisplay if console.is_terminal else LogDisplay
     with display_type(console, config.search.iterations) as display:

@@ -1,5 +1,6 @@
 """Runs a whole search in a run directory: data, spaces, shared weights and the algorithm put together."""
 
+import contextlib
 import dataclasses
 import os
 import time
@@ -64,16 +65,18 @@ class Listener(Protocol):
 
 
 def prepare_tensorflow() -> None:
-    """Takes GPU memory as it is needed, and makes the CPU give the same numbers for the same seed.
+    """Starts TensorFlow: GPU memory as it is needed, and on the CPU the same numbers for the same seed.
 
     Deterministic operations cost a GPU much of its speed, and some do not exist there, so they are asked for on
     computers without one.
     """
     devices = tf.config.list_physical_devices("GPU")
     for device in devices:
-        tf.config.experimental.set_memory_growth(device, True)
+        with contextlib.suppress(RuntimeError):  # a program that uses us has started TensorFlow its own way
+            tf.config.experimental.set_memory_growth(device, True)
     if not devices:
         tf.config.experimental.enable_op_determinism()
+    tf.config.list_logical_devices()
 
 
 def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageData) -> NetworkShape:

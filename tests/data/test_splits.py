@@ -78,5 +78,5 @@ def test_limit_refuses_a_number_that_does_not_fit(total, message):
 
 @pytest.mark.parametrize("labels", [[0, 0, 1], [0, 0]])
 def test_a_class_with_too_few_images_is_named(labels):
-    with pytest.raises(DataError, match="Received: [01] of class 'dog'"):
+    with pytest.raises(DataError, match=r"Received: [01] of class 'dog'"):
         splits.check_class_sizes(np.array(labels, np.int32), ["cat", "dog"])

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def _check_graph(make: Callable[..., keras.layers.Layer], inputs: Any) -> None:
         eager, traced = _called(make, inputs), _called(make, inputs)
         randomize(eager)
         randomize(traced)
-        function = tf.function(lambda x, layer=traced, training=training: layer(x, training=training))
+        function = tf.function(partial(traced, training=training), autograph=False)
         np.testing.assert_allclose(function(inputs), eager(inputs, training=training), **CLOSE)
         for one, other in zip(traced.get_weights(), eager.get_weights(), strict=True):
             np.testing.assert_allclose(one, other, **CLOSE)
@@ -153,11 +154,9 @@ def _check_training(make: Callable[..., keras.layers.Layer], inputs: Any) -> Non
         assert gradient is not None
         assert np.isfinite(gradient).all()
         assert np.any(gradient != 0)
-    moved = [tuple(weight.shape) for weight in layer.non_trainable_weights]
     for weight, old in zip(layer.weights, before, strict=True):
         changed = not np.array_equal(weight.numpy(), old)
         assert changed == (not weight.trainable), weight.path
-    assert all(len(shape) == 1 for shape in moved)
 
 
 def _check_mixed_precision(
@@ -168,9 +167,7 @@ def _check_mixed_precision(
     for training in (False, True):
         outputs = mixed(inputs, training=training)
         assert outputs.dtype.name == output_dtype
-        np.testing.assert_allclose(
-            tf.cast(outputs, tf.float32), plain(inputs, training=training), **CLOSE_IN_BFLOAT16
-        )
+        np.testing.assert_allclose(tf.cast(outputs, tf.float32), plain(inputs, training=training), **CLOSE_IN_BFLOAT16)
     assert {weight.dtype for weight in mixed.weights} <= {"float32"}
     assert all(gradient.dtype == tf.float32 for gradient in _gradients(mixed, inputs, training=True)[1])
     assert make(dtype="mixed_bfloat16")(_symbolic(shape)).dtype == output_dtype

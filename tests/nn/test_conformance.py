@@ -68,7 +68,8 @@ MIXED_OUTPUT_DTYPES = {"sum_bias": "float32"}  # class scores leave the network 
 
 
 @pytest.mark.parametrize(
-    ("kind", "stride", "input_shape", "output_shape", "parameters"), [case for cases in CASES.values() for case in cases]
+    ("kind", "stride", "input_shape", "output_shape", "parameters"),
+    [case for cases in CASES.values() for case in cases],
 )
 def test_layer_conforms(kind, stride, input_shape, output_shape, parameters):
     make = partial(LAYERS[kind], channels=CHANNELS, stride=stride)
@@ -98,48 +99,48 @@ def test_make_layer_hands_on_all_it_is_given():
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf_tests")
-class _WrongShape(Identity):
+class WrongShape(Identity):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:3], input_shape[3] + 1)
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf_tests")
-class _ForgetfulConfig(Convolution):
+class ForgetfulConfig(Convolution):
     def get_config(self):
         return {name: value for name, value in super().get_config().items() if name != "activate"}
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf_tests")
-class _OneSeed(Convolution):
+class OneSeed(Convolution):
     def add_kernel(self, name, shape, seed_offset=0):
         return self.add_weight(name=name, shape=shape, initializer=keras.initializers.HeNormal(seed=3))
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf_tests")
-class _Untrained(Convolution):
+class Untrained(Convolution):
     def call(self, inputs, training=False):
         return tf.stop_gradient(super().call(inputs, training=training))
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf_tests")
-class _AlwaysTraining(Convolution):
+class AlwaysTraining(Convolution):
     def call(self, inputs, training=False):
         return super().call(inputs, training=True)
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf_tests")
-class _Float32(Identity):
+class Float32(Identity):
     def call(self, inputs):
         return tf.cast(inputs, tf.float32)
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf_tests")
-class _EagerOnly(Identity):
+class EagerOnly(Identity):
     def call(self, inputs):
         return inputs if tf.executing_eagerly() else 2.0 * inputs
 
 
-class _Unregistered(Identity):
+class Unregistered(Identity):
     pass
 
 
@@ -150,14 +151,14 @@ CONVOLUTION = 9 * CHANNELS * CHANNELS + BATCH_NORM
 @pytest.mark.parametrize(
     ("broken", "parameters"),
     [
-        (_WrongShape, 0),
-        (partial(_ForgetfulConfig, kernel_size=3, activate=False), CONVOLUTION),
-        (partial(_OneSeed, kernel_size=3), CONVOLUTION),
-        (partial(_Untrained, kernel_size=3), CONVOLUTION),
-        (partial(_AlwaysTraining, kernel_size=3), CONVOLUTION),
+        (WrongShape, 0),
+        (partial(ForgetfulConfig, kernel_size=3, activate=False), CONVOLUTION),
+        (partial(OneSeed, kernel_size=3), CONVOLUTION),
+        (partial(Untrained, kernel_size=3), CONVOLUTION),
+        (partial(AlwaysTraining, kernel_size=3), CONVOLUTION),
         (partial(Convolution, kernel_size=3), CONVOLUTION + 1),
-        (_Float32, 0),
-        (_EagerOnly, 0),
+        (Float32, 0),
+        (EagerOnly, 0),
     ],
 )
 def test_conformance_notices(broken, parameters):
@@ -166,8 +167,8 @@ def test_conformance_notices(broken, parameters):
 
 
 def test_conformance_notices_a_layer_that_cannot_be_loaded():
-    with pytest.raises((TypeError, ValueError), match="_Unregistered"):
-        check_layer(partial(_Unregistered, channels=CHANNELS), IMAGE, IMAGE, 0)
+    with pytest.raises((TypeError, ValueError), match="Unregistered"):
+        check_layer(partial(Unregistered, channels=CHANNELS), IMAGE, IMAGE, 0)
 
 
 def test_conformance_notices_the_wrong_output_dtype():

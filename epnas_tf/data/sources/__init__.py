@@ -36,7 +36,7 @@ def kind(config: DataConfig) -> str:
     path = Path(name).expanduser()
     if name.lower().endswith(".npz") or path.is_file():
         return "npz"
-    if path.exists():
+    if name and path.exists():
         return "folder"
     separators = [separator for separator in (os.sep, os.altsep) if separator]
     if not any(separator in name for separator in separators):

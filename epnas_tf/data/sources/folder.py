@@ -92,17 +92,22 @@ def _scan(dataset: str) -> tuple[list[str], _Files, _Files | None]:
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path for path in _visible(root) if path.is_dir()]
+
+
+def _visible(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(
+            f"A folder of images must be readable. Received: {root} ({error.strerror}). Change its permissions."
+        ) from error
 
 
 def _files(root: Path, class_names: Sequence[str], present: Sequence[str] | None = None) -> _Files:
     files: _Files = []
     for name in class_names if present is None else present:
-        found = sorted(
-            path
-            for path in (root / name).iterdir()
-            if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
-        )
+        found = [path for path in _visible(root / name) if path.suffix.lower() in EXTENSIONS and path.is_file()]
         if not found:
             raise DataError(
                 f"Every class folder must hold images ({', '.join(EXTENSIONS)}). Received: {root / name} with none. "

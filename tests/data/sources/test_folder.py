@@ -127,7 +127,7 @@ def test_a_picture_is_turned_as_its_camera_says(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(DataError, match="Received: dataset='.*nowhere', which does not exist"):
+    with pytest.raises(DataError, match=r"Received: dataset='.*nowhere', which does not exist"):
         read(tmp_path / "nowhere")
 
 
@@ -141,7 +141,7 @@ def test_fewer_than_two_class_folders_are_refused(tmp_path, names):
 def test_a_class_folder_without_images_is_named(tmp_path):
     fill(tmp_path, {"a": 2})
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="Received: .*empty with none"):
+    with pytest.raises(DataError, match=r"Received: .*empty with none"):
         read(tmp_path)
 
 

@@ -76,7 +76,7 @@ def test_a_missing_file_is_named_before_anything_is_read(tmp_path, name):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(DataError, match="Received: manual_dir=.*nowhere', no such folder"):
+    with pytest.raises(DataError, match=r"Received: manual_dir=.*nowhere', no such folder"):
         sources.check(DataConfig(dataset="mnist", manual_dir=str(tmp_path / "nowhere")))
 
 
@@ -109,7 +109,7 @@ def test_a_broken_gzip_file_is_named(tmp_path, content):
 def test_counts_that_differ_are_refused(tmp_path):
     write_all(tmp_path, zipped=False)
     write(tmp_path, NAMES[1], idx_bytes(np.zeros(39, np.uint8)), zipped=False)
-    with pytest.raises(DataError, match="Received: 40 images in .* and 39 labels in"):
+    with pytest.raises(DataError, match=r"Received: 40 images in .* and 39 labels in"):
         sources.read(DataConfig(dataset="mnist", manual_dir=str(tmp_path)))
 
 

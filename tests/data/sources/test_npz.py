@@ -123,7 +123,7 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, changes, message):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(DataError, match="Received: dataset=.*, no such file"):
+    with pytest.raises(DataError, match=r"Received: dataset=.*, no such file"):
         sources.check(DataConfig(dataset=str(tmp_path / "no.npz")))
 
 
@@ -147,5 +147,5 @@ def test_a_damaged_array_is_named(tmp_path):
     content = bytearray(path.read_bytes())
     content[300:320] = bytes(20)
     path.write_bytes(content)
-    with pytest.raises(DataError, match="must be whole.*x_train cannot be read"):
+    with pytest.raises(DataError, match=r"must be whole.*x_train cannot be read"):
         sources.read(DataConfig(dataset=str(path)))

@@ -1,5 +1,6 @@
 import socket
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ class TinyShapes(tfds.core.GeneratorBasedBuilder):
     """A data set as anyone would write it for TFDS; one of its configurations leaves a class unused."""
 
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = [
+    BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name=name)
         for name in ("plain", "sizes", "validated", "hidden", "untested", "unlabelled", "no_train", "failing")
     ]
@@ -37,22 +38,21 @@ class TinyShapes(tfds.core.GeneratorBasedBuilder):
         name = self.builder_config.name
         if name == "failing":
             raise RuntimeError("the host has moved\nand more")
-        generators = {"train": self._generate(0, 20), "test": self._generate(20, 6)}
+        generators = {"train": self._generate_examples(0, 20), "test": self._generate_examples(20, 6)}
         if name == "validated":
             generators["validation"] = generators.pop("test")
         if name == "hidden":
-            generators = {
-                "train": self._generate(0, 20), "test": self._generate(30, 4, -1), "validation": self._generate(20, 6),
-            }  # fmt: skip
+            generators["test"] = self._generate_examples(30, 4, -1)
+            generators["validation"] = self._generate_examples(20, 6)
         if name == "untested":
             del generators["test"]
         if name == "unlabelled":
-            generators["train"] = self._generate(0, 20, -1)
+            generators["train"] = self._generate_examples(0, 20, -1)
         if name == "no_train":
             del generators["train"]
         return generators
 
-    def _generate(self, first, count, label=None):
+    def _generate_examples(self, first, count, label=None):
         for index in range(first, first + count):
             size = (6 + index % 3, 6) if self.builder_config.name == "sizes" else (6, 6)
             kind = index % 2 * 2 if label is None else label

@@ -1,0 +1,28 @@
+# Two commands set everything up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo test lint types clean
+
+demo: $(INSTALLED)  ## search for a network on the digits that ship with scikit-learn
+	$(BIN)/epnas-search --flagfile=flags/quickstart.cfg --run_dir=runs/demo
+
+test: lint types  ## lint, type check and every test
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+$(INSTALLED): setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:  ## remove the environment and the demo's run
+	rm -rf $(VENV) runs/demo
