@@ -86,6 +86,16 @@ class Graph:
         self._nodes[key] = Node(key, kind, sources, channels, stride)
         return key
 
+    def without_unread(self) -> "Graph":
+        """Returns the graph without the nodes that the class scores do not depend on: nothing could train them."""
+        read = {self.keys[-1]}
+        for node in reversed(self._nodes.values()):
+            if node.key in read:
+                read.update(node.sources)
+        graph = Graph()
+        graph._nodes = {key: node for key, node in self._nodes.items() if key in read}
+        return graph
+
     def __iter__(self) -> Iterator[Node]:
         return iter(self._nodes.values())
 

@@ -27,7 +27,8 @@ def build_micro_graph(architecture: MicroArchitecture, shape: NetworkShape) -> G
     """Returns the network of a micro architecture; see `build_graph`.
 
     All cells have the architecture's structure. Channels double at a reduction cell, which has stride 2 on what comes
-    from the two previous cells.
+    from the two previous cells. Blocks need not use both of these: an input that none uses is left out, and so is a cell
+    that no later one reads.
     """
     if len(architecture.blocks) > shape.num_levels:
         raise ArchitectureError(
@@ -47,7 +48,7 @@ def build_micro_graph(architecture: MicroArchitecture, shape: NetworkShape) -> G
         parts = _add_blocks(graph, cell, architecture, inputs, channels, reduction=cell in reduced_at)
         before, last = last, _Output(parts, halved)
     add_head(graph, last.parts, shape)
-    return graph
+    return graph.without_unread()
 
 
 def _add_input(graph: Graph, cell: int, number: int, output: _Output, halvings: int, channels: int) -> Key:

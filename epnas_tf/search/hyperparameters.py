@@ -3,10 +3,14 @@
 A space of another kind needs nothing here: its architectures become one integer a level. It may register names of its
 own with `@read.register` and `@to_values.register`.
 
+The hyperparameters of level l are active where the depth is at least l, so that two sets of values are equal if and only
+if they stand for the same architecture, and KerasTuner shows, samples and compares no more than counts.
+
 `hp` is a `keras_tuner.HyperParameters`, taken as it comes: this module does not import KerasTuner.
 """
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 from epnas_tf.space.architecture import (
@@ -29,18 +33,25 @@ Values = dict[str, Any]
 def read(space: SearchSpace[Any, Any], hp: Any) -> Any:
     """Returns the architecture that hyperparameters stand for, and registers those that are not known yet.
 
-    All levels are registered; of an architecture of depth d the first d count.
+    All levels are registered; of an architecture of depth d the first d are active.
 
     Args:
         space: the search space.
         hp: a `keras_tuner.HyperParameters`.
     """
-    depth = hp.Int("levels", 1, space.num_levels, default=space.num_levels)
     indices = [
         hp.Int(f"level_{level}", 0, space.num_extensions(level) - 1, default=0)
-        for level in range(1, space.num_levels + 1)
+        for level in _levels(hp, "levels", space.num_levels)
     ]
-    return space.architecture(indices[:depth])
+    return space.architecture([index for index in indices if index is not None])
+
+
+def _levels(hp: Any, depth: str, num_levels: int) -> Iterator[int]:
+    """Registers the depth and yields each level, in a scope where what is read is None if the depth is less."""
+    hp.Int(depth, 1, num_levels, default=num_levels)
+    for level in range(1, num_levels + 1):
+        with hp.conditional_scope(depth, list(range(level, num_levels + 1))):
+            yield level
 
 
 @functools.singledispatch
@@ -57,13 +68,13 @@ def to_values(architecture: Any, space: SearchSpace[Any, Any]) -> Values:
 
 @read.register
 def _(space: MacroSpace, hp: Any) -> MacroArchitecture:
-    depth = hp.Int("layers", 1, space.num_levels, default=space.num_levels)
     layers = []
-    for l in range(1, space.num_levels + 1):
+    for l in _levels(hp, "layers", space.num_levels):
         operation = hp.Choice(f"layer_{l}_operation", list(space.operations))
         skips = tuple(s for s in range(l - 1) if hp.Boolean(f"layer_{l}_skip_{s}", default=False))
-        layers.append(MacroLayer(operation, skips))
-    return MacroArchitecture(tuple(layers[:depth]))
+        if operation is not None:
+            layers.append(MacroLayer(operation, skips))
+    return MacroArchitecture(tuple(layers))
 
 
 @to_values.register
@@ -77,19 +88,19 @@ def _(architecture: MacroArchitecture, space: SearchSpace[Any, Any]) -> Values:
 
 @read.register
 def _(space: MicroSpace, hp: Any) -> MicroArchitecture:
-    depth = hp.Int("blocks", 1, space.num_levels, default=space.num_levels)
     blocks = []
-    for b in range(1, space.num_levels + 1):
+    for b in _levels(hp, "blocks", space.num_levels):
         inputs = [CELL_BEFORE_PREVIOUS, PREVIOUS_CELL, *range(1, b)]
         sides = [
-            BlockSide(
+            (
                 hp.Choice(f"block_{b}_{side}_operation", list(space.operations)),
                 hp.Choice(f"block_{b}_{side}_input", inputs, default=PREVIOUS_CELL),
             )
             for side in ("left", "right")
         ]
-        blocks.append(MicroBlock(*sides))
-    return MicroArchitecture(tuple(blocks[:depth]))
+        if None not in sides[0]:
+            blocks.append(MicroBlock(*(BlockSide(*side) for side in sides)))
+    return MicroArchitecture(tuple(blocks))
 
 
 @to_values.register

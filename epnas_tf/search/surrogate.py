@@ -30,7 +30,7 @@ class Surrogate:
     """Predicts the validation accuracy of an architecture, and learns it by Adam on the L1 loss.
 
     Keras makes the layers: a linear input layer and a linear output layer, both with a kernel uniform in [-1, 1]
-    (paper, section 5) and a bias of zero, and an LSTM cell with Keras's own initial weights (the paper is silent).
+    (paper, section 5), and an LSTM cell with Keras's own initial weights (the paper is silent).
 
     Attributes:
         num_fits: how many fits the weights have seen.
@@ -82,9 +82,9 @@ class Surrogate:
         batches = tf.TensorSpec([None, None], tf.int32)
         state = tf.TensorSpec([None, self._config.hidden_units], tf.float32)
         features = tf.TensorSpec([None, self._shape[1]], tf.float32)
-        rates = tf.TensorSpec([None], tf.float32)
-        self._train = tf.function(self._train_steps, input_signature=[rows, lengths, scores, batches, rates])
-        self._predict = tf.function(self._predict_rows, input_signature=[rows, lengths])
+        rate = tf.TensorSpec([], tf.float32)
+        self._train = tf.function(self._train_steps, input_signature=[rows, lengths, scores, batches, rate])
+        self._logits = tf.function(self._row_logits, input_signature=[rows, lengths])
         self._states = tf.function(
             lambda features, lengths: lstm.states(self._weights, features, lengths), input_signature=[rows, lengths]
         )
@@ -96,14 +96,14 @@ class Surrogate:
     @property
     def num_traces(self) -> int:
         """How many times the graphs were traced; at most once each."""
-        functions = (self._train, self._predict, self._states, self._log_scores)
+        functions = (self._train, self._logits, self._states, self._log_scores)
         return sum(function.experimental_get_tracing_count() for function in functions)
 
     def fit(self, features: FloatArray, lengths: IntArray, scores: FloatArray, rng: np.random.Generator) -> float:
         """Trains on a table of measured scores: `surrogate_steps` steps of Adam on the L1 loss (paper, section 4).
 
-        The first fit has the higher learning rate of the two (PNAS), and every fit warms up to its own. Adam's moments
-        live on from fit to fit.
+        The first fit has the higher learning rate of the two (PNAS), and begins by centring the predictions on the
+        scores. Adam's moments live on from fit to fit.
 
         Args:
             features: float32 [rows, L, F], the symbol arrays, padded with zeros after a row's length.
@@ -127,8 +127,9 @@ class Surrogate:
         config = self._config
         rate = config.surrogate_learning_rate if self.num_fits else config.first_surrogate_learning_rate
         batches = minibatches(len(scores), config.surrogate_batch_size, config.surrogate_steps, rng)
-        rates = learning_rates(rate, config.surrogate_steps)
-        self._train(_float32(features), _int32(lengths), _float32(scores), batches, rates)
+        if not self.num_fits:
+            self._centre(features, lengths, scores)
+        self._train(_float32(features), _int32(lengths), _float32(scores), batches, np.float32(rate))
         self.num_fits += 1
         error = float(np.mean(np.abs(self.predict(features, lengths) - scores)))
         if not np.isfinite(error):
@@ -140,10 +141,14 @@ class Surrogate:
 
     def predict(self, features: FloatArray, lengths: IntArray) -> FloatArray:
         """Returns the predicted scores in [0, 1], float32 [rows]; the arguments are those of `fit`."""
+        return tf.sigmoid(self.logits(features, lengths)).numpy()
+
+    def logits(self, features: FloatArray, lengths: IntArray) -> FloatArray:
+        """Returns the predictions before the sigmoid, float32 [rows]; the arguments are those of `fit`."""
         self._check_rows(features, lengths)
         blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(lengths), ROWS_AT_ONCE)]
-        scores = [self._predict(_float32(features[block]), _int32(lengths[block])).numpy() for block in blocks]
-        return np.concatenate([np.empty(0, np.float32), *scores])
+        logits = [self._logits(_float32(features[block]), _int32(lengths[block])).numpy() for block in blocks]
+        return np.concatenate([np.empty(0, np.float32), *logits])
 
     def states(self, features: FloatArray, lengths: IntArray) -> tuple[FloatArray, FloatArray]:
         """Returns the hidden and the cell state after each row's last level, float32 [rows, hidden units] each.
@@ -208,20 +213,32 @@ class Surrogate:
                 f"Received: features.shape={features.shape}, lengths.shape={lengths.shape}"
             )
 
-    def _predict_rows(self, features: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        return tf.sigmoid(lstm.logits(self._weights, lstm.states(self._weights, features, lengths)[0]))
+    def _centre(self, features: FloatArray, lengths: IntArray, scores: FloatArray) -> None:
+        """Moves the output bias so that the median of the predictions is that of the scores.
+
+        With a bias of zero, scores that are all high pull every weight the same way in Adam's first steps, each by the
+        whole learning rate. Behind kernels in [-1, 1] (paper, section 5) a rate of 0.01 (PNAS) then throws the logits
+        so far that the sigmoid saturates, and the L1 loss has no gradient left to come back by: on accuracies around
+        0.9, most first fits in the micro space ended so. Around their median, the scores pull both ways.
+        """
+        median = np.clip(np.median(scores), 0.01, 0.99)
+        shift = np.log(median / (1 - median)) - np.median(self.logits(features, lengths))
+        self._weights.output_bias.assign_add([np.float32(shift)])
+
+    def _row_logits(self, features: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        return lstm.logits(self._weights, lstm.states(self._weights, features, lengths)[0])
 
     def _train_steps(
-        self, features: tf.Tensor, lengths: tf.Tensor, scores: tf.Tensor, batches: tf.Tensor, rates: tf.Tensor
+        self, features: tf.Tensor, lengths: tf.Tensor, scores: tf.Tensor, batches: tf.Tensor, rate: tf.Tensor
     ) -> None:
-        """A step of Adam for each row of `batches`, int32 [steps, batch size] row numbers, and of `rates` [steps]."""
+        """One step of Adam for each row of `batches`, int32 [steps, batch size], which holds row numbers."""
         for step in tf.range(tf.shape(batches)[0]):  # a loop inside the graph
             batch = batches[step]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(self._weights)
-                predicted = self._predict_rows(tf.gather(features, batch), tf.gather(lengths, batch))
+                predicted = tf.sigmoid(self._row_logits(tf.gather(features, batch), tf.gather(lengths, batch)))
                 loss = tf.reduce_mean(tf.abs(predicted - tf.gather(scores, batch)))
-            self._apply(tape.gradient(loss, list(self._weights)), rates[step])
+            self._apply(tape.gradient(loss, list(self._weights)), rate)
 
     def _apply(self, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
         """One step of Adam; one fused kernel a variable, where Keras's optimizer needs a dozen operations."""
@@ -250,17 +267,6 @@ def minibatches(rows: int, batch_size: int, steps: int, rng: np.random.Generator
     size = min(batch_size, rows)
     epochs = [rng.permutation(rows) for _ in range(-(-steps * size // rows))]
     return np.concatenate(epochs)[: steps * size].reshape(steps, size).astype(np.int32)
-
-
-def learning_rates(rate: float, steps: int) -> FloatArray:
-    """Returns float32 [steps]: a linear rise over the first tenth of a fit, then `rate`.
-
-    Adam's first steps move every weight by the whole learning rate in one direction. With input weights in [-1, 1]
-    (paper, section 5) and a rate of 0.01 (PNAS) that can throw the logits so far that the sigmoid saturates, where the
-    L1 loss has no gradient to come back by.
-    """
-    warm_up = max(1, steps // 10)
-    return np.float32(rate) * np.minimum(1, np.arange(1, steps + 1, dtype=np.float32) / warm_up)
 
 
 def score_candidates(

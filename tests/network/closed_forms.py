@@ -29,7 +29,9 @@ def stem(shape):
 
 def macro_parameters(architecture, shape):
     c, classes, third = shape.channels, shape.num_classes, shape.num_levels // 3
-    layers = {number: (layer.operation, {*layer.skips, number - 1}) for number, layer in enumerate(architecture.layers, 1)}
+    layers = {
+        number: (layer.operation, {*layer.skips, number - 1}) for number, layer in enumerate(architecture.layers, 1)
+    }
     total = stem(shape) + c * classes + classes
     for operation, sources in layers.values():
         total += len(sources) * c**2 + 2 * c + OPERATIONS[operation](c)
@@ -46,18 +48,30 @@ def cells(shape):
     return [(shape.channels * 2 ** sum(plan[: number + 1]), is_reduction) for number, is_reduction in enumerate(plan)]
 
 
+def live_cells(last, inputs):
+    """Returns the cells (from 1) that the cell `last` depends on, itself included; cells below 1 are the stem."""
+    if last < 1:
+        return set()
+    return {last}.union(*(live_cells(last + number, inputs) for number in inputs))
+
+
 def micro_parameters(architecture, shape):
     blocks = [((b.left.operation, b.left.input), (b.right.operation, b.right.input)) for b in architecture.blocks]
     used = {source for sides in blocks for _, source in sides}
     parts = sum(number not in used for number in range(1, len(blocks) + 1))
     total = stem(shape)
-    inputs = [(1, shape.channels), (1, shape.channels)]  # (parts, channels) of the two outputs before: twice the stem
-    for channels, is_reduction in cells(shape):
-        total += sum(count * before * channels + 2 * channels for count, before in inputs)
+    plan = cells(shape)
+    live = live_cells(len(plan), used & {-2, -1})
+    # (parts, channels) of the two outputs before a cell: twice the stem at first
+    inputs = {-2: (1, shape.channels), -1: (1, shape.channels)}
+    for cell, (channels, is_reduction) in enumerate(plan, 1):
+        before, inputs = inputs, {-2: inputs[-1], -1: (parts, channels)}
+        if cell not in live:
+            continue
+        total += sum(before[n][0] * before[n][1] * channels + 2 * channels for n in (-2, -1) if n in used)
         for operation, source in [side for sides in blocks for side in sides]:
             halves = is_reduction and source < 0
             total += (reduction if operation == "identity" and halves else OPERATIONS[operation])(channels)
-        inputs = [inputs[1], (parts, channels)]
     return total + parts * channels * shape.num_classes + shape.num_classes
 
 

@@ -35,7 +35,9 @@ def test_random_macro_networks(image_shape, levels, channels):
         assert_scores(network)
 
 
-@pytest.mark.parametrize(("image_shape", "classes"), zip(IMAGES.values(), (2, 10, 100, 10)), ids=IMAGES.keys())
+@pytest.mark.parametrize(
+    ("image_shape", "classes"), list(zip(IMAGES.values(), (2, 10, 100, 10), strict=True)), ids=IMAGES.keys()
+)
 def test_random_micro_networks(image_shape, classes):
     rng = np.random.default_rng([classes, *image_shape])
     architecture = MicroSpace(3).sample(rng, int(rng.integers(1, 4)))
@@ -65,10 +67,27 @@ def test_a_micro_network_by_hand():
     """C = 2, cells of 2, 4, 4, 8, 8 channels; the identity has parameters where it halves, in the cells 2 and 4."""
     shape = NetworkShape((8, 8, 1), 2, channels=2, num_levels=1, normal_cells=1)
     network = Network(micro(("identity", -2, "identity", -1)), shape, VariableStore())
-    stem = 9 * 2 + 4
+    stem = 18 + 4
     inputs = (4 + 4) * 2 + (8 + 8) * 2 + (8 + 8 + 16 + 8) + (32 + 16) * 2 + (32 + 16 + 64 + 16)
     identities = 2 * (16 + 8) + 2 * (64 + 16)
     assert network.num_parameters == stem + inputs + identities + 8 * 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        # Cells 1 to 5 in a chain: 2→2, 2→4, 4→4, 4→8, 8→8 channels and the batch norm of each.
+        (-1, (4 + 4) + (8 + 8) + (16 + 8) + (32 + 16) + (64 + 16) + 2 * (16 + 8) + 2 * (64 + 16)),
+        # Cells 1, 3 and 5 alone: 2→2, 2→4, 4→8. The reductions are read by nobody, the inputs are halved in their place.
+        (-2, (4 + 4) + (8 + 8) + (32 + 16)),
+    ],
+)
+def test_what_nobody_reads_is_left_out(source, expected):
+    """C = 2: stem 18 + 4, classifier 8·2 + 2, no kernel of an input or a cell that does not reach the scores."""
+    shape = NetworkShape((8, 8, 1), 2, channels=2, num_levels=1, normal_cells=1)
+    network = Network(micro(("identity", source, "identity", source)), shape, VariableStore())
+    assert network.num_parameters == 22 + expected + 18
+    assert_scores(network)
 
 
 def test_the_paper_s_ratio_of_macro_sizes():

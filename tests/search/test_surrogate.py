@@ -107,10 +107,9 @@ class TestAgainstKeras:
     @pytest.mark.parametrize("steps", [1, 4])
     def test_training_equals_keras(self, steps):
         space = MicroSpace(2)
-        config = SurrogateConfig(
-            hidden_units=12, input_units=10, surrogate_steps=steps, first_surrogate_learning_rate=1e-3
-        )
+        config = SurrogateConfig(hidden_units=12, input_units=10, surrogate_steps=steps, surrogate_learning_rate=1e-3)
         model = make(space, config)
+        model.num_fits = 1  # the first fit would centre the predictions
         rows = random_rows(space, 20)
         features, lengths = encode_rows(space, rows)
         scores = np.linspace(0.2, 0.8, len(rows)).astype(np.float32)
@@ -222,12 +221,40 @@ class TestFit:
         monkeypatch.setattr(surrogate, "ROWS_AT_ONCE", 7)
         np.testing.assert_allclose(model.predict(features, lengths), whole, atol=1e-6)
 
-    def test_learning_rate_falls_after_the_first_fit_and_warms_up(self):
-        rates = surrogate.learning_rates(0.01, 200)
-        assert rates.dtype == np.float32
-        np.testing.assert_allclose(rates[:20], 0.01 * np.arange(1, 21) / 20, rtol=1e-6)
-        np.testing.assert_allclose(rates[20:], 0.01)
-        np.testing.assert_allclose(surrogate.learning_rates(0.01, 3), 0.01)
+    def test_learning_rate_falls_after_the_first_fit(self):
+        space = ChainSpace(layers=2)
+        config = SurrogateConfig(
+            surrogate_steps=1, first_surrogate_learning_rate=1e-2, surrogate_learning_rate=1e-6, hidden_units=4
+        )
+        model = make(space, config)
+        data = (*encode_rows(space, [(0,), (1,)]), np.array([0.2, 0.3], np.float32))
+        moves = []
+        for _ in range(2):
+            before = model.get_state()["surrogate/lstm_kernel"]
+            model.fit(*data, np.random.default_rng(0))
+            moves.append(np.abs(model.get_state()["surrogate/lstm_kernel"] - before).max())
+        assert moves[0] == pytest.approx(1e-2, rel=0.05)  # Adam's first step is as long as its rate
+        assert moves[1] < 2e-6
+
+    @pytest.mark.parametrize("median", [0.0, 0.1, 0.5, 0.93, 1.0])
+    def test_first_fit_starts_from_the_median_score(self, median):
+        space = MicroSpace(2)
+        model = make(space)
+        features, lengths = encode_rows(space, random_rows(space, 21, level=1))
+        model._centre(features, lengths, np.full(21, median, np.float32))
+        assert np.median(model.predict(features, lengths)) == pytest.approx(np.clip(median, 0.01, 0.99), abs=1e-5)
+
+    def test_high_accuracies_do_not_saturate_the_first_fit(self):
+        """Of the paper's size; with an output bias of zero 7 of these 8 seeds saturate."""
+        space = MicroSpace(2)
+        model = make(space, SurrogateConfig())
+        features, lengths = encode_rows(space, [(index,) for index in range(105)])
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            scores = (0.9 + 0.02 * features[:, 0] @ rng.normal(size=space.num_features)).clip(0, 1).astype(np.float32)
+            model.set_state(make(space, SurrogateConfig(), seed).get_state())
+            error = model.fit(features, lengths, scores, rng)
+            assert error < np.abs(scores - np.median(scores)).mean()
 
     @pytest.mark.parametrize(("num_rows", "size"), [(6, 6), (100, 16)])
     def test_minibatches_use_all_rows_alike(self, num_rows, size):

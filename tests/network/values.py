@@ -1,0 +1,32 @@
+"""Looks into a store: copies of what it holds, and what differs between two copies."""
+
+import numpy as np
+
+from epnas_tf.network import build_graph
+
+
+def keys_of(shape, *architectures):
+    """Returns the keys of the networks of some architectures."""
+    return {key for architecture in architectures for key in build_graph(architecture, shape).keys}
+
+
+def arrays(store, keys):
+    """Returns copies of all weights, batch norm statistics and momentum of some layers: key → list of arrays."""
+    return {key: [*weights, *momentum] for key, (weights, momentum) in store.snapshot(keys).items()}
+
+
+def changes(before, after):
+    """Returns for each key whether each of its arrays changed in any bit."""
+    assert before.keys() == after.keys()
+    return {
+        key: [old.tobytes() != new.tobytes() for old, new in zip(before[key], after[key], strict=True)]
+        for key in before
+    }
+
+
+def assert_same_values(found, expected):
+    """Fails unless two copies have the same keys and are equal bit for bit."""
+    assert found.keys() == expected.keys()
+    for key in expected:
+        for one, other in zip(found[key], expected[key], strict=True):
+            np.testing.assert_array_equal(one, other, err_msg=str(key))
