@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types bench clean
 
 demo: $(INSTALLED)  ## search for a network on the digits that ship with scikit-learn
 	$(BIN)/epnas-search --flagfile=flags/quickstart.cfg --run_dir=runs/demo
@@ -18,6 +18,10 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+
+bench: $(INSTALLED)  ## the short benchmarks
+	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.trial
 
 $(INSTALLED): setup.py
 	$(PYTHON) -m venv $(VENV)
