@@ -4,13 +4,9 @@ A linear layer turns one level's symbol array into the input of one step of an L
 its last hidden state into a score. The gates are in Keras's order: input, forget, cell, output.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
-
-MAXIMUM_EXPONENT = 40.0
-"""Gate inputs up to here may be split into two factors: exp of twice 40 is still a float32."""
 
 
 class Weights(NamedTuple):
@@ -77,16 +73,15 @@ def recurrent_part(weights: Weights, hidden: tf.Tensor) -> tf.Tensor:
 
 
 def logits(weights: Weights, hidden: tf.Tensor) -> tf.Tensor:
-    """Returns the scores before the sigmoid: last hidden states float32 [n, H] → float32 [n]."""
+    """Returns the scores before the sigmoid: last hidden states float32 [..., H] → float32 [...]."""
     return tf.squeeze(tf.matmul(hidden, weights.output_kernel) + weights.output_bias, axis=-1)
 
 
 def log_scores(weights: Weights, hidden: tf.Tensor, cell: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
     """Returns the log scores of parents × extensions, with only the last step of a sequence a candidate.
 
-    The gates' inputs are a sum a + b of a parent's part and an extension's part, and exp(-(a + b)) = exp(-a)·exp(-b).
-    So the exponentials inside the sigmoids are taken once a parent and once an extension; a candidate costs products,
-    one reciprocal a gate and one tanh. Where a part is so large that a factor could overflow, the sum is taken first.
+    The gates' inputs are a sum of a part that each parent and a part that each extension has, so the matrix products
+    are taken once a parent and once an extension; a candidate costs the sum, the gates and the output.
 
     Args:
         weights: the weights.
@@ -97,47 +92,12 @@ def log_scores(weights: Weights, hidden: tf.Tensor, cell: tf.Tensor, features: t
     Returns:
         float32 [parents, n], log sigmoid of the logits, finite for any finite logit.
     """
-    parent, extension = recurrent_part(weights, hidden), input_part(weights, features)
-    largest = tf.maximum(tf.reduce_max(tf.abs(parent)), tf.reduce_max(tf.abs(extension)))
-    # A parent at a time keeps the [n, 4H] in the processor's cache; four at once occupy the cores.
-    return tf.cond(
-        largest < MAXIMUM_EXPONENT,
-        lambda: _for_each_parent(weights, _split_step, _exponentials(parent), _exponentials(extension), cell),
-        lambda: _for_each_parent(weights, lambda a, b, c: _step(a + b, c)[0], parent, extension, cell),
-    )
-
-
-def _for_each_parent(
-    weights: Weights,
-    step: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor],
-    parent: tf.Tensor,
-    extension: tf.Tensor,
-    cell: tf.Tensor,
-) -> tf.Tensor:
-    """Returns the log scores [parents, n], given a step from (parent [4H], extension [n, 4H], cell [H]) to [n, H]."""
-    return tf.map_fn(
-        lambda of_parent: tf.math.log_sigmoid(logits(weights, step(of_parent[0], extension, of_parent[1]))),
-        (parent, cell),
-        fn_output_signature=tf.float32,
-        parallel_iterations=4,
-    )
+    gates = recurrent_part(weights, hidden)[:, tf.newaxis] + input_part(weights, features)
+    return tf.math.log_sigmoid(logits(weights, _step(gates, cell[:, tf.newaxis])[0]))
 
 
 def _step(gates: tf.Tensor, cell: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """One LSTM step from the gates' inputs [n, 4H] and the cell state [n, H]: the next hidden and cell state."""
+    """One LSTM step from the gates' inputs [..., 4H] and the cell state [..., H]: the next hidden and cell state."""
     input_gate, forget_gate, candidate, output_gate = tf.split(gates, 4, axis=-1)
     cell = tf.sigmoid(forget_gate) * cell + tf.sigmoid(input_gate) * tf.tanh(candidate)
     return tf.sigmoid(output_gate) * tf.tanh(cell), cell
-
-
-def _exponentials(part: tf.Tensor) -> tf.Tensor:
-    """Returns exp(-x) of the three gates' inputs and exp(-2x) of the candidate's: float32 [n, 4H] → [n, 4H]."""
-    input_gate, forget_gate, candidate, output_gate = tf.split(part, 4, axis=-1)
-    return tf.exp(-tf.concat([input_gate, forget_gate, 2 * candidate, output_gate], axis=-1))
-
-
-def _split_step(parent: tf.Tensor, extension: tf.Tensor, cell: tf.Tensor) -> tf.Tensor:
-    """`_step` from `_exponentials` of the two parts, [4H] and [n, 4H]; tanh x = 2 sigmoid(2x) - 1."""
-    sigmoids = tf.math.reciprocal(1 + parent * extension)
-    input_gate, forget_gate, candidate, output_gate = tf.split(sigmoids, 4, axis=-1)
-    return output_gate * tf.tanh(forget_gate * cell + input_gate * (candidate + candidate - 1))

@@ -19,16 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.config import SearchConfig, SurrogateConfig
-from epnas_tf.errors import SearchError, StateError
+from epnas_tf.errors import SearchError
 from epnas_tf.search import sampling
+from epnas_tf.search.search_state import SearchState
 from epnas_tf.search.surrogate import Surrogate, score_candidates
 from epnas_tf.search.table import Indices, ScoreTable, encode_rows, rank_correlation
 from epnas_tf.space.base import SearchSpace
 
 A = TypeVar("A")
-
-FORMAT = 1
-"""Version of the saved state."""
 
 MAX_CANDIDATES = 2**62
 """The most candidates that can be numbered by an int64."""
@@ -186,20 +184,18 @@ class ProgressiveSearch(Generic[A]):
 
         The settings are not part of it; they are given again to the constructor.
         """
-        values = {
-            "format": FORMAT,
-            "space": _describe(self.space),
-            "iteration": self.iteration,
-            "level": self.level,
-            "first_number": self._first_number,
-            "num_asked": self._num_asked,
-            "chosen": [list(indices) for indices in self._chosen],
-            "predicted": list(self._predicted),
-            "scores": [[position, score] for position, score in sorted(self._scores.items())],
-            "table": [[list(indices), number, score] for indices, number, score in self._table.rows()],
-            "rank_correlation": self.rank_correlation,
-        }
-        return values, self.surrogate.get_state()
+        state = SearchState(
+            iteration=self.iteration,
+            level=self.level,
+            first_number=self._first_number,
+            num_asked=self._num_asked,
+            chosen=self._chosen,
+            predicted=self._predicted,
+            scores=self._scores,
+            table=self._table.rows(),
+            rank_correlation=self.rank_correlation,
+        )
+        return state.to_values(self.space), self.surrogate.get_state()
 
     def set_state(self, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Goes on from what `get_state` returned. Architectures that were out, but not told, are asked again in order.
@@ -211,49 +207,14 @@ class ProgressiveSearch(Generic[A]):
         Raises:
             StateError: if the state is of another format, of another space or of other surrogate sizes, or incomplete.
         """
-        if values.get("format") != FORMAT:
-            raise StateError(f"A search state must have format {FORMAT}. Received: format={values.get('format')!r}")
-        expected = _describe(self.space)
-        if values.get("space") != expected:
-            raise StateError(f"The state must be of the space {expected}. Received: space={values.get('space')}")
-        try:
-            level = {key: int(values[key]) for key in ("iteration", "level", "first_number", "num_asked")}
-            chosen = [tuple(int(index) for index in indices) for indices in values["chosen"]]
-            table = [(tuple(int(i) for i in indices), int(n), float(s)) for indices, n, s in values["table"]]
-            scores = {int(position): None if s is None else float(s) for position, s in values["scores"]}
-            predicted, correlation = list(values["predicted"]), values["rank_correlation"]
-            for indices in (*chosen, *(row[0] for row in table)):
-                self.space.architecture(indices)
-        except (KeyError, TypeError, ValueError) as error:  # an ArchitectureError is a ValueError
-            raise StateError(f"The search state is incomplete or broken. Received: {error!r}") from error
-        self._check_state(level, chosen, predicted, scores)
+        state = SearchState.from_values(values, self.space, self._config.iterations)
         self.surrogate.set_state(arrays)
-        self._begin_level(level["iteration"], level["level"], chosen, predicted, level["first_number"])
-        self._num_asked, self._scores, self.rank_correlation = level["num_asked"], scores, correlation
+        self._begin_level(state.iteration, state.level, state.chosen, state.predicted, state.first_number)
+        self._num_asked, self._scores = state.num_asked, state.scores
+        self.rank_correlation = state.rank_correlation
         self._table = ScoreTable()
-        for row in table:
+        for row in state.table:
             self._table.record(*row)
-
-    def _check_state(
-        self,
-        level: Mapping[str, int],
-        chosen: Sequence[Indices],
-        predicted: Sequence[float | None],
-        scores: Mapping[int, float | None],
-    ) -> None:
-        """Raises StateError unless the parts of a state agree with each other and with the settings."""
-        if not (0 <= level["iteration"] < self._config.iterations and 1 <= level["level"] <= self.space.num_levels):
-            raise StateError(
-                f"The state must be of a search of {self._config.iterations} iterations and {self.space.num_levels} "
-                f"levels. Received: {dict(level)}"
-            )
-        wrong_levels = any(len(indices) != level["level"] for indices in chosen)
-        wrong_scores = not all(0 <= position < level["num_asked"] <= len(chosen) for position in scores)
-        if not chosen or len(predicted) != len(chosen) or wrong_levels or wrong_scores:
-            raise StateError(
-                f"The search state contradicts itself. Received: {dict(level)} with {len(chosen)} architectures, "
-                f"{len(predicted)} predictions and scores of {sorted(scores)}"
-            )
 
     def _begin_level(
         self,
@@ -308,12 +269,14 @@ class ProgressiveSearch(Generic[A]):
     def _advance(self) -> None:
         """Fits the surrogate on the whole table and begins the next level, or the next iteration after the last one.
 
-        After the last level of the last iteration there is nothing left to predict, and no fit.
+        After the last level of the last iteration there is nothing left to predict, and no fit. A fit that is already
+        done, because an `ask` was interrupted after it, is not done again.
         """
         parents = self._parents()
-        rows = self._table.rows()
-        scores = np.array([score for _, _, score in rows], np.float32)
-        self.surrogate.fit(*encode_rows(self.space, [row[0] for row in rows]), scores, self._rng(FIT))
+        if self.surrogate.num_fits < self.iteration * self.space.num_levels + self.level:
+            rows = self._table.rows()
+            scores = np.array([score for _, _, score in rows], np.float32)
+            self.surrogate.fit(*encode_rows(self.space, [row[0] for row in rows]), scores, self._rng(FIT))
         if self.level < self.space.num_levels:
             iteration, level, chosen = self.iteration, self.level + 1, self._choose(parents)
         else:
@@ -344,9 +307,3 @@ class ProgressiveSearch(Generic[A]):
 def _level_one(space: SearchSpace[Any, Any]) -> list[Indices]:
     """Returns every architecture of level 1 (paper, Fig. 3, step 1)."""
     return [(index,) for index in range(space.num_extensions(1))]
-
-
-def _describe(space: SearchSpace[Any, Any]) -> dict[str, Any]:
-    """Returns the shape of the table of extensions, as JSON has it: a state with indices of another one is refused."""
-    extensions = [space.num_extensions(level) for level in range(1, space.num_levels + 1)]
-    return {"name": space.name, "num_features": space.num_features, "num_extensions": extensions}

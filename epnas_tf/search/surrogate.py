@@ -1,6 +1,6 @@
 """The surrogate function: an LSTM that predicts a score from an architecture's symbol arrays (paper, section 4)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -23,7 +23,10 @@ ROWS_AT_ONCE = 1024
 """Rows of a whole-sequence prediction: at 20 levels of 100 units some 50 MB."""
 
 EXTENSIONS_AT_ONCE = 2048
-"""Extensions of a scored block: large enough for the cores, small enough for the caches."""
+"""Extensions of a scored block; with 25 parents some 20 MB."""
+
+DEVICE = "CPU:0"
+"""Where the surrogate lives: its steps are too small for a GPU to gain on them, and a CPU repeats them bit by bit."""
 
 
 class Surrogate:
@@ -49,6 +52,13 @@ class Surrogate:
         self._shape = (num_levels, num_features)
         self.num_fits = 0
         seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(4)]
+        with tf.device(DEVICE):
+            self._make_variables(seeds)
+        self._make_functions()
+
+    def _make_variables(self, seeds: Sequence[int]) -> None:
+        """Makes the layers, the first kernels from the seeds, and Adam's moments and step."""
+        num_features, config = self._shape[1], self._config
         uniform = keras.initializers.RandomUniform
         self.input_layer = keras.layers.Dense(
             config.input_units, kernel_initializer=uniform(-1.0, 1.0, seed=seeds[0]), dtype="float32"
@@ -72,7 +82,6 @@ class Surrogate:
         self._first_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self._weights]
         self._second_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self._weights]
         self._step = tf.Variable(0, dtype=tf.int64)
-        self._make_functions()
 
     def _make_functions(self) -> None:
         """Wraps the graphs, each with a signature that lets the number of rows vary: one trace serves the search."""
@@ -91,6 +100,7 @@ class Surrogate:
         self._log_scores = tf.function(
             lambda hidden, cell, features: lstm.log_scores(self._weights, hidden, cell, features),
             input_signature=[state, state, features],
+            jit_compile=tf.test.is_built_with_xla(),  # fused it takes half the time and no memory for the gates
         )
 
     @property
@@ -129,7 +139,8 @@ class Surrogate:
         batches = minibatches(len(scores), config.surrogate_batch_size, config.surrogate_steps, rng)
         if not self.num_fits:
             self._centre(features, lengths, scores)
-        self._train(_float32(features), _int32(lengths), _float32(scores), batches, np.float32(rate))
+        with tf.device(DEVICE):
+            self._train(_float32(features), _int32(lengths), _float32(scores), batches, np.float32(rate))
         self.num_fits += 1
         error = float(np.mean(np.abs(self.predict(features, lengths) - scores)))
         if not np.isfinite(error):
@@ -141,13 +152,15 @@ class Surrogate:
 
     def predict(self, features: FloatArray, lengths: IntArray) -> FloatArray:
         """Returns the predicted scores in [0, 1], float32 [rows]; the arguments are those of `fit`."""
-        return tf.sigmoid(self.logits(features, lengths)).numpy()
+        with tf.device(DEVICE):
+            return tf.sigmoid(self.logits(features, lengths)).numpy()
 
     def logits(self, features: FloatArray, lengths: IntArray) -> FloatArray:
         """Returns the predictions before the sigmoid, float32 [rows]; the arguments are those of `fit`."""
         self._check_rows(features, lengths)
         blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(lengths), ROWS_AT_ONCE)]
-        logits = [self._logits(_float32(features[block]), _int32(lengths[block])).numpy() for block in blocks]
+        with tf.device(DEVICE):
+            logits = [self._logits(_float32(features[block]), _int32(lengths[block])).numpy() for block in blocks]
         return np.concatenate([np.empty(0, np.float32), *logits])
 
     def states(self, features: FloatArray, lengths: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -156,7 +169,8 @@ class Surrogate:
         A row of length 0 has the zero state, that before the first level.
         """
         self._check_rows(features, lengths)
-        hidden, cell = self._states(_float32(features), _int32(lengths))
+        with tf.device(DEVICE):
+            hidden, cell = self._states(_float32(features), _int32(lengths))
         return hidden.numpy(), cell.numpy()
 
     def log_scores(self, hidden: FloatArray, cell: FloatArray, features: FloatArray) -> FloatArray:
@@ -165,9 +179,11 @@ class Surrogate:
         Args:
             hidden: float32 [parents, hidden units], the parents' hidden states, as `states` returns them.
             cell: float32 [parents, hidden units], their cell states.
-            features: float32 [n, F], the symbol arrays of n extensions of the parents' next level.
+            features: float32 [n, F], the symbol arrays of n extensions of the parents' next level. Each new pair of
+                numbers of parents and extensions is compiled, for a few tenths of a second.
         """
-        return self._log_scores(_float32(hidden), _float32(cell), _float32(features)).numpy()
+        with tf.device(DEVICE):
+            return self._log_scores(_float32(hidden), _float32(cell), _float32(features)).numpy()
 
     def get_state(self) -> dict[str, npt.NDArray[Any]]:
         """Returns copies of the weights, of Adam's moments and step and of the number of fits, by name."""
@@ -296,8 +312,10 @@ def score_candidates(
     parents, extensions = len(hidden), space.num_extensions(level)
     block = max(1, min(EXTENSIONS_AT_ONCE, chunk_size // parents))
     for start in range(0, extensions, block):
-        features = space.encode(level, np.arange(start, min(start + block, extensions), dtype=np.int64))
-        yield start * parents, surrogate.log_scores(hidden, cell, features).T.reshape(-1)
+        size = min(block, extensions - start)
+        features = np.zeros((block, space.num_features), np.float32)  # always whole: one shape to compile
+        features[:size] = space.encode(level, np.arange(start, start + size, dtype=np.int64))
+        yield start * parents, surrogate.log_scores(hidden, cell, features)[:, :size].T.reshape(-1)
 
 
 def _float32(array: npt.NDArray[Any]) -> FloatArray:

@@ -268,6 +268,22 @@ class TestState:
         assert candidate.number == 6
         assert candidate == search.ask()
 
+    def test_an_ask_that_was_interrupted_after_the_fit_does_not_fit_again(self, finished, monkeypatch):
+        search = make()
+        for _ in range(3):
+            candidate = search.ask()
+            search.tell(candidate, score(candidate))
+
+        def interrupt(parents):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(search, "_choose", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            search.ask()
+        fresh = make()
+        fresh.set_state(*search.get_state())
+        assert run(fresh) == finished[1][3:]
+
     def test_is_small_and_plain(self, finished):
         values, arrays = finished[0].get_state()
         assert through_json(values) == values

@@ -1,0 +1,119 @@
+"""What a progressive search saves of itself besides the surrogate, as values for JSON and back."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from epnas_tf.errors import StateError
+from epnas_tf.search.table import Indices
+from epnas_tf.space.base import SearchSpace
+
+FORMAT = 1
+"""Version of the saved state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchState:
+    """A moment of a search, with its current level in full and of the levels before only the table of scores.
+
+    Attributes:
+        iteration: the current iteration, from 0.
+        level: the current level, from 1.
+        first_number: the trial number of the level's first architecture.
+        num_asked: how many of the level's architectures were asked for, always the first ones.
+        chosen: the architectures of the level.
+        predicted: their predicted scores.
+        scores: what was told, by position in `chosen`; None is a failure.
+        table: architecture, trial number and score of each row of the table.
+        rank_correlation: that of the last level that was completed.
+    """
+
+    iteration: int
+    level: int
+    first_number: int
+    num_asked: int
+    chosen: list[Indices]
+    predicted: list[float | None]
+    scores: dict[int, float | None]
+    table: list[tuple[Indices, int, float]]
+    rank_correlation: float | None
+
+    def to_values(self, space: SearchSpace[Any, Any]) -> dict[str, Any]:
+        """Returns the state as JSON has it, marked with its format and its space."""
+        return {
+            "format": FORMAT,
+            "space": describe(space),
+            "iteration": self.iteration,
+            "level": self.level,
+            "first_number": self.first_number,
+            "num_asked": self.num_asked,
+            "chosen": [list(indices) for indices in self.chosen],
+            "predicted": list(self.predicted),
+            "scores": [[position, score] for position, score in sorted(self.scores.items())],
+            "table": [[list(indices), number, score] for indices, number, score in self.table],
+            "rank_correlation": self.rank_correlation,
+        }
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], space: SearchSpace[Any, Any], iterations: int) -> "SearchState":
+        """Returns the state that `to_values` gave.
+
+        Args:
+            values: the values, as they come out of JSON.
+            space: the space of the search that takes the state.
+            iterations: how many iterations that search has.
+
+        Raises:
+            StateError: if the state is of another format or of another space, incomplete, or contradicts itself.
+        """
+        if values.get("format") != FORMAT:
+            raise StateError(f"A search state must have format {FORMAT}. Received: format={values.get('format')!r}")
+        expected = describe(space)
+        if values.get("space") != expected:
+            raise StateError(f"The state must be of the space {expected}. Received: space={values.get('space')}")
+        try:
+            correlation = values["rank_correlation"]
+            state = cls(
+                **{key: int(values[key]) for key in ("iteration", "level", "first_number", "num_asked")},
+                chosen=[_indices(indices) for indices in values["chosen"]],
+                predicted=[_optional(score) for score in values["predicted"]],
+                scores={int(position): _optional(score) for position, score in values["scores"]},
+                table=[(_indices(indices), int(number), float(score)) for indices, number, score in values["table"]],
+                rank_correlation=_optional(correlation),
+            )
+            for indices in (*state.chosen, *(row[0] for row in state.table)):
+                space.architecture(indices)
+        except (KeyError, TypeError, ValueError) as error:  # an ArchitectureError is a ValueError
+            raise StateError(f"The search state is incomplete or broken. Received: {error!r}") from error
+        state._check(space, iterations)
+        return state
+
+    def _check(self, space: SearchSpace[Any, Any], iterations: int) -> None:
+        """Raises StateError unless the parts agree with each other and with the search."""
+        if not (0 <= self.iteration < iterations and 1 <= self.level <= space.num_levels):
+            raise StateError(
+                f"The state must be of a search of {iterations} iterations and {space.num_levels} levels. "
+                f"Received: iteration {self.iteration + 1}, level {self.level}"
+            )
+        levels_agree = all(len(indices) == self.level for indices in self.chosen)
+        asked_agree = 0 <= self.num_asked <= len(self.chosen) == len(self.predicted)
+        scores_agree = all(0 <= position < self.num_asked for position in self.scores)
+        if not (self.chosen and levels_agree and asked_agree and scores_agree):
+            raise StateError(
+                f"The search state contradicts itself. Received: {len(self.chosen)} architectures of level {self.level}"
+                f", {len(self.predicted)} predictions, {self.num_asked} asked for, scores of {sorted(self.scores)}"
+            )
+
+
+def describe(space: SearchSpace[Any, Any]) -> dict[str, Any]:
+    """Returns the shape of a space's table of extensions, as JSON has it: indices belong to one such table."""
+    extensions = [space.num_extensions(level) for level in range(1, space.num_levels + 1)]
+    return {"name": space.name, "num_features": space.num_features, "num_extensions": extensions}
+
+
+def _indices(values: Any) -> Indices:
+    return tuple(int(index) for index in values)
+
+
+def _optional(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from epnas_tf.errors import DataError
+from epnas_tf.network import NetworkShape
+from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, num_batches
+
+SHAPE = NetworkShape((8, 8, 1), 10, 4, 2)
+
+
+def arrays(count=23, dtype=np.float32):
+    images = np.arange(count, dtype=dtype)[:, None, None, None] * np.ones((1, 8, 8, 1), dtype)
+    return images, np.arange(count) % 10
+
+
+def collect(dataset):
+    batches = [(images.numpy(), labels.numpy()) for images, labels in dataset]
+    return np.concatenate([b[0] for b in batches]), np.concatenate([b[1] for b in batches])
+
+
+class TestArrayBatches:
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, np.int64])
+    def test_each_epoch_has_each_image_at_most_once(self, dtype):
+        images, labels = arrays(dtype=dtype)
+        training = ArrayBatches(images, labels, SHAPE, batch_size=5, epochs=2)
+        assert training.steps == 8
+        given, classes = collect(training.batches(3))
+        assert given.dtype == np.float32
+        assert classes.dtype == np.int32
+        numbers = given[:, 0, 0, 0].astype(int)
+        np.testing.assert_array_equal(classes, numbers % 10)
+        for epoch in (numbers[:20], numbers[20:]):
+            assert len(set(epoch)) == 20
+        assert list(numbers[:20]) != list(numbers[20:])
+
+    def test_seed_decides(self):
+        training = ArrayBatches(*arrays(), SHAPE, batch_size=5, epochs=1)
+        orders = [collect(training.batches(seed))[1].tolist() for seed in (1, 1, 2)]
+        assert orders[0] == orders[1] != orders[2]
+
+    def test_structure_is_as_promised(self):
+        training = ArrayBatches(*arrays(), SHAPE, batch_size=5, epochs=1)
+        assert training.batches(0).element_spec == training.element_spec
+
+    def test_fewer_images_than_a_batch(self):
+        training = ArrayBatches(*arrays(3), SHAPE, batch_size=5, epochs=2)
+        assert training.steps == 2
+        assert len(collect(training.batches(0))[1]) == 6
+
+    def test_images_are_no_constant_of_the_graph(self):
+        images, labels = arrays(20000)
+        assert images.nbytes > 5_000_000
+        dataset = ArrayBatches(images, labels, SHAPE, batch_size=5000, epochs=1).batches(0)
+        graph = dataset._as_serialized_graph(external_state_policy=tf.data.experimental.ExternalStatePolicy.IGNORE)
+        functions = tf.compat.v1.GraphDef.FromString(graph.numpy()).library
+        assert functions.ByteSize() < 1_000_000
+
+
+LABEL_FORMS = {
+    "numbers": lambda labels: labels,
+    "column": lambda labels: labels[:, None],
+    "one-hot": lambda labels: np.eye(10)[labels],
+    "floats": lambda labels: labels.astype(np.float32),
+    "list": lambda labels: labels.tolist(),
+}
+
+
+@pytest.mark.parametrize("form", LABEL_FORMS)
+def test_labels_of_arrays(form):
+    images, labels = arrays()
+    given, classes = collect(array_evaluation(images, LABEL_FORMS[form](labels), SHAPE))
+    np.testing.assert_array_equal(given, images)
+    np.testing.assert_array_equal(classes, labels)
+
+
+@pytest.mark.parametrize("form", ["numbers", "column", "one-hot", "floats"])
+def test_labels_of_datasets(form):
+    images, labels = arrays(dtype=np.uint8)
+    dataset = tf.data.Dataset.from_tensor_slices((images, LABEL_FORMS[form](labels))).batch(5)
+    given, classes = collect(as_batches(dataset, SHAPE))
+    assert given.dtype == np.float32
+    assert classes.dtype == np.int32
+    np.testing.assert_array_equal(given, images)
+    np.testing.assert_array_equal(classes, labels)
+
+
+def test_evaluation_has_every_image_once_and_in_order():
+    images, labels = arrays(1203)
+    _, classes = collect(array_evaluation(images, labels, SHAPE))
+    np.testing.assert_array_equal(classes, labels)
+
+
+class TestDatasetBatches:
+    def test_goes_over_the_data_again_for_each_epoch(self):
+        dataset = tf.data.Dataset.from_tensor_slices(arrays()).batch(5)
+        training = DatasetBatches(dataset, SHAPE, epochs=3)
+        assert training.steps == 15
+        _, classes = collect(training.batches(0).take(training.steps))
+        np.testing.assert_array_equal(classes, np.tile(np.arange(23) % 10, 3))
+
+    def test_unknown_size_is_counted(self):
+        dataset = tf.data.Dataset.from_tensor_slices(arrays()).filter(lambda image, label: label < 5).batch(2)
+        assert dataset.cardinality() == tf.data.UNKNOWN_CARDINALITY
+        assert num_batches(dataset) == 7
+
+    def test_unknown_shape_is_completed(self):
+        images, labels = arrays(4)
+        spec = (tf.TensorSpec([None, None, None, None]), tf.TensorSpec([None], tf.int64))
+        dataset = tf.data.Dataset.from_generator(lambda: iter([(images, labels)]), output_signature=spec)
+        assert DatasetBatches(dataset, SHAPE, epochs=1).element_spec[0].shape == [None, 8, 8, 1]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("images", "labels", "message"),
+        [
+            (np.zeros((4, 8, 8)), np.zeros(4), r"Images must be \[n, height, width, channels\].*Received"),
+            (np.zeros((4, 8, 9, 1)), np.zeros(4), r"shape \(8, 8, 1\). Received: \(8, 9, 1\)"),
+            (np.zeros((4, 8, 8, 1)), np.zeros(3), "labels.*Received"),
+            (np.zeros((0, 8, 8, 1)), np.zeros(0), "n at least 1"),
+            (np.zeros((4, 8, 8, 1)), np.full(4, 10), "0 … 9. Received: labels from 10 to 10"),
+            (np.zeros((4, 8, 8, 1)), np.full((4, 1), -1), "0 … 9. Received: labels from -1 to -1"),
+            (np.zeros((4, 8, 8, 1)), np.full(4, np.nan), "0 … 9. Received: labels from nan"),
+            (np.zeros((4, 8, 8, 1)), np.full(4, 0.5), "whole numbers. Received: 0.5"),
+            (np.zeros((4, 8, 8, 1)), np.zeros((4, 7)), "10 columns, one a class. Received: 7"),
+            (np.zeros((4, 8, 8, 1)), np.array(["cat"] * 4), "arrays of numbers.*Received"),
+            (iter([]), np.zeros(4), "arrays of numbers.*Received"),
+        ],
+    )
+    def test_arrays(self, images, labels, message):
+        for make in (lambda: array_evaluation(images, labels, SHAPE), lambda: ArrayBatches(images, labels, SHAPE, 2, 1)):
+            with pytest.raises(DataError, match=message):
+                make()
+
+    @pytest.mark.parametrize(
+        ("elements", "message"),
+        [
+            ((np.zeros((4, 8, 8, 1)),), r"batches of \(images, labels\)"),
+            (np.zeros((4, 8, 8, 1)), r"batches of \(images, labels\)"),
+            ({"image": np.zeros((4, 8, 8, 1))}, r"batches of \(images, labels\)"),
+            ((np.zeros((4, 8, 8, 1)), np.zeros(4), np.ones(4)), "sample weights are not understood"),
+            ((np.zeros((4, 8, 9, 1)), np.zeros(4)), r"shape \(8, 8, 1\). Received: \(8, 9, 1\)"),
+            ((np.zeros((4, 8, 8, 1)), np.zeros((4, 7))), "10 columns"),
+        ],
+    )
+    def test_datasets(self, elements, message):
+        with pytest.raises(DataError, match=message):
+            DatasetBatches(tf.data.Dataset.from_tensor_slices(elements).batch(2), SHAPE, 1)
+
+    def test_unbatched_dataset(self):
+        with pytest.raises(DataError, match=r"batches of \(images, labels\)"):
+            DatasetBatches(tf.data.Dataset.from_tensor_slices(arrays()), SHAPE, 1)
+
+    def test_dataset_without_end(self):
+        with pytest.raises(DataError, match="must end after one epoch"):
+            DatasetBatches(tf.data.Dataset.from_tensor_slices(arrays()).batch(2).repeat(), SHAPE, 1)
+
+    def test_empty_dataset(self):
+        with pytest.raises(DataError, match="at least one batch"):
+            DatasetBatches(tf.data.Dataset.from_tensor_slices(arrays()).batch(2).take(0), SHAPE, 1)
+
+    @pytest.mark.parametrize("label", [-1, 10])
+    def test_labels_of_a_dataset_are_checked_on_the_way(self, label):
+        dataset = tf.data.Dataset.from_tensor_slices((np.zeros((4, 8, 8, 1)), np.full(4, label))).batch(2)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Labels must be in 0 … 9"):
+            next(iter(as_batches(dataset, SHAPE)))

@@ -1,0 +1,303 @@
+"""The training of a child against an independent one, and what it leaves in the store."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from epnas_tf.config import ChildConfig
+from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
+from epnas_tf.search.child import ChildDiverged, cosine_learning_rate
+from tests.network.architectures import macro
+from tests.network.closed_forms import macro_parameters
+from tests.network.values import arrays, assert_same_values, keys_of
+from tests.search.children import digits, noise, trainer
+
+SHAPE = NetworkShape((8, 8, 1), num_classes=10, channels=4, num_levels=2)
+CHILD = macro("conv_3x3", ("sep_conv_3x3", 0))
+SMALL_CHILD = macro("conv_3x3")
+
+DIGITS_SHAPE = NetworkShape((8, 8, 1), num_classes=10, channels=8, num_levels=3)
+DIGITS_CHILD = macro("conv_3x3", "max_pool_3x3", ("sep_conv_3x3", 0))
+
+CLIP_NORM = 0.5
+CONSTANT = {"learning_rate": 0.05, "final_learning_rate": 0.05}
+
+# The two trainings run the same float32 arithmetic, once in one graph and once step by step, where sums are added in
+# another order: 1e-7 a step, that ReLUs and batch norms make larger from step to step. Measured: 0.2 % of this. The
+# smallest wrong turn of `test_the_comparison_notices` is sixty times this.
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+def digits_trainer(store, **settings):
+    train, validation = digits()
+    return trainer(store, DIGITS_SHAPE, train=train, validation=validation, batch_size=16, **{"epochs": 4, **settings})
+
+
+def settings_of(**others):
+    """Returns the settings that the comparisons use: a bound on the gradient that is felt, and a strong L2."""
+    return {"l2": 5e-3, "clip_norm": CLIP_NORM, "epochs": 2, **CONSTANT, **others}
+
+
+def reference(store, architecture, batches, learning_rates, settings, *, shape=SHAPE, optimizer=None):
+    """Trains the Keras way, step by step, with Keras's SGD; returns it and the norms of the gradients."""
+    network = Network(architecture, shape, store)
+    variables = network.trainable_variables
+    optimizer = optimizer or keras.optimizers.SGD(
+        learning_rates[0],
+        momentum=settings.get("momentum", 0.9),
+        nesterov=settings.get("nesterov", True),
+        global_clipnorm=settings["clip_norm"] or None,
+    )
+    norms = []
+    for learning_rate, (images, labels) in zip(learning_rates, batches, strict=True):
+        with tf.GradientTape() as tape:
+            scores = network(images, training=True)
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, scores, from_logits=True))
+            loss += settings["l2"] * tf.add_n([tf.reduce_sum(tf.square(variable.value)) for variable in variables])
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        norms.append(float(tf.linalg.global_norm(gradients)))
+        optimizer.learning_rate = learning_rate
+        optimizer.apply(gradients, variables)
+    return optimizer, norms
+
+
+def weights(store, shape=SHAPE, architecture=CHILD):
+    """Returns all variables of a child, momentum left out: Keras keeps it in another form."""
+    return {key: kept for key, (kept, _) in store.snapshot(keys_of(shape, architecture)).items()}
+
+
+def assert_close(found, expected):
+    assert found.keys() == expected.keys()
+    for key in expected:
+        for one, other in zip(found[key], expected[key], strict=True):
+            np.testing.assert_allclose(one, other, **CLOSE, err_msg=str(key))
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """A child that was trained on the digits: (store, trainer, result)."""
+    store = VariableStore(0)
+    child_trainer = digits_trainer(store)
+    return store, child_trainer, child_trainer.train(DIGITS_CHILD, seed=0)
+
+
+def test_a_child_learns_the_digits(learned):
+    _, _, result = learned
+    assert result.score > 0.6  # chance is 0.1
+    assert result.steps == 4 * (600 // 16)
+    assert result.training_loss < np.log(10)
+    assert result.parameters == macro_parameters(DIGITS_CHILD, DIGITS_SHAPE)
+    assert min(result.build_seconds, result.train_seconds, result.evaluate_seconds) > 0
+
+
+def test_the_score_is_the_accuracy_on_all_validation_images(learned):
+    """200 images in batches of 50; the moving statistics, not those of a batch."""
+    store, _, result = learned
+    images, labels = digits()[1]
+    probabilities = to_model(Network(DIGITS_CHILD, DIGITS_SHAPE, store)).predict(images, verbose=0)
+    assert result.score == (probabilities.argmax(axis=1) == labels).mean()
+    loss = -np.log(probabilities[np.arange(len(labels)), labels].astype(np.float64)).mean()
+    np.testing.assert_allclose(result.validation_loss, loss, rtol=1e-4)  # 200 float32 logarithms, added up
+
+
+def test_a_last_smaller_validation_batch_counts_each_image_once():
+    store, validation = VariableStore(0), noise(70, seed=4)  # 50 and 20
+    result = trainer(store, SHAPE, validation=validation).train(SMALL_CHILD, seed=0)
+    predictions = to_model(Network(SMALL_CHILD, SHAPE, store)).predict(validation[0], verbose=0)
+    assert result.score == (predictions.argmax(axis=1) == validation[1]).mean()
+
+
+def test_the_same_seeds_give_the_same_bits(learned):
+    store, _, result = learned
+    again = VariableStore(0)
+    repeated = digits_trainer(again).train(DIGITS_CHILD, seed=0)
+    for name in ("score", "validation_loss", "training_loss"):
+        assert getattr(repeated, name) == getattr(result, name)
+    # `learned` is not trained further by any test.
+    keys = keys_of(DIGITS_SHAPE, DIGITS_CHILD)
+    assert_same_values(arrays(again, keys), arrays(store, keys))
+
+
+def test_another_seed_gives_another_order_of_the_images():
+    results = [trainer(VariableStore(0), SHAPE).train(SMALL_CHILD, seed) for seed in (0, 1)]
+    assert results[0].training_loss != results[1].training_loss
+
+
+def test_training_the_same_child_again_goes_on_from_its_weights():
+    store = VariableStore(0)
+    short = digits_trainer(store, epochs=1)
+    losses = [short.train(DIGITS_CHILD, seed).training_loss for seed in range(2)]
+    assert losses[1] < 0.9 * losses[0]
+    assert set(store.updates.values()) == {2 * short.training.steps}
+
+
+def test_training_is_that_of_keras_sgd():
+    """Nesterov momentum, L2 as l2 * sum(w²) of all trainable variables, then the bound on the global norm.
+
+    At a constant learning rate, for Keras puts it into the momentum and TensorFlow does not.
+    """
+    settings = settings_of()
+    found, expected = VariableStore(1), VariableStore(1)
+    child_trainer = trainer(found, SHAPE, **settings)
+    child_trainer.train(CHILD, seed=3)
+    rates = [0.05] * child_trainer.training.steps
+    optimizer, norms = reference(expected, CHILD, child_trainer.training.batches(3), rates, settings)
+    assert min(norms) > CLIP_NORM  # the bound was felt
+    assert_close(weights(found), weights(expected))
+
+    slots = [slot for key in Network(CHILD, SHAPE, found).layers for slot in found.momentum(key)]
+    for slot, velocity in zip(slots, optimizer.momentums, strict=True):
+        np.testing.assert_allclose(-0.05 * slot.numpy(), velocity.numpy(), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"nesterov": False}, {"momentum": 0.8}, {"l2": 2.5e-3}, {"l2": 0.0}, {"clip_norm": 0.0}], ids=str
+)
+def test_the_comparison_notices(wrong, right_weights):
+    settings = {**settings_of(), **wrong}
+    expected = VariableStore(1)
+    batches = trainer(expected, SHAPE, **settings_of()).training.batches(3)
+    reference(expected, CHILD, batches, [0.05] * 6, settings)
+    with pytest.raises(AssertionError):
+        assert_close(weights(expected), right_weights)
+
+
+@pytest.fixture(scope="module")
+def right_weights():
+    store = VariableStore(1)
+    batches = trainer(store, SHAPE, **settings_of()).training.batches(3)
+    reference(store, CHILD, batches, [0.05] * 6, settings_of())
+    return weights(store)
+
+
+def test_momentum_goes_on_from_child_to_child():
+    """Two children of three steps are one of six: the slots live with the shared variables. New slots would differ."""
+    settings = settings_of(epochs=1)
+    found, expected, anew = VariableStore(1), VariableStore(1), VariableStore(1)
+    child_trainer = trainer(found, SHAPE, **settings)
+    optimizer = None
+    for seed in (3, 4):
+        child_trainer.train(CHILD, seed)
+        batches = child_trainer.training.batches(seed)
+        optimizer, _ = reference(expected, CHILD, batches, [0.05] * 3, settings, optimizer=optimizer)
+        reference(anew, CHILD, batches, [0.05] * 3, settings)
+    assert_close(weights(found), weights(expected))
+    with pytest.raises(AssertionError):
+        assert_close(weights(found), weights(anew))
+
+
+def cosine(step, steps, first, last):
+    return last + (first - last) * 0.5 * (1 + np.cos(np.pi * step / steps))
+
+
+@pytest.mark.parametrize("steps", [4, 100])
+def test_cosine_learning_rate(steps):
+    config = ChildConfig(learning_rate=0.05, final_learning_rate=0.0005)
+    rates = [float(cosine_learning_rate(tf.constant(step), steps, config)) for step in range(steps + 1)]
+    assert rates[0] == pytest.approx(0.05, rel=1e-6)
+    assert rates[steps // 2] == pytest.approx((0.05 + 0.0005) / 2, rel=1e-5)
+    assert rates[steps] == pytest.approx(0.0005, rel=1e-5)
+    # float32 of a difference of two cosines of order 1, times 0.05
+    np.testing.assert_allclose(rates, [cosine(step, steps, 0.05, 0.0005) for step in range(steps + 1)], atol=1e-8)
+    decay = keras.optimizers.schedules.CosineDecay(0.05, steps, alpha=0.01)
+    np.testing.assert_allclose(rates, [float(decay(step)) for step in range(steps + 1)], atol=1e-8)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_each_child_begins_its_cosine_anew():
+    """Without momentum the two forms of SGD agree at any learning rate, so each step's rate shows in the weights."""
+    settings = settings_of(learning_rate=0.2, final_learning_rate=0.002, momentum=0.0, epochs=1)
+    found, expected = VariableStore(1), VariableStore(1)
+    child_trainer = trainer(found, SHAPE, **settings)
+    rates = [cosine(step, 3, 0.2, 0.002) for step in range(3)]
+    for seed in (3, 4):
+        child_trainer.train(CHILD, seed)
+        reference(expected, CHILD, child_trainer.training.batches(seed), rates, settings)
+        assert_close(weights(found), weights(expected))
+
+
+def black_images():
+    """Images that give the stem's kernel no gradient at all."""
+    images, labels = noise(8)
+    return np.zeros_like(images), labels
+
+
+@pytest.mark.parametrize(("l2", "kept"), [(0.0, 1.0), (0.125, 0.5)])
+def test_without_l2_a_variable_without_gradient_keeps_every_bit(l2, kept):
+    """With it, the kernel shrinks by one step of lr * 2 * l2 * w: here 2 * 0.125 * 2 = 0.5, all of them exact."""
+    store = VariableStore(0)
+    kernel = Network(SMALL_CHILD, SHAPE, store).layers[("stem",)].kernel
+    before = kernel.numpy()
+    settings = {"l2": l2, "clip_norm": 0.0, "momentum": 0.0, "learning_rate": 2.0, "final_learning_rate": 2.0}
+    trainer(store, SHAPE, train=black_images(), **settings).train(SMALL_CHILD, seed=0)
+    np.testing.assert_array_equal(kernel.numpy(), before * np.float32(kept))
+
+
+def step_norm(clip_norm):
+    """Returns how far one step of learning rate 1 without momentum and L2 goes: the norm of the bounded gradient."""
+    store = VariableStore(0)
+    variables = Network(SMALL_CHILD, SHAPE, store).trainable_variables
+    before = [variable.numpy() for variable in variables]
+    settings = {"l2": 0.0, "clip_norm": clip_norm, "momentum": 0.0, "learning_rate": 1.0, "final_learning_rate": 1.0}
+    trainer(store, SHAPE, train=noise(8), **settings).train(SMALL_CHILD, seed=0)
+    after = [variable.numpy() for variable in variables]
+    return np.sqrt(sum(np.sum((new - old) ** 2) for new, old in zip(after, before, strict=True))), after
+
+
+def test_clip_norm_bounds_the_gradient_and_zero_switches_it_off():
+    unbounded, values = step_norm(0.0)
+    _, far_away = step_norm(2.0**30)  # a power of two scales exactly, so nothing may change
+    for one, other in zip(values, far_away, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert unbounded > 0.5
+    np.testing.assert_allclose(step_norm(0.25)[0], 0.25, rtol=1e-4)  # a float32 sum of 300 squares
+
+
+def nan_images():
+    images, labels = noise()
+    images[5, 3, 3, 0] = np.nan
+    return images, labels
+
+
+DIVERGING = {
+    "huge_learning_rate": ({"learning_rate": 1e20}, noise, r"The loss became nan after \d of 12 steps"),
+    "nan_images": ({}, nan_images, r"The loss became nan after [123] of 12 steps"),
+    # The losses stay finite: batch norm divides by a variance that became infinite.
+    "infinite_variance": (
+        {"learning_rate": 1e12, "final_learning_rate": 1e12},
+        noise,
+        "The loss is .* after 12 of 12 steps, but a variable became NaN or infinite",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "images", "message"), DIVERGING.values(), ids=DIVERGING.keys())
+def test_a_diverging_child_leaves_no_trace(settings, images, message):
+    """Every weight, statistic, slot and count is as before, also those of layers that it was the first to use."""
+    store = VariableStore(0)
+    trainer(store, SHAPE).train(CHILD, seed=0)
+    untouched = VariableStore(0)
+    untouched.set_state(*store.get_state())
+    keys = keys_of(SHAPE, CHILD, SMALL_CHILD)
+    before, updates = arrays(store, keys_of(SHAPE, CHILD)), dict(store.updates)
+    with pytest.raises(ChildDiverged, match=message):
+        trainer(store, SHAPE, train=images(), epochs=4, **settings).train(SMALL_CHILD, seed=0)
+    assert_same_values(arrays(store, keys_of(SHAPE, CHILD)), before)
+    assert store.updates == updates
+    Network(SMALL_CHILD, SHAPE, untouched)
+    Network(CHILD, SHAPE, untouched)
+    assert_same_values(arrays(store, keys), arrays(untouched, keys))
+
+
+def test_the_child_after_a_diverging_one_trains_as_if_it_had_not_been(learned):
+    _, _, result = learned
+    store = VariableStore(0)
+    with pytest.raises(ChildDiverged):
+        digits_trainer(store, learning_rate=1e20).train(DIGITS_CHILD, seed=7)
+    next_result = digits_trainer(store).train(DIGITS_CHILD, seed=0)
+    assert dataclasses.replace(
+        next_result, build_seconds=0, train_seconds=0, evaluate_seconds=0
+    ) == dataclasses.replace(result, build_seconds=0, train_seconds=0, evaluate_seconds=0)
