@@ -1,20 +1,27 @@
 """What the binaries share: one line for a user's mistake, an exit code, tables of settings."""
 
+import concurrent.futures
 import contextlib
+import errno
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from absl import app
+from absl import app, flags, logging
 from rich.console import Console
 from rich.table import Table
 
 from epnas_tf.errors import ConfigError, EPNASError
 
+T = TypeVar("T")
+
 INTERRUPTED = 130
 """The exit code of a program that the user stopped, by the shell's custom."""
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -45,7 +52,7 @@ def quiet_tensorflow() -> Iterator[None]:
 
 
 def run_main(main: Callable[[list[str]], None], description: str, on_interrupt: str = "") -> None:
-    """Parses the flags and runs a binary; a user's mistake ends it with one message and exit code 1.
+    """Parses the flags and runs a binary; a user's mistake ends it with one message and exit code 1, `--help` with 0.
 
     Args:
         main: takes the arguments that are not flags.
@@ -54,18 +61,64 @@ def run_main(main: Callable[[list[str]], None], description: str, on_interrupt: 
     """
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
 
+    name = os.path.basename(sys.argv[0]).removesuffix(".py")
+
+    def parse(argv: list[str]) -> list[str]:
+        try:
+            return flags.FLAGS(argv)
+        except (flags.Error, UnicodeDecodeError) as error:  # the latter from a flag file that is no text
+            sys.stderr.write(f"{name}: error: {error}\nSee {name} --help.\n")
+            sys.exit(1)
+        except SystemExit:  # only a flag that asks for help ends the program while it is read
+            sys.exit(0)
+
     def guarded(argv: list[str]) -> None:
-        name = os.path.basename(sys.argv[0]).removesuffix(".py")
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.ERROR)  # libraries' notes would stand between our own lines
         try:
             main(argv[1:])
+            sys.stdout.flush()  # here, where its failure can be told
         except EPNASError as error:
             sys.stderr.write(f"{name}: error: {error}\n")
             sys.exit(1)
+        except BrokenPipeError:
+            _leave(1)  # who reads the output has gone, `| head` say
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            sys.stderr.write(f"{name}: error: the output cannot be written: {error.strerror}. {on_interrupt}\n")
+            _leave(1)
         except KeyboardInterrupt:
             sys.stderr.write(f"\n{name}: stopped. {on_interrupt}\n")
-            sys.exit(INTERRUPTED)
+            _leave(INTERRUPTED)
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=parse)
+
+
+def _leave(code: int) -> None:
+    """Ends the program at once; the interpreter's own end would meet a thread that is still in TensorFlow's C++."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
+def interruptible(call: Callable[[], T]) -> T:
+    """Calls a function in a thread of its own and returns what it returns, or raises what it raises.
+
+    Python sees Ctrl-C between two of its own instructions, and a child's training is a single one, of minutes. So the
+    main thread only waits, and answers at once.
+    """
+    outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:  # passed on to the main thread
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return outcome.result()
 
 
 def refuse_arguments(arguments: list[str]) -> None:
@@ -88,5 +141,5 @@ def settings_table(values: Mapping[str, Any]) -> Table:
 
 
 def make_console() -> Console:
-    """Returns the console; where the output is no terminal, lines are not cut to a width."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    """Returns the console; texts are printed as they are, and not cut to a width where the output is no terminal."""
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)

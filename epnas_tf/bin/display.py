@@ -83,7 +83,7 @@ class LogDisplay:
 
     def warning(self, text: str) -> None:
         """Writes a warning."""
-        self.console.print(f"warning: {text}", soft_wrap=True, markup=False)
+        self.console.print(f"warning: {text}", soft_wrap=True)
 
     def __enter__(self) -> "LogDisplay":
         return self
@@ -93,13 +93,16 @@ class LogDisplay:
 
 
 class LiveDisplay(LogDisplay):
-    """A display that stays in place and moves on by itself; see `LogDisplay` for the arguments."""
+    """A display that stays in place and moves on by itself; see `LogDisplay` for the arguments.
+
+    A thread of its own draws it while the search goes on, so it draws what was noted when a child began or ended.
+    """
 
     def __init__(self, console: Console, iterations: int) -> None:
         super().__init__(console, iterations)
-        self.candidate: Candidate[Any] | None = None
-        self.last = ""
+        self.last = "-"
         self.search_began = time.perf_counter()
+        self.noted: tuple[dict[str, str], ProgressBar] | None = None
         self.live = Live(get_renderable=self.render, console=console, refresh_per_second=REFRESH_PER_SECOND)
 
     def __enter__(self) -> "LiveDisplay":
@@ -112,34 +115,42 @@ class LiveDisplay(LogDisplay):
     def child_started(self, candidate: Candidate[Any]) -> None:
         """Shows the child in training."""
         super().child_started(candidate)
-        self.candidate = candidate
+        self.note(candidate)
 
     def child_ended(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
         """Shows the child's accuracy."""
         self.time_left.add(candidate.level, time.perf_counter() - self.began)
         self.last = f"{_percent(None if result is None else result.score)}  {candidate.architecture}"
+        self.note(candidate)
+
+    def note(self, candidate: Candidate[Any]) -> None:
+        """Takes down what there is to show."""
+        search, best = self.search, self.search.best
+        total = search.num_children
+        rows = {
+            "iteration": f"{candidate.iteration + 1} of {self.iterations}   "
+            f"level {candidate.level} of {search.space.num_levels}   child {candidate.number + 1} of {total}   "
+            f"temperature {candidate.temperature:.2f}",
+            "time": f"{self.left} left",
+            "training": f"{candidate.architecture}",
+            "last child": self.last,
+            "best so far": "-" if best is None else f"{_percent(best[1])}  {best[0]}",
+            "surrogate": f"rank correlation {self.correlation}, predicts {_percent(candidate.predicted)}",
+        }
+        self.noted = rows, ProgressBar(total=total, completed=search.num_told)
 
     def render(self) -> Group:
         """Returns the display as it is now."""
+        if self.noted is None:
+            return Group("Preparing …")
+        rows, progress = self.noted
+        elapsed = format_seconds(time.perf_counter() - self.search_began)
         table = Table(box=None, show_header=False, pad_edge=False, expand=True)
         table.add_column(style="bold", no_wrap=True)
         table.add_column(ratio=1, overflow="fold")
-        if self.candidate is None:
-            return Group("Preparing …")
-        search, candidate = self.search, self.candidate
-        position = (
-            f"{candidate.iteration + 1} of {self.iterations}   level {candidate.level} of {search.space.num_levels}   "
-            f"child {candidate.number + 1} of {search.num_children}   temperature {candidate.temperature:.2f}"
-        )
-        elapsed = format_seconds(time.perf_counter() - self.search_began)
-        table.add_row("iteration", position)
-        table.add_row("time", f"{elapsed} gone, {self.left} left")
-        table.add_row("training", f"{candidate.architecture}")
-        table.add_row("last child", self.last or "-")
-        best = search.best
-        table.add_row("best so far", "-" if best is None else f"{_percent(best[1])}  {best[0]}")
-        table.add_row("surrogate", f"rank correlation {self.correlation}, predicts {_percent(candidate.predicted)}")
-        return Group(table, ProgressBar(total=search.num_children, completed=search.num_told))
+        for name, text in rows.items():
+            table.add_row(name, f"{elapsed} gone, {text}" if name == "time" else text)
+        return Group(table, progress)
 
 
 def _percent(value: float | None) -> str:

@@ -6,8 +6,16 @@ from absl import flags
 
 from epnas_tf import data
 from epnas_tf import flags as config_flags
-from epnas_tf.bin.console import make_console, quiet_tensorflow, refuse_arguments, run_main, settings_table
+from epnas_tf.bin.console import (
+    interruptible,
+    make_console,
+    quiet_tensorflow,
+    refuse_arguments,
+    run_main,
+    settings_table,
+)
 from epnas_tf.config import RunConfig, values_of
+from epnas_tf.search.run_directory import RunDirectory
 from epnas_tf.space import make_space
 
 DESCRIPTION = """Searches for a convolutional network that fits a labelled image data set.
@@ -31,6 +39,8 @@ def main(arguments: list[str]) -> None:
     operations = tuple(getattr(space, "operations", config.space.operations))
     console.print("epnas-search")
     console.print(settings_table({"run_dir": run_dir, **values_of(config), "operations": operations}))
+    with RunDirectory(run_dir, config):
+        pass  # refused here if it cannot be used
 
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
@@ -41,7 +51,7 @@ def main(arguments: list[str]) -> None:
 
     display_type = LiveDisplay if console.is_terminal else LogDisplay
     with display_type(console, config.search.iterations) as display:
-        result = run_search(config, run_dir, display)
+        result = interruptible(lambda: run_search(config, run_dir, display))
     if result.already_finished:
         console.print(f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
     failed = f", {result.num_failed} of them failed" if result.num_failed else ""

@@ -45,9 +45,7 @@ def show_run(console: Console, path: Path, count: int) -> None:
     config = read_config(path)
     depth = config.space.layers if config.space.space == "macro" else config.space.blocks
     newest: dict[str, dict[str, Any]] = {}
-    trials = path / "trials.jsonl"
-    for line in trials.read_text(encoding="utf-8").splitlines() if trials.exists() else []:
-        trial = json.loads(line)
+    for trial in read_trials(path / "trials.jsonl"):
         if trial["status"] == "completed" and trial["level"] == depth:
             newest[trial["text"]] = trial
     if not newest:
@@ -66,6 +64,19 @@ def show_run(console: Console, path: Path, count: int) -> None:
     console.print(table)
     console.print()
     show_architecture(console, architecture_from_dict(ranked[0]["architecture"]))
+
+
+def read_trials(file: Path) -> list[dict[str, Any]]:
+    """Returns the lines of trials.jsonl, none if there is no file; one that is still being written is left out.
+
+    Raises:
+        RunDirectoryError: if the file is not one that a run wrote.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{file} cannot be read. Received: {error}") from error
 
 
 def show_architecture(console: Console, architecture: Architecture) -> None:

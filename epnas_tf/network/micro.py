@@ -27,8 +27,8 @@ def build_micro_graph(architecture: MicroArchitecture, shape: NetworkShape) -> G
     """Returns the network of a micro architecture; see `build_graph`.
 
     All cells have the architecture's structure. Channels double at a reduction cell, which has stride 2 on what comes
-    from the two previous cells. Blocks need not use both of these: an input that none uses is left out, and so is a cell
-    that no later one reads.
+    from the two previous cells. Blocks need not use both of these: an input that none uses is left out, and so is a
+    cell that no later one reads.
     """
     if len(architecture.blocks) > shape.num_levels:
         raise ArchitectureError(

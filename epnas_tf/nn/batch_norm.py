@@ -45,26 +45,25 @@ class FusedBatchNormalization(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Normalises by the batch's statistics while training, by the moving ones otherwise."""
-        empty = tf.constant([], tf.float32)
+        mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
         outputs = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=tf.convert_to_tensor(self.gamma),
             offset=tf.convert_to_tensor(self.beta),
-            mean=empty if training else tf.convert_to_tensor(self.moving_mean),
-            variance=empty if training else tf.convert_to_tensor(self.moving_variance),
+            mean=mean,
+            variance=variance,
             epsilon=self.epsilon,
+            exponential_avg_factor=1.0 - self.momentum if training else 1.0,
             is_training=training,
         )
         if training:
-            # The operation gives the unbiased variance; Keras moves its average by the biased one.
-            count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
-            biased = outputs.batch_variance * (tf.maximum(count - 1.0, 1.0) / count)
-            self.moving_mean.assign(self._moved(self.moving_mean, outputs.batch_mean))
-            self.moving_variance.assign(self._moved(self.moving_variance, biased))
+            self.moving_mean.assign(outputs.batch_mean)
+            # The operation moves the variance by the unbiased estimate u of n values, Keras by the biased u·(n-1)/n.
+            # With m the momentum and v the old value: m·v + (1-m)·u·(n-1)/n = (m·v + (1-m)·u)·(n-1)/n + v·m/n.
+            count = _num_values(inputs)
+            moved = outputs.batch_variance * ((count - 1.0) / count) + variance * (self.momentum / count)
+            self.moving_variance.assign(moved)
         return outputs.y
-
-    def _moved(self, average: keras.Variable, value: tf.Tensor) -> tf.Tensor:
-        return average * self.momentum + value * (1.0 - self.momentum)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the input's shape."""
@@ -73,3 +72,11 @@ class FusedBatchNormalization(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}
+
+
+def _num_values(inputs: tf.Tensor) -> Any:
+    """Returns how many values a channel has: a number where the shape is known, which keeps the graph small."""
+    batch, height, width, _ = inputs.shape
+    if None in (batch, height, width):
+        return tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)
+    return float(batch * height * width)

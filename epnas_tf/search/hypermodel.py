@@ -6,7 +6,7 @@ import keras
 import keras_tuner
 
 from epnas_tf.config import ChildConfig, NetworkConfig, SpaceConfig
-from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
+from epnas_tf.network import Network, NetworkShape, VariableStore, build_graph, to_model
 from epnas_tf.search import hyperparameters
 from epnas_tf.space import MacroSpace, MicroSpace
 from epnas_tf.space.base import SearchSpace
@@ -26,7 +26,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         seed: decides the initial weights.
 
     Raises:
-        DataError: if there are fewer than two classes; when building, if the images are too small for the space.
+        DataError: if there are fewer than two classes, or the images are too small for the space.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         self.shape = NetworkShape(image_shape, num_classes, channels, space.num_levels, normal_cells)
         self.child = child
         self.seed = seed
+        build_graph(space.architecture([0] * space.num_levels), self.shape)  # what cannot be built fails here
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Registers the hyperparameters of all levels."""
@@ -62,6 +63,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         optimizer = keras.optimizers.SGD(
             self.child.learning_rate, self.child.momentum, nesterov=True, global_clipnorm=self.child.clip_norm or None
         )
+        optimizer.build(model.trainable_variables)  # KerasTuner's checkpoints hold its variables too
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
 

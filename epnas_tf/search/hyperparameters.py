@@ -3,8 +3,8 @@
 A space of another kind needs nothing here: its architectures become one integer a level. It may register names of its
 own with `@read.register` and `@to_values.register`.
 
-The hyperparameters of level l are active where the depth is at least l, so that two sets of values are equal if and only
-if they stand for the same architecture, and KerasTuner shows, samples and compares no more than counts.
+The hyperparameters of level l are active where the depth is at least l, so that equal architectures have equal values,
+and KerasTuner shows, samples and compares no more than counts.
 
 `hp` is a `keras_tuner.HyperParameters`, taken as it comes: this module does not import KerasTuner.
 """

@@ -1,14 +1,20 @@
 """The progressive search as a KerasTuner oracle."""
 
+import contextlib
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.src.distribute.utils import is_chief_oracle
+from keras_tuner.src.engine import oracle as kt_oracle
+from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
-from epnas_tf.config import SearchConfig, SurrogateConfig
-from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
+from epnas_tf.config import SearchConfig, SurrogateConfig, values_of
+from epnas_tf.errors import ConfigError, RunDirectoryError, SearchError, StateError
 from epnas_tf.search import hyperparameters
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.search.state_files import State, StateFiles, write_whole
@@ -18,8 +24,8 @@ from epnas_tf.space.base import SearchSpace
 class EPNASOracle(keras_tuner.Oracle):
     """Asks for architectures level by level, drawn by the surrogate's predictions (paper, section 4).
 
-    An adapter: `ProgressiveSearch` has the algorithm. Several workers may run the children of a level at once; at the
-    end of a level they wait for one another.
+    An adapter: `ProgressiveSearch` has the algorithm, and a trial's id is the number of its candidate. Several workers
+    may run the children of a level at once; at the end of a level they wait for one another.
 
     Args:
         space: the search space.
@@ -27,7 +33,10 @@ class EPNASOracle(keras_tuner.Oracle):
         search: K, the iterations, the sampling rule and its temperature.
         surrogate: sizes and training of the surrogate.
         seed: decides every random choice.
-        **kwargs: of `keras_tuner.Oracle`, for example `max_retries_per_trial`.
+        **kwargs: of `keras_tuner.Oracle`, for example `max_retries_per_trial` and `max_consecutive_failed_trials`.
+
+    Attributes:
+        failure: why the search cannot go on, None as long as it can.
 
     Raises:
         ConfigError: if the objective is one to minimise, or several.
@@ -43,41 +52,74 @@ class EPNASOracle(keras_tuner.Oracle):
         **kwargs: Any,
     ) -> None:
         super().__init__(objective=objective, seed=seed or None, **kwargs)
-        if getattr(self.objective, "direction", None) != "max":
+        if isinstance(objective, list) or getattr(self.objective, "direction", None) != "max":
             raise ConfigError(
                 "The surrogate predicts an accuracy, so `objective` must be one metric to maximise. "
                 f"Received: {objective!r}"
             )
         self.seed = seed  # KerasTuner takes a 0 for "any"
         self.space = space
+        self.failure: SearchError | None = None
         self.progressive: ProgressiveSearch[Any] = ProgressiveSearch(space, search, surrogate, seed)
+        self._settings = {"seed": seed} | values_of(search) | values_of(surrogate)
+        self._architectures: dict[str, Any] = {}  # by trial id, to be read once only
+        self._fits_on_disk: int | None = None  # how often the surrogate had been fitted when its arrays were written
         hyperparameters.read(space, self.hyperparameters)
-        self._numbers: dict[str, int] = {}  # trial id → the candidate's number
-        self._num_told = 0  # of the trials in `end_order`
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Returns the next architecture's hyperparameters, or that the oracle waits or has finished."""
-        candidate = self.progressive.ask()
-        if candidate is None:
-            return {"status": TrialStatus.STOPPED if self.progressive.finished else TrialStatus.IDLE}
-        self._numbers[trial_id] = candidate.number
-        values = hyperparameters.to_values(candidate.architecture, self.space)
-        return {"status": TrialStatus.RUNNING, "values": values}
+    def create_trial(self, tuner_id: str) -> Trial:
+        """Returns the next trial, or one that says that the oracle waits or has finished.
+
+        Raises:
+            SearchError: if every child of a level failed, or the surrogate diverged.
+        """
+        with _unlocked_after_errors(self):
+            return super().create_trial(tuner_id)
+
+    def end_trial(self, trial: Trial) -> None:
+        """Ends a trial and tells the search its score, or that it failed.
+
+        Raises:
+            ValueError: if the score is not in [0, 1].
+            RuntimeError: if `max_consecutive_failed_trials` failed.
+        """
+        with _unlocked_after_errors(self):
+            self._end_trial(trial)
 
     @keras_tuner.synchronized
-    def end_trial(self, trial: Trial) -> None:
-        """Ends a trial and tells the search its score, or that it failed."""
+    def _end_trial(self, trial: Trial) -> None:
         super().end_trial(trial)
         self._tell_ended()
         self.save()
 
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns the next architecture's hyperparameters, or that the oracle waits or has finished."""
+        candidate = None
+        if self.failure is None:
+            try:
+                candidate = self.progressive.ask()
+            except SearchError as error:
+                self.failure = error
+        if self.failure is not None:
+            if is_chief_oracle():
+                # An error would end this worker alone, and the chief would wait for ever: see `EPNASTuner.search`.
+                return {"status": TrialStatus.STOPPED}
+            raise self.failure
+        if candidate is None:
+            return {"status": TrialStatus.STOPPED if self.progressive.finished else TrialStatus.IDLE}
+        self._architectures[trial_id] = candidate.architecture
+        values = hyperparameters.to_values(candidate.architecture, self.space)
+        return {"status": TrialStatus.RUNNING, "values": values}
+
     def _tell_ended(self) -> None:
         """Tells the search of each trial that ended and that it does not know of."""
-        for trial_id in self.end_order[self._num_told :]:
+        for trial_id in self.end_order[self.progressive.num_told :]:
             trial = self.trials[trial_id]
             completed = trial.status == TrialStatus.COMPLETED
-            self.progressive.tell(self._numbers[trial_id], trial.score if completed else None)
-            self._num_told += 1
+            try:
+                self.progressive.tell(int(trial_id), trial.score if completed else None)
+            except SearchError as error:  # every child of the level failed, this one included
+                error.add_note(f"The last of them: {trial.message}")
+                self.failure = error  # raised by `populate_space`: the trial itself has ended well
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """Returns the best trials: whole networks by their score, and only then shallower ones.
@@ -88,62 +130,121 @@ class EPNASOracle(keras_tuner.Oracle):
         for trial_id in self.start_order:
             trial = self.trials[trial_id]
             if trial.status == TrialStatus.COMPLETED:
-                newest[hyperparameters.read(self.space, trial.hyperparameters.copy())] = trial
-        depths = {trial.trial_id: len(self.space.extensions(a)) for a, trial in newest.items()}
-        ranked = sorted(newest.values(), key=lambda trial: (depths[trial.trial_id], trial.score), reverse=True)
-        return ranked[:num_trials]
+                architecture = self._architecture(trial)
+                newest.pop(architecture, None)  # so that of equal scores the earlier trial comes first
+                newest[architecture] = trial
+        ranked = sorted(newest, key=lambda a: (len(self.space.extensions(a)), newest[a].score), reverse=True)
+        return [newest[architecture] for architecture in ranked[:num_trials]]
+
+    def _architecture(self, trial: Trial) -> Any:
+        if trial.trial_id not in self._architectures:
+            self._architectures[trial.trial_id] = hyperparameters.read(self.space, trial.hyperparameters.copy())
+        return self._architectures[trial.trial_id]
+
+    def remaining_trials(self) -> int:
+        """Returns how many trials are still to end; fewer, if so many fail that K candidates are no longer there."""
+        remaining = self.progressive.num_children - self.progressive.num_told
+        return remaining if self.max_trials is None else min(remaining, self.max_trials - len(self.end_order))
 
     def get_state(self) -> dict[str, Any]:
         """Returns what is needed to go on; the surrogate's arrays are in files of their own, see `save`."""
         values, _ = self.progressive.get_state()
-        own = {"progressive": values, "numbers": self._numbers, "num_told": self._num_told, "fits": self._fits}
+        own = {"settings": self._settings, "progressive": values, "fits": self.progressive.surrogate.num_fits}
         return {**super().get_state(), "epnas": own}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Goes on from what `get_state` returned and `save` wrote.
 
         Raises:
-            StateError: if it is another oracle's state, or the surrogate's file is not there.
+            StateError: if it is the state of another oracle, space or settings, or the surrogate's file is not there.
         """
-        super().set_state(state)
-        if "epnas" not in state:
+        own = state.get("epnas")
+        if own is None:
             raise StateError("The project belongs to another oracle. Received: an oracle.json without `epnas`")
-        own = state["epnas"]
+        check_settings(own["settings"], self._settings)
         surrogate, _ = self._surrogate_files.load(newest=own["fits"])
         if surrogate is None or surrogate.number != own["fits"]:
             raise StateError(
                 f"The surrogate that oracle.json speaks of is not there. Received: {self._surrogate_files.directory}"
             )
         self.progressive.set_state(own["progressive"], surrogate.arrays)
-        self._numbers, self._num_told = dict(own["numbers"]), own["num_told"]
+        self._fits_on_disk = own["fits"]
+        # KerasTuner saves while a trial ends, before it is taken from those under way: it would be run a second time.
+        left = {*state["end_order"], *state["retry_queue"]}
+        ongoing = {tuner_id: trial_id for tuner_id, trial_id in state["ongoing_trials"].items() if trial_id not in left}
+        super().set_state({**state, "ongoing_trials": ongoing})
         # KerasTuner runs the trials again that were under way; the search must not give them out a second time.
-        for _ in range(len(self._numbers) - self._num_told):
+        for _ in range(len(self.start_order) - self.progressive.num_told):
             self.progressive.ask()
         self._tell_ended()
 
     def save(self) -> None:
         """Writes oracle.json whole or not at all, and after a fit the surrogate's arrays beside it."""
-        if self._surrogate_files.newest() != self._fits:
+        fits = self.progressive.surrogate.num_fits
+        if self._fits_on_disk != fits:
+            if self._fits_on_disk is None:
+                self._surrogate_files.load(newest=-1)  # removes what another project left
             _, arrays = self.progressive.get_state()
-            self._surrogate_files.save(State(self._fits, {}, arrays))
+            self._surrogate_files.save(State(fits, {}, arrays))
+            self._fits_on_disk = fits
         write_whole(Path(self._get_oracle_fname()), json.dumps(self.get_state()).encode())
+
+    def _save_trial(self, trial: Trial) -> None:
+        """Writes trial.json whole or not at all: KerasTuner's own way can leave half of it, and then reads no more."""
+        file = Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
+        write_whole(file, json.dumps(trial.get_state()).encode())
 
     def reload(self) -> None:
         """Goes on with the project that is in the project directory.
 
         Raises:
-            StateError: if the project is another oracle's, or of another space.
+            RunDirectoryError: if its files cannot be read.
+            StateError: if the project is of another oracle, of another space or of other settings.
         """
         try:
             super().reload()
-        except ValueError as error:
-            raise RunDirectoryError(f"{self._get_oracle_fname()} cannot be read. Received: {error}") from error
-
-    @property
-    def _fits(self) -> int:
-        """How often the surrogate was fitted: what tells its states apart."""
-        return self.progressive.surrogate.num_fits
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RunDirectoryError(f"{self._project_dir} cannot be read. Received: {error}") from error
+        for trial_id in self.trials.keys() - set(self.start_order):
+            del self.trials[trial_id]  # begun, but the process was killed before oracle.json knew of it
+        for trial_id in self._retry_queue:
+            trial = self.trials[trial_id]
+            trial.metrics, trial.score = MetricsTracker(), None  # or KerasTuner would keep those of the first time
 
     @property
     def _surrogate_files(self) -> StateFiles:
         return StateFiles(Path(self._project_dir) / "surrogate", "fit-")
+
+
+def check_settings(there: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuses to go on with a project of other settings.
+
+    Args:
+        there: the settings of the project, as they come out of JSON.
+        now: the settings that were given.
+
+    Raises:
+        StateError: if they differ; it names those that do.
+    """
+    now = json.loads(json.dumps(now))
+    if there != now:
+        names = [name for name in sorted({*there, *now}) if there.get(name) != now.get(name)]
+        differing = ", ".join(f"{name}: {there.get(name)} there, {now.get(name)} now" for name in names)
+        raise StateError(
+            "The project has other settings. Give the same ones to go on with it, or another `project_name`, or "
+            f"`overwrite=True` to start anew. Received: {differing}"
+        )
+
+
+@contextlib.contextmanager
+def _unlocked_after_errors(oracle: keras_tuner.Oracle) -> Iterator[None]:
+    """Releases the lock of KerasTuner's `synchronized`, which keeps it where a method raises: others would wait."""
+    thread = threading.current_thread().name
+    was_ours = kt_oracle.THREADS[oracle] == thread
+    try:
+        yield
+    except BaseException:
+        if not was_ours and kt_oracle.THREADS[oracle] == thread:
+            kt_oracle.THREADS[oracle] = None
+            kt_oracle.LOCKS[oracle].release()
+        raise

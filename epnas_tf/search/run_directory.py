@@ -25,7 +25,7 @@ import numpy.typing as npt
 from epnas_tf.config import RunConfig, from_values, values_of
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.search.state_files import State, StateFiles, reported, to_disk, write_whole
-from epnas_tf.space.serialization import Architecture, save_architecture
+from epnas_tf.space.serialization import Architecture, architecture_to_json
 
 FORMAT = "epnas_tf.run"
 VERSION = 1
@@ -52,8 +52,9 @@ class RunDirectory:
         self._states = StateFiles(self.path / "state", "after-")
         self._trials = self._trials_bytes = 0
         with reported(self.path):
+            self._refuse_foreign_files()
             (self.path / "state").mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / "state" / "lock", "w")  # noqa: SIM115  (held until `close`)
+            self._lock = open(self.path / "state" / "lock", "a")  # noqa: SIM115  (held until `close`)
         try:
             self._take_lock()
             self._take_config()
@@ -65,6 +66,8 @@ class RunDirectory:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if error[0] is not None:
+            self._discard_if_empty()
         self.close()
 
     def close(self) -> None:
@@ -82,7 +85,6 @@ class RunDirectory:
     def _take_config(self) -> None:
         file = self.path / "config.json"
         if not file.exists():
-            self._refuse_foreign_files()
             document = {
                 "format": FORMAT,
                 "version": VERSION,
@@ -109,12 +111,25 @@ class RunDirectory:
             self.warnings.append(f"The run began with other versions, its numbers may differ: {', '.join(changed)}")
 
     def _refuse_foreign_files(self) -> None:
-        foreign = sorted(entry.name for entry in self.path.iterdir() if entry.name != "state")
+        if not self.path.is_dir() or (self.path / "config.json").exists():
+            return
+        ours = ("state", "config.json.tmp")  # what a run that was killed in its first instant leaves
+        foreign = sorted(entry.name for entry in self.path.iterdir() if entry.name not in ours)
         if foreign:
             raise RunDirectoryError(
                 f"{self.path} is not the directory of a run: it has no config.json, but other files. "
                 f"Give another --run_dir. Received: {', '.join(foreign[:5])}"
             )
+
+    def _discard_if_empty(self) -> None:
+        """Removes a run that failed before its first child, so that the next try may have other settings."""
+        entries = [*self.path.iterdir(), *(self.path / "state").iterdir()]
+        if {entry.name for entry in entries} == {"config.json", "state", "lock"}:
+            with contextlib.suppress(OSError):
+                (self.path / "config.json").unlink()
+                (self.path / "state" / "lock").unlink()
+                (self.path / "state").rmdir()
+                self.path.rmdir()
 
     def append_trial(self, record: dict[str, Any]) -> None:
         """Adds a line to trials.jsonl.
@@ -137,13 +152,16 @@ class RunDirectory:
         return [json.loads(line) for line in data.splitlines()]
 
     def save_best(self, architecture: Architecture) -> None:
-        """Writes architecture.json.
+        """Writes architecture.json, unless it holds that architecture already.
 
         Raises:
             RunDirectoryError: if it cannot be written.
         """
+        file, data = self.path / "architecture.json", architecture_to_json(architecture).encode()
         with reported(self.path):
-            save_architecture(architecture, self.path / "architecture.json")
+            known = file.exists() and file.read_bytes() == data
+        if not known:
+            write_whole(file, data)
 
     def save_state(self, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Writes the state after the last trial; the one before it stays until the next.
@@ -205,7 +223,7 @@ def read_config(path: str | os.PathLike[str]) -> RunConfig:
     file = Path(path) / "config.json"
     try:
         return from_values(RunConfig, read_config_document(file)["settings"])
-    except ConfigError as error:
+    except (ConfigError, TypeError) as error:  # TypeError: a word where a number belongs
         raise RunDirectoryError(f"{file} holds a setting that is not allowed. {error}") from error
 
 

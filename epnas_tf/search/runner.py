@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import os
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,6 +78,8 @@ def prepare_tensorflow() -> None:
             tf.config.experimental.set_memory_growth(device, True)
     if not devices:
         tf.config.experimental.enable_op_determinism()
+    # A child's graph runs for a few hundred steps: what Grappler's passes cost before the first is not won back.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     tf.config.list_logical_devices()
 
 
@@ -156,7 +160,7 @@ class _Run:
             self._restore(state)
         already_finished = self.search.finished
         self.listener.started(self.search, self.data, self.search.num_told)
-        logs = tf.summary.create_file_writer(str(self.directory.path / "logs"))
+        logs = _Logs(self.directory.path / "logs", self.listener)
         while (candidate := self.search.ask()) is not None:
             began = time.perf_counter()
             self.listener.child_started(candidate)
@@ -164,7 +168,7 @@ class _Run:
             self.search.tell(candidate, None if result is None else result.score)
             self.seconds += time.perf_counter() - began
             self._save(candidate, result)
-            _log(logs, candidate, result, self.search)
+            logs.add(candidate.number + 1, scalars(candidate, result, self.search))
             self.listener.child_ended(candidate, result)
         best = self.search.best
         if best is None:
@@ -227,18 +231,47 @@ def trial_record(candidate: Candidate[Any], result: ChildResult | None) -> dict[
     return record | {"text": str(candidate.architecture), "architecture": architecture_to_dict(candidate.architecture)}
 
 
-def _log(writer: Any, candidate: Candidate[Any], result: ChildResult | None, search: ProgressiveSearch[Any]) -> None:
-    """Adds a child to TensorBoard, with its number as the step."""
+def scalars(
+    candidate: Candidate[Any], result: ChildResult | None, search: ProgressiveSearch[Any]
+) -> dict[str, float | None]:
+    """Returns what TensorBoard shows of a child."""
     values: dict[str, float | None] = {"temperature": candidate.temperature, "predicted": candidate.predicted}
     if result is not None:
         values |= {"score": result.score, "training_loss": result.training_loss}
         values |= {"validation_loss": result.validation_loss, "parameters": result.parameters}
-    values |= {"best": None if search.best is None else search.best[1], "rank_correlation": search.rank_correlation}
-    with writer.as_default(step=candidate.number + 1):
-        for name, value in values.items():
-            if value is not None:
-                tf.summary.scalar(name, value)
-    writer.flush()
+    best = None if search.best is None else search.best[1]
+    return values | {"best": best, "rank_correlation": search.rank_correlation}
+
+
+class _Logs:
+    """TensorBoard's files. Where they cannot be written, a warning says so once and the search goes on without them.
+
+    Args:
+        directory: where they are; made with the first values.
+        listener: is told what goes wrong.
+    """
+
+    def __init__(self, directory: Path, listener: Listener) -> None:
+        self.directory = directory
+        self.listener = listener
+        self._writer: Any = None
+        self._broken = False
+
+    def add(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Adds values at a step; None is left out."""
+        if self._broken:
+            return
+        try:
+            self._writer = self._writer or tf.summary.create_file_writer(str(self.directory))
+            with self._writer.as_default(step=step):
+                for name, value in values.items():
+                    if value is not None:
+                        tf.summary.scalar(name, value)
+            self._writer.flush()
+        except tf.errors.OpError as error:
+            self._broken = True
+            reason = error.message.splitlines()[0]
+            self.listener.warning(f"{self.directory} cannot be written, so TensorBoard will lack the rest: {reason}")
 
 
 def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:

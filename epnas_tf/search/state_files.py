@@ -152,7 +152,7 @@ def reported(path: Path) -> Iterator[None]:
 
 
 def _read(file: Path) -> State:
-    with np.load(file, allow_pickle=False) as archive:
+    with open(file, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}  # reading checks each array's checksum
     header = json.loads(arrays.pop(JSON_ENTRY).tobytes())
     if header["version"] != VERSION:

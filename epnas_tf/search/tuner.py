@@ -1,5 +1,7 @@
 """The search as a KerasTuner tuner: children one after the other on one store of shared weights."""
 
+import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -9,19 +11,32 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 from keras_tuner.engine.trial import Trial
+from keras_tuner.src.distribute import utils as distribution
+from keras_tuner.src.engine import conditions
 
-from epnas_tf.config import ChildConfig, SearchConfig, SurrogateConfig
-from epnas_tf.errors import ConfigError, DataError
+from epnas_tf.config import ChildConfig, SearchConfig, SurrogateConfig, values_of
+from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, num_batches
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches
 from epnas_tf.search.hypermodel import SpaceHyperModel
-from epnas_tf.search.oracle import EPNASOracle
-from epnas_tf.search.state_files import State, StateFiles
+from epnas_tf.search.oracle import EPNASOracle, check_settings
+from epnas_tf.search.runner import CHILD_SEED
+from epnas_tf.search.state_files import State, StateFiles, write_whole
+
+SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
+METRICS = ("val_accuracy", "val_loss", "loss", "parameters")
+"""What a trial measures."""
 
 
 class EPNASTuner(keras_tuner.Tuner):
     """Progressive neural architecture search with shared weights.
+
+    Without `oracle`, only a level whose children all diverge stops the search, not a few divergences in a row.
+
+    With KerasTuner's chief and workers, the children of a level are spread over the workers. Each worker shares weights
+    between the children that it trains itself, and keeps them in the project directory under its own name; the chief
+    fits the one surrogate on everybody's scores. Do not use `overwrite` then: every process would remove the directory.
 
     Args:
         hypermodel: a `MacroHyperModel`, a `MicroHyperModel`, or a `SpaceHyperModel` of another space.
@@ -32,10 +47,13 @@ class EPNASTuner(keras_tuner.Tuner):
         seed: decides every random choice.
         oracle: another oracle to take architectures from, in place of an `EPNASOracle` of the settings above.
         idle_seconds: how long to wait before asking again when the oracle waits for other workers.
-        **kwargs: of `keras_tuner.Tuner`: `directory`, `project_name`, `overwrite`.
+        directory: where the project's directory is.
+        project_name: the name of the project's directory.
+        overwrite: whether to start anew where a project of that name is, instead of going on with it.
 
     Raises:
-        ConfigError: if the hypermodel is not one of a search space.
+        ConfigError: if the hypermodel is not one of a search space, or the oracle's space is another one.
+        StateError: if the project is of another oracle, of another space or of other settings.
     """
 
     def __init__(
@@ -48,7 +66,9 @@ class EPNASTuner(keras_tuner.Tuner):
         seed: int = 0,
         oracle: keras_tuner.Oracle | None = None,
         idle_seconds: float = 1.0,
-        **kwargs: Any,
+        directory: str | os.PathLike[str] | None = None,
+        project_name: str | None = None,
+        overwrite: bool = False,
     ) -> None:
         if not isinstance(hypermodel, SpaceHyperModel):
             raise ConfigError(
@@ -59,10 +79,24 @@ class EPNASTuner(keras_tuner.Tuner):
         self.seed = seed
         self.store = VariableStore(seed)
         self.idle_seconds = idle_seconds
-        self._asked = False
+        self._was_idle = False
         self._trainer: ChildTrainer | None = None
-        oracle = oracle or EPNASOracle(hypermodel.space, objective, search, surrogate, seed)
-        super().__init__(oracle=oracle, hypermodel=hypermodel, **kwargs)
+        shape = hypermodel.shape
+        self._settings = {
+            "image_shape": shape.image_shape,
+            "num_classes": shape.num_classes,
+            "channels": shape.channels,
+            "normal_cells": shape.normal_cells,
+            "seed": seed,
+            **values_of(child),
+        }
+        if oracle is None:
+            # KerasTuner's limit of 3 failures in a row is there to notice bugs, and those are fatal here anyhow.
+            oracle = EPNASOracle(
+                hypermodel.space, objective, search, surrogate, seed, max_consecutive_failed_trials=None
+            )
+        _check_oracle(oracle, hypermodel)
+        super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, overwrite=overwrite)
 
     def _populate_initial_space(self) -> None:
         """Registers the hyperparameters without building a network for it."""
@@ -70,16 +104,19 @@ class EPNASTuner(keras_tuner.Tuner):
         self.hypermodel.declare_hyperparameters(hp)
         self.oracle.update_space(hp)
 
-    def search(  # type: ignore[override]  # the arguments of `fit` that this training knows
+    def search(
         self,
         x: Any = None,
         y: Any = None,
-        *,
         validation_data: Any = None,
         validation_split: float = 0.0,
         verbose: int | str = "auto",
+        **unknown: Any,
     ) -> None:
         """Searches; a project that was stopped goes on.
+
+        With arrays, one seed decides everything, and a search that was stopped ends like one that was not; how a
+        `tf.data.Dataset` shuffles and augments is up to itself.
 
         Args:
             x: images [n, height, width, channels], normalised by the caller; or a `tf.data.Dataset` of batches.
@@ -87,94 +124,126 @@ class EPNASTuner(keras_tuner.Tuner):
             validation_data: (x, y) or a `tf.data.Dataset`; its accuracy scores the children.
             validation_split: with arrays and without `validation_data`, the last part of x and y that scores them.
             verbose: 0 to be silent.
+            **unknown: nothing; other arguments of Keras's `fit` have no meaning here.
 
         Raises:
+            ConfigError: for other arguments of `fit`.
             DataError: if the images, labels or validation data are missing or do not fit one another.
+            SearchError: if every child of a level diverged.
+            keras_tuner.errors.FatalRuntimeError: for any other error while a child is trained; the next `search` trains
+                that child again.
         """
-        if keras_tuner.src.distribute.utils.is_chief_oracle():
-            super().search(verbose=verbose)  # the chief hands out trials and needs no data
+        if unknown:
+            raise ConfigError(
+                f"`search` takes {SEARCH_ARGUMENTS}; epochs, batch size and learning rates are settings of the tuner's "
+                f"`child`, a ChildConfig. Received: {', '.join(unknown)}"
+            )
+        if distribution.has_chief_oracle():
+            conditions.print = lambda *_: None  # KerasTuner 1.4.8 prints every condition that it sends
+        if distribution.is_chief_oracle():  # hands out trials and needs no data
+            super().search(verbose=verbose)
+            if getattr(self.oracle, "failure", None) is not None:
+                raise self.oracle.failure
             return
-        if x is None:
-            raise DataError("`search` needs images: arrays x and y, or a tf.data.Dataset. Received: x=None")
-        if validation_data is None and validation_split and not isinstance(x, tf.data.Dataset):
-            kept = round(len(x) * (1 - validation_split))
-            x, y, validation_data = x[:kept], y[:kept], (x[kept:], y[kept:])
-        if validation_data is None:
-            raise DataError("Children are scored on validation data: give `validation_data`, or `validation_split`.")
-        self._trainer = ChildTrainer(
-            self.store,
-            self.hypermodel.shape,
-            self.child,
-            self._training_batches(x, y),
-            self._validation_batches(validation_data),
-        )
+        x, y, validation_data = _split(x, y, validation_data, validation_split)
+        training, validation = self._training_batches(x, y), self._validation_batches(validation_data)
+        self._load_store()  # a search that was interrupted may have left a child half trained
+        self._trainer = ChildTrainer(self.store, self.hypermodel.shape, self.child, training, validation)
+        self._was_idle = False
         super().search(verbose=verbose)
 
     def _training_batches(self, x: Any, y: Any) -> TrainingBatches:
         if isinstance(x, tf.data.Dataset):
-            return DatasetBatches(self._checked(x), self.child.epochs)
-        return ArrayBatches(*self._checked_arrays(x, y), self.child.batch_size, self.child.epochs)
+            return DatasetBatches(x, self.hypermodel.shape, self.child.epochs)
+        return ArrayBatches(x, y, self.hypermodel.shape, self.child.batch_size, self.child.epochs)
 
     def _validation_batches(self, validation_data: Any) -> tf.data.Dataset:
         if isinstance(validation_data, tf.data.Dataset):
             num_batches(validation_data)
-            return as_batches(self._checked(validation_data))
-        return array_evaluation(*self._checked_arrays(*validation_data))
-
-    def _checked(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        shape = as_batches(dataset).element_spec[0].shape[1:]
-        if not shape.is_compatible_with(self.hypermodel.shape.image_shape):
-            raise DataError(f"Images must have the shape {self.hypermodel.shape.image_shape}. Received: {shape}")
-        return dataset
-
-    def _checked_arrays(self, x: Any, y: Any) -> tuple[Any, Any]:
-        expected, found = self.hypermodel.shape.image_shape, np.shape(x)[1:]
-        if found != expected:
-            raise DataError(f"Images must have the shape {expected}, the hypermodel's. Received: {found}")
-        classes = self.hypermodel.shape.num_classes
-        if np.ndim(y) == 1 and len(y) and not 0 <= np.min(y) <= np.max(y) < classes:
-            raise DataError(f"Labels must be in 0 … {classes - 1}. Received: {np.min(y)} … {np.max(y)}")
-        return x, y
+            return as_batches(validation_data, self.hypermodel.shape)
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            raise DataError(
+                "`validation_data` must be (x, y) or a tf.data.Dataset; sample weights are not understood. "
+                f"Received: {type(validation_data).__name__}"
+            )
+        return array_evaluation(*validation_data, self.hypermodel.shape)
 
     def pre_create_trial(self) -> None:
         """Waits a little where the last answer was that there is nothing to do for now."""
-        if self._asked:
+        if self._was_idle:
             time.sleep(self.idle_seconds)
-        self._asked = True
+        self._was_idle = True  # until there is a trial
 
     def on_trial_begin(self, trial: Trial) -> None:
         """Notes that the oracle had something to do."""
-        self._asked = False
+        self._was_idle = False
         super().on_trial_begin(trial)
 
-    def run_trial(self, trial: Trial) -> dict[str, float]:
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Trains a trial's architecture on the shared weights and returns its metrics.
+
+        Args:
+            trial: the trial.
+            *args: what KerasTuner hands on from `search`; not needed.
+            **kwargs: the same.
 
         Raises:
             keras_tuner.errors.FailedTrialError: if the child diverged; the shared weights are as before it.
             keras_tuner.errors.FatalRuntimeError: for any other error: that is no bad architecture, but a bug.
         """
-        architecture = self.hypermodel.architecture(trial.hyperparameters)
-        seed = np.random.SeedSequence((self.seed, int(trial.trial_id))).generate_state(1)[0]
+        del args, kwargs
         try:
-            result = self._trainer.train(architecture, int(seed >> 1))  # type: ignore[union-attr]  # made by `search`
+            return self._train(trial)
         except ChildDiverged as error:
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         except Exception as error:
-            raise keras_tuner.errors.FatalRuntimeError(f"A child could not be trained: {error}") from error
-        self._store_files.save(State(int(trial.trial_id) + 1, *self.store.get_state()))
-        return {
-            "val_accuracy": result.score,
-            "val_loss": result.validation_loss,
-            "loss": result.training_loss,
-            "parameters": result.parameters,
-        }
+            raise keras_tuner.errors.FatalRuntimeError(
+                f"Trial {trial.trial_id} stopped the search. {type(error).__name__}: {error}"
+            ) from error
+
+    def _train(self, trial: Trial) -> dict[str, float]:
+        number = int(trial.trial_id)
+        architecture = self.hypermodel.architecture(trial.hyperparameters)
+        seed = np.random.SeedSequence((self.seed, CHILD_SEED, number)).generate_state(1)[0]
+        result = self._trainer.train(architecture, int(seed >> 1))  # type: ignore[union-attr]  # made by `search`
+        self._store_files.save(State(number + 1, *self.store.get_state()))
+        measured = (result.score, result.validation_loss, result.training_loss, result.parameters)
+        return dict(zip(METRICS, measured, strict=True))
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns the settings, for a later process to compare with its own."""
+        return {"settings": self._settings}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Compares the settings of the project with this tuner's.
+
+        Raises:
+            StateError: if they differ.
+        """
+        if "settings" not in state:
+            raise StateError(f"The project belongs to another tuner. Received: {self._get_tuner_fname()}")
+        check_settings(state["settings"], self._settings)
+
+    def save(self) -> None:
+        """Writes the project's files, each whole or not at all."""
+        if not self._is_worker():
+            self.oracle.save()
+        write_whole(Path(self._get_tuner_fname()), json.dumps(self.get_state()).encode())
 
     def reload(self) -> None:
-        """Goes on with the project: the oracle, and the shared weights of its last trial that ended."""
+        """Goes on with the project: the oracle, and the shared weights of its last trial that ended.
+
+        Raises:
+            RunDirectoryError: if a file of the project cannot be read.
+            StateError: if the project is of another oracle, of another space or of other settings.
+        """
         super().reload()
+        self._load_store()
+
+    def _load_store(self) -> None:
         newest = None if self._is_worker() else len(self.oracle.end_order)
         state, _ = self._store_files.load(newest)
+        self.store = VariableStore(self.seed)
         if state is not None:
             self.store.set_state(state.values, state.arrays)
 
@@ -184,10 +253,55 @@ class EPNASTuner(keras_tuner.Tuner):
         return StateFiles(Path(self.project_dir) / "shared_weights", f"{self.tuner_id}-after-")
 
     def load_model(self, trial: Trial) -> keras.Model:
-        """Returns a trial's network as a compiled Keras model: a copy of the shared weights as they are now."""
+        """Returns a trial's network as a compiled Keras model: a copy of the shared weights as they are now.
+
+        Raises:
+            StateError: if this process has not trained all of its weights: the chief, or another worker.
+        """
         architecture = self.hypermodel.architecture(trial.hyperparameters)
-        shared = Network(architecture, self.hypermodel.shape, self.store)
         own = VariableStore(self.seed)
         network = Network(architecture, self.hypermodel.shape, own)
+        if not all(self.store.updates.get(key) for key in network.layers):
+            raise StateError(
+                f"{self.tuner_id} has not trained the weights of trial {trial.trial_id}: each worker has its own. "
+                "Train `tuner.hypermodel.build(hyperparameters)` instead."
+            )
+        shared = Network(architecture, self.hypermodel.shape, self.store)
         own.restore(self.store.snapshot(shared.layers))
         return self.hypermodel.compile(to_model(network))
+
+
+def _split(x: Any, y: Any, validation_data: Any, validation_split: float) -> tuple[Any, Any, Any]:
+    """Returns x, y and the validation data, which is the last part of x and y where none is given."""
+    is_dataset = isinstance(x, tf.data.Dataset)
+    if x is None or (y is None) != is_dataset:
+        raise DataError(
+            "`search` needs arrays x and y, or x alone as a tf.data.Dataset of both. "
+            f"Received: x of type {type(x).__name__}, y of type {type(y).__name__}"
+        )
+    if validation_data is not None:
+        return x, y, validation_data
+    if not validation_split or is_dataset:
+        raise DataError(
+            "Children are scored on validation data: give `validation_data`, or with arrays `validation_split`. "
+            f"Received: validation_data=None, validation_split={validation_split}"
+        )
+    kept = int(len(x) * (1 - validation_split)) if 0 < validation_split < 1 else 0
+    if not 0 < kept < len(x):
+        raise DataError(
+            "`validation_split` must be between 0 and 1 and leave images on both sides. "
+            f"Received: {validation_split} of {len(x)} images"
+        )
+    return x[:kept], y[:kept], (x[kept:], y[kept:])
+
+
+def _check_oracle(oracle: keras_tuner.Oracle, hypermodel: SpaceHyperModel) -> None:
+    objective = getattr(oracle.objective, "name", None)
+    if objective not in METRICS:
+        raise ConfigError(f"`objective` must be one of what is measured, {', '.join(METRICS)}. Received: {objective}")
+    space = getattr(oracle, "space", hypermodel.space)
+    found, expected = (
+        (s.name, [s.num_extensions(level) for level in range(1, s.num_levels + 1)]) for s in (space, hypermodel.space)
+    )
+    if found != expected:
+        raise ConfigError(f"The oracle's space must be the hypermodel's, {expected}. Received: {found}")

@@ -8,7 +8,7 @@ import tensorflow as tf
 from epnas_tf.network import Network, VariableStore, to_model
 from tests.network.architectures import PAIRS
 from tests.network.values import arrays, changes, keys_of
-from tests.search.children import noise, trainer
+from tests.search.children import noise
 
 CASES = {name: (architecture, shape) for name, (architecture, _, shape) in PAIRS.items()}
 BOTH_SPACES = pytest.mark.parametrize(("architecture", "shape"), CASES.values(), ids=CASES.keys())
@@ -17,8 +17,9 @@ BOTH_SPACES = pytest.mark.parametrize(("architecture", "shape"), CASES.values(),
 def trained(architecture, shape):
     """Returns a network whose batch norm statistics are no longer those it began with, and its store."""
     store = VariableStore(2)
-    trainer(store, shape).train(architecture, seed=0)
-    return Network(architecture, shape, store), store
+    network = Network(architecture, shape, store)
+    network(noise(30, seed=5)[0], training=True)
+    return network, store
 
 
 @BOTH_SPACES

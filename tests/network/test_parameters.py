@@ -78,7 +78,7 @@ def test_a_micro_network_by_hand():
     [
         # Cells 1 to 5 in a chain: 2→2, 2→4, 4→4, 4→8, 8→8 channels and the batch norm of each.
         (-1, (4 + 4) + (8 + 8) + (16 + 8) + (32 + 16) + (64 + 16) + 2 * (16 + 8) + 2 * (64 + 16)),
-        # Cells 1, 3 and 5 alone: 2→2, 2→4, 4→8. The reductions are read by nobody, the inputs are halved in their place.
+        # Cells 1, 3 and 5 alone: 2→2, 2→4, 4→8. Nobody reads the reductions; the inputs are halved in their place.
         (-2, (4 + 4) + (8 + 8) + (32 + 16)),
     ],
 )

@@ -16,7 +16,7 @@ TINY_SURROGATE = SurrogateConfig(hidden_units=6, input_units=6, surrogate_steps=
 TWO_LEVELS = SearchConfig(k=2, iterations=2)
 NUM_TRIALS = 8
 """Two operations: 2 children at level 1, 2 at level 2, twice."""
-CHILD = ChildConfig(epochs=1, batch_size=20)
+CHILD = ChildConfig(epochs=3, batch_size=20)
 OPERATIONS = ("conv_3x3", "max_pool_3x3")
 
 

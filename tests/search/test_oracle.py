@@ -1,4 +1,6 @@
+import functools
 import json
+import shutil
 import threading
 
 import keras_tuner
@@ -16,13 +18,13 @@ from tests.search.kt_helpers import TINY_SURROGATE, ScoringTuner, Snapshots, mak
 from tests.space.chain_space import ChainSpace
 
 SEARCH = SearchConfig(k=3, iterations=2)
-SPACE = ChainSpace(layers=3)
-NUM_TRIALS = 2 * (3 + 3 + 3)
+SPACE = ChainSpace(layers=2)
+NUM_TRIALS = 2 * (3 + 3)
 
 
 def score(architecture, number):
     """Favours the last choice of every layer, and drifts with the trials as shared weights make it."""
-    return 0.4 + 0.1 * sum(int(digit) for digit in architecture) / 6 + 0.001 * (number % 7)
+    return 0.4 + 0.1 * sum(int(digit) for digit in architecture) / 4 + 0.001 * (number % 7)
 
 
 def make_oracle(space=SPACE, search=SEARCH, seed=0, **kwargs):
@@ -39,6 +41,7 @@ def course(oracle):
     return [(read(oracle.space, t.hyperparameters.copy()), t.status, t.score) for t in trials]
 
 
+@functools.cache
 def direct(evaluate=score, seed=0, space=SPACE, search=SEARCH):
     """The course of the algorithm alone."""
     progressive, trials = ProgressiveSearch(space, search, TINY_SURROGATE, seed), []
@@ -65,16 +68,12 @@ class TestCourse:
         assert course(unbroken[0].oracle) == direct()
         assert len(direct()) == NUM_TRIALS
 
-    @pytest.mark.parametrize("seed", [0, 1])
-    def test_seed(self, tmp_path, seed):
+    def test_seeds(self, tmp_path, unbroken):
         """0 is a seed like any other, although KerasTuner takes it for "any"."""
-        oracle = make_oracle(seed=seed)
+        oracle = make_oracle(seed=1)
         make_tuner(tmp_path, oracle=oracle).search(verbose=0)
-        assert oracle.seed == seed
-        assert course(oracle) == direct(seed=seed)
-
-    def test_seeds_differ(self):
-        assert direct(seed=0) != direct(seed=1)
+        assert course(oracle) == direct(seed=1) != direct()
+        assert (oracle.seed, unbroken[0].oracle.seed) == (1, 0)
 
     def test_values_are_of_the_architecture_alone(self, unbroken):
         for trial in unbroken[0].oracle.trials.values():
@@ -87,14 +86,12 @@ class TestCourse:
         tuner.results_summary(num_trials=2)
         tuner.search_space_summary()
         shown = capsys.readouterr().out
-        assert "Search: Running Trial #18" in shown
-        assert "Best val_accuracy So Far: 0.5" in shown
+        assert "Search: Running Trial #12" in shown
+        assert f"Best val_accuracy So Far: {tuner.oracle.progressive.best[1]}" in shown
 
-    def test_remaining_trials(self, tmp_path):
-        tuner = make_tuner(tmp_path)
-        assert tuner.remaining_trials == NUM_TRIALS
-        tuner.search(verbose=0)
-        assert tuner.remaining_trials == 0
+    def test_remaining_trials(self, tmp_path, unbroken):
+        assert make_tuner(tmp_path).remaining_trials == NUM_TRIALS
+        assert unbroken[0].remaining_trials == 0
 
     def test_max_trials_ends_it_early(self, tmp_path):
         tuner = make_tuner(tmp_path, oracle=make_oracle(max_trials=5))
@@ -113,7 +110,7 @@ class TestBest:
         assert depths == sorted(depths, reverse=True)
         newest = {a: value for a, _, value in direct()}
         assert [trial.score for trial in best] == [newest[a] for a in architectures]
-        for depth in (1, 2, 3):
+        for depth in (1, 2):
             scores = [trial.score for trial, a in zip(best, architectures, strict=True) if len(a) == depth]
             assert scores == sorted(scores, reverse=True)
 
@@ -134,7 +131,7 @@ class TestFailures:
         """The course is the algorithm's, however many fail in a row, and failures are never the best."""
 
         def evaluate(architecture, number):
-            if number in (1, 4, 5, 6, 10, 11):
+            if number in (1, 3, 4, 6, 7):
                 return None
             return score(architecture, number)
 
@@ -153,8 +150,9 @@ class TestFailures:
             raise keras_tuner.errors.FailedTrialError("diverged")
 
         tuner = make_tuner(tmp_path, fail, make_oracle(max_consecutive_failed_trials=None))
-        with pytest.raises(SearchError, match="Every child of level 1 in iteration 1 failed"):
+        with pytest.raises(SearchError, match="Every child of level 1 in iteration 1 failed") as raised:
             tuner.search(verbose=0)
+        assert "FailedTrialError: diverged" in raised.value.__notes__[0]
         assert [status for _, status, _ in course(tuner.oracle)] == ["FAILED"] * 3
         assert tuner.oracle.ongoing_trials == {}
         with pytest.raises(SearchError, match="Every child of level 1"):
@@ -171,7 +169,7 @@ class TestFailures:
             return score(architecture, number)
 
         tuner = make_tuner(tmp_path, evaluate, make_oracle(max_consecutive_failed_trials=None))
-        with pytest.raises(SearchError, match="Every child of level 3 in iteration 2 failed"):
+        with pytest.raises(SearchError, match="Every child of level 2 in iteration 2 failed"):
             tuner.search(verbose=0)
 
     def test_keras_tuners_own_limit(self, tmp_path):
@@ -181,7 +179,7 @@ class TestFailures:
             return 1 / 0
 
         tuner = make_tuner(tmp_path, bug)
-        with pytest.raises(RuntimeError, match="(?s)consecutive failures exceeded the limit of 3.*ZeroDivisionError"):
+        with pytest.raises(RuntimeError, match=r"(?s)consecutive failures exceeded the limit of 3.*ZeroDivisionError"):
             tuner.search(verbose=0)
 
     def test_retries(self, tmp_path):
@@ -195,7 +193,7 @@ class TestFailures:
 
         tuner = make_tuner(tmp_path, flaky, make_oracle(max_retries_per_trial=1))
         tuner.search(verbose=0)
-        assert failed == [2, 7, 12, 17]
+        assert failed == [2, 7]
         assert course(tuner.oracle) == direct()
 
     def test_score_that_is_no_accuracy(self, tmp_path):
@@ -219,7 +217,10 @@ class TestGoingOn:
         """A kill at any moment: the next process ends with the same trials."""
         _, snapshots = unbroken
         assert {name.split("/")[-1].split("-")[0] for name in snapshots.written} == {"oracle.json", "trial.json"}
-        for number in range(len(snapshots.written)):
+        begun = snapshots.written.index("p/trial_0008/trial.json")
+        ended = [n for n, name in enumerate(snapshots.written) if name.endswith("trial_0009/trial.json")][-1]
+        # From the last trial of a level, over the fit and the choice of the next level, to the end of its first trial.
+        for number in range(begun, ended + 3):
             tuner = make_tuner(snapshots.path(number))
             tuner.search(verbose=0)
             assert course(tuner.oracle) == direct(), f"after {number}: {snapshots.written[number]}"
@@ -230,7 +231,7 @@ class TestGoingOn:
 
         def stop(architecture, number):
             calls.append(number)
-            if number == 7 and calls.count(7) == 1:
+            if number == 5 and calls.count(5) == 1:
                 raise keras_tuner.errors.FatalError("stop")
             return score(architecture, number)
 
@@ -252,7 +253,7 @@ class TestGoingOn:
         tuner = make_tuner(snapshots.directory, never)
         tuner.search(verbose=0)
         assert tuner.remaining_trials == 0
-        assert tuner.oracle.get_best_trials()[0].score == max(s for a, _, s in direct() if len(a) == 3)
+        assert tuner.oracle.get_best_trials()[0].score == max(s for a, _, s in direct() if len(a) == 2)
 
     def test_two_workers_under_way(self, tmp_path):
         """Trials that are out are run again, and those that had ended before them are not."""
@@ -288,10 +289,10 @@ class TestGoingOn:
 
     def test_surrogate_files_do_not_grow(self, unbroken):
         names = [file.name for file in (unbroken[1].directory / "p" / "surrogate").iterdir()]
-        assert sorted(names) == ["fit-000004.npz", "fit-000005.npz"]
+        assert sorted(names) == ["fit-000002.npz", "fit-000003.npz"]
 
-    def test_overwrite(self, tmp_path):
-        make_tuner(tmp_path).search(verbose=0)
+    def test_overwrite(self, unbroken, tmp_path):
+        shutil.copytree(unbroken[1].directory, tmp_path, dirs_exist_ok=True)
         tuner = make_tuner(tmp_path, overwrite=True)
         assert tuner.oracle.trials == {}
         assert tuner.remaining_trials == NUM_TRIALS
@@ -309,8 +310,8 @@ class TestProjectsOfOthers:
     @pytest.mark.parametrize(
         ("kwargs", "message"),
         [
-            ({"space": ChainSpace(layers=4)}, "must be of the space.*Received"),
-            ({"space": MacroSpace(3)}, "must be of the space.*Received"),
+            ({"space": ChainSpace(layers=3)}, "must be of the space.*Received"),
+            ({"space": MacroSpace(2)}, "must be of the space.*Received"),
             ({"seed": 1}, "other settings.*Received: seed: 0 there, 1 now$"),
             ({"search": SearchConfig(k=4, iterations=2)}, "k: 3 there, 4 now$"),
         ],
@@ -319,18 +320,18 @@ class TestProjectsOfOthers:
         with pytest.raises(StateError, match=message):
             make_tuner(unbroken[1].directory, oracle=make_oracle(**kwargs))
 
-    def test_broken_file(self, tmp_path):
-        make_tuner(tmp_path).search(verbose=0)
+    def test_broken_file(self, unbroken, tmp_path):
+        shutil.copytree(unbroken[1].directory, tmp_path, dirs_exist_ok=True)
         file = tmp_path / "p" / "oracle.json"
         file.write_bytes(file.read_bytes()[:-20])
-        with pytest.raises(RunDirectoryError, match="cannot be read. Received"):
+        with pytest.raises(RunDirectoryError, match=r"cannot be read. Received"):
             make_tuner(tmp_path)
 
-    def test_lost_surrogate(self, tmp_path):
-        make_tuner(tmp_path).search(verbose=0)
+    def test_lost_surrogate(self, unbroken, tmp_path):
+        shutil.copytree(unbroken[1].directory, tmp_path, dirs_exist_ok=True)
         for file in (tmp_path / "p" / "surrogate").iterdir():
             file.unlink()
-        with pytest.raises(StateError, match="surrogate that oracle.json speaks of is not there"):
+        with pytest.raises(StateError, match=r"surrogate that oracle.json speaks of is not there"):
             make_tuner(tmp_path)
 
 
@@ -341,7 +342,7 @@ class TestObjective:
         ids=str,
     )
     def test_refused(self, objective):
-        with pytest.raises(ConfigError, match="one metric to maximise. Received"):
+        with pytest.raises(ConfigError, match=r"one metric to maximise. Received"):
             EPNASOracle(SPACE, objective)
 
     def test_other_metric_to_maximise(self):

@@ -75,7 +75,7 @@ class TestGoingBack:
     def test_none_is_whole(self, files):
         files.save(state(1))
         (files.directory / "after-000001.npz").write_bytes(b"no state")
-        with pytest.raises(StateError, match="None of the states.*Received: .*after-000001"):
+        with pytest.raises(StateError, match=r"None of the states.*Received: .*after-000001"):
             files.load()
 
 

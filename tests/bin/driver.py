@@ -1,0 +1,144 @@
+"""The binary, with something that happens to it at an exact moment.
+
+    python -m tests.bin.driver PLAN FLAGS
+
+PLAN is JSON: `moment`, a name of `MOMENTS`; `nth`, the how manieth time that it comes; `children`, a file to which the
+number of each child that begins is written; other keys belong to the moment.
+"""
+
+import errno
+import itertools
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from epnas_tf.bin import search
+from epnas_tf.bin.console import quiet_tensorflow
+from epnas_tf.search import run_directory, state_files
+from epnas_tf.search.run_directory import RunDirectory
+
+with quiet_tensorflow():
+    from epnas_tf.network.store import VariableStore
+    from epnas_tf.search import runner
+    from epnas_tf.search.child import ChildDiverged, ChildTrainer
+
+    runner.prepare_tensorflow()
+
+TRAINING_BEGAN_SECONDS = 0.05
+
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_soon(*_):
+    threading.Timer(TRAINING_BEGAN_SECONDS, die).start()
+
+
+def half_beside(file, data, *_):
+    """Dies with half of a file written beside it."""
+    file.with_name(file.name + ".tmp").write_bytes(bytes(data)[: len(data) // 2])
+    die()
+
+
+def half_a_line(directory, record):
+    """Dies with half of a child's line written."""
+    with open(directory.path / "trials.jsonl", "ab") as file:
+        file.write(json.dumps(record).encode()[:100])
+    die()
+
+
+def fill_disk(plan):
+    """Returns what takes the space away: all of a small file system, or the process's own allowance a file."""
+
+    def fill(*_):
+        if plan["ballast"] is None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+            return
+        with open(plan["ballast"], "wb", buffering=0) as file:
+            for size in (2**16, 1):
+                while True:
+                    try:
+                        file.write(b"x" * size)
+                    except OSError:
+                        break
+
+    return fill
+
+
+def diverge(trainer, *_):
+    raise ChildDiverged("The loss became nan.")
+
+
+def no_network(*_, **__):
+    raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+
+def at(owner, name, action, after=False):
+    """Returns what makes `action` happen before or after the nth call of a function."""
+
+    def install(plan):
+        real, calls = getattr(owner, name), itertools.count(1)
+        hits = plan["nth"] if isinstance(plan["nth"], list) else [plan["nth"]]
+
+        def wrapped(*arguments, **named):
+            hit = next(calls) in hits
+            if hit and not after:
+                action(*arguments)
+            result = real(*arguments, **named)
+            if hit and after:
+                action(*arguments)
+            return result
+
+        setattr(owner, name, wrapped)
+
+    return install
+
+
+MOMENTS = {
+    "half of config.json is written": at(run_directory, "write_whole", half_beside),
+    "before a child": at(ChildTrainer, "train", die),
+    "in a child's training": at(ChildTrainer, "train", die_soon),
+    "a child is trained, not told": at(VariableStore, "count_updates", die),
+    "half of a line is written": at(RunDirectory, "append_trial", half_a_line),
+    "a line is written": at(RunDirectory, "append_trial", die, after=True),
+    "half of a state is written": at(state_files, "write_whole", half_beside),
+    "a state is written, not renamed": at(state_files, "to_disk", die, after=True),
+    "a state is renamed": at(state_files, "write_whole", die, after=True),
+    "before architecture.json": at(RunDirectory, "save_best", die),
+    "half of architecture.json is written": at(run_directory, "write_whole", half_beside),
+    "after a child": at(runner._Logs, "add", die, after=True),
+    "before the end": at(runner, "SearchResult", die),
+    "children diverge": at(ChildTrainer, "train", diverge),
+    "the disk is full": lambda plan: at(RunDirectory, "append_trial", fill_disk(plan))(plan),
+    "no network": lambda plan: setattr(socket, "create_connection", no_network),
+}
+
+
+def note_children(file):
+    """Writes down which children begin."""
+    real = runner._Run._train
+
+    def train(run, candidate):
+        with open(file, "a") as noted:
+            noted.write(f"{candidate.number + 1}\n")
+        return real(run, candidate)
+
+    runner._Run._train = train
+
+
+def main():
+    plan = json.loads(sys.argv.pop(1))
+    MOMENTS[plan["moment"]](plan)
+    if "children" in plan:
+        note_children(Path(plan["children"]))
+    search.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Starts the binaries as processes, and compares what runs left."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from epnas_tf.search.run_directory import TRIALS_BYTES
+from epnas_tf.search.state_files import State, StateFiles
+
+# A real search of 12 children, with two convolutions and skips at the last level.
+TINY = (
+    "--dataset=digits",
+    "--layers=3",
+    "--k=2",
+    "--iterations=2",
+    "--channels=4",
+    "--batch_size=64",
+    "--epochs=1",
+    "--train_images=300",
+    "--operations=conv_3x3,max_pool_3x3",
+    "--surrogate_steps=20",
+)
+NUM_CHILDREN = 12
+SEARCH = (sys.executable, "-m", "epnas_tf.bin.search")
+SHOW = (sys.executable, "-m", "epnas_tf.bin.show")
+DRIVER = (sys.executable, "-m", "tests.bin.driver")
+LIMIT_SECONDS = 300
+ROOT = Path(__file__).parents[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run that ended, and what it printed."""
+
+    path: Path
+    stdout: str
+    stderr: str
+
+
+def environment(**variables):
+    """Returns an environment in which neither this terminal nor a proxy shows."""
+    hidden = ("TF_CPP_MIN_LOG_LEVEL", "COLUMNS", "LINES", "PYTHONWARNINGS")
+    kept = {k: v for k, v in os.environ.items() if k not in hidden and not k.lower().endswith("_proxy")}
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths), **variables}
+
+
+def call(command, *arguments, cwd=None, **options):
+    """Runs a program to its end."""
+    return subprocess.run(
+        [*command, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        env=environment(),
+        cwd=cwd,
+        **options,
+    )
+
+
+def search(run_dir, *arguments, tiny=TINY):
+    """Runs the tiny search to its end."""
+    return call(SEARCH, *tiny, f"--run_dir={run_dir}", *arguments)
+
+
+def drive(run_dir, *arguments, **plan):
+    """Runs the tiny search with something that happens to it at an exact moment; see `driver`."""
+    return call(DRIVER, json.dumps(plan), *TINY, f"--run_dir={run_dir}", *arguments)
+
+
+def trials(run_dir):
+    """Returns the lines of trials.jsonl without their times."""
+    lines = (run_dir / "trials.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if not k.endswith("seconds")} for line in lines]
+
+
+def newest_file(run_dir):
+    """Returns the file of the newest state."""
+    return max((run_dir / "state").glob("*.npz"))
+
+
+def state(run_dir) -> State:
+    """Returns the newest state."""
+    newest, problems = StateFiles(run_dir / "state", "after-").load()
+    assert newest is not None
+    assert not problems
+    return newest
+
+
+def snapshot(run_dir):
+    """Returns every file with its content and its time."""
+    files = (file for file in sorted(run_dir.rglob("*")) if file.is_file())
+    return {str(file.relative_to(run_dir)): (file.stat().st_mtime_ns, file.read_bytes()) for file in files}
+
+
+def assert_same_result(run_dir, expected_dir):
+    """Checks that a run ended like another, bit for bit, times apart, and left nothing lying about."""
+    assert trials(run_dir) == trials(expected_dir)
+    assert (run_dir / "architecture.json").read_bytes() == (expected_dir / "architecture.json").read_bytes()
+    ours, theirs = state(run_dir), state(expected_dir)
+    timed = {"seconds", TRIALS_BYTES}
+    assert ours.number == theirs.number
+    assert {k: v for k, v in ours.values.items() if k not in timed} == {
+        k: v for k, v in theirs.values.items() if k not in timed
+    }
+    assert any(name.startswith("search.") for name in ours.arrays)
+    assert any(name.startswith("store.") for name in ours.arrays)
+    assert ours.arrays.keys() == theirs.arrays.keys()
+    for name, array in ours.arrays.items():
+        assert (array.dtype, array.shape) == (theirs.arrays[name].dtype, theirs.arrays[name].shape), name
+        assert array.tobytes() == theirs.arrays[name].tobytes(), name
+    assert {file.name for file in run_dir.iterdir()} == {
+        "architecture.json",
+        "config.json",
+        "logs",
+        "state",
+        "trials.jsonl",
+    }
+    # A kill between a state's renaming and the removal of the oldest leaves three, until the next state is saved.
+    states = {"after-000010.npz", "after-000011.npz", "after-000012.npz", "lock"}
+    assert {file.name for file in (run_dir / "state").iterdir()} in (states, states - {"after-000010.npz"})
+
+
+def assert_clear_error(result, *words, prefix="error: "):
+    """Checks that a program ended with one message that has these words, and without a traceback."""
+    assert result.returncode not in (0, None)
+    assert "Traceback" not in result.stderr + result.stdout
+    assert result.stderr.count(prefix) == 1, result.stderr
+    for word in words:
+        assert word in result.stderr

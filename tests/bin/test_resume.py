@@ -1,0 +1,171 @@
+import random
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from epnas_tf.config import RunConfig, SearchConfig, SpaceConfig
+from epnas_tf.search.run_directory import RunDirectory, read_config
+from tests.bin import runs
+
+# Moment, the how manieth time in that process, and the children whose state is saved then.
+KILLS = (
+    ("half of config.json is written", 1, 0),
+    ("before a child", 1, 0),
+    ("in a child's training", 1, 0),
+    ("half of a line is written", 2, 1),
+    ("a line is written", 1, 1),
+    ("half of a state is written", 2, 2),
+    ("a state is written, not renamed", 1, 2),
+    ("a state is renamed", 1, 3),
+    ("a child is trained, not told", 2, 4),
+    ("before architecture.json", 1, 5),
+    ("half of architecture.json is written", 1, 6),
+    ("after a child", 2, 8),
+    ("a state is renamed", 4, 12),
+    ("before the end", 1, 12),
+)
+SEED = 2018
+
+
+def test_search_killed_at_fourteen_exact_moments_ends_like_an_unbroken_one(unbroken, tmp_path):
+    run_dir, began = tmp_path / "run", []
+    for moment, nth, saved in KILLS:
+        noted = tmp_path / "children"
+        noted.write_text("")
+        result = runs.drive(run_dir, moment=moment, nth=nth, children=str(noted))
+        assert result.returncode == -signal.SIGKILL, (moment, result.stdout[-500:], result.stderr)
+        assert num_saved(run_dir) == saved, moment
+        began.append([int(number) for number in noted.read_text().split()])
+    result = runs.search(run_dir)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    runs.assert_same_result(run_dir, unbroken.path)
+    assert_at_most_one_child_again_a_kill(began)
+
+
+def num_saved(run_dir):
+    files = list((run_dir / "state").glob("after-*.npz"))
+    return max((int(file.stem.removeprefix("after-")) for file in files), default=0)
+
+
+def assert_at_most_one_child_again_a_kill(began):
+    """Each process must begin with the child that the one before it died in, or with the next."""
+    last = 0
+    for numbers in filter(None, began):
+        assert numbers[0] in (last, last + 1)
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+        last = numbers[-1]
+    assert last == runs.NUM_CHILDREN
+
+
+def test_search_stopped_from_outside_at_random_moments_ends_like_an_unbroken_one(unbroken, tmp_path):
+    generator, run_dir, shown = random.Random(SEED), tmp_path / "run", 0
+    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
+        child = shown + generator.randint(1, 2)
+        resumed, shown_now, code, errors = stop(run_dir, number, child, generator.uniform(0, 0.2))
+        assert resumed in (shown, shown + 1)  # a child that was shown is saved; one may be saved and not yet shown
+        shown = max(shown_now, resumed)
+        assert "Traceback" not in errors
+        if number == signal.SIGINT:
+            assert code == 130
+            assert "search: stopped. The same command goes on from the last child." in errors
+        else:
+            assert code == -signal.SIGKILL
+    assert runs.search(run_dir).returncode == 0
+    runs.assert_same_result(run_dir, unbroken.path)
+
+
+def stop(run_dir, number, child, delay):
+    """Stops a search some time after a child's line.
+
+    Returns:
+        The child that it went on after, the last one that it showed, its exit code, and its errors.
+    """
+    process = subprocess.Popen(
+        [*runs.SEARCH, *runs.TINY, f"--run_dir={run_dir}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=runs.environment(PYTHONUNBUFFERED="1"),
+    )
+    resumed = shown = 0
+    for line in process.stdout:
+        if found := re.match(r"Going on after child (\d+)", line):
+            resumed = int(found[1])
+        if found := re.match(r"child (\d+)/", line):
+            shown = int(found[1])
+            if shown >= child:
+                break
+    assert shown, process.communicate()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(delay)
+    process.send_signal(number)
+    rest, errors = process.communicate(timeout=runs.LIMIT_SECONDS)
+    shown = max([shown, *(int(n) for n in re.findall(r"^child (\d+)/", rest, re.MULTILINE))])
+    return resumed, shown, process.returncode, errors
+
+
+def test_ctrl_c_is_answered_while_a_child_trains(tmp_path):
+    flags = ("--layers=2", "--k=1", "--iterations=1", "--channels=48", "--epochs=2000", "--operations=conv_5x5")
+    process = subprocess.Popen(
+        [*runs.SEARCH, *flags, f"--run_dir={tmp_path / 'run'}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=runs.environment(PYTHONUNBUFFERED="1"),
+    )
+    assert any(line.startswith("digits:") for line in process.stdout)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.5)  # until the graph is traced and its loop runs, for minutes
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)  # an instant, if the machine is not busy
+    assert process.returncode == 130
+    assert errors.strip() == "search: stopped. The same command goes on from the last child."
+
+
+def test_finished_run_says_so_and_changes_no_file(unbroken):
+    before = runs.snapshot(unbroken.path)
+    result = runs.search(unbroken.path)
+    assert result.returncode == 0
+    assert f"This search is finished; {unbroken.path} holds its result." in result.stdout
+    assert not re.search(r"^child ", result.stdout, re.MULTILINE)
+    assert result.stdout.splitlines()[-6:] == unbroken.stdout.splitlines()[-6:]
+    assert runs.snapshot(unbroken.path) == before
+
+
+def test_settings_in_another_order_and_defaults_given_are_the_same_run(unbroken):
+    result = runs.search(unbroken.path, "--momentum=0.90", "--seed=0", "--blocks=5", tiny=runs.TINY[::-1])
+    assert result.returncode == 0
+    assert "This search is finished" in result.stdout
+
+
+def test_other_settings_are_refused_with_exactly_those_that_differ(unbroken):
+    before = runs.snapshot(unbroken.path)
+    result = runs.search(unbroken.path, "--k=3", "--learning_rate=0.1", "--operations=conv_3x3", "--seed=1")
+    runs.assert_clear_error(result, f"{unbroken.path} holds a run of other settings", "another --run_dir")
+    assert [line for line in result.stderr.splitlines() if line.startswith("  --")] == [
+        "  --operations: conv_3x3,max_pool_3x3 there, conv_3x3 now",
+        "  --learning_rate: 0.05 there, 0.1 now",
+        "  --k: 2 there, 3 now",
+        "  --seed: 0 there, 1 now",
+    ]
+    assert runs.snapshot(unbroken.path) == before
+
+
+def test_second_process_in_a_run_directory_is_refused(unbroken, tmp_path):
+    run_dir = shutil.copytree(unbroken.path, tmp_path / "run")
+    before = runs.snapshot(run_dir)
+    with RunDirectory(run_dir, read_config(run_dir)):
+        result = runs.search(run_dir)
+    runs.assert_clear_error(result, f"Another process is running in {run_dir}")
+    assert runs.snapshot(run_dir) == before
+
+
+def test_second_process_in_a_new_run_directory_is_refused(tmp_path):
+    config = RunConfig(space=SpaceConfig(layers=2), search=SearchConfig(k=1))
+    with RunDirectory(tmp_path / "run", config):
+        result = runs.search(tmp_path / "run")
+    runs.assert_clear_error(result, f"Another process is running in {tmp_path / 'run'}")
