@@ -15,6 +15,9 @@ from epnas_tf.network.graph import NetworkShape
 from epnas_tf.network.network import Network
 from epnas_tf.network.store import VariableStore
 
+CHILD_SEED = 3
+"""What sets a child's own seed apart from those that the search draws from."""
+
 
 class ChildDiverged(EPNASError):  # noqa: N818  (an outcome of a trial, not a mistake)
     """A child's loss or one of its variables became NaN or infinite; the shared weights are as they were before it."""
@@ -141,6 +144,11 @@ class ChildTrainer:
             fit.get_concrete_function(tf.data.DatasetSpec(self.training.element_spec)),
             make_evaluate(network).get_concrete_function(tf.data.DatasetSpec(self.validation.element_spec)),
         )
+
+
+def child_seed(seed: int, number: int) -> int:
+    """Returns the seed of a trial's training: it follows from the run's seed and the trial's number alone."""
+    return int(np.random.SeedSequence((seed, CHILD_SEED, number)).generate_state(1)[0] >> 1)
 
 
 def cosine_learning_rate(step: tf.Tensor, steps: int, config: ChildConfig) -> tf.Tensor:

@@ -17,16 +17,13 @@ from epnas_tf.data import ImageData
 from epnas_tf.errors import StateError
 from epnas_tf.network import NetworkShape, VariableStore, build_graph
 from epnas_tf.search.batches import EVALUATION_BATCH
-from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer
+from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
 from epnas_tf.search.run_directory import RunDirectory
 from epnas_tf.search.state_files import State
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.serialization import architecture_to_dict
-
-CHILD_SEED = 3
-"""What a child's own seed is for, beside those that the search draws from."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,9 +178,8 @@ class _Run:
         )
 
     def _train(self, candidate: Candidate[Any]) -> ChildResult | None:
-        seed = np.random.SeedSequence((self.seed, CHILD_SEED, candidate.number)).generate_state(1)[0]
         try:
-            return self.trainer.train(candidate.architecture, int(seed >> 1))
+            return self.trainer.train(candidate.architecture, child_seed(self.seed, candidate.number))
         except ChildDiverged as diverged:
             self.num_failed += 1
             self.listener.warning(

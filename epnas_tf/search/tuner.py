@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 import tensorflow as tf
 from keras_tuner.engine.trial import Trial
 from keras_tuner.src.distribute import utils as distribution
@@ -18,10 +17,9 @@ from epnas_tf.config import ChildConfig, SearchConfig, SurrogateConfig, values_o
 from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, num_batches
-from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches
+from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, child_seed
 from epnas_tf.search.hypermodel import SpaceHyperModel
 from epnas_tf.search.oracle import EPNASOracle, check_settings
-from epnas_tf.search.runner import CHILD_SEED
 from epnas_tf.search.state_files import State, StateFiles, write_whole
 
 SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
@@ -166,7 +164,8 @@ class EPNASTuner(keras_tuner.Tuner):
                 "`validation_data` must be (x, y) or a tf.data.Dataset; sample weights are not understood. "
                 f"Received: {type(validation_data).__name__}"
             )
-        return array_evaluation(*validation_data, self.hypermodel.shape)
+        x, y = validation_data
+        return array_evaluation(x, y, self.hypermodel.shape)
 
     def pre_create_trial(self) -> None:
         """Waits a little where the last answer was that there is nothing to do for now."""
@@ -204,8 +203,7 @@ class EPNASTuner(keras_tuner.Tuner):
     def _train(self, trial: Trial) -> dict[str, float]:
         number = int(trial.trial_id)
         architecture = self.hypermodel.architecture(trial.hyperparameters)
-        seed = np.random.SeedSequence((self.seed, CHILD_SEED, number)).generate_state(1)[0]
-        result = self._trainer.train(architecture, int(seed >> 1))  # type: ignore[union-attr]  # made by `search`
+        result = self._trainer.train(architecture, child_seed(self.seed, number))  # type: ignore[union-attr]  # made by `search`
         self._store_files.save(State(number + 1, *self.store.get_state()))
         measured = (result.score, result.validation_loss, result.training_loss, result.parameters)
         return dict(zip(METRICS, measured, strict=True))

@@ -17,7 +17,7 @@ from epnas_tf.search.tuner import EPNASTuner
 from tests.search.kt_helpers import make_tuner, split_digits
 
 SEARCH = SearchConfig(k=4, iterations=1)
-IDLE_SECONDS = 0.3
+IDLE_SECONDS = 0.1
 SLOW_SECONDS = 3.0
 
 

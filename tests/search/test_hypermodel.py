@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import keras_tuner
 import numpy as np
@@ -111,8 +113,9 @@ MAKERS = [make_hypermodel, make_micro, make_chains]
     ("tuner_class", "make"),
     [
         *((keras_tuner.RandomSearch, make) for make in MAKERS),
-        *((keras_tuner.BayesianOptimization, make) for make in MAKERS[:2]),
+        *((functools.partial(keras_tuner.BayesianOptimization, num_initial_points=1), make) for make in MAKERS[:2]),
     ],
+    ids=["random-macro", "random-micro", "random-chains", "bayesian-macro", "bayesian-micro"],
 )
 def test_keras_tuners_own_searches(tmp_path, tuner_class, make):
     hypermodel = make()

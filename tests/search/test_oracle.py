@@ -217,10 +217,12 @@ class TestGoingOn:
         """A kill at any moment: the next process ends with the same trials."""
         _, snapshots = unbroken
         assert {name.split("/")[-1].split("-")[0] for name in snapshots.written} == {"oracle.json", "trial.json"}
-        begun = snapshots.written.index("p/trial_0008/trial.json")
-        ended = [n for n, name in enumerate(snapshots.written) if name.endswith("trial_0009/trial.json")][-1]
-        # From the last trial of a level, over the fit and the choice of the next level, to the end of its first trial.
-        for number in range(begun, ended + 3):
+        before, after = (
+            [n for n, name in enumerate(snapshots.written) if name == f"p/trial_{trial:04d}/trial.json"]
+            for trial in (8, 9)
+        )
+        # From the end of a level's last trial, over the fit and the choice of the next level, to its first trial's end.
+        for number in range(before[-1], after[-1] + 3):
             tuner = make_tuner(snapshots.path(number))
             tuner.search(verbose=0)
             assert course(tuner.oracle) == direct(), f"after {number}: {snapshots.written[number]}"

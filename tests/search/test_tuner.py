@@ -16,10 +16,9 @@ from epnas_tf.network import Network, VariableStore
 from epnas_tf.search import oracle as oracle_module
 from epnas_tf.search import tuner as tuner_module
 from epnas_tf.search.batches import ArrayBatches, array_evaluation
-from epnas_tf.search.child import ChildDiverged, ChildTrainer
+from epnas_tf.search.child import ChildDiverged, ChildTrainer, child_seed
 from epnas_tf.search.oracle import EPNASOracle
 from epnas_tf.search.progressive import ProgressiveSearch
-from epnas_tf.search.runner import CHILD_SEED
 from epnas_tf.search.tuner import EPNASTuner
 from tests.search.kt_helpers import (
     CHILD,
@@ -75,8 +74,7 @@ class TestCourse:
         progressive = ProgressiveSearch(hypermodel.space, TWO_LEVELS, TINY_SURROGATE, seed=0)
         expected = []
         while (candidate := progressive.ask()) is not None:
-            seed = np.random.SeedSequence((0, CHILD_SEED, candidate.number)).generate_state(1)[0]
-            result = trainer.train(candidate.architecture, int(seed >> 1))
+            result = trainer.train(candidate.architecture, child_seed(0, candidate.number))
             progressive.tell(candidate, result.score)
             expected.append((candidate.architecture, result.score))
         tuner = finished[0]
@@ -141,7 +139,7 @@ class TestRefusals:
         with pytest.raises(DataError, match=r"give `validation_data`, or with arrays `validation_split`. Received"):
             tuner.search(x, y)
 
-    @pytest.mark.parametrize("split", [-0.5, 1.0, 1.5, 0.001, 0.999])
+    @pytest.mark.parametrize("split", [-0.5, 1.0, 1.5, 0.999])
     def test_impossible_split(self, tuner, split):
         x, y = digits(20)
         with pytest.raises(DataError, match=f"`validation_split` must be between 0 and 1.*Received: {split}"):
@@ -439,6 +437,26 @@ class TestDivergence:
         with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=r"RunDirectoryError.*No space left on device"):
             search(tuner)
         assert tuner.oracle.end_order == []
+
+
+def test_chief_of_a_search_that_cannot_go_on(tmp_path, monkeypatch):
+    """The workers are told to stop, or the chief would wait for them for ever; the chief raises the error."""
+    for name, value in (("TUNER_ID", "chief"), ("ORACLE_IP", "127.0.0.1"), ("ORACLE_PORT", "1")):
+        monkeypatch.setenv(f"KERASTUNER_{name}", value)
+    tuner = make_tuner(tmp_path)
+
+    def serve(oracle):
+        oracle.verbose = 0
+        for worker in ("worker0", "worker1"):
+            trial = oracle.create_trial(worker)
+            trial.status = "FAILED"
+            oracle.end_trial(trial)
+        assert [oracle.create_trial(worker).status for worker in ("worker0", "worker1")] == ["STOPPED"] * 2
+        assert oracle.tuner_ids == set()
+
+    monkeypatch.setattr("keras_tuner.src.distribute.oracle_chief.start_server", serve)
+    with pytest.raises(SearchError, match="Every child of level 1"):
+        tuner.search(verbose=0)
 
 
 def test_other_oracles_on_shared_weights(tmp_path):
