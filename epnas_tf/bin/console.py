@@ -51,17 +51,16 @@ def quiet_tensorflow() -> Iterator[None]:
             os.close(kept)
 
 
-def run_main(main: Callable[[list[str]], None], description: str, on_interrupt: str = "") -> None:
+def run_main(name: str, main: Callable[[list[str]], None], description: str, on_interrupt: str = "") -> None:
     """Parses the flags and runs a binary; a user's mistake ends it with one message and exit code 1, `--help` with 0.
 
     Args:
+        name: the program's, for its messages.
         main: takes the arguments that are not flags.
         description: what the program does, for `--help`.
         on_interrupt: what to tell a user who stops it with Ctrl-C.
     """
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
-
-    name = os.path.basename(sys.argv[0]).removesuffix(".py")
 
     def parse(argv: list[str]) -> list[str]:
         try:

@@ -75,7 +75,7 @@ def run() -> None:
     config_flags.define_string(
         "run_dir", None, "where the run keeps its files; runs/DATASET-SPACE unless given. The same directory goes on"
     )
-    run_main(main, DESCRIPTION, on_interrupt="The same command goes on from the last child.")
+    run_main("epnas-search", main, DESCRIPTION, on_interrupt="The same command goes on from the last child.")
 
 
 if __name__ == "__main__":

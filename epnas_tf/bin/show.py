@@ -101,7 +101,7 @@ def run() -> None:
     """The console script."""
     flags.DEFINE_integer("best", 10, "how many of a run's architectures to list", lower_bound=1)
     config_flags.show_in_help("best")
-    run_main(main, DESCRIPTION)
+    run_main("epnas-show", main, DESCRIPTION)
 
 
 if __name__ == "__main__":

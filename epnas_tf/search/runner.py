@@ -162,9 +162,11 @@ class _Run:
             began = time.perf_counter()
             self.listener.child_started(candidate)
             result = self._train(candidate)
-            self.search.tell(candidate, None if result is None else result.score)
-            self.seconds += time.perf_counter() - began
-            self._save(candidate, result)
+            try:
+                self.search.tell(candidate, None if result is None else result.score)
+            finally:  # told, also where it was the last of a level to fail: the next start must not train it again
+                self.seconds += time.perf_counter() - began
+                self._save(candidate, result)
             logs.add(candidate.number + 1, scalars(candidate, result, self.search))
             self.listener.child_ended(candidate, result)
         best = self.search.best
