@@ -71,7 +71,7 @@ def test_search_stopped_from_outside_at_random_moments_ends_like_an_unbroken_one
         assert "Traceback" not in errors
         if number == signal.SIGINT:
             assert code == 130
-            assert "search: stopped. The same command goes on from the last child." in errors
+            assert "epnas-search: stopped. The same command goes on from the last child." in errors
         else:
             assert code == -signal.SIGKILL
     assert runs.search(run_dir).returncode == 0
@@ -123,7 +123,7 @@ def test_ctrl_c_is_answered_while_a_child_trains(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)  # an instant, if the machine is not busy
     assert process.returncode == 130
-    assert errors.strip() == "search: stopped. The same command goes on from the last child."
+    assert errors.strip() == "epnas-search: stopped. The same command goes on from the last child."
 
 
 def test_finished_run_says_so_and_changes_no_file(unbroken):

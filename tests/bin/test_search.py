@@ -305,7 +305,7 @@ def test_live_display_leaves_a_clean_terminal_when_every_child_diverges(tmp_path
     message = re.sub(r"\s+", "", terminal.text)  # the terminal breaks lines within words
     assert "Traceback" not in message
     assert "warning:Child1failed:" in message
-    assert "search:error:Everychildoflevel1initeration1failed" in message
+    assert "epnas-search:error:Everychildoflevel1initeration1failed" in message
     assert "Alowerlearningrate" in message
     terminal.assert_clean()
-    assert [trial["status"] for trial in runs.trials(tmp_path / "run")] == ["failed"]
+    assert [trial["status"] for trial in runs.trials(tmp_path / "run")] == ["failed", "failed"]

@@ -98,7 +98,11 @@ def test_a_file_that_is_not_what_it_says_is_refused(tmp_path, zipped, content, m
         idx.read_idx(tmp_path / ("images.gz" if zipped else "images"), 3)
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(bytes(1000))[:-9], gzip.compress(bytes(1000))[:-2]])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(bytes(1000))[:-9], gzip.compress(bytes(1000))[:-2]],
+    ids=["no_gzip", "cut_in_the_content", "cut_in_the_checksum"],
+)
 def test_a_broken_gzip_file_is_named(tmp_path, content):
     path = tmp_path / "images.gz"
     path.write_bytes(content)
