@@ -10,7 +10,7 @@ demo: $(INSTALLED)  ## search for a network on the digits that ship with scikit-
 	$(BIN)/epnas-search --flagfile=flags/quickstart.cfg --run_dir=runs/demo
 
 test: lint types  ## lint, type check and every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

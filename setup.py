@@ -27,7 +27,9 @@ setup(
         "pillow>=11,<14",
         "rich>=14,<16",
     ],
-    extras_require={"dev": ["pytest>=9,<10", "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pyte>=0.8.2,<0.9"]},
+    extras_require={
+        "dev": ["pytest>=9,<10", "pytest-xdist>=3.8,<4", "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pyte>=0.8.2,<0.9"]
+    },
     entry_points={
         "console_scripts": [
             "epnas-search = epnas_tf.bin.search:run",

@@ -26,7 +26,12 @@ def test_python_example_runs_as_it_stands(tmp_path):
 def test_every_named_flag_exists():
     from epnas_tf.config import RunConfig, fields_of
 
-    known = {field.name for field in fields_of(RunConfig)} | {"run_dir", "flagfile", "help"}
+    known = {field.name for field in fields_of(RunConfig)} | {
+        "run_dir",
+        "flagfile",
+        "help",
+        "logdir",
+    }  # the last is TensorBoard's
     assert set(re.findall(r"--(\w+)", README)) <= known
 
 

@@ -226,7 +226,13 @@ def test_search_ends_with_a_clear_error_when_a_whole_level_diverges(monkeypatch,
     diverging(monkeypatch, {3, 4})
     with pytest.raises(SearchError, match="Every child of level 2 in iteration 1 failed"):
         run_search(CONFIG, tmp_path / "run", Recorder())
-    assert [line["status"] for line in trials(tmp_path / "run")] == ["completed", "completed", "failed"]
+    expected = ["completed", "completed", "failed", "failed"]
+    assert [line["status"] for line in trials(tmp_path / "run")] == expected
+    with pytest.raises(
+        SearchError, match="Every child of level 2 in iteration 1 failed"
+    ):  # at once, nothing is trained
+        run_search(CONFIG, tmp_path / "run", Recorder())
+    assert [line["status"] for line in trials(tmp_path / "run")] == expected
 
 
 def test_logs_that_cannot_be_written_are_one_warning(finished, tmp_path):
