@@ -64,7 +64,7 @@ class StateFiles:
         arrays: dict[str, Any] = {JSON_ENTRY: np.frombuffer(header, np.uint8), **state.arrays}
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
-        write_whole(self.directory / f"{self.prefix}{state.number:06d}.npz", buffer.getbuffer())
+        write_whole(self.directory / f"{self.prefix}{state.number:06d}.npz", buffer.getvalue())
         self._remove(self._files()[KEPT:])
 
     def load(self, newest: int | None = None) -> tuple[State | None, list[str]]:
@@ -116,7 +116,7 @@ class StateFiles:
                 file.unlink(missing_ok=True)
 
 
-def write_whole(file: Path, data: bytes | memoryview) -> None:
+def write_whole(file: Path, data: bytes) -> None:
     """Writes a file whole or not at all.
 
     Raises:
