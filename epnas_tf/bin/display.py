@@ -11,12 +11,13 @@ from rich.table import Table
 from epnas_tf.data import ImageData
 from epnas_tf.search.child import ChildResult
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+from epnas_tf.search.runner import Listener
 from epnas_tf.search.timing import TimeLeft, format_seconds
 
 REFRESH_PER_SECOND = 4
 
 
-class LogDisplay:
+class LogDisplay(Listener):
     """One line a child.
 
     Args:

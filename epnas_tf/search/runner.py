@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -47,8 +47,8 @@ class SearchResult:
     already_finished: bool
 
 
-class Listener(Protocol):
-    """Is told how a search goes, to show it."""
+class Listener:
+    """Is told how a search goes; this one keeps silent, a subclass shows what it likes."""
 
     def started(self, search: ProgressiveSearch[Any], data: ImageData, num_resumed: int) -> None:
         """The search begins, or goes on after `num_resumed` children."""
@@ -97,13 +97,13 @@ def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageDa
     return shape
 
 
-def run_search(config: RunConfig, run_dir: str | os.PathLike[str], listener: Listener) -> SearchResult:
+def run_search(config: RunConfig, run_dir: str | os.PathLike[str], listener: Listener | None = None) -> SearchResult:
     """Runs a search, or goes on with it where it was stopped.
 
     Args:
         config: the settings.
         run_dir: where the run keeps its files.
-        listener: is told how it goes.
+        listener: is told how it goes; None for silence.
 
     Returns:
         What was found. The same settings and run directory give the same result, however often the run was stopped.
@@ -117,7 +117,7 @@ def run_search(config: RunConfig, run_dir: str | os.PathLike[str], listener: Lis
         data = data_module.load(config.data, config.seed)
         shape = network_shape(config, space, data)
         prepare_tensorflow()
-        run = _Run(config, space, data, shape, directory, listener)
+        run = _Run(config, space, data, shape, directory, listener or Listener())
         return run.go()
 
 
