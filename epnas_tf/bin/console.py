@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import errno
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -128,6 +129,14 @@ def refuse_arguments(arguments: list[str]) -> None:
     """
     if arguments:
         raise ConfigError(f"Only flags are understood, see --help. Received: {' '.join(arguments)}")
+
+
+def command(name: str) -> str:
+    """Returns how to type a program of this environment: its name, or its path where the shell would not find it."""
+    if shutil.which(name):
+        return name
+    path = os.path.join(os.path.dirname(sys.executable), name)
+    return min(path, os.path.relpath(path), key=len)
 
 
 def settings_table(values: Mapping[str, Any]) -> Table:

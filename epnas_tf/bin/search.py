@@ -1,5 +1,6 @@
 """`epnas-search`: flags, settings, search, result; nothing else."""
 
+import shlex
 from pathlib import Path
 
 from absl import flags
@@ -7,6 +8,7 @@ from absl import flags
 from epnas_tf import data
 from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import (
+    command,
     interruptible,
     make_console,
     quiet_tensorflow,
@@ -60,8 +62,10 @@ def main(arguments: list[str]) -> None:
     console.print(f"  {result.architecture}", soft_wrap=True)
     console.print(f"  {Path(run_dir) / 'architecture.json'}", soft_wrap=True)
     console.print("next:")
-    console.print(f"  epnas-show {run_dir}                    the best architectures, layer by layer", soft_wrap=True)
-    console.print(f"  tensorboard --logdir={run_dir}/logs     the search as curves", soft_wrap=True)
+    console.print("  # the best architectures, layer by layer")
+    console.print(f"  {command('epnas-show')} {shlex.quote(run_dir)}", soft_wrap=True)
+    console.print("  # the search as curves")
+    console.print(f"  {command('tensorboard')} --logdir={shlex.quote(run_dir)}/logs", soft_wrap=True)
 
 
 def default_run_dir(config: RunConfig) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import select
+import shlex
 import shutil
 import struct
 import subprocess
@@ -163,12 +164,17 @@ def best_trial(run_dir):
 def test_end_shows_the_best_architecture_and_what_to_type_next(unbroken):
     best = best_trial(unbroken.path)
     assert str(load_architecture(unbroken.path / "architecture.json")) == best["text"]
-    end = unbroken.stdout.splitlines()[-7:]
+    end = unbroken.stdout.splitlines()[-9:]
     assert re.fullmatch(r"12 children in \d+ s", end[0])
     assert end[1] == f"best architecture, validation accuracy {100 * best['score']:.2f} % on the shared weights:"
     assert end[2:5] == [f"  {best['text']}", f"  {unbroken.path / 'architecture.json'}", "next:"]
-    assert end[5].startswith(f"  epnas-show {unbroken.path} ")
-    assert end[6].startswith(f"  tensorboard --logdir={unbroken.path}/logs ")
+    assert end[5] == "  # the best architectures, layer by layer"
+    show = shlex.split(end[6])
+    assert show[0].endswith("epnas-show")
+    assert show[1:] == [str(unbroken.path)]
+    assert subprocess.run(show, capture_output=True, check=False).returncode == 0  # as it stands
+    assert end[7] == "  # the search as curves"
+    assert end[8].endswith(f"tensorboard --logdir={unbroken.path}/logs")
 
 
 def test_show_prints_a_runs_best_architectures(unbroken):
@@ -293,7 +299,7 @@ def test_live_display_shows_the_search_and_leaves_a_clean_terminal(unbroken, tmp
     assert len(seen) > 1  # it moves; which children the four refreshes a second catch is chance
     assert not re.search(r"^child \d+/12", terminal.text, re.MULTILINE)
     assert terminal.text.count("best so far") == 1  # one display, not one above the other
-    assert "\nnext:\n  epnas-show " in terminal.text
+    assert re.search(r"\nnext:\n  # the best architectures, layer by layer\n  \S*epnas-show ", terminal.text)
     terminal.assert_clean()
     runs.assert_same_result(tmp_path / "run", unbroken.path)
 
