@@ -67,7 +67,7 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
         try:
             return flags.FLAGS(argv)
         except (flags.Error, UnicodeDecodeError) as error:  # the latter from a flag file that is no text
-            sys.stderr.write(f"{name}: error: {error}\nSee {name} --help.\n")
+            sys.stderr.write(f"{name}: error: {str(error).removeprefix('ERROR:: ')}\nSee {name} --help.\n")
             sys.exit(1)
         except SystemExit:  # only a flag that asks for help ends the program while it is read
             sys.exit(0)
