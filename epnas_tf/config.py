@@ -4,6 +4,7 @@ Flags, README tables and the printed settings are made from these dataclasses; n
 """
 
 import dataclasses
+import numbers
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -43,10 +44,22 @@ class Settings:
             _check(field, getattr(self, field.name))
 
 
+_KINDS = {
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
+    str: (str, "a text"),
+    tuple: (tuple, "a tuple of texts"),
+}
+"""What a field of a default's type takes, and how to say it."""
+
+
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
     bounds = field.metadata
     if not bounds:
         return
+    kind, kind_name = _KINDS[type(field.default)]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ConfigError(f"`{field.name}` must be {kind_name}. Received: {field.name}={value!r}")
     rules = (
         (bounds["choices"] and value not in bounds["choices"], f"one of {', '.join(bounds['choices'])}"),
         (bounds["minimum"] is not None and not value >= bounds["minimum"], f"at least {bounds['minimum']}"),

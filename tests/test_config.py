@@ -129,3 +129,18 @@ def test_absent_values_keep_their_defaults():
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         RunConfig().seed = 1
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"k": 2.5}, "a whole number"),
+        ({"k": True}, "a whole number"),
+        ({"l2": "a"}, "a number"),
+        ({"space": 1}, "a text"),
+    ],
+)
+def test_value_of_another_type_is_refused(values, expected):
+    ((name, value),) = values.items()
+    with pytest.raises(ConfigError, match=f"`{name}` must be {expected}. Received: {name}={value!r}"):
+        from_values(RunConfig, values)

@@ -81,6 +81,9 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
         except EPNASError as error:
             sys.stderr.write(f"{name}: error: {error}\n")
             sys.exit(1)
+        except MemoryError as error:
+            sys.stderr.write(f"{name}: error: there is not enough memory; fewer or smaller images need less. {error}\n")
+            _leave(1)
         except BrokenPipeError:
             _leave(1)  # who reads the output has gone, `| head` say
         except OSError as error:

@@ -1,6 +1,7 @@
 """`epnas-search`: flags, settings, search, result; nothing else."""
 
 import shlex
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -51,7 +52,8 @@ def main(arguments: list[str]) -> None:
 
         prepare_tensorflow()
 
-    display_type = LiveDisplay if console.is_terminal else LogDisplay
+    live = sys.stdout.isatty() and not console.is_dumb_terminal
+    display_type = LiveDisplay if live else LogDisplay
     with display_type(console, config.search.iterations) as display:
         result = interruptible(lambda: run_search(config, run_dir, display))
     if result.already_finished:

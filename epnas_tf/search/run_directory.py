@@ -84,7 +84,7 @@ class RunDirectory:
 
     def _take_config(self) -> None:
         file = self.path / "config.json"
-        if not file.exists():
+        if not file.exists() or not self._has_children():
             document = {
                 "format": FORMAT,
                 "version": VERSION,
@@ -109,6 +109,10 @@ class RunDirectory:
         ]
         if changed:
             self.warnings.append(f"The run began with other versions, its numbers may differ: {', '.join(changed)}")
+
+    def _has_children(self) -> bool:
+        """Tells whether there is anything that other settings could spoil."""
+        return self._states.newest() is not None or (self.path / "trials.jsonl").exists()
 
     def _refuse_foreign_files(self) -> None:
         if not self.path.is_dir() or (self.path / "config.json").exists():
@@ -184,6 +188,11 @@ class RunDirectory:
         file = self.path / "trials.jsonl"
         size = file.stat().st_size if file.exists() else 0
         self._trials, self._trials_bytes = (0, 0) if state is None else (state.number, state.values[TRIALS_BYTES])
+        if state is None and size and file.read_bytes().count(b"\n") > 1:
+            raise StateError(
+                f"{self.path / 'state'} holds no state, but {file} has children, so the run cannot go on. Remove "
+                f"{self.path} to start anew. Received: {size} bytes of children"
+            )
         if size < self._trials_bytes:
             raise StateError(
                 f"{file} is shorter than the run's state says, so the run cannot go on. Remove {self.path} to start "

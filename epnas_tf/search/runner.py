@@ -100,6 +100,8 @@ def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageDa
 def run_search(config: RunConfig, run_dir: str | os.PathLike[str], listener: Listener | None = None) -> SearchResult:
     """Runs a search, or goes on with it where it was stopped.
 
+    `epnas-search` calls `prepare_tensorflow` before. It changes the whole process, so a program of one's own decides.
+
     Args:
         config: the settings.
         run_dir: where the run keeps its files.
@@ -116,7 +118,6 @@ def run_search(config: RunConfig, run_dir: str | os.PathLike[str], listener: Lis
     with RunDirectory(run_dir, config) as directory:
         data = data_module.load(config.data, config.seed)
         shape = network_shape(config, space, data)
-        prepare_tensorflow()
         run = _Run(config, space, data, shape, directory, listener or Listener())
         return run.go()
 

@@ -2,7 +2,7 @@
 
 An architecture of level d is a sequence of d extensions (layers of the macro space, blocks of the micro space), so it
 can also be written as d indices into those tables. Candidates of a level are parents × extensions; they are never built
-as objects, only encoded in chunks for the surrogate (design: "parents × extensions is an outer product").
+as objects, only encoded in chunks for the surrogate.
 """
 
 import abc

@@ -2,6 +2,7 @@ import contextlib
 import errno
 import json
 import multiprocessing
+import shutil
 
 import numpy as np
 import pytest
@@ -150,8 +151,8 @@ def test_best_architecture_is_written_only_when_it_changes(path):
 
 
 def test_other_settings_are_refused_with_both_values(path):
-    with RunDirectory(path, CONFIG):
-        pass
+    with RunDirectory(path, CONFIG) as directory:
+        add(directory, 1)
     other = RunConfig(search=SearchConfig(k=3), child=ChildConfig(l2=0.1), space=SpaceConfig(operations=("conv_3x3",)))
     with pytest.raises(RunDirectoryError) as caught:
         RunDirectory(path, other)
@@ -165,9 +166,28 @@ def test_other_settings_are_refused_with_both_values(path):
         pass  # and nothing was changed
 
 
-def test_other_versions_are_a_warning(path):
+def test_run_without_a_child_takes_other_settings(path):
     with RunDirectory(path, CONFIG):
         pass
+    other = RunConfig(search=SearchConfig(k=3))
+    with RunDirectory(path, other):
+        pass
+    assert json.loads((path / "config.json").read_text())["settings"]["k"] == 3
+
+
+def test_children_without_any_state_are_not_thrown_away(path):
+    with RunDirectory(path, CONFIG) as directory:
+        add(directory, 1, 2)
+    shutil.rmtree(path / "state")
+    before = (path / "trials.jsonl").read_bytes()
+    with RunDirectory(path, CONFIG) as directory, pytest.raises(StateError, match="holds no state"):
+        directory.load_state()
+    assert (path / "trials.jsonl").read_bytes() == before
+
+
+def test_other_versions_are_a_warning(path):
+    with RunDirectory(path, CONFIG) as directory:
+        add(directory, 1)
     document = json.loads((path / "config.json").read_text())
     document["versions"]["numpy"] = "1.0"
     (path / "config.json").write_text(json.dumps(document))
