@@ -69,7 +69,11 @@ class ProgressiveSearch(Generic[A]):
     """
 
     def __init__(
-        self, space: SearchSpace[A, Any], config: SearchConfig, surrogate_config: SurrogateConfig, seed: int
+        self,
+        space: SearchSpace[A, Any],
+        config: SearchConfig = SearchConfig(),
+        surrogate_config: SurrogateConfig = SurrogateConfig(),
+        seed: int = 0,
     ) -> None:
         """Starts a search at level 1 of the first iteration.
 
