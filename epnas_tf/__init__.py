@@ -24,7 +24,11 @@ _HOMES = {
     "MicroHyperModel": "search.hypermodel",
     "SpaceHyperModel": "search.hypermodel",
     "EPNASOracle": "search.oracle",
+    "Candidate": "search.progressive",
     "ProgressiveSearch": "search.progressive",
+    "Listener": "search.runner",
+    "SearchResult": "search.runner",
+    "prepare_tensorflow": "search.runner",
     "run_search": "search.runner",
     "EPNASTuner": "search.tuner",
     "MacroArchitecture": "space",
@@ -52,8 +56,8 @@ if TYPE_CHECKING:
     from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
     from epnas_tf.search.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel
     from epnas_tf.search.oracle import EPNASOracle
-    from epnas_tf.search.progressive import ProgressiveSearch
-    from epnas_tf.search.runner import run_search
+    from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+    from epnas_tf.search.runner import Listener, SearchResult, prepare_tensorflow, run_search
     from epnas_tf.search.tuner import EPNASTuner
     from epnas_tf.space import (
         MacroArchitecture,

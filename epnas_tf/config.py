@@ -1,6 +1,6 @@
 """Every setting of a search, each with its default, its bounds, its unit and its source, in one place.
 
-Flags, README tables and the printed settings are made from these dataclasses; nothing else holds a default.
+Flags and the printed settings are made from these dataclasses.
 """
 
 import dataclasses
@@ -78,7 +78,11 @@ class SpaceConfig(Settings):
     space: str = option(
         "macro", "search space: whole networks (macro) or cells (micro) [paper, section 3]", choices=("macro", "micro")
     )
-    layers: int = option(12, "macro: layers L of the deepest architecture [paper, section 5: 12]", minimum=1)
+    layers: int = option(
+        12,
+        "macro: layers L of the deepest architecture [paper, section 5: 12]; each doubles the scoring",
+        minimum=1,
+    )
     blocks: int = option(5, "micro: blocks B of the largest cell [paper, section 5: 5]", minimum=1)
     operations: tuple[str, ...] = option(
         (), "operations to choose from, separated by commas; empty for the paper's list of the space [paper, section 3]"
@@ -157,7 +161,9 @@ class ChildConfig(Settings):
     l2: float = option(
         2.5e-4, "weight of the sum of squared weights in the loss [ENAS: macro 2.5e-4, micro 1e-4]", minimum=0
     )
-    clip_norm: float = option(5.0, "bound of the gradient's global norm [ENAS: 5]; 0 for none", minimum=0)
+    clip_norm: float = option(
+        5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import make_console, run_main
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.search.run_directory import read_config
-from epnas_tf.space.architecture import MacroArchitecture
-from epnas_tf.space.serialization import Architecture, architecture_from_dict, load_architecture
+from epnas_tf.space.architecture import Architecture, MacroArchitecture
+from epnas_tf.space.serialization import architecture_from_dict, load_architecture
 
 DESCRIPTION = """Prints an architecture layer by layer, or the best architectures of a run.
 

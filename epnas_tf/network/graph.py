@@ -51,7 +51,7 @@ class NetworkShape:
         normal_cells: micro: the normal cells N in each of the three stacks.
 
     Raises:
-        DataError: if the images are too small, or there are fewer than two classes.
+        DataError: if the images have no such shape, or there are fewer than two classes.
     """
 
     image_shape: tuple[int, int, int]

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from epnas_tf.errors import ArchitectureError
 from epnas_tf.nn.batch_norm import FusedBatchNormalization
 from epnas_tf.nn.merging import PooledDense, SourceProjection, Sum, SumBatchNorm, SumBias
 from epnas_tf.nn.operations import Convolution, FactorizedReduction, Identity, Pooling, SeparableConvolution
@@ -67,6 +68,8 @@ def make_layer(kind: str, channels: int, stride: int, seed: int, name: str) -> k
         name: Keras's name of the layer, without a slash.
 
     Raises:
-        KeyError: if there is no such operation.
+        ArchitectureError: if there is no such operation.
     """
+    if kind not in LAYERS:
+        raise ArchitectureError(f"A network is made of {', '.join(LAYERS)}. Received: {kind!r}; add it to `LAYERS`.")
     return LAYERS[kind](channels=channels, stride=stride, seed=seed, name=name)

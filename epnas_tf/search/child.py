@@ -163,7 +163,7 @@ def cosine_learning_rate(step: tf.Tensor, steps: int, config: ChildConfig) -> tf
         float32 scalar.
     """
     progress = tf.cast(step, tf.float32) / steps
-    half_wave = 0.5 * (1.0 + tf.cos(progress * 3.141592653589793))
+    half_wave = 0.5 * (1.0 + tf.cos(progress * math.pi))
     return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * half_wave
 
 

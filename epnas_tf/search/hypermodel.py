@@ -58,10 +58,16 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         """Returns the compiled Keras model of the hyperparameters, freshly initialised."""
         return self.compile(to_model(Network(self.architecture(hp), self.shape, VariableStore(self.seed))))
 
-    def compile(self, model: keras.Model) -> keras.Model:
-        """Compiles a model of this space: SGD with Nesterov momentum, cross-entropy, accuracy; and returns it."""
+    def compile(self, model: keras.Model, child: ChildConfig | None = None) -> keras.Model:
+        """Compiles a model of this space and returns it: SGD with Nesterov momentum, cross-entropy, accuracy.
+
+        Args:
+            model: the model.
+            child: gives the learning rate, the momentum and the gradient bound; the hypermodel's own by default.
+        """
+        child = child or self.child
         optimizer = keras.optimizers.SGD(
-            self.child.learning_rate, self.child.momentum, nesterov=True, global_clipnorm=self.child.clip_norm or None
+            child.learning_rate, child.momentum, nesterov=True, global_clipnorm=child.clip_norm or None
         )
         optimizer.build(model.trainable_variables)  # KerasTuner's checkpoints hold its variables too
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])

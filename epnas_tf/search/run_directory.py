@@ -25,7 +25,8 @@ import numpy.typing as npt
 from epnas_tf.config import RunConfig, from_values, values_of
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.search.state_files import State, StateFiles, reported, to_disk, write_whole
-from epnas_tf.space.serialization import Architecture, architecture_to_json
+from epnas_tf.space.architecture import Architecture
+from epnas_tf.space.serialization import architecture_to_json
 
 FORMAT = "epnas_tf.run"
 VERSION = 1

@@ -1,6 +1,7 @@
 """What a progressive search saves of itself besides the surrogate, as values for JSON and back."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,9 +107,18 @@ class SearchState:
 
 
 def describe(space: SearchSpace[Any, Any]) -> dict[str, Any]:
-    """Returns the shape of a space's table of extensions, as JSON has it: indices belong to one such table."""
+    """Returns what tells a space from another, as JSON has it: indices mean something in one table of extensions only.
+
+    The extensions of level 1 stand for the operations and their order: two spaces of one shape may have different ones.
+    """
     extensions = [space.num_extensions(level) for level in range(1, space.num_levels + 1)]
-    return {"name": space.name, "num_features": space.num_features, "num_extensions": extensions}
+    first = "\n".join(repr(space.extension(1, index)) for index in range(extensions[0]))
+    return {
+        "name": space.name,
+        "num_features": space.num_features,
+        "num_extensions": extensions,
+        "first_level": hashlib.sha256(first.encode()).hexdigest(),
+    }
 
 
 def _indices(values: Any) -> Indices:

@@ -31,7 +31,10 @@ class TimeLeft:
         return total
 
     def _seconds_at(self, level: int) -> float:
-        """Returns the mean of a level that was seen, else what a line through the means says."""
+        """Returns the mean of a level that was seen, else the value of a line through all children.
+
+        While only one level was seen, the time is taken to grow in proportion to the level.
+        """
         levels, seconds = np.array(self._levels), np.array(self._seconds)
         if level in levels:
             return float(seconds[levels == level].mean())

@@ -20,6 +20,7 @@ from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluati
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, child_seed
 from epnas_tf.search.hypermodel import SpaceHyperModel
 from epnas_tf.search.oracle import EPNASOracle, check_settings
+from epnas_tf.search.search_state import describe
 from epnas_tf.search.state_files import State, StateFiles, write_whole
 
 SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
@@ -266,7 +267,7 @@ class EPNASTuner(keras_tuner.Tuner):
             )
         shared = Network(architecture, self.hypermodel.shape, self.store)
         own.restore(self.store.snapshot(shared.layers))
-        return self.hypermodel.compile(to_model(network))
+        return self.hypermodel.compile(to_model(network), self.child)
 
 
 def _split(x: Any, y: Any, validation_data: Any, validation_split: float) -> tuple[Any, Any, Any]:
@@ -297,9 +298,6 @@ def _check_oracle(oracle: keras_tuner.Oracle, hypermodel: SpaceHyperModel) -> No
     objective = getattr(oracle.objective, "name", None)
     if objective not in METRICS:
         raise ConfigError(f"`objective` must be one of what is measured, {', '.join(METRICS)}. Received: {objective}")
-    space = getattr(oracle, "space", hypermodel.space)
-    found, expected = (
-        (s.name, [s.num_extensions(level) for level in range(1, s.num_levels + 1)]) for s in (space, hypermodel.space)
-    )
+    found, expected = describe(getattr(oracle, "space", hypermodel.space)), describe(hypermodel.space)
     if found != expected:
         raise ConfigError(f"The oracle's space must be the hypermodel's, {expected}. Received: {found}")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from epnas_tf.errors import ArchitectureError
 
 E = TypeVar("E")
-"""An extension: a frozen, hashable value that deepens an architecture by one level."""
+"""An extension: a frozen, hashable value that deepens an architecture by one level; its `repr` says all that it is."""
 
 A = TypeVar("A")
 """An architecture: a frozen, hashable value."""

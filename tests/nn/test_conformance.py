@@ -6,6 +6,7 @@ import keras
 import pytest
 import tensorflow as tf
 
+from epnas_tf.errors import ArchitectureError
 from epnas_tf.nn import LAYERS, Convolution, Identity, SumBias, make_layer
 from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS
 from tests.nn.conformance import check_layer
@@ -94,7 +95,7 @@ def test_make_layer_hands_on_all_it_is_given():
         "name": "here",
         "kernel_size": 5,
     }
-    with pytest.raises(KeyError):
+    with pytest.raises(ArchitectureError, match="Received: "):
         make_layer("conv_4x4", channels=6, stride=1, seed=0, name="here")
 
 

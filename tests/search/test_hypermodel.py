@@ -150,3 +150,11 @@ def test_grid_search_tries_each_architecture_once():
         trial.status = "COMPLETED"
         oracle.end_trial(trial)
     assert len(seen) == len(set(seen)) == hypermodel.space.cardinality(1) + hypermodel.space.cardinality(2)
+
+
+def test_model_is_compiled_with_the_hypermodels_child_unless_another_is_given():
+    hypermodel = make_hypermodel()
+    model = hypermodel.build(default_values(hypermodel))
+    assert float(model.optimizer.learning_rate) == pytest.approx(hypermodel.child.learning_rate)
+    other = hypermodel.compile(model, ChildConfig(learning_rate=0.25, momentum=0.5)).optimizer
+    assert (float(other.learning_rate), other.momentum) == (0.25, 0.5)

@@ -364,3 +364,12 @@ class TestTable:
         table.record((1,), 5, 0.5)
         table.record((0,), 3, 0.5)
         assert table.best(1) == ((0,), 0.5)
+
+
+def test_state_of_a_space_with_other_operations_of_the_same_number_is_refused():
+    settings = (SearchConfig(k=2, iterations=1), SurrogateConfig(surrogate_steps=1), 0)
+    there = ProgressiveSearch(MacroSpace(3, ("conv_3x3", "conv_5x5")), *settings)
+    for operations in (("conv_5x5", "conv_3x3"), ("conv_3x3", "max_pool_3x3")):
+        now = ProgressiveSearch(MacroSpace(3, operations), *settings)
+        with pytest.raises(StateError, match="first_level"):
+            now.set_state(*there.get_state())
