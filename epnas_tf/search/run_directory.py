@@ -85,7 +85,9 @@ class RunDirectory:
 
     def _take_config(self) -> None:
         file = self.path / "config.json"
-        if not file.exists() or not self._has_children():
+        # Read even if it is to be replaced: a file that no run wrote is somebody's, and is not written over.
+        kept = read_config_document(file) if file.exists() else None
+        if kept is None or not self._has_children():
             document = {
                 "format": FORMAT,
                 "version": VERSION,
@@ -94,7 +96,6 @@ class RunDirectory:
             }
             write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
             return
-        kept = read_config_document(file)
         differing = [
             f"  --{name}: {_shown(kept['settings'].get(name))} there, {_shown(value)} now"
             for name, value in json.loads(json.dumps(values_of(self.config))).items()
