@@ -19,8 +19,8 @@ from epnas_tf.data import TrainingPipeline, evaluation_batches, load
 from epnas_tf.network import NetworkShape, VariableStore
 from epnas_tf.search.batches import EVALUATION_BATCH
 from epnas_tf.search.child import ChildTrainer
-from epnas_tf.search.state_files import State, StateFiles
 from epnas_tf.space import MacroSpace
+from epnas_tf.storage.state_files import State, StateFiles
 
 _LAYERS = flags.DEFINE_integer("layers", 6, "layers of the macro networks", lower_bound=1)
 _CHANNELS = flags.DEFINE_integer("channels", 24, "channels of the networks", lower_bound=2)

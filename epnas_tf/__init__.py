@@ -28,7 +28,7 @@ _HOMES = {
     "ProgressiveSearch": "search.progressive",
     "Listener": "search.runner",
     "SearchResult": "search.runner",
-    "prepare_tensorflow": "search.runner",
+    "prepare_tensorflow": "runtime",
     "run_search": "search.runner",
     "EPNASTuner": "search.tuner",
     "MacroArchitecture": "space",
@@ -54,10 +54,11 @@ if TYPE_CHECKING:
     )
     from epnas_tf.errors import EPNASError
     from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
+    from epnas_tf.runtime import prepare_tensorflow
     from epnas_tf.search.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel
     from epnas_tf.search.oracle import EPNASOracle
     from epnas_tf.search.progressive import Candidate, ProgressiveSearch
-    from epnas_tf.search.runner import Listener, SearchResult, prepare_tensorflow, run_search
+    from epnas_tf.search.runner import Listener, SearchResult, run_search
     from epnas_tf.search.tuner import EPNASTuner
     from epnas_tf.space import (
         MacroArchitecture,

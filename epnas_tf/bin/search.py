@@ -18,8 +18,8 @@ from epnas_tf.bin.console import (
     settings_table,
 )
 from epnas_tf.config import RunConfig, values_of
-from epnas_tf.search.run_directory import RunDirectory
 from epnas_tf.space import make_space
+from epnas_tf.storage.run_directory import RunDirectory
 
 DESCRIPTION = """Searches for a convolutional network that fits a labelled image data set.
 
@@ -48,7 +48,8 @@ def main(arguments: list[str]) -> None:
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
         from epnas_tf.bin.display import LiveDisplay, LogDisplay
-        from epnas_tf.search.runner import prepare_tensorflow, run_search
+        from epnas_tf.runtime import prepare_tensorflow
+        from epnas_tf.search.runner import run_search
 
         prepare_tensorflow()
 

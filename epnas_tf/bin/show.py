@@ -1,8 +1,6 @@
 """`epnas-show`: prints an architecture file, or the best architectures of a run."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 from rich.console import Console
@@ -11,9 +9,10 @@ from rich.table import Table
 from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import make_console, run_main
 from epnas_tf.errors import ConfigError, RunDirectoryError
-from epnas_tf.search.run_directory import read_config
 from epnas_tf.space.architecture import Architecture, MacroArchitecture
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
+from epnas_tf.storage.records import best_trials, read_records
+from epnas_tf.storage.run_directory import RunDirectory, read_config
 
 DESCRIPTION = """Prints an architecture layer by layer, or the best architectures of a run.
 
@@ -44,13 +43,10 @@ def show_run(console: Console, path: Path, count: int) -> None:
     """
     config = read_config(path)
     depth = config.space.layers if config.space.space == "macro" else config.space.blocks
-    newest: dict[str, dict[str, Any]] = {}
-    for trial in read_trials(path / "trials.jsonl"):
-        if trial["status"] == "completed" and trial["level"] == depth:
-            newest[trial["text"]] = trial
-    if not newest:
+    whole = best_trials(read_records(path / RunDirectory.RECORDS), depth)
+    if not whole:
         raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {path}. Let the search go on.")
-    ranked = sorted(newest.values(), key=lambda trial: trial["score"], reverse=True)[:count]
+    ranked = whole[:count]
     table = Table("accuracy", "parameters", "child", "iteration", "architecture", box=None, pad_edge=False)
     for trial in ranked:
         table.add_row(
@@ -60,23 +56,10 @@ def show_run(console: Console, path: Path, count: int) -> None:
             str(trial["iteration"]),
             trial["text"],
         )
-    console.print(f"{path}: the best {len(ranked)} of {len(newest)} whole networks, accuracy on the shared weights")
+    console.print(f"{path}: the best {len(ranked)} of {len(whole)} whole networks, accuracy on the shared weights")
     console.print(table)
     console.print()
     show_architecture(console, architecture_from_dict(ranked[0]["architecture"]))
-
-
-def read_trials(file: Path) -> list[dict[str, Any]]:
-    """Returns the lines of trials.jsonl, none if there is no file; one that is still being written is left out.
-
-    Raises:
-        RunDirectoryError: if the file is not one that a run wrote.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-    except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"{file} cannot be read. Received: {error}") from error
 
 
 def show_architecture(console: Console, architecture: Architecture) -> None:

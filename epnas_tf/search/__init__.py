@@ -2,6 +2,6 @@
 
 - `progressive`: the algorithm, ask and tell; with `sampling`, `surrogate` (`lstm`: its arithmetic) and `table`.
 - `child`: trains one architecture on the shared weights; `batches`: on a Keras user's arrays and data sets.
-- `runner`: a whole run in a `run_directory`, with `state_files` and `timing`.
+- `runner`: a whole run in its directory, with `timing`.
 - `hyperparameters`, `hypermodel`, `oracle`, `tuner`: the same through KerasTuner.
 """

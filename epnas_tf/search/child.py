@@ -13,6 +13,7 @@ from epnas_tf.config import ChildConfig
 from epnas_tf.errors import EPNASError
 from epnas_tf.network.graph import NetworkShape
 from epnas_tf.network.network import Network
+from epnas_tf.network.optimizer import apply_gradients, cosine
 from epnas_tf.network.store import VariableStore
 
 CHILD_SEED = 3
@@ -163,19 +164,7 @@ def cosine_learning_rate(step: tf.Tensor, steps: int, config: ChildConfig) -> tf
         float32 scalar.
     """
     progress = tf.cast(step, tf.float32) / steps
-    half_wave = 0.5 * (1.0 + tf.cos(progress * math.pi))
-    return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * half_wave
-
-
-def clip_by_global_norm(gradients: list[tf.Tensor], bound: float) -> list[tf.Tensor]:
-    """Scales gradients down to a global norm of at most `bound`.
-
-    `tf.clip_by_global_norm` in half the operations: a child's graph is traced and started anew each time, and its size
-    decides how long that takes. A norm that is not finite makes all gradients NaN, so the child fails.
-    """
-    norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(gradient) for gradient in gradients]))
-    scale = bound / tf.maximum(norm, bound)
-    return [gradient * scale for gradient in gradients]
+    return cosine(progress, config.learning_rate, config.final_learning_rate)
 
 
 def make_fit(network: Network, momentum: list[tf.Variable], config: ChildConfig, steps: int) -> Any:
@@ -199,23 +188,8 @@ def make_fit(network: Network, momentum: list[tf.Variable], config: ChildConfig,
             tape.watch(variables)
             scores = network(images, training=True)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
-        gradients = tape.gradient(loss, variables)
-        if config.l2:
-            # The gradient of l2 * sum(w²), ENAS's form without the ½, over all trainable variables.
-            twice_l2 = tf.constant(2.0 * config.l2)
-            gradients = [g + twice_l2 * v for g, v in zip(gradients, variables, strict=True)]
-        if config.clip_norm:
-            gradients = clip_by_global_norm(gradients, config.clip_norm)
-        learning_rate, decay = cosine_learning_rate(number, steps, config), tf.constant(config.momentum)
-        for variable, slot, gradient in zip(variables, momentum, gradients, strict=True):
-            tf.raw_ops.ResourceApplyMomentum(
-                var=variable.handle,
-                accum=slot.handle,
-                lr=learning_rate,
-                grad=gradient,
-                momentum=decay,
-                use_nesterov=True,
-            )
+        learning_rate = cosine_learning_rate(number, steps, config)
+        apply_gradients(variables, momentum, tape.gradient(loss, variables), learning_rate, config)
         return loss
 
     @tf.function(autograph=False)

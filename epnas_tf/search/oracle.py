@@ -17,8 +17,8 @@ from epnas_tf.config import SearchConfig, SurrogateConfig, values_of
 from epnas_tf.errors import ConfigError, RunDirectoryError, SearchError, StateError
 from epnas_tf.search import hyperparameters
 from epnas_tf.search.progressive import ProgressiveSearch
-from epnas_tf.search.state_files import State, StateFiles, write_whole
 from epnas_tf.space.base import SearchSpace
+from epnas_tf.storage.state_files import State, StateFiles, write_whole
 
 
 class EPNASOracle(keras_tuner.Oracle):

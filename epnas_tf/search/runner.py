@@ -1,15 +1,11 @@
 """Runs a whole search in a run directory: data, spaces, shared weights and the algorithm put together."""
 
-import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from epnas_tf import data as data_module
 from epnas_tf.config import RunConfig
@@ -19,11 +15,13 @@ from epnas_tf.network import NetworkShape, VariableStore, build_graph
 from epnas_tf.search.batches import EVALUATION_BATCH
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
-from epnas_tf.search.run_directory import RunDirectory
-from epnas_tf.search.state_files import State
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.serialization import architecture_to_dict
+from epnas_tf.storage.data_file import describe, save_description
+from epnas_tf.storage.logs import TensorBoardLogs
+from epnas_tf.storage.run_directory import RunDirectory
+from epnas_tf.storage.state_files import State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,23 +59,6 @@ class Listener:
 
     def warning(self, text: str) -> None:
         """Something went wrong that does not stop the search."""
-
-
-def prepare_tensorflow() -> None:
-    """Starts TensorFlow: GPU memory as it is needed, and on the CPU the same numbers for the same seed.
-
-    Deterministic operations cost a GPU much of its speed, and some do not exist there, so they are asked for on
-    computers without one.
-    """
-    devices = tf.config.list_physical_devices("GPU")
-    for device in devices:
-        with contextlib.suppress(RuntimeError):  # a program that uses us has started TensorFlow its own way
-            tf.config.experimental.set_memory_growth(device, True)
-    if not devices:
-        tf.config.experimental.enable_op_determinism()
-    # A child's graph runs for a few hundred steps: what Grappler's passes cost before the first is not won back.
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    tf.config.list_logical_devices()
 
 
 def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageData) -> NetworkShape:
@@ -118,6 +99,7 @@ def run_search(config: RunConfig, run_dir: str | os.PathLike[str], listener: Lis
     with RunDirectory(run_dir, config) as directory:
         data = data_module.load(config.data, config.seed)
         shape = network_shape(config, space, data)
+        save_description(directory.path, describe(data))
         run = _Run(config, space, data, shape, directory, listener or Listener())
         return run.go()
 
@@ -158,7 +140,7 @@ class _Run:
             self._restore(state)
         already_finished = self.search.finished
         self.listener.started(self.search, self.data, self.search.num_told)
-        logs = _Logs(self.directory.path / "logs", self.listener)
+        logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
         while (candidate := self.search.ask()) is not None:
             began = time.perf_counter()
             self.listener.child_started(candidate)
@@ -192,7 +174,7 @@ class _Run:
 
     def _save(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
         """Writes the child's line first: a state that knows of it must find it there."""
-        self.directory.append_trial(trial_record(candidate, result))
+        self.directory.append_record(trial_record(candidate, result))
         search_values, search_arrays = self.search.get_state()
         store_values, store_arrays = self.store.get_state()
         values = {
@@ -240,37 +222,6 @@ def scalars(
         values |= {"validation_loss": result.validation_loss, "parameters": result.parameters}
     best = None if search.best is None else search.best[1]
     return values | {"best": best, "rank_correlation": search.rank_correlation}
-
-
-class _Logs:
-    """TensorBoard's files. Where they cannot be written, a warning says so once and the search goes on without them.
-
-    Args:
-        directory: where they are; made with the first values.
-        listener: is told what goes wrong.
-    """
-
-    def __init__(self, directory: Path, listener: Listener) -> None:
-        self.directory = directory
-        self.listener = listener
-        self._writer: Any = None
-        self._broken = False
-
-    def add(self, step: int, values: Mapping[str, float | None]) -> None:
-        """Adds values at a step; None is left out."""
-        if self._broken:
-            return
-        try:
-            self._writer = self._writer or tf.summary.create_file_writer(str(self.directory))
-            with self._writer.as_default(step=step):
-                for name, value in values.items():
-                    if value is not None:
-                        tf.summary.scalar(name, value)
-            self._writer.flush()
-        except tf.errors.OpError as error:
-            self._broken = True
-            reason = error.message.splitlines()[0]
-            self.listener.warning(f"{self.directory} cannot be written, so TensorBoard will lack the rest: {reason}")
 
 
 def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, 
 from epnas_tf.search.hypermodel import SpaceHyperModel
 from epnas_tf.search.oracle import EPNASOracle, check_settings
 from epnas_tf.search.search_state import describe
-from epnas_tf.search.state_files import State, StateFiles, write_whole
+from epnas_tf.storage.state_files import State, StateFiles, write_whole
 
 SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
 METRICS = ("val_accuracy", "val_loss", "loss", "parameters")

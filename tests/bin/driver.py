@@ -19,15 +19,17 @@ from pathlib import Path
 
 from epnas_tf.bin import search
 from epnas_tf.bin.console import quiet_tensorflow
-from epnas_tf.search import run_directory, state_files
-from epnas_tf.search.run_directory import RunDirectory
+from epnas_tf.storage import run_directory, state_files
+from epnas_tf.storage.run_directory import RunDirectory
 
 with quiet_tensorflow():
     from epnas_tf.network.store import VariableStore
+    from epnas_tf.runtime import prepare_tensorflow
     from epnas_tf.search import runner
     from epnas_tf.search.child import ChildDiverged, ChildTrainer
+    from epnas_tf.storage.logs import TensorBoardLogs
 
-    runner.prepare_tensorflow()
+    prepare_tensorflow()
 
 TRAINING_BEGAN_SECONDS = 0.05
 
@@ -105,17 +107,17 @@ MOMENTS = {
     "before a child": at(ChildTrainer, "train", die),
     "in a child's training": at(ChildTrainer, "train", die_soon),
     "a child is trained, not told": at(VariableStore, "count_updates", die),
-    "half of a line is written": at(RunDirectory, "append_trial", half_a_line),
-    "a line is written": at(RunDirectory, "append_trial", die, after=True),
+    "half of a line is written": at(RunDirectory, "append_record", half_a_line),
+    "a line is written": at(RunDirectory, "append_record", die, after=True),
     "half of a state is written": at(state_files, "write_whole", half_beside),
     "a state is written, not renamed": at(state_files, "to_disk", die, after=True),
     "a state is renamed": at(state_files, "write_whole", die, after=True),
     "before architecture.json": at(RunDirectory, "save_best", die),
     "half of architecture.json is written": at(run_directory, "write_whole", half_beside),
-    "after a child": at(runner._Logs, "add", die, after=True),
+    "after a child": at(TensorBoardLogs, "add", die, after=True),
     "before the end": at(runner, "SearchResult", die),
     "children diverge": at(ChildTrainer, "train", diverge),
-    "the disk is full": lambda plan: at(RunDirectory, "append_trial", fill_disk(plan))(plan),
+    "the disk is full": lambda plan: at(RunDirectory, "append_record", fill_disk(plan))(plan),
     "no network": lambda plan: setattr(socket, "create_connection", no_network),
 }
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from epnas_tf.search.run_directory import TRIALS_BYTES
-from epnas_tf.search.state_files import State, StateFiles
+from epnas_tf.storage.run_directory import RECORDS_BYTES
+from epnas_tf.storage.state_files import State, StateFiles
 
 # A real search of 12 children, with two convolutions and skips at the last level.
 TINY = (
@@ -101,7 +101,7 @@ def assert_same_result(run_dir, expected_dir):
     assert trials(run_dir) == trials(expected_dir)
     assert (run_dir / "architecture.json").read_bytes() == (expected_dir / "architecture.json").read_bytes()
     ours, theirs = state(run_dir), state(expected_dir)
-    timed = {"seconds", TRIALS_BYTES}
+    timed = {"seconds", RECORDS_BYTES}
     assert ours.number == theirs.number
     assert {k: v for k, v in ours.values.items() if k not in timed} == {
         k: v for k, v in theirs.values.items() if k not in timed
@@ -115,6 +115,7 @@ def assert_same_result(run_dir, expected_dir):
     assert {file.name for file in run_dir.iterdir()} == {
         "architecture.json",
         "config.json",
+        "data.json",
         "logs",
         "state",
         "trials.jsonl",

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from epnas_tf.config import RunConfig, SearchConfig, SpaceConfig
-from epnas_tf.search.run_directory import RunDirectory, read_config
+from epnas_tf.storage.run_directory import RunDirectory, read_config
 from tests.bin import runs
 
 # Moment, the how manieth time in that process, and the children whose state is saved then.

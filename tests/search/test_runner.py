@@ -11,9 +11,9 @@ from epnas_tf.data import evaluation_batches, load
 from epnas_tf.errors import DataError, SearchError
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, make_evaluate
-from epnas_tf.search.run_directory import RunDirectory, read_config
 from epnas_tf.search.runner import network_shape, run_search, trial_record
 from epnas_tf.space import load_architecture, make_space
+from epnas_tf.storage.run_directory import RunDirectory, read_config
 
 SETTINGS = {
     "layers": 2,

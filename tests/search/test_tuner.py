@@ -53,7 +53,7 @@ def finished(tmp_path_factory):
     """A finished search, with a copy of its project after each file that was written."""
     snapshots = Snapshots(tmp_path_factory.mktemp("tuning"), tmp_path_factory.mktemp("copies"))
     with pytest.MonkeyPatch.context() as patch:
-        for module in (oracle_module, tuner_module, sys.modules["epnas_tf.search.state_files"]):
+        for module in (oracle_module, tuner_module, sys.modules["epnas_tf.storage.state_files"]):
             patch.setattr(module, "write_whole", snapshots.wrap(module.write_whole))
         tuner = search(make_tuner(snapshots.directory))
     return tuner, snapshots

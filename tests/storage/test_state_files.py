@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from epnas_tf.errors import RunDirectoryError, StateError
-from epnas_tf.search.state_files import State, StateFiles, write_whole
+from epnas_tf.storage.state_files import State, StateFiles, write_whole
 
 
 def state(number):

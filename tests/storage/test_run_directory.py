@@ -9,9 +9,9 @@ import pytest
 
 from epnas_tf.config import ChildConfig, RunConfig, SearchConfig, SpaceConfig
 from epnas_tf.errors import DataError, RunDirectoryError, StateError
-from epnas_tf.search import run_directory, state_files
-from epnas_tf.search.run_directory import RunDirectory, read_config
 from epnas_tf.space import MacroArchitecture, MacroLayer, load_architecture
+from epnas_tf.storage import run_directory, state_files
+from epnas_tf.storage.run_directory import RunDirectory, read_config
 
 CONFIG = RunConfig()
 ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3)}
@@ -29,7 +29,7 @@ def path(tmp_path):
 def add(directory, *numbers):
     """Adds children, each with its line and its state."""
     for number in numbers:
-        directory.append_trial({"child": number})
+        directory.append_record({"child": number})
         directory.save_state({"number": number}, {"a": ARRAYS["a"] + number})
 
 
@@ -45,7 +45,7 @@ def test_new_directory_holds_its_settings_and_versions(path):
     config = RunConfig(space=SpaceConfig(operations=("conv_3x3",)), seed=4)
     with RunDirectory(path, config) as directory:
         assert directory.load_state() is None
-        assert directory.read_trials() == []
+        assert directory.read_records() == []
         assert directory.warnings == []
     document = json.loads((path / "config.json").read_text())
     assert document["format"] == "epnas_tf.run"
@@ -63,7 +63,7 @@ def test_goes_on_from_the_newest_state(path):
         state = directory.load_state()
         assert state.values["number"] == 3
         np.testing.assert_array_equal(state.arrays["a"], ARRAYS["a"] + 3)
-        assert directory.read_trials() == [{"child": 1}, {"child": 2}, {"child": 3}]
+        assert directory.read_records() == [{"child": 1}, {"child": 2}, {"child": 3}]
         add(directory, 4)
     assert [json.loads(line)["child"] for line in lines(path)] == [1, 2, 3, 4]
     assert sorted(file.name for file in (path / "state").glob("*.npz")) == ["after-000003.npz", "after-000004.npz"]
@@ -86,7 +86,7 @@ def test_what_the_state_does_not_know_is_cut_off_the_trials(path, rest):
 def test_trials_before_the_first_state_are_cut_off(path):
     with RunDirectory(path, CONFIG) as directory:
         directory.load_state()
-        directory.append_trial({"child": 1})
+        directory.append_record({"child": 1})
     with RunDirectory(path, CONFIG) as directory:
         assert directory.load_state() is None
     assert lines(path) == []
@@ -124,7 +124,7 @@ def test_full_disk_is_reported_and_leaves_the_state_before(path, monkeypatch):
         add(directory, 1)
         directory.save_best(architecture())
         for owner, save in (
-            (run_directory, lambda: directory.append_trial({"child": 2})),
+            (run_directory, lambda: directory.append_record({"child": 2})),
             (state_files, lambda: directory.save_state({"number": 2}, ARRAYS)),
             (state_files, lambda: directory.save_best(architecture("conv_5x5"))),
         ):

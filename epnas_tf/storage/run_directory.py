@@ -2,10 +2,12 @@
 
     RUN_DIR/
       config.json         the settings and the versions of the packages
+      data.json           what the data set is
       trials.jsonl        one line a child
       architecture.json   the best architecture so far
       state/              the two newest states, each one file that is written beside and renamed
       logs/               TensorBoard
+      final/              the final training, a directory of the same kind
 
 A kill at any moment leaves a whole state: a new one takes its name only when all of it is on the disk. Lines of
 trials.jsonl that are younger than the state are cut off when the run goes on, so the two always agree.
@@ -24,34 +26,41 @@ import numpy.typing as npt
 
 from epnas_tf.config import RunConfig, from_values, values_of
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
-from epnas_tf.search.state_files import State, StateFiles, reported, to_disk, write_whole
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_to_json
+from epnas_tf.storage.data_file import DATA_FILE
+from epnas_tf.storage.state_files import State, StateFiles, reported, to_disk, write_whole
 
-FORMAT = "epnas_tf.run"
 VERSION = 1
 PACKAGES = ("epnas-tf", "tensorflow", "keras", "numpy")
-TRIALS_BYTES = "trials_bytes"
-"""Where a state keeps the size of trials.jsonl."""
+RECORDS_BYTES = "trials_bytes"
+"""Where a state keeps the size of the file of records."""
 
 
 class RunDirectory:
     """A directory that belongs to one run; see the module for its files. Use it in a `with` statement.
 
+    A subclass for another kind of work names its own format, file of records and flag.
+
     Args:
         path: the directory; made if it is not there.
-        config: the run's settings. A directory that holds a run of other settings is refused.
+        config: the settings, a `RunConfig` here. A directory that holds a run of other settings is refused.
 
     Raises:
         RunDirectoryError: if the directory cannot be written, belongs to another run, or another process runs in it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], config: RunConfig) -> None:
+    FORMAT = "epnas_tf.run"
+    RECORDS = "trials.jsonl"
+    STATES = "after-"
+    FLAG = "--run_dir"
+
+    def __init__(self, path: str | os.PathLike[str], config: Any) -> None:
         self.path = Path(path)
         self.config = config
         self.warnings: list[str] = []
-        self._states = StateFiles(self.path / "state", "after-")
-        self._trials = self._trials_bytes = 0
+        self._states = StateFiles(self.path / "state", self.STATES)
+        self._records = self._records_bytes = 0
         with reported(self.path):
             self._refuse_foreign_files()
             (self.path / "state").mkdir(parents=True, exist_ok=True)
@@ -80,16 +89,16 @@ class RunDirectory:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise RunDirectoryError(
-                f"Another process is running in {self.path}. Wait for it, or give another --run_dir."
+                f"Another process is running in {self.path}. Wait for it, or give another {self.FLAG}."
             ) from error
 
     def _take_config(self) -> None:
         file = self.path / "config.json"
         # Read even if it is to be replaced: a file that no run wrote is somebody's, and is not written over.
-        kept = read_config_document(file) if file.exists() else None
+        kept = read_config_document(file, self.FORMAT) if file.exists() else None
         if kept is None or not self._has_children():
             document = {
-                "format": FORMAT,
+                "format": self.FORMAT,
                 "version": VERSION,
                 "settings": values_of(self.config),
                 "versions": _versions(),
@@ -104,7 +113,7 @@ class RunDirectory:
         if differing:
             raise RunDirectoryError(
                 f"{self.path} holds a run of other settings:\n" + "\n".join(differing) + "\n"
-                "Give the same settings to go on with it, or another --run_dir to start a new run."
+                f"Give the same settings to go on with it, or another {self.FLAG} to start a new run."
             )
         changed = [
             f"{p} {v} then, {_versions()[p]} now" for p, v in kept["versions"].items() if _versions().get(p, v) != v
@@ -114,7 +123,7 @@ class RunDirectory:
 
     def _has_children(self) -> bool:
         """Tells whether there is anything that other settings could spoil."""
-        return self._states.newest() is not None or (self.path / "trials.jsonl").exists()
+        return self._states.newest() is not None or (self.path / self.RECORDS).exists()
 
     def _refuse_foreign_files(self) -> None:
         if not self.path.is_dir() or (self.path / "config.json").exists():
@@ -124,37 +133,39 @@ class RunDirectory:
         if foreign:
             raise RunDirectoryError(
                 f"{self.path} is not the directory of a run: it has no config.json, but other files. "
-                f"Give another --run_dir. Received: {', '.join(foreign[:5])}"
+                f"Give another {self.FLAG}. Received: {', '.join(foreign[:5])}"
             )
 
     def _discard_if_empty(self) -> None:
         """Removes a run that failed before its first child, so that the next try may have other settings."""
         entries = [*self.path.iterdir(), *(self.path / "state").iterdir()]
-        if {entry.name for entry in entries} == {"config.json", "state", "lock"}:
+        names = {entry.name for entry in entries}
+        if {"config.json", "state", "lock"} <= names <= {"config.json", "state", "lock", DATA_FILE}:
             with contextlib.suppress(OSError):
                 (self.path / "config.json").unlink()
+                (self.path / DATA_FILE).unlink(missing_ok=True)
                 (self.path / "state" / "lock").unlink()
                 (self.path / "state").rmdir()
                 self.path.rmdir()
 
-    def append_trial(self, record: dict[str, Any]) -> None:
-        """Adds a line to trials.jsonl.
+    def append_record(self, record: dict[str, Any]) -> None:
+        """Adds a line to the file of records.
 
         Raises:
             RunDirectoryError: if it cannot be written.
         """
         line = (json.dumps(record) + "\n").encode()
-        with reported(self.path), open(self.path / "trials.jsonl", "ab") as file:
+        with reported(self.path), open(self.path / self.RECORDS, "ab") as file:
             file.write(line)
             to_disk(file)
-        self._trials += 1
-        self._trials_bytes += len(line)
+        self._records += 1
+        self._records_bytes += len(line)
 
-    def read_trials(self) -> list[dict[str, Any]]:
-        """Returns the lines of trials.jsonl that the state knows of."""
-        if not self._trials:
+    def read_records(self) -> list[dict[str, Any]]:
+        """Returns the records that the state knows of."""
+        if not self._records:
             return []
-        data = (self.path / "trials.jsonl").read_bytes()[: self._trials_bytes]
+        data = (self.path / self.RECORDS).read_bytes()[: self._records_bytes]
         return [json.loads(line) for line in data.splitlines()]
 
     def save_best(self, architecture: Architecture) -> None:
@@ -175,7 +186,7 @@ class RunDirectory:
         Raises:
             RunDirectoryError: if it cannot be written. The states before it are untouched.
         """
-        self._states.save(State(self._trials, {**values, TRIALS_BYTES: self._trials_bytes}, arrays))
+        self._states.save(State(self._records, {**values, RECORDS_BYTES: self._records_bytes}, arrays))
 
     def load_state(self) -> State | None:
         """Returns the newest state that is whole, or None for a run that has not saved one yet.
@@ -187,27 +198,31 @@ class RunDirectory:
         """
         state, problems = self._states.load()
         self.warnings += [f"{problem}; going on from the state before it." for problem in problems]
-        file = self.path / "trials.jsonl"
+        file = self.path / self.RECORDS
         size = file.stat().st_size if file.exists() else 0
-        self._trials, self._trials_bytes = (0, 0) if state is None else (state.number, state.values[TRIALS_BYTES])
+        self._records, self._records_bytes = (0, 0) if state is None else (state.number, state.values[RECORDS_BYTES])
         if state is None and size and file.read_bytes().count(b"\n") > 1:
             raise StateError(
-                f"{self.path / 'state'} holds no state, but {file} has children, so the run cannot go on. Remove "
-                f"{self.path} to start anew. Received: {size} bytes of children"
+                f"{self.path / 'state'} holds no state, but {file} has lines, so the run cannot go on. Remove "
+                f"{self.path} to start anew. Received: {size} bytes of lines"
             )
-        if size < self._trials_bytes:
+        if size < self._records_bytes:
             raise StateError(
                 f"{file} is shorter than the run's state says, so the run cannot go on. Remove {self.path} to start "
-                f"anew. Received: {size} bytes, expected at least {self._trials_bytes}"
+                f"anew. Received: {size} bytes, expected at least {self._records_bytes}"
             )
-        if size > self._trials_bytes:
+        if size > self._records_bytes:
             with reported(self.path):
-                os.truncate(file, self._trials_bytes)
+                os.truncate(file, self._records_bytes)
         return state
 
 
-def read_config_document(file: Path) -> dict[str, Any]:
+def read_config_document(file: Path, expected_format: str) -> dict[str, Any]:
     """Reads config.json.
+
+    Args:
+        file: the file.
+        expected_format: what kind of directory it must belong to.
 
     Returns:
         An object with "settings" and "versions".
@@ -217,9 +232,9 @@ def read_config_document(file: Path) -> dict[str, Any]:
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        known = document["format"] == FORMAT and document["version"] == VERSION
+        known = document["format"] == expected_format and document["version"] == VERSION
         if not known or not all(isinstance(document[key], dict) for key in ("settings", "versions")):
-            raise ValueError(f"not of format {FORMAT}, version {VERSION}")
+            raise ValueError(f"not of format {expected_format}, version {VERSION}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(f"{file} is not the config.json of a run. Received: {error}") from error
     return document
@@ -233,7 +248,7 @@ def read_config(path: str | os.PathLike[str]) -> RunConfig:
     """
     file = Path(path) / "config.json"
     try:
-        return from_values(RunConfig, read_config_document(file)["settings"])
+        return from_values(RunConfig, read_config_document(file, RunDirectory.FORMAT)["settings"])
     except (ConfigError, TypeError) as error:  # TypeError: a word where a number belongs
         raise RunDirectoryError(f"{file} holds a setting that is not allowed. {error}") from error
 

@@ -1,0 +1,79 @@
+"""SGD with Nesterov momentum on a store's variables, as the search and the final training share it (ENAS)."""
+
+import math
+from typing import Protocol
+
+import tensorflow as tf
+
+
+class OptimizerSettings(Protocol):
+    """What a step of the optimiser needs to know; the settings of children and of the final training have it."""
+
+    @property
+    def momentum(self) -> float:
+        """Nesterov momentum."""
+
+    @property
+    def l2(self) -> float:
+        """Weight of the sum of squared weights in the loss."""
+
+    @property
+    def clip_norm(self) -> float:
+        """Bound of the gradient's global norm; 0 for none."""
+
+
+def cosine(progress: tf.Tensor, first: float, last: float) -> tf.Tensor:
+    """Returns the learning rate on a half cosine (Loshchilov and Hutter).
+
+    Args:
+        progress: float32 scalar, from 0 to 1.
+        first: the learning rate at 0.
+        last: the learning rate at 1.
+    """
+    half_wave = 0.5 * (1.0 + tf.cos(progress * math.pi))
+    return last + (first - last) * half_wave
+
+
+def clip_by_global_norm(gradients: list[tf.Tensor], bound: float) -> list[tf.Tensor]:
+    """Scales gradients down to a global norm of at most `bound`.
+
+    `tf.clip_by_global_norm` in half the operations: a child's graph is traced and started anew each time, and its size
+    decides how long that takes. A norm that is not finite makes all gradients NaN, so the child fails.
+    """
+    norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(gradient) for gradient in gradients]))
+    scale = bound / tf.maximum(norm, bound)
+    return [gradient * scale for gradient in gradients]
+
+
+def apply_gradients(
+    variables: list[tf.Variable],
+    momentum: list[tf.Variable],
+    gradients: list[tf.Tensor],
+    learning_rate: tf.Tensor,
+    settings: OptimizerSettings,
+) -> None:
+    """Moves variables and their momentum by one step, L2 and clipping included.
+
+    Args:
+        variables: what to move.
+        momentum: a slot for each variable.
+        gradients: the gradient of the loss without L2 for each variable.
+        learning_rate: float32 scalar.
+        settings: momentum, L2 and the gradient's bound.
+    """
+    if settings.l2:
+        # The gradient of l2 * sum(w²), ENAS's form without the ½, over all trainable variables.
+        twice_l2 = tf.constant(2.0 * settings.l2)
+        gradients = [g + twice_l2 * v for g, v in zip(gradients, variables, strict=True)]
+    if settings.clip_norm:
+        gradients = clip_by_global_norm(gradients, settings.clip_norm)
+    decay = tf.constant(settings.momentum)
+    for variable, slot, gradient in zip(variables, momentum, gradients, strict=True):
+        tf.raw_ops.ResourceApplyMomentum(
+            var=variable.handle,
+            accum=slot.handle,
+            lr=learning_rate,
+            grad=gradient,
+            momentum=decay,
+            use_nesterov=True,
+        )
