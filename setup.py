@@ -13,6 +13,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["epnas_tf", "epnas_tf.*"]),
+    package_data={"epnas_tf.report": ["templates/*"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "keras>=3.15,<3.16",
@@ -26,14 +27,26 @@ setup(
         "scipy>=1.14,<2",
         "pillow>=11,<14",
         "rich>=14,<16",
+        "matplotlib>=3.10,<3.12",
+        "jinja2>=3.1.6,<3.2",
     ],
     extras_require={
-        "dev": ["pytest>=9,<10", "pytest-xdist>=3.8,<4", "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pyte>=0.8.2,<0.9"]
+        "dev": [
+            "pytest>=9,<10",
+            "pytest-xdist>=3.8,<4",
+            "ruff>=0.17,<0.18",
+            "mypy>=2.4,<3",
+            "pyte>=0.8.2,<0.9",
+            "selenium>=4.30,<5",
+        ]
     },
     entry_points={
         "console_scripts": [
+            "epnas-evaluate = epnas_tf.bin.evaluate:run",
             "epnas-search = epnas_tf.bin.search:run",
+            "epnas-train = epnas_tf.bin.train:run",
             "epnas-show = epnas_tf.bin.show:run",
+            "epnas-report = epnas_tf.bin.report:run",
         ]
     },
 )

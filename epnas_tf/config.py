@@ -1,4 +1,4 @@
-"""Every setting of a search, each with its default, its bounds, its unit and its source, in one place.
+"""Every setting, each with its default, its bounds, its unit and its source, in one place.
 
 Flags and the printed settings are made from these dataclasses.
 """
@@ -45,6 +45,7 @@ class Settings:
 
 
 _KINDS = {
+    bool: (bool, "true or false"),
     int: (numbers.Integral, "a whole number"),
     float: (numbers.Real, "a number"),
     str: (str, "a text"),
@@ -58,7 +59,7 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     if not bounds:
         return
     kind, kind_name = _KINDS[type(field.default)]
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"`{field.name}` must be {kind_name}. Received: {field.name}={value!r}")
     rules = (
         (bounds["choices"] and value not in bounds["choices"], f"one of {', '.join(bounds['choices'])}"),
@@ -216,6 +217,95 @@ class RunConfig:
     surrogate: SurrogateConfig = SurrogateConfig()
     search: SearchConfig = SearchConfig()
     seed: int = option(0, "decides every random choice of the run", minimum=0, maximum=2**31 - 1)
+
+    def __post_init__(self) -> None:
+        _check(next(field for field in dataclasses.fields(self) if field.name == "seed"), self.seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class FinalNetworkConfig(Settings):
+    """How large the final network is (paper, section 5)."""
+
+    channels: int = option(
+        48,
+        "channels of the final network's convolutions [paper, section 5: macro 200 and 512, micro 96 and 128]",
+        minimum=2,
+    )
+    normal_cells: int = option(
+        3, "micro: normal cells N stacked before, between and after the two reductions [paper, section 5: 3]", minimum=1
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeConfig(Settings):
+    """How the final network is trained: ENAS's recipe, which the paper defers to (section 5)."""
+
+    epochs: int = option(30, "epochs of the final training [ENAS: macro 310, micro 630]", minimum=1)
+    batch_size: int = option(128, "images a training step [ENAS: macro 100, micro 144]", minimum=1)
+    learning_rate: float = option(0.05, "learning rate at the start of each cosine [ENAS: 0.05]", above=0)
+    final_learning_rate: float = option(
+        0.001, "learning rate at the end of each cosine [ENAS: macro 0.001, micro 0.0001]", minimum=0
+    )
+    restart_epochs: int = option(
+        10,
+        "epochs of the first cosine, after which the learning rate starts anew [ENAS: 10]; 0 for one cosine",
+        minimum=0,
+    )
+    restart_factor: int = option(2, "how many times as long each cosine is as the one before it [ENAS: 2]", minimum=1)
+    momentum: float = option(0.9, "Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
+    l2: float = option(2e-4, "weight of the sum of squared weights in the loss [ENAS: 2e-4]", minimum=0)
+    clip_norm: float = option(
+        5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
+    )
+    dropout_keep: float = option(
+        0.9,
+        "probability to keep each feature before the classifier, in (0, 1] [ENAS: macro 0.5, micro 0.8]; 1 for no "
+        "dropout",
+        above=0,
+        maximum=1,
+    )
+    drop_path_keep: float = option(
+        1.0,
+        "probability to keep a path of the last cell or layer at the last step, in (0, 1]; nearer 1 for earlier ones "
+        "[ENAS: micro 0.6]; 1 for no drop-path",
+        above=0,
+        maximum=1,
+    )
+    auxiliary_weight: float = option(
+        0.0, "weight of the auxiliary head's loss [ENAS: micro 0.4]; 0 for no auxiliary head", minimum=0
+    )
+    label_smoothing: float = option(
+        0.0,
+        "share of each label that is spread over all classes, in [0, 0.9]; 0 for none [ENAS: none]",
+        minimum=0,
+        maximum=0.9,
+    )
+    held_out: bool = option(
+        False,
+        "keep the validation images out of the training and measure every epoch on them; otherwise all training images "
+        "are used [ENAS: all]",
+    )
+    candidates: int = option(
+        1,
+        "how many of the search's best architectures to train for --candidate_epochs each, from fresh weights and "
+        "scored on the validation images, to find the one to train in full; 1 for the search's best",
+        minimum=1,
+    )
+    candidate_epochs: int = option(5, "epochs of each of several candidates", minimum=1)
+    mixed_precision: bool = option(
+        False, "compute in bfloat16 and keep the variables in float32; for GPUs since 2020, slow on most CPUs"
+    )
+    xla: bool = option(False, "compile the training step with XLA")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """All settings of one final training; what two of them must agree in to give the same network."""
+
+    network: FinalNetworkConfig = FinalNetworkConfig()
+    recipe: RecipeConfig = RecipeConfig()
+    data: DataConfig = DataConfig()
+    seed: int = option(0, "decides every random choice of the training", minimum=0, maximum=2**31 - 1)
 
     def __post_init__(self) -> None:
         _check(next(field for field in dataclasses.fields(self) if field.name == "seed"), self.seed)

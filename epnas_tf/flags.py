@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from absl import flags
@@ -23,13 +24,18 @@ def define_string(name: str, default: str | None, help: str) -> None:
     show_in_help(name)
 
 
-def to_config(config_type: type[T]) -> T:
+def to_config(config_type: type[T], base: Mapping[str, Any] | None = None) -> T:
     """Returns the settings that the parsed flags give.
+
+    Args:
+        config_type: a settings dataclass whose flags were defined.
+        base: values by name, instead of the defaults, for flags that were not given.
 
     Raises:
         ConfigError: if a value is out of its bounds.
     """
     values = {field.name: flags.FLAGS[field.name].value for field in fields_of(config_type)}
+    values |= {name: value for name, value in (base or {}).items() if name in values and not flags.FLAGS[name].present}
     return from_values(config_type, values)
 
 
@@ -44,6 +50,8 @@ def _define(field: dataclasses.Field[Any]) -> None:
         flags.DEFINE_enum(name, default, list(field.metadata["choices"]), text)
     elif isinstance(default, tuple):
         flags.DEFINE_list(name, list(default), text)
+    elif isinstance(default, bool):
+        flags.DEFINE_boolean(name, default, text)
     elif isinstance(default, int):
         flags.DEFINE_integer(name, default, text)
     elif isinstance(default, float):

@@ -1,12 +1,13 @@
 """From the settings to a data set in memory: read, split, measure."""
 
+import dataclasses
 from pathlib import PurePath
 
 import numpy as np
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import sources, splits
-from epnas_tf.data.values import ImageData, statistics
+from epnas_tf.data.values import ImageData, Images, statistics
 from epnas_tf.errors import ConfigError, DataError
 
 # The test images must be the same whatever the run: otherwise two runs with different seeds could not be compared, and
@@ -94,6 +95,16 @@ def load(config: DataConfig, seed: int) -> ImageData:
         mirror=_mirror(config),
         crop_padding=_crop_padding(config, min(train.shape[:2])),
     )
+
+
+def with_all_training_images(data: ImageData) -> ImageData:
+    """Returns the data set with its validation images among those of the training, and measured anew."""
+    train = Images(
+        np.concatenate([data.train.images, data.validation.images]),
+        np.concatenate([data.train.labels, data.validation.labels]),
+    )
+    mean, std = statistics(train.images)
+    return dataclasses.replace(data, train=train, mean=mean, std=std)
 
 
 def _mirror(config: DataConfig) -> bool:

@@ -29,6 +29,7 @@ class Node:
         sources: the keys of the nodes it reads, `IMAGE` for the input.
         channels: its output channels.
         stride: 1, or 2 where it halves height and width.
+        path_depth: how deep in the network a path ends that drop-path may drop here, in (0, 1]; 0 for none.
     """
 
     key: Key
@@ -36,6 +37,7 @@ class Node:
     sources: tuple[Key, ...]
     channels: int
     stride: int = 1
+    path_depth: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,12 +71,17 @@ class NetworkShape:
 
 
 class Graph:
-    """The nodes of one network, each after its sources; the last one gives the class scores."""
+    """The nodes of one network, each after its sources; the last one gives the class scores.
+
+    Attributes:
+        taps: the nodes behind the last halving; an auxiliary head may read them.
+    """
 
     def __init__(self) -> None:
         self._nodes: dict[Key, Node] = {}
+        self.taps: tuple[Key, ...] = ()
 
-    def add(self, key: Key, kind: str, *sources: Key, channels: int, stride: int = 1) -> Key:
+    def add(self, key: Key, kind: str, *sources: Key, channels: int, stride: int = 1, path_depth: float = 0.0) -> Key:
         """Adds a node and returns its key, for the nodes that read it.
 
         Raises:
@@ -83,7 +90,7 @@ class Graph:
         missing = [source for source in sources if source != IMAGE and source not in self._nodes]
         if key in self._nodes or missing:
             raise ValueError(f"A node must be new and follow its sources. Received: {key}, missing sources: {missing}")
-        self._nodes[key] = Node(key, kind, sources, channels, stride)
+        self._nodes[key] = Node(key, kind, sources, channels, stride, path_depth)
         return key
 
     def without_unread(self) -> "Graph":
@@ -94,6 +101,7 @@ class Graph:
                 read.update(node.sources)
         graph = Graph()
         graph._nodes = {key: node for key, node in self._nodes.items() if key in read}
+        graph.taps = tuple(key for key in self.taps if key in read)
         return graph
 
     def __iter__(self) -> Iterator[Node]:

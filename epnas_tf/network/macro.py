@@ -31,7 +31,14 @@ def build_macro_graph(architecture: MacroArchitecture, shape: NetworkShape) -> G
     outputs: dict[int, Key] = {0: add_stem(graph, shape)}  # H_l at the present resolution
     for l, layer in enumerate(architecture.layers, 1):
         projections = [
-            graph.add(("layer", l, "source", s), "source_projection", outputs[s], channels=channels)
+            graph.add(
+                ("layer", l, "source", s),
+                "source_projection",
+                outputs[s],
+                channels=channels,
+                # A skip connection may be dropped; the chain itself may not, or nothing would be left.
+                path_depth=l / depth if s < l - 1 else 0.0,
+            )
             for s in architecture.sources(l)
         ]
         merged = graph.add(("layer", l, "sources"), "sum_batch_norm", *projections, channels=channels)
@@ -41,5 +48,7 @@ def build_macro_graph(architecture: MacroArchitecture, shape: NetworkShape) -> G
             for s in sorted(needed):
                 key = ("halving", l, "source", s)
                 outputs[s] = graph.add(key, "factorized_reduction", outputs[s], channels=channels, stride=2)
+            if l == halved_after[-1] and l < depth:
+                graph.taps = (outputs[l],)
     add_head(graph, {("layer",): outputs[depth]}, shape)
     return graph

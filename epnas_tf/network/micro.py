@@ -38,14 +38,19 @@ def build_micro_graph(architecture: MicroArchitecture, shape: NetworkShape) -> G
     graph = Graph()
     before = last = _Output({("stem",): add_stem(graph, shape)}, halvings=0)
     reduced_at = reductions(shape.normal_cells)
-    for cell in range(1, shape.normal_cells * (NUM_REDUCTIONS + 1) + NUM_REDUCTIONS + 1):
+    num_cells = shape.normal_cells * (NUM_REDUCTIONS + 1) + NUM_REDUCTIONS
+    for cell in range(1, num_cells + 1):
         halved = last.halvings + (cell in reduced_at)
         channels = shape.channels * 2**halved
         inputs = {
             -2: _add_input(graph, cell, -2, before, last.halvings, channels),
             -1: _add_input(graph, cell, -1, last, last.halvings, channels),
         }
-        parts = _add_blocks(graph, cell, architecture, inputs, channels, reduction=cell in reduced_at)
+        parts = _add_blocks(
+            graph, cell, architecture, inputs, channels, reduction=cell in reduced_at, path_depth=cell / num_cells
+        )
+        if cell == reduced_at[-1]:
+            graph.taps = tuple(parts.values())
         before, last = last, _Output(parts, halved)
     add_head(graph, last.parts, shape)
     return graph.without_unread()
@@ -63,7 +68,13 @@ def _add_input(graph: Graph, cell: int, number: int, output: _Output, halvings: 
 
 
 def _add_blocks(
-    graph: Graph, cell: int, architecture: MicroArchitecture, inputs: dict[int, Key], channels: int, reduction: bool
+    graph: Graph,
+    cell: int,
+    architecture: MicroArchitecture,
+    inputs: dict[int, Key],
+    channels: int,
+    reduction: bool,
+    path_depth: float,
 ) -> dict[Key, Key]:
     """Adds the blocks of a cell and returns those that no other block uses: the cell's output (paper, section 3)."""
     outputs = dict(inputs)
@@ -74,6 +85,15 @@ def _add_blocks(
             key: Key = ("cell", cell, "block", b, name, side.operation)
             if stride == 2:  # an operation that halves is another one, with weights of its own
                 key = (*key, "halving")
-            sides.append(graph.add(key, side.operation, outputs[side.input], channels=channels, stride=stride))
+            sides.append(
+                graph.add(
+                    key,
+                    side.operation,
+                    outputs[side.input],
+                    channels=channels,
+                    stride=stride,
+                    path_depth=0.0 if side.operation == "identity" else path_depth,  # ENAS never drops the identity
+                )
+            )
         outputs[b] = graph.add(("cell", cell, "block", b, "sum"), "sum", *sides, channels=channels)
     return {("block", b): outputs[b] for b in architecture.unused_blocks()}

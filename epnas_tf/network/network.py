@@ -1,13 +1,23 @@
 """The network of one architecture over the shared variables: callable on tensors and on Keras's symbolic inputs."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
 
-from epnas_tf.network.graph import IMAGE, Graph, Key, NetworkShape, build_graph
+from epnas_tf.network.graph import IMAGE, Graph, Key, NetworkShape, Node, build_graph
 from epnas_tf.network.store import VariableStore, layer_takes_list
 from epnas_tf.nn.base import Shape
+
+
+class Regularizer(Protocol):
+    """What training does to the values between the layers."""
+
+    def inputs(self, node: Node, tensors: list[Any]) -> list[Any]:
+        """Returns what a node is to read instead of `tensors`."""
+
+    def output(self, node: Node, tensor: Any) -> Any:
+        """Returns what a node is to give instead of `tensor`."""
 
 
 class Network:
@@ -19,12 +29,15 @@ class Network:
         architecture: what `build_graph` takes.
         shape: the image shape, the number of classes and what else fixes the network.
         store: holds the layers; a store of its own makes the network independent.
+        graph: the network's nodes where they are not just those of the architecture; None for these.
     """
 
-    def __init__(self, architecture: Any, shape: NetworkShape, store: VariableStore) -> None:
+    def __init__(
+        self, architecture: Any, shape: NetworkShape, store: VariableStore, graph: Graph | None = None
+    ) -> None:
         self.architecture = architecture
         self.shape = shape
-        self.graph: Graph = build_graph(architecture, shape)
+        self.graph: Graph = build_graph(architecture, shape) if graph is None else graph
         self.layers: dict[Key, keras.layers.Layer] = {}
         shapes: dict[Key, Shape] = {IMAGE: (None, *shape.image_shape)}
         for node in self.graph:
@@ -45,12 +58,27 @@ class Network:
         Returns:
             float32 [batch, classes].
         """
+        return self.outputs(images, training)[self.graph.keys[-1]]
+
+    def outputs(
+        self, images: Any, training: bool | None = False, regularizer: Regularizer | None = None
+    ) -> dict[Key, Any]:
+        """Returns what every node gives.
+
+        Args:
+            images: as for a call.
+            training: as for a call.
+            regularizer: changes what nodes read and give; None for the network as it is.
+        """
         outputs: dict[Key, Any] = {IMAGE: images}
         for node in self.graph:
             layer = self.layers[node.key]
             inputs = [outputs[source] for source in node.sources]
-            outputs[node.key] = layer(inputs if layer_takes_list(layer) else inputs[0], training=training)
-        return outputs[node.key]
+            if regularizer is not None:
+                inputs = regularizer.inputs(node, inputs)
+            output = layer(inputs if layer_takes_list(layer) else inputs[0], training=training)
+            outputs[node.key] = output if regularizer is None else regularizer.output(node, output)
+        return outputs
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:

@@ -40,10 +40,12 @@ class VariableStore:
 
     Args:
         seed: decides all initial values.
+        dtype_policy: Keras's name of what the layers compute in and keep their variables in.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, dtype_policy: str = "float32") -> None:
         self.seed = seed
+        self.dtype_policy = dtype_policy
         self.updates: dict[Key, int] = {}
         self._layers: dict[Key, keras.layers.Layer] = {}
         self._momentum: dict[Key, list[tf.Variable]] = {}
@@ -86,7 +88,14 @@ class VariableStore:
             self.updates[key] = self.updates.get(key, 0) + steps
 
     def _make(self, node: Node, input_shapes: list[Shape]) -> keras.layers.Layer:
-        layer = make_layer(node.kind, node.channels, node.stride, layer_seed(self.seed, node.key), layer_name(node.key))
+        layer = make_layer(
+            node.kind,
+            node.channels,
+            node.stride,
+            layer_seed(self.seed, node.key),
+            layer_name(node.key),
+            self.dtype_policy,
+        )
         layer.build(input_shapes if len(input_shapes) > 1 or layer_takes_list(layer) else input_shapes[0])
         layer.built_for = (node.channels, node.stride, _channels(input_shapes))
         momentum = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in layer.trainable_variables]

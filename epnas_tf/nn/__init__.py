@@ -11,14 +11,17 @@ from typing import Any
 import keras
 
 from epnas_tf.errors import ArchitectureError
+from epnas_tf.nn.auxiliary import AuxiliaryPooling, FullConvolution
 from epnas_tf.nn.batch_norm import FusedBatchNormalization
 from epnas_tf.nn.merging import PooledDense, SourceProjection, Sum, SumBatchNorm, SumBias
 from epnas_tf.nn.operations import Convolution, FactorizedReduction, Identity, Pooling, SeparableConvolution
 
 __all__ = [
     "LAYERS",
+    "AuxiliaryPooling",
     "Convolution",
     "FactorizedReduction",
+    "FullConvolution",
     "FusedBatchNormalization",
     "Identity",
     "PooledDense",
@@ -46,6 +49,9 @@ LAYERS: dict[str, Callable[..., keras.layers.Layer]] = {
     "sep_conv_3x3": partial(SeparableConvolution, kernel_size=3),
     "sep_conv_5x5": partial(SeparableConvolution, kernel_size=5),
     "identity": _identity,
+    # What stands in an auxiliary head alone.
+    "auxiliary_pool": AuxiliaryPooling,
+    "full_convolution": FullConvolution,
     # What stands between them.
     "stem": partial(Convolution, kernel_size=3, activate=False),
     "source_projection": SourceProjection,
@@ -57,7 +63,9 @@ LAYERS: dict[str, Callable[..., keras.layers.Layer]] = {
 }
 
 
-def make_layer(kind: str, channels: int, stride: int, seed: int, name: str) -> keras.layers.Layer:
+def make_layer(
+    kind: str, channels: int, stride: int, seed: int, name: str, dtype_policy: str = "float32"
+) -> keras.layers.Layer:
     """Makes the layer of an operation, not yet built.
 
     Args:
@@ -66,10 +74,11 @@ def make_layer(kind: str, channels: int, stride: int, seed: int, name: str) -> k
         stride: 1 or 2.
         seed: decides the initial values.
         name: Keras's name of the layer, without a slash.
+        dtype_policy: Keras's name of what it computes in and keeps its variables in.
 
     Raises:
         ArchitectureError: if there is no such operation.
     """
     if kind not in LAYERS:
         raise ArchitectureError(f"A network is made of {', '.join(LAYERS)}. Received: {kind!r}; add it to `LAYERS`.")
-    return LAYERS[kind](channels=channels, stride=stride, seed=seed, name=name)
+    return LAYERS[kind](channels=channels, stride=stride, seed=seed, name=name, dtype=dtype_policy)

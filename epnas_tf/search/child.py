@@ -11,13 +11,12 @@ import tensorflow as tf
 
 from epnas_tf.config import ChildConfig
 from epnas_tf.errors import EPNASError
+from epnas_tf.network.evaluate import make_evaluate
 from epnas_tf.network.graph import NetworkShape
 from epnas_tf.network.network import Network
 from epnas_tf.network.optimizer import apply_gradients, cosine
 from epnas_tf.network.store import VariableStore
-
-CHILD_SEED = 3
-"""What sets a child's own seed apart from those that the search draws from."""
+from epnas_tf.seeds import CHILD, derived_seed
 
 
 class ChildDiverged(EPNASError):  # noqa: N818  (an outcome of a trial, not a mistake)
@@ -149,7 +148,7 @@ class ChildTrainer:
 
 def child_seed(seed: int, number: int) -> int:
     """Returns the seed of a trial's training: it follows from the run's seed and the trial's number alone."""
-    return int(np.random.SeedSequence((seed, CHILD_SEED, number)).generate_state(1)[0] >> 1)
+    return derived_seed(seed, CHILD, number)
 
 
 def cosine_learning_rate(step: tf.Tensor, steps: int, config: ChildConfig) -> tf.Tensor:
@@ -206,39 +205,3 @@ def make_fit(network: Network, momentum: list[tf.Variable], config: ChildConfig,
         )
 
     return fit
-
-
-def make_evaluate(network: Network) -> Any:
-    """Returns the evaluation of a network as one `tf.function` of the batches.
-
-    Batch norm uses the moving statistics, as ENAS does while searching in the macro space.
-
-    Returns:
-        A function from a dataset to (correct answers, summed cross-entropy, number of images), float32 each.
-    """
-
-    @tf.function(autograph=False)
-    def evaluate(batches: tf.data.Dataset) -> tuple[tf.Tensor, ...]:
-        iterator = iter(batches)
-
-        def body(optional: Any, totals: tuple[tf.Tensor, ...]) -> tuple[Any, tuple[tf.Tensor, ...]]:
-            images, labels = optional.get_value()
-            scores = network(images, training=False)
-            right = tf.equal(tf.argmax(scores, axis=-1, output_type=labels.dtype), labels)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
-            counts = (
-                tf.reduce_sum(tf.cast(right, tf.float32)),
-                tf.reduce_sum(losses),
-                tf.cast(tf.size(labels), tf.float32),
-            )
-            sums = tuple(total + count for total, count in zip(totals, counts, strict=True))
-            return iterator.get_next_as_optional(), sums
-
-        _, totals = tf.while_loop(
-            lambda optional, totals: optional.has_value(),
-            body,
-            (iterator.get_next_as_optional(), (tf.constant(0.0),) * 3),
-        )
-        return totals
-
-    return evaluate

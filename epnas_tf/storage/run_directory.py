@@ -20,7 +20,7 @@ import json
 import os
 import platform
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy.typing as npt
 
@@ -40,7 +40,7 @@ RECORDS_BYTES = "trials_bytes"
 class RunDirectory:
     """A directory that belongs to one run; see the module for its files. Use it in a `with` statement.
 
-    A subclass for another kind of work names its own format, file of records and flag.
+    A subclass for another kind of work names its own format, file of records and states.
 
     Args:
         path: the directory; made if it is not there.
@@ -72,7 +72,7 @@ class RunDirectory:
             self.close()
             raise
 
-    def __enter__(self) -> "RunDirectory":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -100,14 +100,14 @@ class RunDirectory:
             document = {
                 "format": self.FORMAT,
                 "version": VERSION,
-                "settings": values_of(self.config),
+                "settings": self._settings(),
                 "versions": _versions(),
             }
             write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
             return
         differing = [
             f"  --{name}: {_shown(kept['settings'].get(name))} there, {_shown(value)} now"
-            for name, value in json.loads(json.dumps(values_of(self.config))).items()
+            for name, value in json.loads(json.dumps(self._settings())).items()
             if kept["settings"].get(name) != value
         ]
         if differing:
@@ -120,6 +120,9 @@ class RunDirectory:
         ]
         if changed:
             self.warnings.append(f"The run began with other versions, its numbers may differ: {', '.join(changed)}")
+
+    def _settings(self) -> dict[str, Any]:
+        return values_of(self.config)
 
     def _has_children(self) -> bool:
         """Tells whether there is anything that other settings could spoil."""

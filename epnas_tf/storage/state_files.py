@@ -23,6 +23,8 @@ from epnas_tf.errors import RunDirectoryError, StateError
 VERSION = 1
 KEPT = 2
 JSON_ENTRY = "json"
+BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading a file raises that is no whole state."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +86,7 @@ class StateFiles:
         for file in files[len(younger) :]:
             try:
                 state = _read(file)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            except BROKEN as error:
                 problems.append(f"{file} is not whole ({error})")
                 younger.append(file)
                 continue
@@ -97,6 +99,20 @@ class StateFiles:
             )
         self._remove(younger)
         return None, []
+
+    def peek(self) -> State | None:
+        """Returns the newest state that is whole, None if there is none; for readers beside a process that runs.
+
+        Nothing is removed, and what is broken is passed over. States that are replaced while they are looked for are
+        looked for again.
+        """
+        seen: list[Path] = []
+        while (files := self._files()) != seen:
+            seen = files
+            for file in files:
+                with contextlib.suppress(*BROKEN):
+                    return _read(file)
+        return None
 
     def newest(self) -> int | None:
         """Returns the number of the newest file, None if there is none."""

@@ -57,6 +57,18 @@ CASES = {
     "factorized_reduction": convolution_cases(
         "factorized_reduction", lambda i: i * CHANNELS + BATCH_NORM, strides=(2,)
     ),
+    "auxiliary_pool": [
+        pytest.param(
+            "auxiliary_pool", 1, (2, *image, CHANNELS), (2, *pooled, CHANNELS), 0, id=f"auxiliary_pool-{image}"
+        )
+        for image, pooled in [((8, 11), (2, 3)), ((7, 2), (1, 1))]
+    ],
+    "full_convolution": [
+        pytest.param(
+            "full_convolution", 1, (2, *image), (2, 1, 1, CHANNELS), size * CHANNELS + BATCH_NORM, id=f"full-{size}"
+        )
+        for image, size in [((2, 3, 5), 30), ((1, 1, 3), 3)]
+    ],
     "sum": joining_cases("sum", (2, 8, 7, CHANNELS), 0),
     "sum_batch_norm": joining_cases("sum_batch_norm", (2, 8, 7, CHANNELS), BATCH_NORM),
     "pooled_dense": [

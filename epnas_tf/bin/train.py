@@ -1,0 +1,106 @@
+"""`epnas-train`: flags, settings, final training, result; nothing else."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from epnas_tf import data
+from epnas_tf import flags as config_flags
+from epnas_tf.bin.console import command, interruptible, make_console, quiet_tensorflow, run_main, settings_table
+from epnas_tf.config import DataConfig, TrainingConfig, fields_of, values_of
+from epnas_tf.errors import ConfigError
+from epnas_tf.storage.run_directory import read_config
+from epnas_tf.storage.training_directory import FOLDER, TrainingDirectory
+from epnas_tf.training.architectures import find_candidates
+
+DESCRIPTION = """Trains the architecture that a search found, from fresh weights, and measures it on the test images.
+
+  epnas-train RUN_DIR                          the search's best architecture, on the search's data set
+  epnas-train RUN_DIR --candidates=4           the best of the search's four best, after a few epochs each
+  epnas-train RUN_DIR --architecture=my.json --dataset=photos/    an architecture of your own
+
+The same command goes on with a training that was stopped. Data flags that are not given are the search's, but for
+--train_images: all images are used unless it is given.
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the final training that the flags describe."""
+    run_dir = _run_dir(arguments)
+    architecture_file = flags.FLAGS.architecture
+    config = config_flags.to_config(TrainingConfig, search_settings(run_dir))
+    final_dir = Path(flags.FLAGS.final_dir or run_dir / FOLDER)
+    candidates = find_candidates(run_dir, architecture_file, config.recipe.candidates)
+    data.check(config.data)
+    console = make_console()
+    console.print("epnas-train")
+    shown = {"final_dir": str(final_dir), **values_of(config), "architecture": str(candidates[0].architecture)}
+    if len(candidates) > 1:
+        shown["architecture"] = f"the best of {len(candidates)}"
+    console.print(settings_table(shown))
+    with TrainingDirectory(final_dir, config, tuple(str(c.architecture) for c in candidates)):
+        pass  # refused here if it cannot be used
+
+    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
+    with quiet_tensorflow():
+        from epnas_tf.bin.training_display import LiveTrainingDisplay, LogTrainingDisplay
+        from epnas_tf.runtime import prepare_tensorflow
+        from epnas_tf.training.trainer import train_final
+
+        prepare_tensorflow(config.recipe.xla)
+
+    live = sys.stdout.isatty() and not console.is_dumb_terminal
+    with (LiveTrainingDisplay if live else LogTrainingDisplay)(console, config.recipe) as display:
+        result = interruptible(
+            lambda: train_final(
+                run_dir, config, architecture_file=architecture_file, final_dir=final_dir, listener=display
+            )
+        )
+    if result.already_finished:
+        console.print(
+            f"This training is finished; {final_dir} holds its result. Give another --final_dir for a new one."
+        )
+    metrics = result.metrics
+    console.print(f"{result.architecture}", soft_wrap=True)
+    console.print(f"{result.cost.parameters:,} parameters, {result.cost.multiply_adds:,} multiply-adds an image")
+    console.print(
+        f"test accuracy {100 * metrics.accuracy:.2f} % on {metrics.num_images:,} images, loss {metrics.loss:.4f}, "
+        f"after {result.seconds:.0f} s"
+    )
+    console.print(f"  {final_dir / 'metrics.json'}", soft_wrap=True)
+    console.print("next:")
+    for program, what in (("export", "a SavedModel to serve"), ("report", "a page to look at")):
+        console.print(f"  # {what}")
+        console.print(f"  {command(f'epnas-{program}')} {shlex.quote(str(run_dir))}", soft_wrap=True)
+
+
+def search_settings(run_dir: Path) -> dict[str, Any]:
+    """Returns the data settings and the seed of the search in a directory; nothing where there is none."""
+    if not (run_dir / "config.json").exists():
+        return {}
+    config = read_config(run_dir)
+    names = {field.name for field in fields_of(DataConfig)} - {"train_images"} | {"seed"}
+    return {name: value for name, value in values_of(config).items() if name in names}
+
+
+def _run_dir(arguments: list[str]) -> Path:
+    if len(arguments) != 1:
+        raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'none'}")
+    return Path(arguments[0])
+
+
+def run() -> None:
+    """The console script."""
+    config_flags.define(TrainingConfig)
+    config_flags.define_string(
+        "architecture", None, "JSON file of the architecture to train; the best of the search unless given"
+    )
+    config_flags.define_string("final_dir", None, "where the training keeps its files; RUN_DIR/final unless given")
+    run_main("epnas-train", main, DESCRIPTION, on_interrupt="The same command goes on from the last epoch.")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,140 @@
+"""Shows how a final training goes: a live display on a terminal, plain lines elsewhere."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from epnas_tf.config import RecipeConfig
+from epnas_tf.data import ImageData
+from epnas_tf.network.cost import Cost
+from epnas_tf.search.timing import format_seconds
+from epnas_tf.training.network_training import Epoch
+from epnas_tf.training.schedule import last_cycle_is_cut
+from epnas_tf.training.trainer import TrainingListener
+
+SECONDS_A_LINE = 60
+"""An epoch that takes longer says in between how it goes."""
+
+
+class LogTrainingDisplay(TrainingListener):
+    """One line an epoch, and in long epochs one a minute.
+
+    Args:
+        console: where to write.
+        recipe: of the training.
+    """
+
+    def __init__(self, console: Console, recipe: RecipeConfig) -> None:
+        self.console = console
+        self.recipe = recipe
+
+    def started(self, data: ImageData, num_candidates: int) -> None:
+        """Says what is trained on."""
+        height, width, channels = data.image_shape
+        self.console.print(
+            f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {len(data.test)} test "
+            f"images of {height}×{width}×{channels} in {data.num_classes} classes; the validation images are "
+            f"{'held out' if self.recipe.held_out else 'trained on too'}",
+            soft_wrap=True,
+        )
+        if last_cycle_is_cut(self.recipe):
+            self.console.print(
+                "The training ends before the learning rate has come down; choose --epochs at the end of a cosine, or "
+                "--restart_epochs=0 for a single one.",
+                soft_wrap=True,
+            )
+
+    def candidate_ended(self, record: dict[str, Any]) -> None:
+        """Writes the candidate's line."""
+        self.console.print(
+            f"candidate {record['candidate']}/{self.recipe.candidates}  accuracy {_percent(record['accuracy'])} after "
+            f"{record['epochs']} epochs, {_percent(record['shared_score'])} on the shared weights",
+            soft_wrap=True,
+        )
+
+    def training_started(self, architecture: Any, cost: Cost, epochs: int, num_done: int) -> None:
+        """Says what is trained, and from where."""
+        self.epochs = epochs
+        self.first_epoch = num_done
+        self.began = self.last_line = time.perf_counter()
+        self.console.print(f"training {architecture}", soft_wrap=True)
+        self.console.print(f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds an image")
+        if num_done:
+            self.console.print(f"Going on after epoch {num_done} of {epochs}.")
+
+    def progress(self, epoch: int, step: int, steps: int) -> None:
+        """Writes a line where the last one is long ago."""
+        if time.perf_counter() - self.last_line > SECONDS_A_LINE and step < steps:
+            self.write(f"epoch {epoch + 1}/{self.epochs}  step {step}/{steps}  left {self.left(epoch + step / steps)}")
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """Writes the epoch's line."""
+        self.write(f"epoch {epoch.epoch}/{self.epochs}  {describe(epoch)}  left {self.left(epoch.epoch)}")
+
+    def write(self, line: str) -> None:
+        """Writes a line and notes when."""
+        self.last_line = time.perf_counter()
+        self.console.print(line, soft_wrap=True)
+
+    def left(self, epochs_done: float) -> str:
+        """Returns the time that the rest of the training will take."""
+        pace = (time.perf_counter() - self.began) / (epochs_done - self.first_epoch)
+        return format_seconds(pace * (self.epochs - epochs_done))
+
+    def warning(self, text: str) -> None:
+        """Writes a warning."""
+        self.console.print(f"warning: {text}", soft_wrap=True)
+
+    def __enter__(self) -> "LogTrainingDisplay":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class LiveTrainingDisplay(LogTrainingDisplay):
+    """The lines of `LogTrainingDisplay` above a bar that stays in place; see there for the arguments."""
+
+    def __init__(self, console: Console, recipe: RecipeConfig) -> None:
+        super().__init__(console, recipe)
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+        self.bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console)
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> "LiveTrainingDisplay":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def training_started(self, architecture: Any, cost: Cost, epochs: int, num_done: int) -> None:
+        """Begins a bar."""
+        super().training_started(architecture, cost, epochs, num_done)
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+        self.task = self.bar.add_task(f"epoch {num_done + 1}/{epochs}", total=epochs, completed=num_done)
+
+    def progress(self, epoch: int, step: int, steps: int) -> None:
+        """Moves the bar."""
+        if self.task is not None:
+            description = f"epoch {epoch + 1}/{self.epochs}  step {step}/{steps}"
+            self.bar.update(self.task, completed=epoch + step / steps, description=description)
+
+
+def describe(epoch: Epoch) -> str:
+    """Returns what there is to say of an epoch."""
+    parts = [
+        f"learning rate {epoch.learning_rate:.4f}",
+        f"training loss {epoch.training_loss:.4f}",
+        f"accuracy {_percent(epoch.training_accuracy)}",
+    ]
+    if epoch.validation_accuracy is not None:
+        parts.append(f"validation loss {epoch.validation_loss:.4f}  accuracy {_percent(epoch.validation_accuracy)}")
+    return "  ".join([*parts, f"{epoch.seconds:.1f} s"])
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f} %"

@@ -1,0 +1,24 @@
+"""How good a trained network is: figures from probabilities, classifiers from files, latency on this device.
+
+Importing this package imports neither TensorFlow nor Keras.
+"""
+
+from epnas_tf.evaluation.classifier import Classifier, ModelError
+from epnas_tf.evaluation.evaluation import Evaluation, evaluate
+from epnas_tf.evaluation.latency import BatchLatency, Latency, measure_latency
+from epnas_tf.evaluation.metrics import ClassMetrics, Metrics, measure
+from epnas_tf.evaluation.models import load_classifier
+
+__all__ = [
+    "BatchLatency",
+    "ClassMetrics",
+    "Classifier",
+    "Evaluation",
+    "Latency",
+    "Metrics",
+    "ModelError",
+    "evaluate",
+    "load_classifier",
+    "measure",
+    "measure_latency",
+]

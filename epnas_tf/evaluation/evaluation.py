@@ -1,0 +1,126 @@
+"""The evaluation of a trained model on a part of a data set."""
+
+import dataclasses
+import os
+from typing import Any
+
+from epnas_tf import data as images
+from epnas_tf.config import DataConfig, values_of
+from epnas_tf.data import ImageData, Images
+from epnas_tf.errors import ConfigError
+from epnas_tf.evaluation.latency import Latency, measure_latency
+from epnas_tf.evaluation.location import locate
+from epnas_tf.evaluation.matching import match
+from epnas_tf.evaluation.metrics import Metrics, measure
+from epnas_tf.evaluation.models import load_classifier
+from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What was found out about a model.
+
+    Attributes:
+        model: the path that was given.
+        config: the data set's settings and the seed.
+        data_name: the data set's name.
+        image_shape: (height, width, channels) of the images.
+        split: "test", "validation" or "train".
+        matching: how the data set's classes were matched to the model's.
+        metrics: the figures, classes in the model's order.
+        latency: the times on this device, None where they were not asked for.
+    """
+
+    model: str
+    config: EvaluationConfig
+    data_name: str
+    image_shape: tuple[int, int, int]
+    split: str
+    matching: str
+    metrics: Metrics
+    latency: Latency | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON takes it: the figures on top, then where they are from."""
+        return {
+            **self.metrics.to_dict(),
+            "latency": None if self.latency is None else self.latency.to_dict(),
+            "model": self.model,
+            "split": self.split,
+            "data": {"name": self.data_name, "image_shape": list(self.image_shape), "classes_matched": self.matching},
+            "settings": values_of(self.config),
+        }
+
+
+def evaluate(
+    path: str | os.PathLike[str],
+    data: DataConfig | None = None,
+    split: str = "test",
+    latency: bool = False,
+    seed: int | None = None,
+) -> Evaluation:
+    """Evaluates a trained model.
+
+    Args:
+        path: the model, as `load_classifier` takes it.
+        data: the data set; None for the one that the model was trained on, which a run directory knows.
+        split: "test", "validation" or "train". Validation images are drawn from the training images by the seed.
+        latency: whether to time the model at batches of 1 and 64 images.
+        seed: decides the split; None for the seed of the model's training, 0 where that is not known.
+
+    Returns:
+        The figures.
+
+    Raises:
+        ConfigError: if there is no such split, or `data` is needed and not given.
+        DataError: if the data set cannot be read, or is not one of the model's images and classes.
+        ModelError: if the model cannot be read or is no classifier of images.
+        RunDirectoryError: if a run directory has no final training, or one that cannot be read.
+    """
+    if split not in SPLITS:
+        raise ConfigError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
+    config = _config(path, data, seed)
+    images.check(config.data)
+    classifier = load_classifier(path)
+    loaded = images.load(config.data, config.seed)
+    matching, part = match(classifier, loaded), part_of(loaded, split)
+    probabilities = classifier.predict(part.images)
+    return Evaluation(
+        model=os.fspath(path),
+        config=config,
+        data_name=loaded.name,
+        image_shape=loaded.image_shape,
+        split=split,
+        matching=matching.how,
+        metrics=measure(matching.to_model[part.labels], probabilities, matching.class_names),
+        latency=measure_latency(classifier, part.images) if latency else None,
+    )
+
+
+def own_config(path: str | os.PathLike[str]) -> EvaluationConfig | None:
+    """Returns the data set that a model was trained on and the seed, None where the model's place does not tell.
+
+    Raises:
+        ModelError: if there is no model.
+        RunDirectoryError: if the settings of its training cannot be read.
+    """
+    config = locate(path).config()
+    return None if config is None else EvaluationConfig(config.data, config.seed)
+
+
+def part_of(data: ImageData, split: str) -> Images:
+    """Returns a part of a data set, by the name of the split."""
+    return {"test": data.test, "validation": data.validation, "train": data.train}[split]
+
+
+def _config(path: str | os.PathLike[str], data: DataConfig | None, seed: int | None) -> EvaluationConfig:
+    own = own_config(path)
+    if data is None:
+        if own is None:
+            raise ConfigError(
+                f"`data` must say which data set to evaluate on: the place of {path} does not tell which one the model "
+                "was trained on. Received: data=None. Give a DataConfig."
+            )
+        data = own.data
+    own_seed = 0 if own is None else own.seed
+    return EvaluationConfig(data, own_seed if seed is None else seed)

@@ -1,0 +1,121 @@
+"""What kind of model a path leads to, told without TensorFlow, and which run it belongs to."""
+
+import dataclasses
+import json
+import os
+import zipfile
+from pathlib import Path
+
+from epnas_tf.config import TrainingConfig
+from epnas_tf.errors import RunDirectoryError
+from epnas_tf.evaluation.classifier import ModelError
+from epnas_tf.storage.run_directory import RunDirectory, read_config_document
+from epnas_tf.storage.training_directory import FOLDER, TrainingDirectory, read_training_config
+
+EXPORT_FILE = "export.json"
+KINDS = (
+    "a run directory with a final training, the final/ directory itself, a .keras file, a SavedModel folder or a "
+    ".tflite file"
+)
+_TFLITE_MARK = b"TFL3"
+"""What bytes 4 to 8 of every TFLite file are."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Location:
+    """Where a model is.
+
+    Attributes:
+        path: the final directory, file or SavedModel folder.
+        kind: "checkpoint", "keras", "saved_model" or "tflite".
+        final: the directory of the final training that the model comes from, None where there is none to be seen.
+    """
+
+    path: Path
+    kind: str
+    final: Path | None
+
+    def config(self) -> TrainingConfig | None:
+        """Returns the settings of the final training that the model comes from, None where there is none to be seen.
+
+        Raises:
+            RunDirectoryError: if they cannot be read.
+        """
+        return None if self.final is None else read_training_config(self.final)
+
+    def class_names(self) -> tuple[str, ...] | None:
+        """Returns the names of the classes in the export.json beside the model, None if there is none.
+
+        Raises:
+            ModelError: if there is one that no export wrote.
+        """
+        file = self.path.parent / EXPORT_FILE
+        if not file.is_file():
+            return None
+        try:
+            names = json.loads(file.read_text(encoding="utf-8"))["class_names"]
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"class_names={names!r}")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{file} must hold the class names of the model beside it, as an export writes them. "
+                f"Received: {error!r}. Export the model again, or move it away from that file."
+            ) from error
+        return tuple(names)
+
+
+def locate(path: str | os.PathLike[str]) -> Location:
+    """Tells what a path leads to.
+
+    Raises:
+        ModelError: if it is no model, or a file that is cut short in a way that can be seen at once.
+        RunDirectoryError: if it is a run without a final training.
+    """
+    place = Path(path).expanduser()
+    if place.is_dir():
+        return _locate_in_folder(place)
+    if not place.exists():
+        raise ModelError(f"A model must be {KINDS}. Received: {path}, which does not exist. Check the path.")
+    suffix = place.suffix.lower()
+    if suffix == ".keras":
+        if not zipfile.is_zipfile(place):
+            raise broken(place, "a .keras file", "it is no zip archive, or cut short")
+        return Location(place, "keras", _final_of(place))
+    if suffix == ".tflite":
+        with open(place, "rb") as file:
+            if file.read(8)[4:] != _TFLITE_MARK:
+                raise broken(place, "a .tflite file", f"it does not have the mark {_TFLITE_MARK.decode()}")
+        return Location(place, "tflite", _final_of(place))
+    raise ModelError(f"A model must be {KINDS}. Received: {path}, a file of another kind. Export the model first.")
+
+
+def broken(path: Path, kind: str, reason: object) -> ModelError:
+    """Returns the error for a model that cannot be read."""
+    return ModelError(f"{path} is not {kind} that can be read. Received: {reason}. Export it again.")
+
+
+def _locate_in_folder(folder: Path) -> Location:
+    if (folder / "saved_model.pb").exists():
+        return Location(folder, "saved_model", _final_of(folder))
+    if (folder / FOLDER / "config.json").exists():
+        return Location(folder / FOLDER, "checkpoint", folder / FOLDER)
+    if not (folder / "config.json").exists():
+        found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "nothing"
+        raise ModelError(
+            f"A model must be {KINDS}. Received: {folder}, a folder with {found} in it. Name the model itself."
+        )
+    try:
+        read_config_document(folder / "config.json", TrainingDirectory.FORMAT)
+    except RunDirectoryError:
+        read_config_document(folder / "config.json", RunDirectory.FORMAT)
+        raise RunDirectoryError(
+            f"{folder} has no final training yet, so there is no trained network in it. Received: {folder} without "
+            f"{FOLDER}/config.json. Run epnas-train on it first."
+        ) from None
+    return Location(folder, "checkpoint", folder)
+
+
+def _final_of(model: Path) -> Path | None:
+    """Returns the final training of the run that an exported model lies in (RUN_DIR/export/MODEL), None if none."""
+    final = model.absolute().parent.parent / FOLDER
+    return final if (final / "config.json").is_file() else None

@@ -1,0 +1,163 @@
+"""Figures of a classifier from its probabilities and the true labels. No TensorFlow.
+
+Conventions: of equal probabilities that of the lower class number counts as the higher. What would be a division by
+zero, the precision of a class that was never predicted or the recall of one without images, is 0.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.errors import DataError
+
+TOP = 5
+"""The k of the top-k accuracy."""
+
+SMALLEST_PROBABILITY = 1e-12
+"""What a probability below it counts as in the loss, so that one image costs at most 27.6 nats and never infinity."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassMetrics:
+    """The figures of one class.
+
+    Attributes:
+        name: the class.
+        precision: of the images predicted as this class, the part that is; 0 if none was predicted.
+        recall: of the images of this class, the part predicted as it; 0 if there are none.
+        f1: the harmonic mean of the two; 0 if both are.
+        num_images: images of this class.
+    """
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    num_images: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics:
+    """The figures of a classifier on a set of images.
+
+    Attributes:
+        accuracy: the part of the images whose most probable class is the true one, in [0, 1].
+        top_5: the part whose true class is among the five most probable; None where there are five classes or fewer.
+        loss: mean cross-entropy in nats, probabilities below `SMALLEST_PROBABILITY` counted as that.
+        num_images: how many images were judged.
+        classes: the figures of each class, in the order of the labels.
+        confusion: images of each true class (rows) that were predicted as each class (columns).
+    """
+
+    accuracy: float
+    top_5: float | None
+    loss: float
+    num_images: int
+    classes: tuple[ClassMetrics, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class, in the order of the labels."""
+        return tuple(figures.name for figures in self.classes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the figures as JSON takes them: the attributes under their names, tuples as lists."""
+        return {
+            **dataclasses.asdict(self),
+            "classes": [dataclasses.asdict(figures) for figures in self.classes],
+            "confusion": [list(row) for row in self.confusion],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Metrics":
+        """Builds the figures from what `to_dict` gave; other keys, such as those of metrics.json, are passed over.
+
+        Raises:
+            DataError: if a figure is missing or of another form.
+        """
+        try:
+            return cls(
+                accuracy=float(values["accuracy"]),
+                top_5=None if values["top_5"] is None else float(values["top_5"]),
+                loss=float(values["loss"]),
+                num_images=int(values["num_images"]),
+                classes=tuple(_class_from(figures) for figures in values["classes"]),
+                confusion=tuple(tuple(int(count) for count in row) for row in values["confusion"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                "Figures must have the form of `Metrics.to_dict`. "
+                f"Received: {error!r}. Take them from a file that an evaluation wrote."
+            ) from error
+
+
+def _class_from(figures: Mapping[str, Any]) -> ClassMetrics:
+    return ClassMetrics(
+        name=str(figures["name"]),
+        precision=float(figures["precision"]),
+        recall=float(figures["recall"]),
+        f1=float(figures["f1"]),
+        num_images=int(figures["num_images"]),
+    )
+
+
+def measure(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any], class_names: Sequence[str]) -> Metrics:
+    """Compares predictions with the truth.
+
+    Args:
+        labels: the true classes, integers [n] from 0 to classes − 1, n ≥ 1.
+        probabilities: floats [n, classes], finite.
+        class_names: the name of each class, in the order of the labels; two or more.
+
+    Returns:
+        The figures.
+
+    Raises:
+        DataError: if the arrays do not fit each other or the names, or a value is out of its range.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    _check(labels, probabilities, len(class_names))
+    numbers = np.arange(len(class_names))
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    predicted = order[:, 0]
+    precision, recall, f1, counts = precision_recall_fscore_support(
+        labels, predicted, labels=numbers, average=None, zero_division=0
+    )
+    true_probability = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return Metrics(
+        accuracy=float(np.mean(predicted == labels)),
+        top_5=float(np.mean((order[:, :TOP] == labels[:, np.newaxis]).any(1))) if len(class_names) > TOP else None,
+        loss=float(np.mean(-np.log(np.clip(true_probability, SMALLEST_PROBABILITY, 1.0)))),
+        num_images=len(labels),
+        classes=tuple(
+            ClassMetrics(str(name), float(precision[i]), float(recall[i]), float(f1[i]), int(counts[i]))
+            for i, name in enumerate(class_names)
+        ),
+        confusion=tuple(tuple(map(int, row)) for row in confusion_matrix(labels, predicted, labels=numbers)),
+    )
+
+
+def _check(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any], classes: int) -> None:
+    if classes < 2 or labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
+        raise DataError(
+            "Labels must be whole numbers [n], n at least 1, of two classes or more. Received: "
+            f"{labels.dtype} {list(labels.shape)} and {classes} class names. Give one class number for each image."
+        )
+    if probabilities.shape != (len(labels), classes) or probabilities.dtype.kind != "f":
+        raise DataError(
+            f"Probabilities must be floats [{len(labels)}, {classes}], a row for each label and a column for each "
+            f"class name. Received: {probabilities.dtype} {list(probabilities.shape)}. Predict the same images."
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise DataError(
+            f"Labels must lie within 0 and {classes - 1}, as there are {classes} class names. Received: labels from "
+            f"{labels.min()} to {labels.max()}. Name every class."
+        )
+    if not np.all(np.isfinite(probabilities)):
+        raise DataError("Probabilities must be finite. Received: NaN or infinity. The network may have diverged.")

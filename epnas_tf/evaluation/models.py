@@ -1,0 +1,275 @@
+"""Classifiers from files: the checkpoint of a run, .keras, SavedModel, .tflite. All take raw pixels.
+
+Each form imports what it needs and no more: a SavedModel TensorFlow alone, without the package's own layers.
+"""
+
+import functools
+import os
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.evaluation.classifier import Classifier, ModelError
+from epnas_tf.evaluation.location import Location, broken, locate
+
+if TYPE_CHECKING:
+    from epnas_tf.training.trained import TrainedNetwork
+
+SIGNATURE = "serving_default"
+PROBABILITIES = "probabilities"
+CLASS_NAMES = "class_names"
+"""The name of the outputs that a SavedModel of `epnas-export` has; of another's, its one output is taken."""
+
+
+def load_classifier(path: str | os.PathLike[str]) -> Classifier:
+    """Loads a trained classifier.
+
+    Args:
+        path: a run directory (its final training's newest checkpoint), the final/ directory itself, a .keras file, a
+            SavedModel folder or a .tflite file. Each must take raw pixels, 0 to 255, and end in a softmax. The class
+            names of a .keras or .tflite file are those of the export.json beside it.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        ModelError: if there is none, it is broken, or it is no classifier of images of one size.
+        RunDirectoryError: if a run directory has no final training, or one that cannot be read.
+    """
+    location = locate(path)
+    return _LOADERS[location.kind](location)
+
+
+class CheckpointClassifier(Classifier):
+    """The network of a final training.
+
+    Args:
+        trained: the network and its data set's description.
+        name: what error texts call it.
+    """
+
+    def __init__(self, trained: "TrainedNetwork", name: str = "the trained network") -> None:
+        import tensorflow as tf
+
+        from epnas_tf.data.augmentation import normalise
+
+        description, network = trained.description, trained.network
+        shape = network.shape.image_shape
+        super().__init__(shape, network.shape.num_classes, tuple(description.class_names), name=name)
+        mean, std = (tf.constant(value, tf.float32) for value in (description.mean, description.std))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.uint8)], autograph=False)
+        def probabilities(images: tf.Tensor) -> tf.Tensor:
+            return tf.nn.softmax(tf.cast(network(normalise(images, mean, std), training=False), tf.float32))
+
+        self._function = probabilities
+
+    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        return self._function(images).numpy()
+
+
+class FunctionClassifier(Classifier):
+    """A TensorFlow function of one tensor of images.
+
+    Args:
+        function: takes a tensor [n, height, width, channels] and returns probabilities [n, classes].
+        input_shape: the shape of its input, the batch included; None for a size that is not fixed.
+        input_type: the input's type.
+        output_shape: the shape of its output likewise.
+        class_names: the name of each class, None where the model does not know them.
+        name: what error texts call it.
+
+    Raises:
+        ModelError: if the shapes are not those of a classifier of images of one size.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        input_shape: tuple[int | None, ...],
+        input_type: Any,
+        output_shape: tuple[int | None, ...],
+        class_names: tuple[str, ...] | None,
+        name: str,
+    ) -> None:
+        image_shape, num_classes = check_shapes(input_shape, output_shape, name)
+        super().__init__(image_shape, num_classes, class_names, fixed_batch=input_shape[0], name=name)
+        self._function, self._type = function, input_type
+
+    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        import tensorflow as tf
+
+        return self._function(tf.cast(tf.constant(images), self._type)).numpy()
+
+
+class TFLiteClassifier(Classifier):
+    """A TFLite model, run by TensorFlow's interpreter on the CPU.
+
+    Args:
+        interpreter: a `tf.lite.Interpreter`.
+        class_names: the name of each class, None where they are not known.
+        name: what error texts call it.
+
+    Raises:
+        ModelError: if it is no classifier of images of one size, or takes or gives quantised numbers.
+    """
+
+    def __init__(self, interpreter: Any, class_names: tuple[str, ...] | None, name: str) -> None:
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        _check_single(len(inputs), len(outputs), name)
+        self._interpreter, self._input, self._output = interpreter, inputs[0], outputs[0]
+        self._allocated = tuple(inputs[0]["shape"])
+        input_shape, output_shape = (_tflite_shape(details) for details in (inputs[0], outputs[0]))
+        image_shape, num_classes = check_shapes(input_shape, output_shape, name)
+        super().__init__(image_shape, num_classes, class_names, fixed_batch=input_shape[0], name=name)
+        types = np.dtype(inputs[0]["dtype"]), np.dtype(outputs[0]["dtype"])
+        quantised = any(details["quantization"][0] for details in (inputs[0], outputs[0]))
+        if types[0] not in (np.uint8, np.float32) or types[1] != np.float32 or quantised:
+            raise ModelError(
+                "A .tflite model must take raw pixels as uint8 or float32 and give float32 probabilities. Received: "
+                f"{types[0]} and {types[1]}{', quantised' if quantised else ''}, in {name}. Export it with "
+                "epnas-export."
+            )
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it computes on a GPU: never."""
+        return False
+
+    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        index, interpreter = self._input["index"], self._interpreter
+        if images.shape != self._allocated:
+            interpreter.resize_tensor_input(index, images.shape)
+            interpreter.allocate_tensors()
+            self._allocated = images.shape
+        interpreter.set_tensor(index, images.astype(self._input["dtype"], copy=False))
+        interpreter.invoke()
+        return interpreter.get_tensor(self._output["index"])
+
+
+def check_shapes(
+    inputs: tuple[int | None, ...], outputs: tuple[int | None, ...], name: str
+) -> tuple[tuple[int, int, int], int]:
+    """Returns a model's image shape and number of classes.
+
+    Raises:
+        ModelError: if the input is not [n, height, width, channels] of fixed sizes, or the output not [n, classes].
+    """
+    sizes = tuple(size for size in inputs[1:] if size is not None)
+    if len(inputs) != 4 or len(sizes) != 3:
+        raise ModelError(
+            "A classifier of images takes [n, height, width, channels] of a fixed size. "
+            f"Received: an input {_shown(inputs)} in {name}. Use another model."
+        )
+    if len(outputs) != 2 or outputs[1] is None or outputs[1] < 2:
+        raise ModelError(
+            "A classifier gives probabilities [n, classes] of two classes or more. "
+            f"Received: an output {_shown(outputs)} in {name}. Use another model."
+        )
+    return (sizes[0], sizes[1], sizes[2]), outputs[1]
+
+
+def _check_single(num_inputs: int, num_outputs: int, name: str) -> None:
+    if (num_inputs, num_outputs) != (1, 1):
+        raise ModelError(
+            "A classifier of images has one input, the images, and one output, the probabilities. "
+            f"Received: {num_inputs} inputs and {num_outputs} outputs in {name}. Use another model."
+        )
+
+
+def _shown(shape: tuple[int | None, ...]) -> str:
+    return f"[{', '.join('n' if size is None else str(size) for size in shape)}]"
+
+
+def _load_checkpoint(location: Location) -> Classifier:
+    from epnas_tf.training.trained import load_trained
+
+    return CheckpointClassifier(load_trained(location.path), str(location.path))
+
+
+def _load_keras(location: Location) -> Classifier:
+    import keras
+    import tensorflow as tf
+
+    try:
+        model = keras.models.load_model(location.path, compile=False)
+    except Exception as error:  # a broken archive, an unknown layer, …: Keras has no error of its own for them
+        raise broken(location.path, "a plain Keras model", _first_line(error)) from error
+    name = str(location.path)
+    _check_single(len(model.inputs or ()), len(model.outputs or ()), name)
+    images, probabilities = model.inputs[0], model.outputs[0]
+    check_shapes(tuple(images.shape), tuple(probabilities.shape), name)
+    signature = [tf.TensorSpec(images.shape, images.dtype)]
+    function = tf.function(functools.partial(model, training=False), signature, autograph=False)
+    return FunctionClassifier(
+        function, tuple(images.shape), images.dtype, tuple(probabilities.shape), location.class_names(), name
+    )
+
+
+def _load_saved_model(location: Location) -> Classifier:
+    import tensorflow as tf
+
+    name = str(location.path)
+    try:
+        loaded = tf.saved_model.load(name)
+    except Exception as error:  # TensorFlow raises what its readers of several formats meet
+        raise broken(location.path, "a SavedModel", _first_line(error)) from error
+    signature = getattr(loaded, "signatures", {}).get(SIGNATURE)
+    if signature is None:
+        raise ModelError(
+            f"A SavedModel is called by its signature {SIGNATURE}. Received: {name} with the signatures "
+            f"{sorted(getattr(loaded, 'signatures', {}))}. Export it with epnas-export."
+        )
+    inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
+    output = PROBABILITIES if PROBABILITIES in outputs else next(iter(outputs), "")
+    _check_single(len(inputs), 1 if output == PROBABILITIES else len(outputs), name)
+    argument, spec = next(iter(inputs.items()))
+    shapes = [tuple(value.shape) if value.shape.rank is not None else () for value in (spec, outputs[output])]
+
+    image_shape, _ = check_shapes(shapes[0], shapes[1], name)
+    names = location.class_names()
+    if CLASS_NAMES in outputs:
+        blank = tf.zeros([shapes[0][0] or 1, *image_shape], spec.dtype)
+        names = tuple(text.decode() for text in signature(**{argument: blank})[CLASS_NAMES].numpy().ravel())
+
+    def function(images: Any, *, model: Any = loaded) -> Any:  # a signature does not keep the model's variables alive
+        return model.signatures[SIGNATURE](**{argument: images})[output]
+
+    return FunctionClassifier(function, shapes[0], spec.dtype, shapes[1], names, name)
+
+
+def _load_tflite(location: Location) -> Classifier:
+    import tensorflow as tf
+
+    with warnings.catch_warnings():
+        # It warns that it will leave TensorFlow, which the bounds of our dependencies rule out until we follow.
+        warnings.filterwarnings(
+            "ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated", category=UserWarning
+        )
+        try:
+            threads = len(os.sched_getaffinity(0))
+            interpreter = tf.lite.Interpreter(model_content=location.path.read_bytes(), num_threads=threads)
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise broken(location.path, "a .tflite file", _first_line(error)) from error
+    return TFLiteClassifier(interpreter, location.class_names(), str(location.path))
+
+
+def _tflite_shape(details: dict[str, Any]) -> tuple[int | None, ...]:
+    signature = details["shape_signature"]
+    return tuple(None if size < 0 else int(size) for size in (signature if len(signature) else details["shape"]))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+_LOADERS: dict[str, Callable[[Location], Classifier]] = {
+    "checkpoint": _load_checkpoint,
+    "keras": _load_keras,
+    "saved_model": _load_saved_model,
+    "tflite": _load_tflite,
+}

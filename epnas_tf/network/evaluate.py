@@ -1,0 +1,43 @@
+"""The evaluation of a network, its loop inside the graph."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from epnas_tf.network.network import Network
+
+
+def make_evaluate(network: Network) -> Any:
+    """Returns the evaluation of a network as one `tf.function` of the batches.
+
+    Batch norm uses the moving statistics, as ENAS does while searching in the macro space.
+
+    Returns:
+        A function from a dataset to (correct answers, summed cross-entropy, number of images), float32 each.
+    """
+
+    @tf.function(autograph=False)
+    def evaluate(batches: tf.data.Dataset) -> tuple[tf.Tensor, ...]:
+        iterator = iter(batches)
+
+        def body(optional: Any, totals: tuple[tf.Tensor, ...]) -> tuple[Any, tuple[tf.Tensor, ...]]:
+            images, labels = optional.get_value()
+            scores = network(images, training=False)
+            right = tf.equal(tf.argmax(scores, axis=-1, output_type=labels.dtype), labels)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
+            counts = (
+                tf.reduce_sum(tf.cast(right, tf.float32)),
+                tf.reduce_sum(losses),
+                tf.cast(tf.size(labels), tf.float32),
+            )
+            sums = tuple(total + count for total, count in zip(totals, counts, strict=True))
+            return iterator.get_next_as_optional(), sums
+
+        _, totals = tf.while_loop(
+            lambda optional, totals: optional.has_value(),
+            body,
+            (iterator.get_next_as_optional(), (tf.constant(0.0),) * 3),
+        )
+        return totals
+
+    return evaluate

@@ -1,0 +1,27 @@
+"""The answers of a network to many images."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from epnas_tf.network.network import Network
+
+
+def predict(network: Network, batches: tf.data.Dataset) -> npt.NDArray[np.float32]:
+    """Returns the probabilities of the classes for all images.
+
+    Args:
+        network: the network; batch norm uses its moving statistics.
+        batches: float32 images [batch, height, width, channels], normalised, with labels, which are not looked at.
+
+    Returns:
+        float32 [n, classes].
+    """
+
+    @tf.function(autograph=False, input_signature=[batches.element_spec[0]])
+    def probabilities(images: Any) -> Any:
+        return tf.nn.softmax(network(images, training=False))
+
+    return np.concatenate([probabilities(images).numpy() for images, _ in batches])

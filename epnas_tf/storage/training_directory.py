@@ -1,0 +1,84 @@
+"""The files of a final training, in the run directory's folder `final`.
+
+RUN_DIR/final/
+config.json         the settings, the architecture and the versions of the packages
+data.json           what the data set is
+candidates.jsonl    one line a candidate, where several architectures were compared
+architecture.json   the architecture that is trained
+history.jsonl       one line an epoch
+state/              the two newest checkpoints
+logs/               TensorBoard
+metrics.json        the result on the test images
+test.npz            the network's answer to each test image, and some of the images
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from epnas_tf.config import TrainingConfig, from_values, values_of
+from epnas_tf.errors import ConfigError, RunDirectoryError
+from epnas_tf.storage.records import read_records
+from epnas_tf.storage.run_directory import RunDirectory, read_config_document
+from epnas_tf.storage.state_files import write_whole
+
+FOLDER = "final"
+CANDIDATES = "candidates.jsonl"
+METRICS = "metrics.json"
+PREDICTIONS = "test.npz"
+
+
+class TrainingDirectory(RunDirectory):
+    """A directory that belongs to one final training; see the module for its files.
+
+    Args:
+        path: the directory; made if it is not there.
+        config: the settings.
+        architectures: what is trained, in text form; several where candidates are compared.
+
+    Raises:
+        RunDirectoryError: as `RunDirectory`.
+    """
+
+    FORMAT = "epnas_tf.training"
+    RECORDS = "history.jsonl"
+    STATES = "epoch-"
+    FLAG = "--final_dir"
+
+    def __init__(self, path: str | os.PathLike[str], config: TrainingConfig, architectures: tuple[str, ...]) -> None:
+        self._architectures = architectures
+        super().__init__(path, config)
+
+    def _settings(self) -> dict[str, Any]:
+        return {**values_of(self.config), "architecture": "; ".join(self._architectures)}
+
+    @property
+    def finished(self) -> bool:
+        """Whether the result is there."""
+        return (self.path / METRICS).exists()
+
+    def read_candidates(self) -> list[dict[str, Any]]:
+        """Returns what is known of the candidates so far."""
+        return read_records(self.path / CANDIDATES)
+
+    def save_candidates(self, records: list[dict[str, Any]]) -> None:
+        """Writes what is known of the candidates.
+
+        Raises:
+            RunDirectoryError: if it cannot be written.
+        """
+        write_whole(self.path / CANDIDATES, "".join(json.dumps(record) + "\n" for record in records).encode())
+
+
+def read_training_config(path: str | os.PathLike[str]) -> TrainingConfig:
+    """Returns the settings of the final training in a directory.
+
+    Raises:
+        RunDirectoryError: if there is none, or its settings cannot be read.
+    """
+    file = Path(path) / "config.json"
+    try:
+        return from_values(TrainingConfig, read_config_document(file, TrainingDirectory.FORMAT)["settings"])
+    except (ConfigError, TypeError) as error:
+        raise RunDirectoryError(f"{file} holds a setting that is not allowed. {error}") from error

@@ -1,0 +1,61 @@
+"""Which architectures a final training trains."""
+
+import dataclasses
+from pathlib import Path
+
+from epnas_tf.errors import ConfigError, RunDirectoryError
+from epnas_tf.space.architecture import Architecture, MacroArchitecture
+from epnas_tf.space.serialization import architecture_from_dict, load_architecture
+from epnas_tf.storage.records import best_trials, read_records
+from epnas_tf.storage.run_directory import RunDirectory, read_config
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """An architecture that may be trained in full.
+
+    Attributes:
+        architecture: the architecture.
+        shared_score: its newest validation accuracy on the shared weights, in [0, 1]; None if no search scored it.
+    """
+
+    architecture: Architecture
+    shared_score: float | None
+
+
+def depth_of(architecture: Architecture) -> int:
+    """Returns the number of an architecture's layers or blocks."""
+    return len(architecture.layers if isinstance(architecture, MacroArchitecture) else architecture.blocks)
+
+
+def find_candidates(run_dir: Path, architecture_file: str | None, count: int) -> list[Candidate]:
+    """Returns the architectures to compare, the best of the search first.
+
+    Args:
+        run_dir: the directory of a search.
+        architecture_file: an architecture to take instead; None for those of the search.
+        count: how many of the search's best to return, at most.
+
+    Raises:
+        ArchitectureError: if the file holds no architecture.
+        ConfigError: if a file is given and several architectures are asked for.
+        RunDirectoryError: if there is no search, or it has no whole network yet.
+    """
+    if architecture_file is not None:
+        if count > 1:
+            raise ConfigError(
+                "`candidates` compares architectures of a search, so it must be 1 with an architecture of your own. "
+                f"Received: candidates={count}"
+            )
+        return [Candidate(load_architecture(architecture_file), None)]
+    if not (run_dir / "config.json").exists():
+        raise RunDirectoryError(
+            f"{run_dir} is not the directory of a search: it has no config.json. Give the directory of one, or an "
+            "architecture file with --architecture."
+        )
+    space = read_config(run_dir).space
+    depth = space.layers if space.space == "macro" else space.blocks
+    best = best_trials(read_records(run_dir / RunDirectory.RECORDS), depth)[:count]
+    if not best:
+        raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {run_dir}. Let the search go on.")
+    return [Candidate(architecture_from_dict(trial["architecture"]), trial["score"]) for trial in best]

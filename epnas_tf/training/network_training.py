@@ -1,0 +1,139 @@
+"""Trains one network from fresh weights, epoch after epoch."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from epnas_tf.config import RecipeConfig
+from epnas_tf.data import ImageData, TrainingPipeline, evaluation_batches
+from epnas_tf.errors import EPNASError
+from epnas_tf.network.evaluate import make_evaluate
+from epnas_tf.network.graph import NetworkShape, build_graph
+from epnas_tf.network.network import Network
+from epnas_tf.network.store import VariableStore
+from epnas_tf.seeds import DROPOUT, EPOCH, derived_seed
+from epnas_tf.training.auxiliary import with_auxiliary_head
+from epnas_tf.training.schedule import learning_rate
+from epnas_tf.training.steps import make_steps
+
+STEPS_A_CALL = 50
+"""Training steps between two looks at how it goes; the loop over them runs inside the graph."""
+
+EVALUATION_BATCH = 500
+
+
+class TrainingDiverged(EPNASError):  # noqa: N818  (an outcome of a training)
+    """The loss of a training became NaN or infinite."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """What an epoch gave.
+
+    Attributes:
+        epoch: its number, from 1.
+        learning_rate: at its last step.
+        training_loss: mean cross-entropy of its training steps in nats, without L2 and auxiliary head.
+        training_accuracy: right answers of its training steps, on augmented images, in [0, 1].
+        validation_loss: mean cross-entropy on the held-out images in nats; None if none are held out.
+        validation_accuracy: accuracy on the held-out images, in [0, 1]; None if none are held out.
+        seconds: how long it took.
+    """
+
+    epoch: int
+    learning_rate: float
+    training_loss: float
+    training_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds: float
+
+
+class NetworkTraining:
+    """The training of one architecture; call `run_epoch` for the epochs in their order.
+
+    Args:
+        architecture: what to train.
+        shape: what else fixes the network.
+        data: the images; `train` is trained on.
+        recipe: how.
+        cutout: side in pixels of the square blanked in each image; 0 for none.
+        seed: decides initial values, order of the images, augmentation, dropout and drop-path.
+
+    Attributes:
+        store: holds the variables and their momentum, those of an auxiliary head included.
+        steps: training steps of an epoch.
+
+    Raises:
+        ConfigError: if the network can have no auxiliary head, or `cutout` does not fit the images.
+        DataError: if the images are too small for the network.
+    """
+
+    def __init__(
+        self, architecture: Any, shape: NetworkShape, data: ImageData, recipe: RecipeConfig, cutout: int, seed: int
+    ) -> None:
+        graph = build_graph(architecture, shape)
+        if recipe.auxiliary_weight:
+            graph = with_auxiliary_head(graph, shape)
+        self.recipe = recipe
+        self.seed = seed
+        self.store = VariableStore(seed, "mixed_bfloat16" if recipe.mixed_precision else "float32")
+        self._network = Network(architecture, shape, self.store, graph)
+        self._pipeline = TrainingPipeline(data, recipe.batch_size, epochs=1, cutout=cutout)
+        self.steps = self._pipeline.steps
+        momentum = [slot for key in self._network.layers for slot in self.store.momentum(key)]
+        self._run = make_steps(self._network, momentum, recipe, self.steps, derived_seed(seed, DROPOUT))
+        self._validation = None
+        if recipe.held_out:
+            self._validation = evaluation_batches(data.validation, data.mean, data.std, EVALUATION_BATCH)
+            self._evaluate = make_evaluate(self._network)
+
+    def run_epoch(self, number: int, progress: Callable[[int], None] = lambda step: None) -> Epoch:
+        """Trains for one epoch.
+
+        Args:
+            number: which one, from 0; with the seed it decides everything that is random.
+            progress: is told how many steps of the epoch are done.
+
+        Raises:
+            TrainingDiverged: if the loss became NaN or infinite.
+        """
+        began = time.perf_counter()
+        iterator = iter(self._pipeline.batches(derived_seed(self.seed, EPOCH, number)))
+        first, last = number * self.steps, (number + 1) * self.steps
+        loss_sum = right = 0.0
+        for start in range(first, last, STEPS_A_CALL):
+            stop = min(start + STEPS_A_CALL, last)
+            done, loss, hits = (float(x) for x in self._run(iterator, tf.constant(start), tf.constant(stop)))
+            loss_sum, right = loss_sum + loss, right + hits
+            if not math.isfinite(loss):
+                raise TrainingDiverged(
+                    f"The loss became {loss} in step {int(start - first + done)} of {self.steps} of epoch "
+                    f"{number + 1}. Use a lower learning rate. Received: learning_rate={self.recipe.learning_rate}"
+                )
+            progress(stop - first)
+        images = self.steps * self._pipeline.element_spec[1].shape[0]
+        validation_loss, validation_accuracy = self._validate()
+        return Epoch(
+            epoch=number + 1,
+            learning_rate=float(learning_rate(tf.constant(last - 1), self.steps, self.recipe)),
+            training_loss=loss_sum / self.steps,
+            training_accuracy=right / images,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _validate(self) -> tuple[float | None, float | None]:
+        if self._validation is None:
+            return None, None
+        right, loss, count = (float(value) for value in self._evaluate(self._validation))
+        return loss / count, right / count
+
+    def plain_network(self) -> Network:
+        """Returns the network over the same variables without the auxiliary head."""
+        return Network(self._network.architecture, self._network.shape, self.store)

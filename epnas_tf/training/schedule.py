@@ -1,0 +1,38 @@
+"""The learning rate of the final training: cosines with warm restarts (Loshchilov and Hutter; ENAS)."""
+
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from epnas_tf.config import RecipeConfig
+from epnas_tf.network.optimizer import cosine
+
+
+def cycles(recipe: RecipeConfig) -> Iterator[tuple[int, int]]:
+    """Yields first epoch (from 0) and length in epochs of each cosine; the last may reach beyond the training."""
+    start, length = 0, recipe.restart_epochs or recipe.epochs
+    while start < recipe.epochs:
+        yield start, length
+        start, length = start + length, length * recipe.restart_factor
+
+
+def last_cycle_is_cut(recipe: RecipeConfig) -> bool:
+    """Tells whether the training ends before the learning rate has come down."""
+    return sum(list(cycles(recipe))[-1]) > recipe.epochs
+
+
+def learning_rate(step: tf.Tensor, steps_per_epoch: int, recipe: RecipeConfig) -> tf.Tensor:
+    """Returns the learning rate of a step.
+
+    Args:
+        step: int32 or int64 scalar, from 0, over the whole training.
+        steps_per_epoch: training steps of an epoch.
+        recipe: gives the rates and the restarts.
+
+    Returns:
+        float32 scalar.
+    """
+    spans = [span for span in cycles(recipe) for _ in range(span[1])][: recipe.epochs]
+    start, length = tf.unstack(tf.gather(tf.constant(spans, step.dtype), step // steps_per_epoch))
+    done = tf.cast(step - start * steps_per_epoch, tf.float32) / tf.cast(length * steps_per_epoch, tf.float32)
+    return cosine(done, recipe.learning_rate, recipe.final_learning_rate)

@@ -1,0 +1,87 @@
+"""The training step of the final network, and a loop over steps inside the graph."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from epnas_tf.config import RecipeConfig
+from epnas_tf.network.network import Network
+from epnas_tf.network.optimizer import apply_gradients
+from epnas_tf.training.auxiliary import SCORES
+from epnas_tf.training.regularization import DropoutAndDropPath
+from epnas_tf.training.schedule import learning_rate
+
+
+def cross_entropy(labels: tf.Tensor, scores: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """Returns the mean cross-entropy in nats.
+
+    Args:
+        labels: integers [batch].
+        scores: float32 [batch, classes], before the softmax.
+        smoothing: the share of each label that is spread evenly over all classes.
+
+    Returns:
+        float32 scalar.
+    """
+    if not smoothing:
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
+    classes = scores.shape[-1]
+    targets = tf.one_hot(labels, classes, 1.0 - smoothing + smoothing / classes, smoothing / classes)
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, scores))
+
+
+def make_steps(
+    network: Network, momentum: list[tf.Variable], recipe: RecipeConfig, steps_per_epoch: int, seed: int
+) -> Callable[..., Any]:
+    """Returns the training of a network as one `tf.function`.
+
+    Args:
+        network: what to train; its graph has an auxiliary head if `auxiliary_weight` is above 0.
+        momentum: a slot for each of the network's trainable variables.
+        recipe: everything about the training.
+        steps_per_epoch: training steps of an epoch.
+        seed: decides what dropout and drop-path drop.
+
+    Returns:
+        A function of (iterator over batches, first step, step to stop before; int32) to (steps done, int32; summed
+        loss without L2 and auxiliary head, float32; right answers, float32). It stops early once the loss is not
+        finite.
+    """
+    variables = [variable.value for variable in network.trainable_variables]
+    last = network.graph.keys[-1]
+    total = float(recipe.epochs * steps_per_epoch)
+
+    def step(images: tf.Tensor, labels: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        step_seed = tf.random.fold_in(tf.constant([seed, 0], tf.int64), tf.cast(number, tf.int64))
+        regularizer = DropoutAndDropPath(recipe, step_seed, tf.cast(number + 1, tf.float32) / total)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            outputs = network.outputs(images, training=True, regularizer=regularizer)
+            loss = objective = cross_entropy(labels, outputs[last], recipe.label_smoothing)
+            if recipe.auxiliary_weight:
+                auxiliary = cross_entropy(labels, outputs[SCORES], recipe.label_smoothing)
+                objective = loss + recipe.auxiliary_weight * auxiliary
+        rate = learning_rate(number, steps_per_epoch, recipe)
+        apply_gradients(variables, momentum, tape.gradient(objective, variables), rate, recipe)
+        right = tf.equal(tf.argmax(outputs[last], axis=-1, output_type=labels.dtype), labels)
+        return loss, tf.reduce_sum(tf.cast(right, tf.float32))
+
+    compiled: Callable[..., Any] = tf.function(step, autograph=False, jit_compile=True) if recipe.xla else step
+
+    @tf.function(autograph=False)
+    def run(iterator: Any, first: tf.Tensor, stop: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        def body(
+            number: tf.Tensor, loss_sum: tf.Tensor, right_sum: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            loss, right = compiled(*next(iterator), number)
+            return number + 1, loss_sum + loss, right_sum + right
+
+        number, loss_sum, right_sum = tf.while_loop(
+            lambda number, loss_sum, right_sum: tf.logical_and(number < stop, tf.math.is_finite(loss_sum)),
+            body,
+            (first, tf.constant(0.0), tf.constant(0.0)),
+        )
+        return number - first, loss_sum, right_sum
+
+    return run

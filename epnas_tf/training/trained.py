@@ -1,0 +1,94 @@
+"""The trained network, for whoever evaluates or exports it."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from epnas_tf.errors import RunDirectoryError, StateError
+from epnas_tf.network.graph import NetworkShape
+from epnas_tf.network.network import Network
+from epnas_tf.network.store import VariableStore
+from epnas_tf.space.architecture import Architecture
+from epnas_tf.space.serialization import load_architecture
+from epnas_tf.storage.data_file import DataDescription, load_description
+from epnas_tf.storage.state_files import StateFiles
+from epnas_tf.storage.training_directory import TrainingDirectory, read_training_config
+from epnas_tf.training.architectures import depth_of
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedNetwork:
+    """A network that was trained, with what it needs to be used.
+
+    Attributes:
+        network: takes float32 images [batch, height, width, channels], normalised, and gives class scores.
+        description: the data set that it was trained on; its mean and standard deviation normalise.
+        architecture: the network's architecture.
+    """
+
+    network: Network
+    description: DataDescription
+    architecture: Any
+
+
+def final_shape(architecture: Architecture, description: DataDescription, config: Any) -> NetworkShape:
+    """Returns what fixes the final network beside its architecture.
+
+    Args:
+        architecture: what is trained.
+        description: gives the image shape and the number of classes.
+        config: the settings of the final network, a `FinalNetworkConfig`.
+    """
+    return NetworkShape(
+        image_shape=description.image_shape,
+        num_classes=description.num_classes,
+        channels=config.channels,
+        num_levels=depth_of(architecture),
+        normal_cells=config.normal_cells,
+    )
+
+
+def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
+    """Reads the network of a finished final training. Nothing in the directory is changed.
+
+    Args:
+        final_dir: the training's directory, `RUN_DIR/final` unless it was put elsewhere.
+
+    Raises:
+        RunDirectoryError: if there is no final training, or it has not ended.
+        StateError: if its last checkpoint is not whole.
+    """
+    path = Path(final_dir)
+    if not (path / "config.json").exists():
+        raise RunDirectoryError(f"{path} holds no final training: it has no config.json. Run epnas-train first.")
+    config = read_training_config(path)
+    states = StateFiles(path / "state", TrainingDirectory.STATES)
+    state = states.peek()
+    if states.newest() == config.recipe.epochs and (state is None or state.number != config.recipe.epochs):
+        raise StateError(
+            f"The last checkpoint in {path / 'state'} is not whole. Run epnas-train again, it trains the last epochs "
+            f"once more. Received: {'none' if state is None else f'epoch {state.number}'} as the newest whole one"
+        )
+    if state is None or state.number != config.recipe.epochs:
+        raise RunDirectoryError(
+            f"The final training in {path} has not ended: expected a checkpoint after {config.recipe.epochs} epochs. "
+            f"Run epnas-train again, it goes on. Received: {0 if state is None else state.number} epochs"
+        )
+    architecture, description = load_architecture(path / "architecture.json"), load_description(path)
+    store = VariableStore(config.seed)
+    network = Network(architecture, final_shape(architecture, description, config.network), store)
+    try:
+        store.set_state(state.values["store"], store_arrays(state.arrays))
+    except KeyError as error:
+        raise StateError(f"The checkpoint in {path} is incomplete. Received: no {error}") from error
+    return TrainedNetwork(network, description, architecture)
+
+
+def store_arrays(arrays: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arrays of the store in a checkpoint, under the names that the store gave them."""
+    return {name.removeprefix(STORE): array for name, array in arrays.items() if name.startswith(STORE)}
+
+
+STORE = "store."
+"""What the names of the store's arrays begin with in a checkpoint."""

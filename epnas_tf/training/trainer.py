@@ -1,0 +1,274 @@
+"""Runs a whole final training in its directory: candidates, epochs, checkpoints, the result on the test images."""
+
+import dataclasses
+import io
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf import data as data_module
+from epnas_tf.config import TrainingConfig
+from epnas_tf.data import ImageData, Images, evaluation_batches
+from epnas_tf.data.loading import with_all_training_images
+from epnas_tf.errors import StateError
+from epnas_tf.evaluation.metrics import Metrics, measure
+from epnas_tf.network.cost import Cost, cost
+from epnas_tf.network.graph import build_graph
+from epnas_tf.network.predict import predict
+from epnas_tf.seeds import EXAMPLES, derived_seed
+from epnas_tf.space.serialization import architecture_to_dict
+from epnas_tf.storage.data_file import describe, save_description
+from epnas_tf.storage.logs import TensorBoardLogs
+from epnas_tf.storage.state_files import write_whole
+from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, TrainingDirectory
+from epnas_tf.training.architectures import Candidate, find_candidates
+from epnas_tf.training.network_training import EVALUATION_BATCH, Epoch, NetworkTraining
+from epnas_tf.training.trained import STORE, final_shape, store_arrays
+
+NUM_EXAMPLES = 24
+"""Images kept for the report, of those that the network gets right and of those that it gets wrong."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """What a finished final training gave.
+
+    Attributes:
+        architecture: what was trained.
+        metrics: the figures on the test images.
+        cost: parameters and multiply-adds of the network.
+        seconds: time spent on it, over all the times that it was started, candidates included.
+        directory: where its files are.
+        already_finished: whether there was nothing left to do.
+    """
+
+    architecture: Any
+    metrics: Metrics
+    cost: Cost
+    seconds: float
+    directory: Path
+    already_finished: bool
+
+
+class TrainingListener:
+    """Is told how a final training goes; this one keeps silent, a subclass shows what it likes."""
+
+    def started(self, data: ImageData, num_candidates: int) -> None:
+        """The data set is there, and so many architectures will be compared (1: none)."""
+
+    def candidate_ended(self, record: dict[str, Any]) -> None:
+        """A candidate was trained and scored; `record` is its line of candidates.jsonl."""
+
+    def training_started(self, architecture: Any, cost: Cost, epochs: int, num_done: int) -> None:
+        """The training of an architecture begins, or goes on after `num_done` of its epochs."""
+
+    def progress(self, epoch: int, step: int, steps: int) -> None:
+        """So many steps of an epoch (from 0) are done, of so many."""
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """An epoch ended."""
+
+    def warning(self, text: str) -> None:
+        """Something went wrong that does not stop the training."""
+
+
+def train_final(
+    run_dir: str | os.PathLike[str],
+    config: TrainingConfig | None = None,
+    *,
+    architecture_file: str | None = None,
+    final_dir: str | os.PathLike[str] | None = None,
+    listener: TrainingListener | None = None,
+) -> TrainingResult:
+    """Trains the architecture that a search found, or goes on with it where it was stopped.
+
+    `epnas-train` calls `prepare_tensorflow` before. It changes the whole process, so a program of one's own decides.
+
+    Args:
+        run_dir: the search's directory.
+        config: the settings; None for the defaults. Give it the data of the search.
+        architecture_file: an architecture to train instead of the search's best; there need be no search then.
+        final_dir: where the training keeps its files; None for the folder `final` of `run_dir`.
+        listener: is told how it goes; None for silence.
+
+    Returns:
+        The result on the test images. The same settings and directories give the same result, however often the
+        training was stopped.
+
+    Raises:
+        EPNASError: for everything that a user can cause: settings, data, directories, an architecture that does not
+            fit.
+        TrainingDiverged: if the loss became NaN or infinite.
+    """
+    config = config or TrainingConfig()
+    path = Path(final_dir or Path(run_dir) / FOLDER)
+    candidates = find_candidates(Path(run_dir), architecture_file, config.recipe.candidates)
+    data_module.check(config.data)
+    with TrainingDirectory(path, config, tuple(str(c.architecture) for c in candidates)) as directory:
+        return _FinalTraining(config, candidates, directory, listener or TrainingListener()).go()
+
+
+class _FinalTraining:
+    """One final training in its directory."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        candidates: list[Candidate],
+        directory: TrainingDirectory,
+        listener: TrainingListener,
+    ) -> None:
+        self.config = config
+        self.candidates = candidates
+        self.directory = directory
+        self.listener = listener
+        self.seconds = 0.0
+
+    def go(self) -> TrainingResult:
+        data = data_module.load(self.config.data, self.config.seed)
+        description = describe(data)
+        for candidate in self.candidates:  # refused here if it does not fit the images
+            build_graph(candidate.architecture, final_shape(candidate.architecture, description, self.config.network))
+        if not self.directory.finished:
+            self.listener.started(data, len(self.candidates))
+        architecture = self._choose(data)
+        if not self.config.recipe.held_out:
+            data = with_all_training_images(data)
+        training = self._training(architecture, data, self.config)
+        save_description(self.directory.path, describe(data))
+        self.directory.save_best(architecture)
+        done = self._restore(training)
+        graph = training.plain_network().graph
+        network_cost = cost(graph, data.image_shape)
+        # A checkpoint that was lost after the end is made again, from the one before it.
+        already_finished = self.directory.finished and done == self.config.recipe.epochs
+        if not already_finished:
+            self.listener.training_started(architecture, network_cost, self.config.recipe.epochs, done)
+            self._train(training, done)
+            self._test(training, data, network_cost)
+        document = json.loads((self.directory.path / METRICS).read_text())
+        return TrainingResult(
+            architecture,
+            Metrics.from_dict(document),
+            network_cost,
+            document["seconds"],
+            self.directory.path,
+            already_finished,
+        )
+
+    def _training(self, architecture: Any, data: ImageData, config: TrainingConfig) -> NetworkTraining:
+        shape = final_shape(architecture, describe(data), config.network)
+        return NetworkTraining(architecture, shape, data, config.recipe, config.data.cutout, config.seed)
+
+    def _choose(self, data: ImageData) -> Any:
+        """Returns the architecture to train in full: of several candidates the best after a few epochs each."""
+        if len(self.candidates) == 1:
+            return self.candidates[0].architecture
+        records = self.directory.read_candidates()
+        for number in range(len(records), len(self.candidates)):
+            records.append(self._try(number, data))
+            self.directory.save_candidates(records)
+            self.listener.candidate_ended(records[-1])
+        self.seconds = sum(record["seconds"] for record in records)
+        return self.candidates[int(np.argmax([record["accuracy"] for record in records]))].architecture
+
+    def _try(self, number: int, data: ImageData) -> dict[str, Any]:
+        """Trains a candidate for a few epochs, one cosine, and scores it on the held-out images."""
+        began = time.perf_counter()
+        candidate, epochs = self.candidates[number], self.config.recipe.candidate_epochs
+        recipe = dataclasses.replace(self.config.recipe, epochs=epochs, restart_epochs=0, held_out=True)
+        training = self._training(candidate.architecture, data, dataclasses.replace(self.config, recipe=recipe))
+        network_cost = cost(training.plain_network().graph, data.image_shape)
+        self.listener.training_started(candidate.architecture, network_cost, epochs, 0)
+        for epoch in range(epochs):
+            last = training.run_epoch(epoch, self._progress(epoch, training.steps))
+            self.listener.epoch_ended(last)
+        return {
+            "candidate": number + 1,
+            "text": str(candidate.architecture),
+            "architecture": architecture_to_dict(candidate.architecture),
+            "accuracy": last.validation_accuracy,
+            "shared_score": candidate.shared_score,
+            "parameters": network_cost.parameters,
+            "multiply_adds": network_cost.multiply_adds,
+            "epochs": epochs,
+            "seconds": time.perf_counter() - began,
+        }
+
+    def _progress(self, epoch: int, steps: int) -> Callable[[int], None]:
+        return lambda step: self.listener.progress(epoch, step, steps)
+
+    def _restore(self, training: NetworkTraining) -> int:
+        """Takes over the last checkpoint and returns the number of epochs that it has seen."""
+        state = self.directory.load_state()
+        for warning in self.directory.warnings:
+            self.listener.warning(warning)
+        if state is None:
+            return 0
+        try:
+            training.store.set_state(state.values["store"], store_arrays(state.arrays))
+            self.seconds = state.values["seconds"]
+        except KeyError as error:
+            raise StateError(f"The checkpoint in {self.directory.path} is incomplete. Received: no {error}") from error
+        return state.number
+
+    def _train(self, training: NetworkTraining, done: int) -> None:
+        logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
+        for number in range(done, self.config.recipe.epochs):
+            epoch = training.run_epoch(number, self._progress(number, training.steps))
+            self.seconds += epoch.seconds
+            record = dataclasses.asdict(epoch)
+            self.directory.append_record(record)
+            values, arrays = training.store.get_state()
+            self.directory.save_state(
+                {"store": values, "seconds": self.seconds}, {STORE + name: array for name, array in arrays.items()}
+            )
+            logs.add(epoch.epoch, {name: value for name, value in record.items() if name != "epoch"})
+            self.listener.epoch_ended(epoch)
+
+    def _test(self, training: NetworkTraining, data: ImageData, network_cost: Cost) -> None:
+        """Looks at the test images, once, and writes what came of it."""
+        batches = evaluation_batches(data.test, data.mean, data.std, EVALUATION_BATCH)
+        probabilities = predict(training.plain_network(), batches)
+        metrics = measure(data.test.labels, probabilities, data.class_names)
+        arrays = {"labels": data.test.labels, "probabilities": probabilities}
+        arrays |= examples(data.test, probabilities, self.config.seed)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # NumPy's stub misreads keywords
+        write_whole(self.directory.path / PREDICTIONS, buffer.getvalue())
+        document = {
+            "split": "test",
+            **metrics.to_dict(),
+            **dataclasses.asdict(network_cost),
+            "epochs": self.config.recipe.epochs,
+            "seconds": self.seconds,
+        }
+        write_whole(self.directory.path / METRICS, (json.dumps(document, indent=2) + "\n").encode())
+
+
+def examples(images: Images, probabilities: npt.NDArray[np.float32], seed: int) -> dict[str, npt.NDArray[Any]]:
+    """Returns some images that a network gets right and some that it gets wrong, drawn at random.
+
+    Args:
+        images: n images.
+        probabilities: float32 [n, classes].
+        seed: decides which.
+
+    Returns:
+        right_indices and wrong_indices, int64 [k], ascending; right_images and wrong_images, uint8 [k, height, width,
+        channels], k at most `NUM_EXAMPLES`.
+    """
+    generator = np.random.default_rng(derived_seed(seed, EXAMPLES))
+    right = probabilities.argmax(axis=1) == images.labels
+    drawn: dict[str, npt.NDArray[Any]] = {}
+    for name, chosen in (("right", right), ("wrong", ~right)):
+        indices = np.flatnonzero(chosen)
+        indices = np.sort(generator.permutation(indices)[:NUM_EXAMPLES])
+        drawn |= {f"{name}_indices": indices, f"{name}_images": images.images[indices]}
+    return drawn

@@ -1,0 +1,106 @@
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from epnas_tf.config import DataConfig, values_of
+from epnas_tf.data import load
+from epnas_tf.errors import ConfigError, DataError
+from epnas_tf.evaluation import evaluate, measure
+from epnas_tf.evaluation.matching import BY_NAME, BY_NUMBER, SAME
+from epnas_tf.evaluation.settings import base_settings
+from tests.evaluation import artifacts
+
+
+@pytest.mark.parametrize("split", ["test", "validation", "train"])
+def test_run_is_evaluated_on_the_parts_of_its_own_data_set(final, digits, split):
+    part = {"test": digits.test, "validation": digits.validation, "train": digits.train}[split]
+    expected = final.model.predict((part.images - digits.mean) / digits.std, verbose=0)
+    result = evaluate(final.path, split=split)
+    assert result.metrics.num_images == len(part)
+    assert result.metrics.confusion == measure(part.labels, expected, digits.class_names).confusion
+    assert result.metrics.loss == pytest.approx(measure(part.labels, expected, digits.class_names).loss, abs=1e-5)
+    assert (result.split, result.matching, result.latency) == (split, SAME, None)
+    assert (result.config.data, result.config.seed) == (artifacts.CONFIG.data, artifacts.CONFIG.seed)
+
+
+def test_every_form_of_a_model_has_the_same_figures(plain, digits):
+    expected = measure(digits.test.labels, plain.expected, artifacts.NAMES)
+    for form in ("model.keras", "saved_model", "model.tflite"):
+        result = evaluate(plain.folder / form, DataConfig())
+        assert result.matching == BY_NUMBER  # the digits' classes are called by their numbers
+        assert result.metrics.confusion == expected.confusion
+        assert result.metrics.class_names == artifacts.NAMES
+        assert result.metrics.loss == pytest.approx(expected.loss, abs=1e-5)
+
+
+def save_renamed(file, data, names):
+    """Writes a data set whose class i is the digit i, under other names, its classes in the order of the names."""
+    numbers = np.argsort(np.argsort(names))
+    parts = {"train": data.train, "test": data.test}
+    arrays = {f"x_{name}": part.images for name, part in parts.items()}
+    arrays |= {f"y_{name}": numbers[part.labels] for name, part in parts.items()}
+    np.savez(file, class_names=np.sort(names), **arrays)
+    return DataConfig(dataset=str(file))
+
+
+def test_classes_in_another_order_are_matched_by_name(plain, digits, tmp_path):
+    config = save_renamed(tmp_path / "sorted.npz", digits, np.array(artifacts.NAMES))
+    result = evaluate(plain.folder / "saved_model", config)
+    assert result.matching == BY_NAME
+    assert result.metrics == evaluate(plain.folder / "saved_model", DataConfig()).metrics
+
+
+def test_classes_of_other_names_are_refused(plain, digits, tmp_path):
+    config = save_renamed(tmp_path / "other.npz", digits, np.array([f"a {name}" for name in artifacts.NAMES]))
+    with pytest.raises(DataError, match=r"zero, one, .*Received: other\.npz with 10 classes: a eight, a five"):
+        evaluate(plain.folder / "saved_model", config)
+
+
+def test_everything_goes_to_json(final):
+    result = evaluate(final.path, latency=True)
+    document = json.loads(json.dumps(result.to_dict()))
+    assert document["accuracy"] == result.metrics.accuracy
+    assert document["model"] == str(final.path)
+    assert document["split"] == "test"
+    assert document["data"] == {"name": "digits", "image_shape": [8, 8, 1], "classes_matched": SAME}
+    assert document["settings"] == {**values_of(artifacts.CONFIG.data), "seed": artifacts.CONFIG.seed}
+    assert [batch["batch_size"] for batch in document["latency"]["batches"]] == [1, 64]
+
+
+def test_data_set_of_the_run_is_known_beside_its_exports(final, plain, tmp_path):
+    shutil.copytree(final.path, tmp_path / "run")
+    shutil.copytree(plain.folder, tmp_path / "run" / "export")
+    result = evaluate(tmp_path / "run" / "export" / "model.keras", split="validation")
+    assert result.config.seed == artifacts.CONFIG.seed
+    other = evaluate(plain.folder / "model.keras", DataConfig(), split="validation")
+    assert other.config.seed == 0
+    assert result.metrics != other.metrics  # the seed draws the validation images
+
+
+def test_settings_of_a_run_hold_for_another_data_set_where_they_are_not_its_own():
+    own = {**values_of(DataConfig(dataset="mnist", manual_dir="there", image_size=32, train_images=9)), "seed": 4}
+    assert base_settings(own, None) == own
+    assert base_settings(own, "mnist") == own
+    assert base_settings(own, "photos/") == {"image_size": 32, "data_dir": "", "seed": 4}
+
+
+def test_what_cannot_be_evaluated_is_refused(plain, final):
+    with pytest.raises(ConfigError, match=r"`data` must say .*Received: data=None"):
+        evaluate(plain.folder / "model.keras")
+    with pytest.raises(ConfigError, match=r"`split` must be one of test, validation, train\. Received: split='all'"):
+        evaluate(final.path, split="all")
+    with pytest.raises(DataError, match=r"nowhere\.npz"):
+        evaluate(final.path, DataConfig(dataset="nowhere.npz"))
+    config = dataclasses.replace(artifacts.CONFIG.data, image_size=9)
+    with pytest.raises(DataError, match=r"takes images of 8×8×1\. Received: digits with 9×9×1"):
+        evaluate(final.path, config)
+
+
+def test_data_set_without_a_test_part_has_one_drawn(plain, digits, tmp_path):
+    whole = load(DataConfig(), 0)
+    np.savez(tmp_path / "more.npz", x_train=whole.train.images[:500], y_train=whole.train.labels[:500])
+    result = evaluate(plain.folder / "model.keras", DataConfig(dataset=str(tmp_path / "more.npz"), test_fraction=0.5))
+    assert result.metrics.num_images == 250

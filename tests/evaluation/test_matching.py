@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from epnas_tf.data import ImageData, Images
+from epnas_tf.errors import DataError
+from epnas_tf.evaluation.classifier import Classifier
+from epnas_tf.evaluation.matching import BY_NAME, BY_NUMBER, SAME, match
+
+
+class Fixed(Classifier):
+    def run(self, images):
+        raise NotImplementedError
+
+
+def classifier(names, count=3, shape=(6, 6, 1)):
+    return Fixed(shape, count, names, name="model.keras")
+
+
+def data(names, shape=(6, 6, 1)):
+    part = Images(np.zeros((2, *shape), np.uint8), np.arange(2, dtype=np.int32))
+    statistics = np.zeros(shape[2], np.float32), np.ones(shape[2], np.float32)
+    return ImageData("photos", part, part, part, tuple(names), *statistics, mirror=False, crop_padding=0)
+
+
+ANIMALS = ("ant", "bee", "cat")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "names", "to_model", "how"),
+    [
+        (ANIMALS, ANIMALS, ANIMALS, [0, 1, 2], SAME),
+        (ANIMALS, ("cat", "ant", "bee"), ANIMALS, [2, 0, 1], BY_NAME),
+        (ANIMALS, "012", ANIMALS, [0, 1, 2], BY_NUMBER),
+        (("0", "1", "2"), ANIMALS, ANIMALS, [0, 1, 2], BY_NUMBER),
+        (None, ANIMALS, ANIMALS, [0, 1, 2], BY_NUMBER),
+        (("0", "1", "2"), "012", ("0", "1", "2"), [0, 1, 2], SAME),
+        (("1", "2", "3"), "321", ("1", "2", "3"), [2, 1, 0], BY_NAME),
+    ],
+)
+def test_classes_are_matched(ours, theirs, names, to_model, how):
+    matching = match(classifier(ours), data(theirs))
+    assert matching.class_names == names
+    assert matching.to_model.tolist() == to_model
+    assert matching.how == how
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(ANIMALS, ("ant", "bee", "cow")), (ANIMALS, "123"), (ANIMALS, ("ant", "bee")), (None, "01")]
+)
+def test_other_classes_are_refused(ours, theirs):
+    with pytest.raises(DataError) as error:
+        match(classifier(ours), data(theirs))
+    expected = f"these 3 classes apart: {', '.join(ours or '012')}. Received: photos with {len(theirs)} classes: "
+    assert expected + ", ".join(theirs) in str(error.value)
+
+
+def test_long_lists_of_classes_are_cut():
+    with pytest.raises(DataError, match=r"19, … \(180 more\)\. Received: photos with 3 classes: ant, bee, cat"):
+        match(classifier(None, count=200), data(ANIMALS))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "message"),
+    [
+        ((8, 8, 1), (6, 6, 1), "takes images of 8×8×1. Received: photos with 6×6×1. --image_size=8"),
+        ((6, 6, 3), (6, 6, 1), "takes images of 6×6×3. Received: photos with 6×6×1. The images must be of 3 channels"),
+        ((6, 6, 1), (6, 6, 3), "The images must be grey"),
+        ((6, 8, 1), (6, 6, 1), "Give images of that size."),
+    ],
+)
+def test_images_of_another_shape_are_refused(ours, theirs, message):
+    with pytest.raises(DataError) as error:
+        match(classifier(ANIMALS, shape=ours), data(ANIMALS, theirs))
+    assert message in str(error.value)
