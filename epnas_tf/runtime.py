@@ -5,7 +5,7 @@ import contextlib
 import tensorflow as tf
 
 
-def prepare_tensorflow(xla: bool = False) -> None:
+def prepare_tensorflow(xla: bool = False, long_runs: bool = False) -> None:
     """Starts TensorFlow: GPU memory as it is needed, and on the CPU the same numbers for the same seed.
 
     Deterministic operations cost a GPU much of its speed, and some do not exist there, so they are asked for on
@@ -14,6 +14,7 @@ def prepare_tensorflow(xla: bool = False) -> None:
     Args:
         xla: whether XLA compiles the steps: it has no deterministic form of max pooling's gradient, so deterministic
             operations are then not asked for.
+        long_runs: whether a graph runs for many thousand steps, so that Grappler's passes are worth their time.
     """
     devices = tf.config.list_physical_devices("GPU")
     for device in devices:
@@ -22,5 +23,5 @@ def prepare_tensorflow(xla: bool = False) -> None:
     if not devices and not xla:
         tf.config.experimental.enable_op_determinism()
     # A child's graph runs for a few hundred steps: what Grappler's passes cost before the first is not won back.
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not long_runs})
     tf.config.list_logical_devices()

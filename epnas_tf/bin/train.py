@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
         from epnas_tf.runtime import prepare_tensorflow
         from epnas_tf.training.trainer import train_final
 
-        prepare_tensorflow(config.recipe.xla)
+        prepare_tensorflow(config.recipe.xla, long_runs=True)
 
     live = sys.stdout.isatty() and not console.is_dumb_terminal
     with (LiveTrainingDisplay if live else LogTrainingDisplay)(console, config.recipe) as display:

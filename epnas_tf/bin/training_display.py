@@ -32,6 +32,7 @@ class LogTrainingDisplay(TrainingListener):
 
     def started(self, data: ImageData, num_candidates: int) -> None:
         """Says what is trained on."""
+        self.num_candidates = num_candidates
         height, width, channels = data.image_shape
         self.console.print(
             f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {len(data.test)} test "
@@ -49,7 +50,7 @@ class LogTrainingDisplay(TrainingListener):
     def candidate_ended(self, record: dict[str, Any]) -> None:
         """Writes the candidate's line."""
         self.console.print(
-            f"candidate {record['candidate']}/{self.recipe.candidates}  accuracy {_percent(record['accuracy'])} after "
+            f"candidate {record['candidate']}/{self.num_candidates}  accuracy {_percent(record['accuracy'])} after "
             f"{record['epochs']} epochs, {_percent(record['shared_score'])} on the shared weights",
             soft_wrap=True,
         )

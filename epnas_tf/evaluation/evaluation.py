@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from epnas_tf import data as images
-from epnas_tf.config import DataConfig, values_of
+from epnas_tf.config import DataConfig, TrainingConfig, values_of
 from epnas_tf.data import ImageData, Images
 from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation.latency import Latency, measure_latency
@@ -13,7 +13,8 @@ from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.matching import match
 from epnas_tf.evaluation.metrics import Metrics, measure
 from epnas_tf.evaluation.models import load_classifier
-from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig
+from epnas_tf.evaluation.precision import full_precision
+from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, may_have_trained_on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Evaluation:
         data_name: the data set's name.
         image_shape: (height, width, channels) of the images.
         split: "test", "validation" or "train".
+        may_be_trained_on: whether the model may have been trained on these images, as far as its place tells.
         matching: how the data set's classes were matched to the model's.
         metrics: the figures, classes in the model's order.
         latency: the times on this device, None where they were not asked for.
@@ -36,6 +38,7 @@ class Evaluation:
     data_name: str
     image_shape: tuple[int, int, int]
     split: str
+    may_be_trained_on: bool
     matching: str
     metrics: Metrics
     latency: Latency | None
@@ -47,6 +50,7 @@ class Evaluation:
             "latency": None if self.latency is None else self.latency.to_dict(),
             "model": self.model,
             "split": self.split,
+            "may_be_trained_on": self.may_be_trained_on,
             "data": {"name": self.data_name, "image_shape": list(self.image_shape), "classes_matched": self.matching},
             "settings": values_of(self.config),
         }
@@ -79,33 +83,25 @@ def evaluate(
     """
     if split not in SPLITS:
         raise ConfigError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
-    config = _config(path, data, seed)
+    training = locate(path).config()
+    config = _config(path, training, data, seed)
     images.check(config.data)
     classifier = load_classifier(path)
     loaded = images.load(config.data, config.seed)
     matching, part = match(classifier, loaded), part_of(loaded, split)
-    probabilities = classifier.predict(part.images)
+    with full_precision():
+        probabilities = classifier.predict(part.images)
     return Evaluation(
         model=os.fspath(path),
         config=config,
         data_name=loaded.name,
         image_shape=loaded.image_shape,
         split=split,
+        may_be_trained_on=training is not None and may_have_trained_on(training, config, split),
         matching=matching.how,
         metrics=measure(matching.to_model[part.labels], probabilities, matching.class_names),
         latency=measure_latency(classifier, part.images) if latency else None,
     )
-
-
-def own_config(path: str | os.PathLike[str]) -> EvaluationConfig | None:
-    """Returns the data set that a model was trained on and the seed, None where the model's place does not tell.
-
-    Raises:
-        ModelError: if there is no model.
-        RunDirectoryError: if the settings of its training cannot be read.
-    """
-    config = locate(path).config()
-    return None if config is None else EvaluationConfig(config.data, config.seed)
 
 
 def part_of(data: ImageData, split: str) -> Images:
@@ -113,14 +109,15 @@ def part_of(data: ImageData, split: str) -> Images:
     return {"test": data.test, "validation": data.validation, "train": data.train}[split]
 
 
-def _config(path: str | os.PathLike[str], data: DataConfig | None, seed: int | None) -> EvaluationConfig:
-    own = own_config(path)
+def _config(
+    path: str | os.PathLike[str], training: TrainingConfig | None, data: DataConfig | None, seed: int | None
+) -> EvaluationConfig:
     if data is None:
-        if own is None:
+        if training is None:
             raise ConfigError(
                 f"`data` must say which data set to evaluate on: the place of {path} does not tell which one the model "
                 "was trained on. Received: data=None. Give a DataConfig."
             )
-        data = own.data
-    own_seed = 0 if own is None else own.seed
+        data = training.data
+    own_seed = 0 if training is None else training.seed
     return EvaluationConfig(data, own_seed if seed is None else seed)

@@ -72,10 +72,22 @@ def locate(path: str | os.PathLike[str]) -> Location:
         RunDirectoryError: if it is a run without a final training.
     """
     place = Path(path).expanduser()
-    if place.is_dir():
-        return _locate_in_folder(place)
-    if not place.exists():
-        raise ModelError(f"A model must be {KINDS}. Received: {path}, which does not exist. Check the path.")
+    try:
+        if place.is_dir():
+            return _locate_in_folder(place)
+        if not place.exists():
+            raise ModelError(f"A model must be {KINDS}. Received: {path}, which does not exist. Check the path.")
+        return _locate_file(place)
+    except OSError as error:
+        raise ModelError(f"A model must be {KINDS}. Received: {path}, which cannot be read: {error}") from error
+
+
+def broken(path: Path, kind: str, reason: object) -> ModelError:
+    """Returns the error for a model that cannot be read."""
+    return ModelError(f"{path} is not {kind} that can be read. Received: {reason}. Export it again.")
+
+
+def _locate_file(place: Path) -> Location:
     suffix = place.suffix.lower()
     if suffix == ".keras":
         if not zipfile.is_zipfile(place):
@@ -86,12 +98,7 @@ def locate(path: str | os.PathLike[str]) -> Location:
             if file.read(8)[4:] != _TFLITE_MARK:
                 raise broken(place, "a .tflite file", f"it does not have the mark {_TFLITE_MARK.decode()}")
         return Location(place, "tflite", _final_of(place))
-    raise ModelError(f"A model must be {KINDS}. Received: {path}, a file of another kind. Export the model first.")
-
-
-def broken(path: Path, kind: str, reason: object) -> ModelError:
-    """Returns the error for a model that cannot be read."""
-    return ModelError(f"{path} is not {kind} that can be read. Received: {reason}. Export it again.")
+    raise ModelError(f"A model must be {KINDS}. Received: {place}, a file of another kind. Export the model first.")
 
 
 def _locate_in_folder(folder: Path) -> Location:

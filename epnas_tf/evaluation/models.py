@@ -229,11 +229,13 @@ def _load_saved_model(location: Location) -> Classifier:
     argument, spec = next(iter(inputs.items()))
     shapes = [tuple(value.shape) if value.shape.rank is not None else () for value in (spec, outputs[output])]
 
-    image_shape, _ = check_shapes(shapes[0], shapes[1], name)
+    image_shape, num_classes = check_shapes(shapes[0], shapes[1], name)
     names = location.class_names()
     if CLASS_NAMES in outputs:
         blank = tf.zeros([shapes[0][0] or 1, *image_shape], spec.dtype)
-        names = tuple(text.decode() for text in signature(**{argument: blank})[CLASS_NAMES].numpy().ravel())
+        # One row for each image, or for all of them.
+        rows = signature(**{argument: blank})[CLASS_NAMES].numpy().reshape(-1, num_classes)
+        names = tuple(text.decode() for text in rows[0])
 
     def function(images: Any, *, model: Any = loaded) -> Any:  # a signature does not keep the model's variables alive
         return model.signatures[SIGNATURE](**{argument: images})[output]
@@ -253,7 +255,7 @@ def _load_tflite(location: Location) -> Classifier:
             threads = len(os.sched_getaffinity(0))
             interpreter = tf.lite.Interpreter(model_content=location.path.read_bytes(), num_threads=threads)
             interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise broken(location.path, "a .tflite file", _first_line(error)) from error
     return TFLiteClassifier(interpreter, location.class_names(), str(location.path))
 

@@ -12,6 +12,7 @@ metrics.json        the result on the test images
 test.npz            the network's answer to each test image, and some of the images
 """
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -52,6 +53,15 @@ class TrainingDirectory(RunDirectory):
 
     def _settings(self) -> dict[str, Any]:
         return {**values_of(self.config), "architecture": "; ".join(self._architectures)}
+
+    def _has_children(self) -> bool:
+        return super()._has_children() or (self.path / CANDIDATES).exists()
+
+    def _discard_if_empty(self) -> None:
+        super()._discard_if_empty()
+        if self.path.name == FOLDER and not self.path.exists():
+            with contextlib.suppress(OSError):  # it may hold a search
+                self.path.parent.rmdir()
 
     @property
     def finished(self) -> bool:

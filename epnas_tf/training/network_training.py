@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from epnas_tf.config import RecipeConfig
@@ -27,7 +28,7 @@ EVALUATION_BATCH = 500
 
 
 class TrainingDiverged(EPNASError):  # noqa: N818  (an outcome of a training)
-    """The loss of a training became NaN or infinite."""
+    """The loss of a training, or one of its variables, became NaN or infinite."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ class NetworkTraining:
             progress: is told how many steps of the epoch are done.
 
         Raises:
-            TrainingDiverged: if the loss became NaN or infinite.
+            TrainingDiverged: if the loss or a variable became NaN or infinite.
         """
         began = time.perf_counter()
         iterator = iter(self._pipeline.batches(derived_seed(self.seed, EPOCH, number)))
@@ -116,6 +117,7 @@ class NetworkTraining:
                     f"{number + 1}. Use a lower learning rate. Received: learning_rate={self.recipe.learning_rate}"
                 )
             progress(stop - first)
+        self._refuse_broken_variables(number)
         images = self.steps * self._pipeline.element_spec[1].shape[0]
         validation_loss, validation_accuracy = self._validate()
         return Epoch(
@@ -127,6 +129,15 @@ class NetworkTraining:
             validation_accuracy=validation_accuracy,
             seconds=time.perf_counter() - began,
         )
+
+    def _refuse_broken_variables(self, number: int) -> None:
+        """Looks at what the last step left: its loss is that of the step before, and must not hide it."""
+        arrays = self.store.get_state()[1].values()
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise TrainingDiverged(
+                f"A variable became NaN or infinite in epoch {number + 1}. Use a lower learning rate. Received: "
+                f"learning_rate={self.recipe.learning_rate}"
+            )
 
     def _validate(self) -> tuple[float | None, float | None]:
         if self._validation is None:

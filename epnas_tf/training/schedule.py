@@ -32,7 +32,10 @@ def learning_rate(step: tf.Tensor, steps_per_epoch: int, recipe: RecipeConfig) -
     Returns:
         float32 scalar.
     """
-    spans = [span for span in cycles(recipe) for _ in range(span[1])][: recipe.epochs]
-    start, length = tf.unstack(tf.gather(tf.constant(spans, step.dtype), step // steps_per_epoch))
-    done = tf.cast(step - start * steps_per_epoch, tf.float32) / tf.cast(length * steps_per_epoch, tf.float32)
+    spans = [span for span in cycles(recipe) for _ in range(min(span[1], recipe.epochs - span[0]))]
+    starts = tf.constant([start for start, _ in spans], step.dtype)
+    lengths = tf.constant([float(length) for _, length in spans])  # of a cosine that is not ended they may be huge
+    epoch = step // steps_per_epoch
+    done = tf.cast(step - tf.gather(starts, epoch) * steps_per_epoch, tf.float32)
+    done /= tf.gather(lengths, epoch) * float(steps_per_epoch)
     return cosine(done, recipe.learning_rate, recipe.final_learning_rate)

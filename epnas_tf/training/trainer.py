@@ -104,7 +104,7 @@ def train_final(
     Raises:
         EPNASError: for everything that a user can cause: settings, data, directories, an architecture that does not
             fit.
-        TrainingDiverged: if the loss became NaN or infinite.
+        TrainingDiverged: if the loss or a variable became NaN or infinite.
     """
     config = config or TrainingConfig()
     path = Path(final_dir or Path(run_dir) / FOLDER)
@@ -141,7 +141,8 @@ class _FinalTraining:
         if not self.config.recipe.held_out:
             data = with_all_training_images(data)
         training = self._training(architecture, data, self.config)
-        save_description(self.directory.path, describe(data))
+        if not self.directory.finished:
+            save_description(self.directory.path, describe(data))
         self.directory.save_best(architecture)
         done = self._restore(training)
         graph = training.plain_network().graph

@@ -5,12 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from epnas_tf.config import DataConfig, values_of
+from epnas_tf.config import DataConfig, RecipeConfig, values_of
 from epnas_tf.data import load
 from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.evaluation import evaluate, measure
 from epnas_tf.evaluation.matching import BY_NAME, BY_NUMBER, SAME
-from epnas_tf.evaluation.settings import base_settings
+from epnas_tf.evaluation.settings import EvaluationConfig, base_settings, may_have_trained_on, same_dataset
 from tests.evaluation import artifacts
 
 
@@ -65,6 +65,7 @@ def test_everything_goes_to_json(final):
     assert document["accuracy"] == result.metrics.accuracy
     assert document["model"] == str(final.path)
     assert document["split"] == "test"
+    assert document["may_be_trained_on"] is False
     assert document["data"] == {"name": "digits", "image_shape": [8, 8, 1], "classes_matched": SAME}
     assert document["settings"] == {**values_of(artifacts.CONFIG.data), "seed": artifacts.CONFIG.seed}
     assert [batch["batch_size"] for batch in document["latency"]["batches"]] == [1, 64]
@@ -85,6 +86,37 @@ def test_settings_of_a_run_hold_for_another_data_set_where_they_are_not_its_own(
     assert base_settings(own, None) == own
     assert base_settings(own, "mnist") == own
     assert base_settings(own, "photos/") == {"image_size": 32, "data_dir": "", "seed": 4}
+
+
+HELD_OUT = dataclasses.replace(artifacts.CONFIG, recipe=RecipeConfig(held_out=True))
+
+
+@pytest.mark.parametrize(
+    ("training", "changes", "split", "expected"),
+    [
+        (artifacts.CONFIG, {}, "test", False),
+        (artifacts.CONFIG, {}, "validation", True),  # all training images are used unless some are held out
+        (HELD_OUT, {}, "validation", False),
+        (HELD_OUT, {}, "train", True),
+        (HELD_OUT, {"validation_fraction": 0.5}, "validation", True),
+        (HELD_OUT, {"test_fraction": 0.5}, "test", True),
+        (artifacts.CONFIG, {"dataset": "mnist"}, "train", False),
+    ],
+)
+def test_images_that_the_network_may_have_been_trained_on_are_known(training, changes, split, expected):
+    config = EvaluationConfig(dataclasses.replace(training.data, **changes), training.seed)
+    assert may_have_trained_on(training, config, split) == expected
+
+
+def test_other_seed_draws_other_validation_images():
+    assert may_have_trained_on(HELD_OUT, EvaluationConfig(HELD_OUT.data, HELD_OUT.seed + 1), "validation")
+
+
+def test_one_folder_is_one_data_set_however_it_is_written(tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert same_dataset("photos/", str(tmp_path / "photos"))
+    assert not same_dataset("photos", "photographs")
 
 
 def test_what_cannot_be_evaluated_is_refused(plain, final):

@@ -173,6 +173,8 @@ def test_files_cut_short_are_refused(plain, tmp_path, form, kept):
 def test_paths_that_are_no_model_are_refused(tmp_path):
     with pytest.raises(ModelError, match=r"A model must be .*nowhere, which does not exist"):
         load_classifier(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match=r"which cannot be read: .*name too long"):
+        load_classifier(tmp_path / ("long" * 100))
     (tmp_path / "notes.txt").write_text("none")
     with pytest.raises(ModelError, match=r"notes\.txt, a file of another kind"):
         load_classifier(tmp_path / "notes.txt")

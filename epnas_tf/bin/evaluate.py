@@ -1,0 +1,210 @@
+"""`epnas-evaluate`: flags, settings, evaluation, figures; nothing else."""
+
+import json
+import os
+from pathlib import Path
+
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from epnas_tf import data
+from epnas_tf import flags as config_flags
+from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main
+from epnas_tf.config import values_of
+from epnas_tf.errors import ConfigError
+from epnas_tf.evaluation import Evaluation, Latency, Metrics
+from epnas_tf.evaluation.evaluation import evaluate
+from epnas_tf.evaluation.location import locate
+from epnas_tf.evaluation.matching import SAME
+from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, base_settings
+from epnas_tf.storage.state_files import write_whole
+
+DESCRIPTION = """Evaluates a trained network on images that are labelled.
+
+  epnas-evaluate RUN_DIR                                the final training's network on the test images of its data set
+  epnas-evaluate RUN_DIR/export/model.keras             an exported model: .keras, SavedModel folder, .tflite
+  epnas-evaluate RUN_DIR --dataset=photos/              on other images of the same classes
+  epnas-evaluate RUN_DIR --latency --json=figures.json  also times it on this device, and writes all figures to a file
+"""
+
+LARGEST_TABLE = 20
+"""Classes up to which the confusion matrix is printed whole."""
+
+CONFUSED_PAIRS = 15
+
+
+def main(arguments: list[str]) -> None:
+    """Evaluates the model that the one argument names."""
+    if len(arguments) != 1:
+        raise ConfigError(f"Give one model: a run directory or a file, see --help. Received: {arguments}")
+    path, json_file = arguments[0], flags.FLAGS.json
+    config = config_of(path)
+    data.check(config.data)
+    if json_file:
+        refuse_file(Path(json_file))
+    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
+    with quiet_tensorflow():
+        grow_gpu_memory()
+    result = evaluate(path, config.data, flags.FLAGS.split, flags.FLAGS.latency, config.seed)
+    show(make_console(), result)
+    if json_file:
+        refuse_file(Path(json_file))
+        write_whole(Path(json_file), (json.dumps(result.to_dict(), indent=2) + "\n").encode())
+
+
+def config_of(path: str) -> EvaluationConfig:
+    """Returns the data set that the flags name, or that of the model's own training with what the flags change in it.
+
+    Raises:
+        ConfigError: if neither names one, or a value is out of its bounds.
+    """
+    own, flag = locate(path).config(), flags.FLAGS["dataset"]
+    if own is None:
+        if not flag.present:
+            raise ConfigError(
+                f"--dataset must say which data set to evaluate on: the place of {path} does not tell which one the "
+                "model was trained on. Received: no --dataset. Give it, or the run directory."
+            )
+        return config_flags.to_config(EvaluationConfig)
+    return config_flags.to_config(EvaluationConfig, base_settings(values_of(own), flag.value if flag.present else None))
+
+
+def refuse_file(file: Path) -> None:
+    """Refuses a file that must not or cannot be written.
+
+    Raises:
+        ConfigError: if it exists, or its folder does not, or is not to be written to.
+    """
+    if os.path.lexists(file):
+        raise ConfigError(f"--json must name a new file; nothing is overwritten. Received: {file}, which exists.")
+    if not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
+        raise ConfigError(f"--json must name a file in a folder that can be written to. Received: {file}")
+
+
+def grow_gpu_memory() -> None:
+    """Takes GPU memory as it is needed, so that a training beside this can go on.
+
+    TensorFlow's other settings stay as they are: latency is measured as it would be served.
+    """
+    import tensorflow as tf
+
+    for device in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(device, True)
+
+
+def show(console: Console, result: Evaluation) -> None:
+    """Prints everything that was found out."""
+    metrics = result.metrics
+    console.print(f"{result.model} on {result.data_name}, {result.split} part", soft_wrap=True)
+    size = "×".join(map(str, result.image_shape))
+    console.print(f"{metrics.num_images} images of {size} in {len(metrics.classes)} classes")
+    if result.may_be_trained_on:
+        console.print("the network may have been trained on these images; on new ones it can do worse")
+    if result.matching != SAME:
+        console.print(f"the classes of the data set and of the model are matched {result.matching}")
+    console.print()
+    console.print(figures_table(metrics))
+    console.print()
+    console.print(class_table(metrics))
+    console.print()
+    show_confusion(console, metrics)
+    if result.latency is not None:
+        console.print()
+        show_latency(console, result.latency)
+
+
+def figures_table(metrics: Metrics) -> Table:
+    """Returns accuracy, top-5 accuracy and loss as a table."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("accuracy", f"{100 * metrics.accuracy:.2f} %")
+    if metrics.top_5 is not None:
+        table.add_row("top-5 accuracy", f"{100 * metrics.top_5:.2f} %")
+    table.add_row("loss", f"{metrics.loss:.4f} nats")
+    return table
+
+
+def class_table(metrics: Metrics) -> Table:
+    """Returns the figures of each class."""
+    table = Table("class", box=None, pad_edge=False)
+    for heading in ("precision", "recall", "F1", "images"):
+        table.add_column(heading, justify="right")
+    for figures in metrics.classes:
+        shares = (f"{100 * share:.2f} %" for share in (figures.precision, figures.recall, figures.f1))
+        table.add_row(figures.name, *shares, str(figures.num_images))
+    return table
+
+
+def show_confusion(console: Console, metrics: Metrics) -> None:
+    """Prints the confusion matrix, or the pairs confused most often where it would not fit."""
+    if len(metrics.classes) <= LARGEST_TABLE:
+        table = confusion_table(metrics)
+        unbounded = console.options.update(max_width=10_000)  # or the console's own width is the most it gives
+        if console.measure(table, options=unbounded).maximum <= console.width:
+            console.print("confusion matrix: images of the class in the row, taken for the class in the column")
+            console.print(table)
+            return
+    pairs = confused_pairs(metrics)
+    if not pairs:
+        console.print("no image was taken for another class")
+        return
+    console.print(f"the classes confused most often ({len(pairs)} pairs; --json gives the whole matrix)")
+    table = Table("true class", "taken for", box=None, pad_edge=False)
+    table.add_column("images", justify="right")
+    for count, true, predicted in pairs:
+        table.add_row(metrics.class_names[true], metrics.class_names[predicted], str(count))
+    console.print(table)
+
+
+def confusion_table(metrics: Metrics) -> Table:
+    """Returns the confusion matrix; its columns have the numbers of the classes, which fit over the counts."""
+    named = metrics.class_names != tuple(map(str, range(len(metrics.classes))))
+    table = Table("", box=None, pad_edge=False)
+    for number in range(len(metrics.classes)):
+        table.add_column(str(number), justify="right")
+    for number, (name, row) in enumerate(zip(metrics.class_names, metrics.confusion, strict=True)):
+        table.add_row(f"{number} {name}" if named else name, *(str(count) if count else "·" for count in row))
+    return table
+
+
+def confused_pairs(metrics: Metrics) -> list[tuple[int, int, int]]:
+    """Returns (images, true class, predicted class) of the pairs confused most often, the most frequent first."""
+    pairs = [
+        (count, true, predicted)
+        for true, row in enumerate(metrics.confusion)
+        for predicted, count in enumerate(row)
+        if count and predicted != true
+    ]
+    return sorted(pairs, key=lambda pair: (-pair[0], *pair[1:]))[:CONFUSED_PAIRS]
+
+
+def show_latency(console: Console, latency: Latency) -> None:
+    """Prints the times on this device."""
+    console.print(f"latency on {latency.device}", soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("batch", "median", "90th percentile", "images a second", "calls"):
+        table.add_column(heading, justify="right")
+    for batch in latency.batches:
+        table.add_row(
+            str(batch.batch_size),
+            f"{batch.median_ms:.2f} ms",
+            f"{batch.percentile_90_ms:.2f} ms",
+            f"{batch.images_per_second:,.0f}",
+            str(batch.calls),
+        )
+    console.print(table)
+
+
+def run() -> None:
+    """The console script."""
+    flags.DEFINE_enum("split", "test", list(SPLITS), "part of the data set to evaluate on")
+    flags.DEFINE_boolean("latency", False, "also time the model on this device, at batches of 1 and 64 images")
+    config_flags.define_string("json", None, "new file for all figures; none is written unless this is given")
+    config_flags.show_in_help("split")
+    config_flags.show_in_help("latency")
+    config_flags.define(EvaluationConfig)
+    run_main("epnas-evaluate", main, DESCRIPTION)
+
+
+if __name__ == "__main__":
+    run()
