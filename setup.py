@@ -27,7 +27,7 @@ setup(
         "scipy>=1.14,<2",
         "pillow>=11,<14",
         "rich>=14,<16",
-        "matplotlib>=3.10,<3.12",
+        "matplotlib>=3.10.8,<3.12",
         "jinja2>=3.1.6,<3.2",
     ],
     extras_require={
@@ -43,6 +43,7 @@ setup(
     entry_points={
         "console_scripts": [
             "epnas-evaluate = epnas_tf.bin.evaluate:run",
+            "epnas-export = epnas_tf.bin.export:run",
             "epnas-search = epnas_tf.bin.search:run",
             "epnas-train = epnas_tf.bin.train:run",
             "epnas-show = epnas_tf.bin.show:run",

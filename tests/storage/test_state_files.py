@@ -79,6 +79,41 @@ class TestGoingBack:
             files.load()
 
 
+class TestPeeking:
+    def test_nothing_saved(self, files):
+        assert files.peek() is None
+        assert not files.directory.exists()
+
+    def test_newest_whole_state_and_nothing_is_removed(self, files):
+        files.save(state(1))
+        files.save(state(2))
+        (files.directory / "after-000003.npz").write_bytes(b"cut short")
+        before = {file: file.read_bytes() for file in files.directory.iterdir()}
+        peeked = files.peek()
+        assert (peeked.number, peeked.values) == (2, {"name": "state 2"})
+        np.testing.assert_array_equal(peeked.arrays["array"], [0, 1])
+        assert {file: file.read_bytes() for file in files.directory.iterdir()} == before
+
+    def test_none_is_whole(self, files):
+        files.save(state(1))
+        (files.directory / "after-000001.npz").write_bytes(b"no state")
+        assert files.peek() is None
+
+    def test_states_that_another_process_replaces_meanwhile(self, files):
+        for number in (1, 2):
+            files.save(state(number))
+
+        class Replaced(StateFiles):
+            def _files(self):
+                found = super()._files()
+                if found[0].stem == "after-000002":
+                    for number in (3, 4):
+                        files.save(state(number))
+                return found
+
+        assert Replaced(files.directory, "after-").peek().number == 4
+
+
 class TestWriting:
     def test_refused_write_leaves_what_was_there(self, files, monkeypatch):
         files.save(state(1))

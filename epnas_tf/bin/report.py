@@ -1,0 +1,29 @@
+"""`epnas-report`: writes a run's report; nothing else."""
+
+from epnas_tf.bin.console import make_console, run_main
+from epnas_tf.errors import ConfigError
+from epnas_tf.report import write_report
+
+DESCRIPTION = """Writes RUN_DIR/report.html, one file that shows a search and its final training.
+
+  epnas-report RUN_DIR
+
+It reads what the run has written so far, so it can be called at any time, also while the run
+goes on. The pictures are written as SVG files too, into RUN_DIR/report.
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Writes the report of the run that the one argument names."""
+    if len(arguments) != 1:
+        raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'nothing'}")
+    make_console().print(str(write_report(arguments[0])), soft_wrap=True)
+
+
+def run() -> None:
+    """The console script."""
+    run_main("epnas-report", main, DESCRIPTION)
+
+
+if __name__ == "__main__":
+    run()

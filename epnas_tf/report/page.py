@@ -1,0 +1,196 @@
+"""Puts a run's report together and writes it."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from epnas_tf.errors import RunDirectoryError
+from epnas_tf.report import architecture_figures, search_figures, tables, training_figures
+from epnas_tf.report.drawing import OPERATIONS, Operation, Picture, drawing
+from epnas_tf.report.images import examples
+from epnas_tf.report.search_files import Search, read_search
+from epnas_tf.report.summary import Summary, summarise, training_status
+from epnas_tf.report.text import clean, decimal, plural
+from epnas_tf.report.training_files import Training, read_training
+from epnas_tf.space.architecture import MacroArchitecture
+from epnas_tf.storage.run_directory import read_config_document
+from epnas_tf.storage.state_files import reported, write_whole
+from epnas_tf.storage.training_directory import FOLDER, TrainingDirectory
+
+FILE = "report.html"
+PICTURES = "report"
+NAMES = (
+    "accuracy",
+    "prediction",
+    "updates",
+    "architecture",
+    "loss",
+    "training-accuracy",
+    "learning-rate",
+    "confusion",
+)
+"""Every picture there may be; one that an earlier report left and this one lacks is removed."""
+
+
+def write_report(run_dir: str | os.PathLike[str]) -> Path:
+    """Writes a run's report, one HTML file that needs nothing beside it, and its pictures as SVG files.
+
+    Nothing but what the run directory holds is needed, and nothing in it is changed, so it can be made at any time,
+    while a search or a training runs too. The same files give the same report.
+
+    Args:
+        run_dir: the directory of a search, with or without a final training in it, or of a final training alone.
+
+    Returns:
+        The file, RUN_DIR/report.html; the pictures are in RUN_DIR/report/.
+
+    Raises:
+        RunDirectoryError: if it is not the directory of a run, a file in it is not what a run writes, or the report
+            cannot be written. An earlier report stays as it is.
+    """
+    path = Path(run_dir)
+    search, training = read_run(path)
+    summary = summarise(search, training)
+    pictures = draw(search, training, summary)
+    page = render(search, training, summary, pictures)
+    folder = path / PICTURES
+    with reported(path):
+        folder.mkdir(exist_ok=True)
+    for name in NAMES:
+        file = folder / f"{name}.svg"
+        if name in pictures:
+            write_whole(file, pictures[name].svg.encode())
+        else:
+            with reported(folder):
+                file.unlink(missing_ok=True)
+    write_whole(path / FILE, page.encode())
+    return path / FILE
+
+
+def read_run(path: Path) -> tuple[Search | None, Training | None]:
+    """Reads what there is of a search and of a final training; at least one of them is there.
+
+    Raises:
+        RunDirectoryError: if there is neither, or a file is not what a run writes.
+    """
+    config, final_config = path / "config.json", path / FOLDER / "config.json"
+    has_search, has_training = os.path.isfile(config), os.path.isfile(final_config)
+    if not has_search and not has_training:
+        what = "is a directory without a config.json" if path.is_dir() else "is no directory"
+        raise RunDirectoryError(
+            f"A report is made of the directory of a search or a final training. Received: {path}, which {what}. "
+            "Give what --run_dir named."
+        )
+    if has_search and not has_training and _is_training(config):
+        return None, read_training(path)
+    return read_search(path) if has_search else None, read_training(path / FOLDER) if has_training else None
+
+
+def _is_training(config: Path) -> bool:
+    """Tells whether a directory is that of a final training itself, as --final_dir may name one."""
+    try:
+        read_config_document(config, TrainingDirectory.FORMAT)
+    except RunDirectoryError:
+        return False
+    return True
+
+
+def draw(search: Search | None, training: Training | None, summary: Summary) -> dict[str, Picture]:
+    """Draws every picture that there is something to draw for, by its name."""
+    with drawing():
+        return {picture.name: picture for picture in _pictures(search, training, summary) if picture is not None}
+
+
+def _pictures(search: Search | None, training: Training | None, summary: Summary) -> Iterator[Picture | None]:
+    if summary.architecture is not None:
+        yield architecture_figures.architecture_picture(summary.architecture)
+    if search is not None:
+        yield search_figures.accuracy_picture(search)
+        yield search_figures.prediction_picture(search)
+        yield search_figures.updates_picture(search)
+    if training is not None:
+        yield training_figures.loss_picture(training.epochs)
+        yield training_figures.training_accuracy_picture(training.epochs)
+        yield training_figures.learning_rate_picture(training.epochs)
+        if training.figures is not None:
+            yield training_figures.confusion_picture(training.figures)
+
+
+def render(search: Search | None, training: Training | None, summary: Summary, pictures: dict[str, Picture]) -> str:
+    """Returns the page's HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("epnas_tf.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(
+        summary=summary,
+        pictures=pictures,
+        search=_search_values(search),
+        training=_training_values(training),
+        settings=_settings(search, training),
+        levels=[] if summary.architecture is None else tables.level_rows(summary.architecture),
+        output="" if summary.architecture is None else tables.output_of(summary.architecture),
+        macro=isinstance(summary.architecture, MacroArchitecture),
+    )
+
+
+def _search_values(search: Search | None) -> dict[str, Any] | None:
+    if search is None:
+        return None
+    best = tables.best_rows(search)
+    return {
+        "best": best,
+        "operations": _used(best),
+        "correlations": tables.correlation_table(search),
+        "depth": plural(search.depth, "layer" if search.config.space.space == "macro" else "block"),
+        "has_costs": search.description is not None,
+    }
+
+
+def _training_values(training: Training | None) -> dict[str, Any]:
+    values: dict[str, Any] = {"status": training_status(training), "begun": training is not None}
+    if training is None:
+        return values
+    values["candidates"] = tables.candidate_rows(training)
+    values["operations"] = _used(values["candidates"])
+    values["candidate_epochs"] = plural(training.config.recipe.candidate_epochs, "epoch")
+    values["facts"] = tables.training_facts(training)
+    figures, predictions = training.figures, training.predictions
+    values["figures"] = figures
+    if figures is not None:
+        names = [c.name for c in figures.classes]
+        values["classes"] = tables.class_rows(figures)
+        crowded = len(names) > training_figures.CLASSES_WITH_NUMBERS
+        values["confusions"] = tables.frequent_confusions(figures) if crowded else []
+        values["loss"] = decimal(figures.loss)
+        values["predictions"] = predictions is not None
+        if predictions is not None:
+            values["right"], values["wrong"] = (examples(predictions, names, right) for right in (True, False))
+    return values
+
+
+def _settings(search: Search | None, training: Training | None) -> list[tuple[str, list[Any], str]]:
+    """Returns a title, the groups of settings and the packages' versions for each part of the run."""
+    parts = {"Search": search, "Final training": training}
+    return [
+        (
+            title,
+            tables.settings_groups(part.config, part.settings),
+            ", ".join(f"{clean(name)} {clean(version)}" for name, version in part.versions.items()),
+        )
+        for title, part in parts.items()
+        if part is not None
+    ]
+
+
+def _used(rows: Iterable[tables.BestRow | tables.CandidateRow]) -> list[Operation]:
+    """Returns the operations that occur in some rows, each once, the paper's in its order."""
+    used = {part for row in rows for level in row.operations for part in level}
+    known = [shown for shown in OPERATIONS.values() if shown in used]
+    return known + sorted(used - set(known), key=lambda shown: shown.label)

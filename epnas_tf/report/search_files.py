@@ -1,0 +1,218 @@
+"""What a search has left so far, read and checked; nothing is locked, changed or removed."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from epnas_tf.config import RunConfig
+from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
+from epnas_tf.space import make_space
+from epnas_tf.space.architecture import Architecture
+from epnas_tf.space.base import SearchSpace
+from epnas_tf.space.serialization import architecture_from_dict, load_architecture
+from epnas_tf.storage.data_file import DATA_FILE, DataDescription, load_description
+from epnas_tf.storage.records import read_records
+from epnas_tf.storage.run_directory import RunDirectory, read_config, read_config_document
+from epnas_tf.storage.state_files import StateFiles
+
+T = TypeVar("T")
+
+Updates = dict[tuple[str | int, ...], int]
+"""How many training steps each position and operation of the shared network has had."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One child.
+
+    Attributes:
+        child: its number, from 1.
+        iteration: the pass over the levels, from 1.
+        level: layers or blocks of its architecture.
+        temperature: of the sampling in that iteration.
+        predicted: the accuracy that the surrogate predicted, None before its first fit.
+        score: validation accuracy on the shared weights, None for a child that diverged.
+        parameters: of its network, None for a child that diverged.
+        seconds: spent on it, 0 where that is not known.
+        architecture: what was trained.
+    """
+
+    child: int
+    iteration: int
+    level: int
+    temperature: float
+    predicted: float | None
+    score: float | None
+    parameters: int | None
+    seconds: float
+    architecture: Architecture
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """A search as far as it has come.
+
+    Attributes:
+        config: its settings.
+        settings: the same as config.json has them.
+        versions: of the packages.
+        trials: the children in the order of their training.
+        best: the best whole architecture, None as long as there is none.
+        description: the data set, None for a run that did not note it.
+        updates: training steps of each key of the store, None before the first state.
+        seconds: time spent.
+        num_planned: children of the whole search.
+    """
+
+    config: RunConfig
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    trials: tuple[Trial, ...]
+    best: Architecture | None
+    description: DataDescription | None
+    updates: Updates | None
+    seconds: float
+    num_planned: int
+
+    @property
+    def depth(self) -> int:
+        """The level of a whole architecture."""
+        space = self.config.space
+        return space.layers if space.space == "macro" else space.blocks
+
+    @property
+    def completed(self) -> tuple[Trial, ...]:
+        """The children that did not diverge."""
+        return tuple(trial for trial in self.trials if trial.score is not None)
+
+    def best_trials(self) -> list[Trial]:
+        """Returns the newest trial of each whole architecture, the best score first, of equal ones the earlier."""
+        newest = {trial.architecture: trial for trial in self.completed if trial.level == self.depth}
+        return sorted(newest.values(), key=lambda trial: (-(trial.score or 0.0), trial.child))
+
+
+def read_search(path: Path) -> Search:
+    """Reads what a search has left in its run directory.
+
+    Raises:
+        RunDirectoryError: if a file is not what a run writes.
+    """
+    config = read_config(path)
+    document = read_config_document(path / "config.json", RunDirectory.FORMAT)
+    try:
+        space = make_space(config.space)
+    except ConfigError as error:
+        raise RunDirectoryError(f"{path / 'config.json'} holds a setting that is not allowed. {error}") from error
+    trials = parsed(path / RunDirectory.RECORDS, _trial)
+    updates, seconds = _peeked(path, sum(trial.seconds for trial in trials))
+    return Search(
+        config=config,
+        settings=document["settings"],
+        versions=document["versions"],
+        trials=trials,
+        best=architecture_of(path),
+        description=description_of(path),
+        updates=updates,
+        seconds=seconds,
+        num_planned=_num_planned(config, space),
+    )
+
+
+def parsed(file: Path, make: Callable[[dict[str, Any]], T]) -> tuple[T, ...]:
+    """Reads a file of one JSON object a line.
+
+    Args:
+        file: the file; none is as good as an empty one.
+        make: turns an object into a value; raises KeyError, TypeError, ValueError or AttributeError if it cannot.
+
+    Raises:
+        RunDirectoryError: if a line is not what a run writes.
+    """
+    values = []
+    for number, record in enumerate(read_records(file), 1):
+        try:
+            values.append(make(record))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise RunDirectoryError(
+                f"Line {number} of {file} is not one that a run writes. Received: {type(error).__name__}: {error}"
+            ) from error
+    return tuple(values)
+
+
+def architecture_of(path: Path) -> Architecture | None:
+    """Returns the architecture that a directory holds, None if it has none yet.
+
+    Raises:
+        RunDirectoryError: if the file does not hold one.
+    """
+    file = path / "architecture.json"
+    try:
+        return load_architecture(file) if file.exists() else None
+    except ArchitectureError as error:
+        raise RunDirectoryError(str(error)) from error
+
+
+def description_of(path: Path) -> DataDescription | None:
+    """Returns the description of a directory's data set, None if it has none.
+
+    Raises:
+        RunDirectoryError: if the file is not one that a run wrote.
+    """
+    return load_description(path) if (path / DATA_FILE).exists() else None
+
+
+def optional(value: Any, make: Callable[[Any], T]) -> T | None:
+    """Returns None for None, else the value as a number."""
+    return None if value is None else make(value)
+
+
+def finite(value: Any) -> float:
+    """Returns the value as a number.
+
+    Raises:
+        ValueError: if it is infinite or none.
+    """
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value} is no number")
+    return number
+
+
+def _trial(record: dict[str, Any]) -> Trial:
+    completed = record["status"] == "completed"
+    return Trial(
+        child=int(record["child"]),
+        iteration=int(record["iteration"]),
+        level=int(record["level"]),
+        temperature=finite(record["temperature"]),
+        predicted=optional(record["predicted"], finite),
+        score=finite(record["score"]) if completed else None,
+        parameters=int(record["parameters"]) if completed else None,
+        seconds=sum(float(record.get(f"{part}_seconds", 0)) for part in ("build", "train", "evaluate")),
+        architecture=architecture_from_dict(record["architecture"]),
+    )
+
+
+def _peeked(path: Path, seconds: float) -> tuple[Updates | None, float]:
+    """Returns what only the state knows: the store's counts and the time spent."""
+    state = StateFiles(path / "state", RunDirectory.STATES).peek()
+    if state is None:
+        return None, seconds
+    try:
+        updates = {tuple(entry["key"]): int(entry["updates"]) for entry in state.values["store"]["layers"]}
+        return updates, float(state.values["seconds"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunDirectoryError(
+            f"The state in {path / 'state'} is not one that a search wrote. Received: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _num_planned(config: RunConfig, space: SearchSpace[Any, Any]) -> int:
+    """Returns how many children the whole search has, if none of them diverges."""
+    parents = in_one_iteration = space.num_extensions(1)
+    for level in range(2, space.num_levels + 1):
+        parents = min(config.search.k, parents * space.num_extensions(level))
+        in_one_iteration += parents
+    return in_one_iteration * config.search.iterations

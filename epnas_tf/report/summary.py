@@ -1,0 +1,129 @@
+"""What stands first in the report: how far the run has come, and its figures in a line."""
+
+import dataclasses
+from pathlib import Path
+
+from epnas_tf.report.search_files import Search
+from epnas_tf.report.tables import search_cost
+from epnas_tf.report.text import MISSING, clean, compact, duration, percent, plural
+from epnas_tf.report.training_files import Training
+from epnas_tf.space.architecture import Architecture
+from epnas_tf.storage.data_file import DataDescription
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """A figure in large letters."""
+
+    title: str
+    value: str
+    note: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """The head of the report.
+
+    Attributes:
+        name: of the data set.
+        data: what the data set is, in a line; empty if that is not known.
+        status: sentences that say how far the run has come.
+        tiles: its figures.
+        architecture: the one that the report shows, the trained one or the search's best; None before there is one.
+        title: what that architecture is.
+        other: the search's best, where that is another one than the trained one.
+    """
+
+    name: str
+    data: str
+    status: list[str]
+    tiles: list[Tile]
+    architecture: Architecture | None
+    title: str
+    other: Architecture | None
+
+
+def summarise(search: Search | None, training: Training | None) -> Summary:
+    """Returns the head of the report on what is there of a run."""
+    found = None if search is None else search.best
+    trained = None if training is None else training.architecture
+    architecture = trained or found
+    descriptions = [part.description for part in (training, search) if part is not None]
+    description = next(filter(None, descriptions), None)
+    finished = search is not None and len(search.trials) >= search.num_planned
+    title = "The best architecture" if finished else "The best architecture so far"
+    if training is not None and trained is not None:
+        title = "The architecture in training" if training.figures is None else "The trained architecture"
+    return Summary(
+        name=_name(search, training, description),
+        data=_data(description, held_out=training is None or training.config.recipe.held_out) if description else "",
+        status=[_search_status(search), training_status(training)],
+        tiles=_tiles(search, training),
+        architecture=architecture,
+        title=title,
+        other=None if trained is None or trained == found else found,
+    )
+
+
+def training_status(training: Training | None) -> str:
+    """Returns a sentence that says how far a final training has come."""
+    if training is None:
+        return "No final training has begun."
+    if training.figures is not None:
+        return f"The final training has ended after {plural(training.figures.epochs, 'epoch')}."
+    if training.architecture is None:
+        done = f"{len(training.candidates)} of {training.config.recipe.candidates}"
+        return f"The final training is comparing candidates, {done} so far, and has not ended yet."
+    done = f"{len(training.epochs)} of {plural(training.config.recipe.epochs, 'epoch')}"
+    return f"The final training has not ended yet: {done} so far."
+
+
+def _search_status(search: Search | None) -> str:
+    if search is None:
+        return "There is no search in this directory."
+    if len(search.trials) >= search.num_planned:
+        return f"The search has ended after {plural(len(search.trials), 'child', 'children')}."
+    return f"The search has not ended yet: {len(search.trials):,} of {search.num_planned:,} children so far."
+
+
+def _tiles(search: Search | None, training: Training | None) -> list[Tile]:
+    figures = None if training is None else training.figures
+    tiles = []
+    if figures is not None:
+        top_5 = "" if figures.top_5 is None else f"top-5 accuracy {percent(figures.top_5, 2)}, "
+        tiles.append(
+            Tile("Test accuracy", percent(figures.accuracy, 2), f"{top_5}{plural(figures.num_images, 'image')}")
+        )
+        tiles.append(Tile("Parameters", compact(figures.parameters), "of the trained network"))
+        tiles.append(Tile("Multiply-adds", compact(figures.multiply_adds), "for one image"))
+    elif search is not None:
+        best = search.best_trials()
+        costs = search_cost(search, best[0].architecture) if best else None
+        tiles.append(
+            Tile("Best accuracy", percent(best[0].score, 2) if best else MISSING, "validation, on the shared weights")
+        )
+        tiles.append(Tile("Parameters", compact(best[0].parameters) if best else MISSING, "while searching"))
+        tiles.append(Tile("Multiply-adds", MISSING if costs is None else compact(costs.multiply_adds), "for one image"))
+    parts = {} if search is None else {"search": search.seconds}
+    parts |= {} if training is None else {"final training": training.seconds}
+    note = ", ".join(f"{name} {duration(seconds)}" for name, seconds in parts.items())
+    return [*tiles, Tile("Time spent", duration(sum(parts.values())), note)]
+
+
+def _name(search: Search | None, training: Training | None, description: DataDescription | None) -> str:
+    if description is not None:
+        return clean(description.name)
+    config = search.config if search is not None else training.config if training is not None else None
+    return "" if config is None else clean(Path(config.data.dataset).name or config.data.dataset)
+
+
+def _data(description: DataDescription, held_out: bool) -> str:
+    """Says what the images are; those of the validation only where they are not trained on as well."""
+    height, width, channels = description.image_shape
+    kind = "grey" if channels == 1 else "coloured"
+    parts = {"training": description.num_train, "validation": description.num_validation, "test": description.num_test}
+    if not held_out:
+        del parts["validation"]
+    images = ", ".join(f"{number:,} {part}" for part, number in parts.items() if number)
+    classes = plural(description.num_classes, "class", "classes")
+    return f"{height} × {width} pixels, {kind} · {classes} · {images} images"

@@ -1,0 +1,284 @@
+"""The report's tables, as rows of texts."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from epnas_tf.config import fields_of
+from epnas_tf.errors import ArchitectureError, DataError
+from epnas_tf.network import NetworkShape, build_graph
+from epnas_tf.network.cost import Cost, cost
+from epnas_tf.report.drawing import Operation, operation
+from epnas_tf.report.search_files import Search, Trial
+from epnas_tf.report.text import MISSING, clean, count, decimal, duration, percent, plural, signed
+from epnas_tf.report.training_files import TestFigures, Training
+from epnas_tf.space.architecture import Architecture, MacroArchitecture
+
+NUM_BEST = 10
+NUM_CONFUSIONS = 10
+INPUTS = {-2: "the cell before the previous", -1: "the previous cell"}
+GROUPS = {
+    "space": "Search space",
+    "network": "Network",
+    "data": "Data",
+    "child": "Training of a child",
+    "surrogate": "Surrogate",
+    "search": "Search",
+    "recipe": "Recipe",
+    "general": "General",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One setting: its value as text, what it means, and whether it differs from the default."""
+
+    name: str
+    value: str
+    help: str
+    changed: bool
+
+
+def settings_groups(config: Any, settings: dict[str, Any]) -> list[tuple[str, list[Setting]]]:
+    """Returns the settings of a run in the groups of their dataclass, each with its title.
+
+    Args:
+        config: the settings as a value, of which the groups are taken.
+        settings: the same as config.json has them; what is in no group is passed over.
+    """
+    groups: dict[str, list[Setting]] = {}
+    for field in dataclasses.fields(config):
+        grouped = dataclasses.is_dataclass(field.type)
+        members = list(fields_of(field.type)) if grouped else [field]  # type: ignore[arg-type]  # it is a class here
+        rows = groups.setdefault(field.name if grouped else "general", [])
+        rows += [_setting(member, settings) for member in members if member.name in settings]
+    return [(GROUPS.get(name, name.capitalize()), rows) for name, rows in groups.items() if rows]
+
+
+def _setting(field: "dataclasses.Field[Any]", settings: dict[str, Any]) -> Setting:
+    value = settings[field.name]
+    default = list(field.default) if isinstance(field.default, tuple) else field.default
+    shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, bool):
+        shown = "yes" if value else "no"
+    return Setting(
+        name=field.name.replace("_", " "),
+        value=clean(shown) or MISSING,
+        help=field.metadata["help"],
+        changed=value != default,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class BestRow:
+    """One of the best architectures; `operations` are its layers' or blocks' operations, level by level."""
+
+    place: int
+    accuracy: str
+    parameters: str
+    multiply_adds: str
+    child: str
+    operations: list[list[Operation]]
+    text: str
+
+
+def best_rows(search: Search) -> list[BestRow]:
+    """Returns the best whole architectures of a search."""
+    return [_best_row(search, place, trial) for place, trial in enumerate(search.best_trials()[:NUM_BEST], 1)]
+
+
+def _best_row(search: Search, place: int, trial: Trial) -> BestRow:
+    costs = search_cost(search, trial.architecture)
+    return BestRow(
+        place=place,
+        accuracy=percent(trial.score, 2),
+        parameters=count(trial.parameters),
+        multiply_adds=MISSING if costs is None else count(costs.multiply_adds),
+        child=str(trial.child),
+        operations=operations_of(trial.architecture),
+        text=str(trial.architecture),
+    )
+
+
+def search_cost(search: Search, architecture: Architecture) -> Cost | None:
+    """Returns what an architecture costs at the search's channels; None where the images' shape is not known."""
+    if search.description is None:
+        return None
+    shape = NetworkShape(
+        image_shape=search.description.image_shape,
+        num_classes=search.description.num_classes,
+        channels=search.config.network.channels,
+        num_levels=search.depth,
+        normal_cells=search.config.network.normal_cells,
+    )
+    try:
+        return cost(build_graph(architecture, shape), shape.image_shape)
+    except (ArchitectureError, DataError):
+        return None
+
+
+def operations_of(architecture: Architecture) -> list[list[Operation]]:
+    """Returns the operations of each layer (one) or block (two)."""
+    if isinstance(architecture, MacroArchitecture):
+        return [[operation(layer.operation)] for layer in architecture.layers]
+    return [[operation(side.operation) for side in block.sides] for block in architecture.blocks]
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelRow:
+    """A layer or a block: its number and, for each operation in it, what the operation reads."""
+
+    number: int
+    parts: list[tuple[Operation, str]]
+
+
+def level_rows(architecture: Architecture) -> list[LevelRow]:
+    """Returns an architecture layer by layer, or block by block."""
+    if isinstance(architecture, MacroArchitecture):
+        return [
+            LevelRow(l, [(operation(layer.operation), _sources(architecture.sources(l)))])
+            for l, layer in enumerate(architecture.layers, 1)
+        ]
+    return [
+        LevelRow(
+            b, [(operation(side.operation), INPUTS.get(side.input, f"block {side.input}")) for side in block.sides]
+        )
+        for b, block in enumerate(architecture.blocks, 1)
+    ]
+
+
+def output_of(architecture: Architecture) -> str:
+    """Returns which blocks are a cell's output; nothing for a macro architecture."""
+    if isinstance(architecture, MacroArchitecture):
+        return ""
+    *others, last = map(str, architecture.unused_blocks())
+    return f"the blocks {', '.join(others)} and {last}, which no other uses" if others else f"block {last}"
+
+
+def _sources(sources: tuple[int, ...]) -> str:
+    layers = ", ".join(str(s) for s in sorted(sources, reverse=True) if s)
+    return ", ".join(filter(None, [layers, "stem" if 0 in sources else ""]))
+
+
+@dataclasses.dataclass(frozen=True)
+class CorrelationTable:
+    """Rank correlations: one column an iteration and one for all, one row a level, a pair (correlation, children)."""
+
+    iterations: list[int]
+    rows: list[tuple[str, list[tuple[str, str]]]]
+
+
+def correlation_table(search: Search) -> CorrelationTable | None:
+    """Returns Spearman's correlation of predicted and measured accuracy; None if nothing was predicted yet."""
+    trials = [t for t in search.completed if t.predicted is not None]
+    if not trials:
+        return None
+    iterations = sorted({t.iteration for t in trials})
+    rows = [
+        (f"level {level}", _correlations([t for t in trials if t.level == level], iterations))
+        for level in sorted({t.level for t in trials})
+    ]
+    rows.append(("all levels", _correlations(trials, iterations)))
+    return CorrelationTable(iterations, rows)
+
+
+def _correlations(trials: list[Trial], iterations: list[int]) -> list[tuple[str, str]]:
+    groups = [[t for t in trials if t.iteration == iteration] for iteration in iterations]
+    groups += [trials] if len(iterations) > 1 else []
+    return [(signed(rank_correlation(group)), plural(len(group), "child", "children")) for group in groups]
+
+
+def rank_correlation(trials: list[Trial]) -> float | None:
+    """Returns Spearman's rank correlation of the trials' predictions and scores.
+
+    None where it is undefined, or says nothing: of fewer than three children, or where all are alike.
+    """
+    from scipy.stats import spearmanr  # slow to import, and not needed without predictions
+
+    pairs = np.array([(t.predicted, t.score) for t in trials], float).reshape(-1, 2)
+    if len(pairs) < 3 or not np.isfinite(pairs).all() or (np.ptp(pairs, axis=0) == 0).any():
+        return None
+    return float(spearmanr(pairs[:, 0], pairs[:, 1]).statistic)
+
+
+@dataclasses.dataclass(frozen=True)
+class CandidateRow:
+    """One candidate of the final training; `chosen` where it is the one that was trained in full."""
+
+    number: int
+    accuracy: str
+    shared_score: str
+    parameters: str
+    multiply_adds: str
+    time: str
+    operations: list[list[Operation]]
+    text: str
+    chosen: bool
+
+
+def candidate_rows(training: Training) -> list[CandidateRow]:
+    """Returns the candidates in the order of the search's ranking."""
+    return [
+        CandidateRow(
+            number=candidate.number,
+            accuracy=percent(candidate.accuracy, 2),
+            shared_score=percent(candidate.shared_score, 2),
+            parameters=count(candidate.parameters),
+            multiply_adds=count(candidate.multiply_adds),
+            time=duration(candidate.seconds),
+            operations=operations_of(candidate.architecture),
+            text=str(candidate.architecture),
+            chosen=candidate.architecture == training.architecture,
+        )
+        for candidate in training.candidates
+    ]
+
+
+def training_facts(training: Training) -> list[tuple[str, str]]:
+    """Returns what the epochs of a final training came to, each with its name."""
+    if not training.epochs:
+        return []
+    last, seconds = training.epochs[-1], [e.seconds for e in training.epochs]
+    facts = [
+        ("Epochs", f"{len(seconds):,} of {training.config.recipe.epochs:,}"),
+        ("Time of an epoch, mean", duration(sum(seconds) / len(seconds))),
+        ("Last training accuracy", percent(last.training_accuracy, 2)),
+        ("Last training loss", decimal(last.training_loss)),
+    ]
+    if last.validation_accuracy is not None:
+        best = max(training.epochs, key=lambda e: e.validation_accuracy or 0.0)
+        facts += [
+            ("Last validation accuracy", percent(last.validation_accuracy, 2)),
+            ("Last validation loss", decimal(last.validation_loss)),
+            ("Best validation accuracy", f"{percent(best.validation_accuracy, 2)} in epoch {best.epoch:,}"),
+        ]
+    return facts
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassRow:
+    """The figures of one class."""
+
+    name: str
+    images: str
+    precision: str
+    recall: str
+    f1: str
+
+
+def class_rows(figures: TestFigures) -> list[ClassRow]:
+    """Returns the figures of every class on the test images."""
+    return [
+        ClassRow(clean(c.name), count(c.num_images), *(percent(v) for v in (c.precision, c.recall, c.f1)))
+        for c in figures.classes
+    ]
+
+
+def frequent_confusions(figures: TestFigures) -> list[tuple[str, str, str]]:
+    """Returns the most frequent mistakes: the true class, what it was taken for, how often."""
+    mistakes = figures.confusion - np.diag(np.diag(figures.confusion))
+    names = [clean(c.name) for c in figures.classes]
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:NUM_CONFUSIONS]
+    found = [(int(i) // len(names), int(i) % len(names)) for i in order]
+    return [(names[i], names[j], count(int(mistakes[i, j]))) for i, j in found if mistakes[i, j] > 0]

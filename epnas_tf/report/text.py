@@ -1,0 +1,78 @@
+"""Numbers and names as the report writes them."""
+
+import math
+
+MISSING = "-"
+"""What stands where a number is not known."""
+
+JOINERS = "\u200c\u200d"
+"""Invisible characters that scripts and emoji need."""
+
+
+def clean(text: object) -> str:
+    """Returns a text without characters that neither HTML nor XML takes, or that would turn the writing around.
+
+    Names of classes come from users' folders and files, so anything may be in them.
+    """
+    return "".join(c if c.isprintable() or c in JOINERS else "\ufffd" for c in str(text))
+
+
+def shortened(text: str, length: int) -> str:
+    """Returns a text of at most `length` characters, an ellipsis for what was cut."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def percent(part: float | None, digits: int = 1) -> str:
+    """Returns a part of one in per cent."""
+    return MISSING if part is None or not math.isfinite(part) else f"{100 * part:.{digits}f} %"
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    """Returns a number with a fixed number of digits."""
+    return MISSING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def signed(value: float | None) -> str:
+    """Returns a correlation, its sign always shown."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{value:+.2f}".replace("-", "−")
+    return "0.00" if text[1:] == "0.00" else text
+
+
+def count(value: float | None) -> str:
+    """Returns a whole number with separators."""
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def compact(value: float | None) -> str:
+    """Returns a large number in three digits or so, such as 431 k or 12.3 M."""
+    if value is None:
+        return MISSING
+    for power, unit in ((9, "G"), (6, "M"), (3, "k")):
+        scaled = value / 10**power
+        if scaled >= 0.9995:
+            digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
+            return f"{scaled:.{digits}f} {unit}"
+    return f"{value:.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Returns a time in its two largest units."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(seconds / 60)} min"
+    minutes = round(seconds / 60)
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    hours = round(seconds / 3600)
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """Returns a number with its noun, such as `1 epoch` or `1,200 images`."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"

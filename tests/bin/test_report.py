@@ -1,0 +1,63 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from epnas_tf.report import write_report
+from tests.bin.runs import LIMIT_SECONDS, assert_clear_error, call, environment, snapshot
+from tests.report import runs
+
+REPORT = (sys.executable, "-m", "epnas_tf.bin.report")
+
+
+def test_writes_the_report_and_says_where(tmp_path):
+    run_dir = tmp_path / "a run"
+    runs.make_search(run_dir)
+    runs.make_training(run_dir / "final", runs.best_architectures(run_dir)[0])
+    result = call(REPORT, run_dir)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [str(run_dir / "report.html")]
+    by_program = {name: content for name, (_, content) in snapshot(run_dir).items()}
+    write_report(run_dir)  # in another process, with other hashes
+    assert {name: content for name, (_, content) in snapshot(run_dir).items()} == by_program
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["Give one run directory", "Received: nothing"]),
+        (["one", "two"], ["Give one run directory", "Received: one two"]),
+        (["nowhere"], ["directory of a search or a final training", "Received: nowhere, which is no directory"]),
+        (["."], ["a directory without a config.json", "--run_dir"]),
+        (["--nonsense"], ["nonsense"]),
+    ],
+)
+def test_refusals(tmp_path, arguments, words):
+    result = call(REPORT, *arguments, cwd=tmp_path)
+    assert_clear_error(result, *words)
+    assert result.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_broken_run(tmp_path):
+    runs.make_search(tmp_path)
+    (tmp_path / "trials.jsonl").write_text("{}\n")
+    assert_clear_error(call(REPORT, tmp_path), "Line 1 of", "trials.jsonl is not one that a run writes")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_help():
+    result = call(REPORT, "--help")
+    assert result.returncode == 0
+    assert "epnas-report RUN_DIR" in result.stdout
+
+
+def test_terminal_that_cannot_show_every_letter(tmp_path):
+    data = runs.description(class_names=runs.HOSTILE)
+    runs.make_training(tmp_path / "final", runs.CELL, data=data)
+    variables = {"PYTHONIOENCODING": "ascii:strict", "LC_ALL": "C", "MPLCONFIGDIR": os.fspath(tmp_path / "matplotlib")}
+    result = subprocess.run(
+        [*REPORT, tmp_path], capture_output=True, text=True, timeout=LIMIT_SECONDS, env=environment(**variables)
+    )
+    assert (result.returncode, result.stderr) == (0, "")

@@ -1,0 +1,113 @@
+import dataclasses
+
+import pytest
+from scipy.stats import spearmanr
+
+from epnas_tf.network import Network, NetworkShape, VariableStore
+from epnas_tf.report import tables
+from epnas_tf.report.search_files import read_search
+from epnas_tf.report.training_files import ClassFigures, read_training
+from tests.report import runs
+
+
+@pytest.fixture(scope="module")
+def search(macro):
+    return read_search(macro)
+
+
+def test_correlations(search):
+    table = tables.correlation_table(search)
+    assert table.iterations == [1, 2]
+    assert [name for name, _ in table.rows] == ["level 1", "level 2", "level 3", "all levels"]
+    trials = [t for t in search.completed if t.predicted is not None]
+    expected = spearmanr([t.predicted for t in trials], [t.score for t in trials]).statistic
+    *_, (shown, children) = table.rows[-1][1]
+    assert shown == f"{expected:+.2f}".replace("-", "−")
+    assert children == f"{len(trials)} children"
+    assert table.rows[0][1][0] == ("-", "0 children")  # nothing is predicted in level 1 of the first iteration
+
+
+def test_one_iteration_has_no_column_for_all(search):
+    first = dataclasses.replace(search, trials=tuple(t for t in search.trials if t.iteration == 1))
+    assert all(len(values) == 1 for _, values in tables.correlation_table(first).rows)
+
+
+@pytest.mark.parametrize("scores", [[0.5, 0.6], [0.5, 0.5, 0.5]])
+def test_undefined_correlation(search, scores):
+    trials = [dataclasses.replace(search.trials[0], predicted=0.1 * i, score=score) for i, score in enumerate(scores)]
+    assert tables.rank_correlation(trials) is None
+
+
+@pytest.mark.parametrize("run", ["macro", "micro"])
+def test_costs_are_those_of_the_network(run, request):
+    search = read_search(request.getfixturevalue(run))
+    rows = tables.best_rows(search)
+    assert [row.place for row in rows] == list(range(1, len(rows) + 1))
+    assert [row.text for row in rows] == [str(a) for a in runs.best_architectures(request.getfixturevalue(run))][:10]
+    best = search.best_trials()[0].architecture
+    shape = NetworkShape((8, 8, 1), 10, 4, search.depth, normal_cells=2)
+    network = Network(best, shape, VariableStore(0))
+    assert tables.search_cost(search, best).parameters == network.num_parameters
+    assert rows[0].multiply_adds == f"{tables.search_cost(search, best).multiply_adds:,}"
+
+
+def test_costs_without_description(search):
+    row = tables.best_rows(dataclasses.replace(search, description=None))[0]
+    assert row.multiply_adds == "-"
+    assert row.parameters != "-"
+
+
+def test_ten_rows_at_most_the_best_first(search):
+    trial = search.best_trials()[0]
+    trials = tuple(
+        dataclasses.replace(
+            trial, child=i, score=0.01 * i, architecture=dataclasses.replace(trial.architecture, layers=a)
+        )
+        for i, a in enumerate((t.architecture.layers for t in search.trials if t.level == 3), 1)
+    )
+    many = dataclasses.replace(search, trials=trials * 5)
+    rows = tables.best_rows(many)
+    assert len({row.text for row in rows}) == len(rows) <= tables.NUM_BEST
+    assert [row.accuracy for row in rows] == sorted((row.accuracy for row in rows), reverse=True)
+
+
+def test_settings(search):
+    groups = dict(tables.settings_groups(search.config, search.settings))
+    assert list(groups) == [
+        *("Search space", "Network", "Data", "Training of a child", "Surrogate", "Search", "General"),
+    ]
+    found = {setting.name: setting for settings in groups.values() for setting in settings}
+    assert (found["layers"].value, found["layers"].changed) == ("3", True)
+    assert (found["operations"].value, found["operations"].changed) == ("conv_3x3, max_pool_3x3", True)
+    assert (found["data dir"].value, found["data dir"].changed) == ("-", False)
+    assert "validation included" in found["train images"].help
+    assert len(found) == len(search.settings)
+
+
+def test_levels_of_a_chain(search):
+    best = search.best
+    rows = tables.level_rows(best)
+    assert [row.number for row in rows] == [1, 2, 3]
+    assert [[shown.label for shown, _ in row.parts] for row in rows] == [
+        [layer.operation.replace("_3x3", " 3×3").replace("_", " ")] for layer in best.layers
+    ]
+    assert rows[0].parts[0][1] == "stem"
+    assert tables.output_of(best) == ""
+
+
+def test_levels_of_a_cell():
+    rows = tables.level_rows(runs.CELL)
+    assert [(shown.short, read) for shown, read in rows[1].parts] == [("S5", "the previous cell"), ("M3", "block 1")]
+    assert tables.output_of(runs.CELL) == "the blocks 2 and 3, which no other uses"
+
+
+def test_training(macro, micro):
+    facts = dict(tables.training_facts(read_training(micro / "final")))
+    assert facts["Epochs"] == "4 of 12"
+    assert facts["Time of an epoch, mean"] == "3 s"
+    assert "in epoch" in facts["Best validation accuracy"]
+    assert [row.chosen for row in tables.candidate_rows(read_training(micro / "final"))] == [False, True]
+    figures = read_training(macro / "final").figures
+    classes = (ClassFigures("a", 1, 1, 1, 3), ClassFigures("b\n", 1, 1, 1, 3))
+    two = dataclasses.replace(figures, classes=classes, confusion=figures.confusion[:2, :2] * 0 + [[1, 7], [0, 1]])
+    assert tables.frequent_confusions(two) == [("a", "b\ufffd", "7")]
