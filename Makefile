@@ -6,8 +6,12 @@ INSTALLED := $(VENV)/installed
 
 .PHONY: demo test lint types bench clean
 
-demo: $(INSTALLED)  ## search for a network on the digits that ship with scikit-learn
+demo: $(INSTALLED)  ## search, train, export and report on the digits that ship with scikit-learn
 	$(BIN)/epnas-search --flagfile=flags/quickstart.cfg --run_dir=runs/demo
+	$(BIN)/epnas-train runs/demo --flagfile=flags/quickstart_final.cfg
+	test -d runs/demo/export || $(BIN)/epnas-export runs/demo
+	$(BIN)/python examples/serve.py runs/demo
+	$(BIN)/epnas-report runs/demo
 
 test: lint types  ## lint, type check and every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "ChildConfig": "config",
     "DataConfig": "config",
+    "FinalNetworkConfig": "config",
     "NetworkConfig": "config",
+    "RecipeConfig": "config",
     "RunConfig": "config",
     "SearchConfig": "config",
     "SpaceConfig": "config",
     "SurrogateConfig": "config",
+    "TrainingConfig": "config",
     "EPNASError": "errors",
+    "Evaluation": "evaluation",
+    "Metrics": "evaluation",
+    "evaluate": "evaluation",
+    "load_classifier": "evaluation",
+    "ExportResult": "export",
+    "export_network": "export",
     "Network": "network",
     "NetworkShape": "network",
     "VariableStore": "network",
     "to_model": "network",
+    "write_report": "report",
     "MacroHyperModel": "search.hypermodel",
     "MicroHyperModel": "search.hypermodel",
     "SpaceHyperModel": "search.hypermodel",
@@ -38,6 +48,12 @@ _HOMES = {
     "SearchSpace": "space",
     "load_architecture": "space",
     "save_architecture": "space",
+    "training_config": "training.settings",
+    "load_trained": "training.trained",
+    "TrainedNetwork": "training.trained",
+    "TrainingListener": "training.trainer",
+    "TrainingResult": "training.trainer",
+    "train_final": "training.trainer",
 }
 
 __all__ = sorted(_HOMES)
@@ -46,14 +62,20 @@ if TYPE_CHECKING:
     from epnas_tf.config import (
         ChildConfig,
         DataConfig,
+        FinalNetworkConfig,
         NetworkConfig,
+        RecipeConfig,
         RunConfig,
         SearchConfig,
         SpaceConfig,
         SurrogateConfig,
+        TrainingConfig,
     )
     from epnas_tf.errors import EPNASError
+    from epnas_tf.evaluation import Evaluation, Metrics, evaluate, load_classifier
+    from epnas_tf.export import ExportResult, export_network
     from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
+    from epnas_tf.report import write_report
     from epnas_tf.runtime import prepare_tensorflow
     from epnas_tf.search.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel
     from epnas_tf.search.oracle import EPNASOracle
@@ -69,6 +91,9 @@ if TYPE_CHECKING:
         load_architecture,
         save_architecture,
     )
+    from epnas_tf.training.settings import training_config
+    from epnas_tf.training.trained import TrainedNetwork, load_trained
+    from epnas_tf.training.trainer import TrainingListener, TrainingResult, train_final
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ import epnas_tf
 
 PACKAGE = Path(epnas_tf.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOTS = {"errors", "config", "seeds"}
+ROOTS = {"errors", "config", "seeds", "metrics"}
 
 # What each part of the package may import of the package itself ("bin" everything).
 ALLOWED = {
@@ -22,10 +22,11 @@ ALLOWED = {
     "data": {"data"} | ROOTS,
     "network": {"network", "nn", "space"} | ROOTS,
     "runtime": set(),
+    "metrics": {"errors"},
     "seeds": set(),
     "storage": {"storage", "space", "data"} | ROOTS,
     "search": {"search", "storage", "network", "space", "data"} | ROOTS,
-    "training": {"training", "evaluation", "storage", "network", "space", "data"} | ROOTS,
+    "training": {"training", "storage", "network", "space", "data"} | ROOTS,
     "evaluation": {"evaluation", "training", "storage", "network", "data"} | ROOTS,
     "export": {"export", "evaluation", "training", "storage", "network", "nn", "data"} | ROOTS,
     "report": {"report", "storage", "network", "space"} | ROOTS,

@@ -1,37 +1,73 @@
-"""The README's Python example runs as it stands, and its commands exist."""
+"""The README's examples run as they stand, and its commands exist."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from epnas_tf.space import MacroArchitecture, MicroArchitecture
+from epnas_tf.space.serialization import architecture_from_json
+from tests.bin import runs
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_python_example_runs_as_it_stands(tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 1
-    script = tmp_path / "example.py"
-    script.write_text(blocks[0], encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+BINARIES = ("search", "train", "evaluate", "export", "report", "show")
+
+
+def example(word):
+    """Returns the one Python example in which a word stands."""
+    found = [block for block in PYTHON if word in block]
+    assert len(found) == 1
+    return found[0]
+
+
+def run_example(text, folder):
+    """Runs an example as it stands, and returns what it printed."""
+    script = folder / "example.py"
+    script.write_text(text, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, script], cwd=folder, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "Results summary" in done.stdout
-    architecture = done.stdout.strip().splitlines()[-1]
+    return done.stdout
+
+
+def test_keras_tuner_example_runs_as_it_stands(tmp_path):
+    printed = run_example(example("EPNASTuner"), tmp_path)
+    assert "Results summary" in printed
+    architecture = printed.strip().splitlines()[-1]
     assert re.fullmatch(r"1 \w+ \| 2 \w+( \+0)? \| 3 \w+( \+[01](,1)?)?", architecture)
 
 
-def test_every_named_flag_exists():
-    from epnas_tf.config import RunConfig, fields_of
+def test_examples_after_a_search_run_as_they_stand(tmp_path):
+    assert runs.search(tmp_path / "runs" / "demo").returncode == 0
+    printed = run_example(example("train_final"), tmp_path)
+    assert printed.strip().endswith("report.html")
+    answer = run_example(example("saved_model.load"), tmp_path)
+    assert "shape=(1,), dtype=string" in answer
+    served = subprocess.run(
+        [sys.executable, ROOT / "examples" / "serve.py", tmp_path / "runs" / "demo"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert re.search(r"\d +\d+\.\d %  \(is \d\)", served.stdout)
 
-    known = {field.name for field in fields_of(RunConfig)} | {
-        "run_dir",
-        "flagfile",
-        "help",
-        "logdir",
-    }  # the last is TensorBoard's
+
+def test_every_architecture_is_one():
+    documents = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    assert [type(architecture_from_json(document)) for document in documents] == [MacroArchitecture, MicroArchitecture]
+
+
+def test_every_named_flag_exists():
+    known = {"logdir", "flagfile", "help"}  # TensorBoard's, and absl's own
+    for binary in BINARIES:
+        printed = runs.call((sys.executable, "-m", f"epnas_tf.bin.{binary}"), "--help").stdout
+        known |= set(re.findall(r"^  --(?:\[no\])?(\w+)", printed, re.MULTILINE))
     assert set(re.findall(r"--(\w+)", README)) <= known
 
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from absl import app, flags, logging
 from rich.console import Console
@@ -71,6 +71,8 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
             sys.exit(1)
         except SystemExit:  # only a flag that asks for help ends the program while it is read
             sys.exit(0)
+        except BrokenPipeError:
+            _leave(1)  # who reads the help has gone, `| head` say
 
     def guarded(argv: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
@@ -98,7 +100,7 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
     app.run(guarded, flags_parser=parse)
 
 
-def _leave(code: int) -> None:
+def _leave(code: int) -> NoReturn:
     """Ends the program at once; the interpreter's own end would meet a thread that is still in TensorFlow's C++."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):

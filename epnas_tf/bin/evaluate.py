@@ -45,6 +45,8 @@ def main(arguments: list[str]) -> None:
         refuse_file(Path(json_file))
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
+        from epnas_tf.runtime import grow_gpu_memory
+
         grow_gpu_memory()
     result = evaluate(path, config.data, flags.FLAGS.split, flags.FLAGS.latency, config.seed)
     show(make_console(), result)
@@ -80,17 +82,6 @@ def refuse_file(file: Path) -> None:
         raise ConfigError(f"--json must name a new file; nothing is overwritten. Received: {file}, which exists.")
     if not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
         raise ConfigError(f"--json must name a file in a folder that can be written to. Received: {file}")
-
-
-def grow_gpu_memory() -> None:
-    """Takes GPU memory as it is needed, so that a training beside this can go on.
-
-    TensorFlow's other settings stay as they are: latency is measured as it would be served.
-    """
-    import tensorflow as tf
-
-    for device in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(device, True)
 
 
 def show(console: Console, result: Evaluation) -> None:

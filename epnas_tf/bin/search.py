@@ -65,10 +65,10 @@ def main(arguments: list[str]) -> None:
     console.print(f"  {result.architecture}", soft_wrap=True)
     console.print(f"  {Path(run_dir) / 'architecture.json'}", soft_wrap=True)
     console.print("next:")
-    console.print("  # the best architectures, layer by layer")
-    console.print(f"  {command('epnas-show')} {shlex.quote(run_dir)}", soft_wrap=True)
-    console.print("  # the search as curves")
-    console.print(f"  {command('tensorboard')} --logdir={shlex.quote(run_dir)}/logs", soft_wrap=True)
+    steps = (("train", "the best architecture from fresh weights"), ("report", "the search as a page to look at"))
+    for program, what in steps:
+        console.print(f"  # {what}")
+        console.print(f"  {command(f'epnas-{program}')} {shlex.quote(run_dir)}", soft_wrap=True)
 
 
 def default_run_dir(config: RunConfig) -> str:

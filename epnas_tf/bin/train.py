@@ -3,18 +3,17 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
 from epnas_tf import data
 from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import command, interruptible, make_console, quiet_tensorflow, run_main, settings_table
-from epnas_tf.config import DataConfig, TrainingConfig, fields_of, values_of
+from epnas_tf.config import TrainingConfig, values_of
 from epnas_tf.errors import ConfigError
-from epnas_tf.storage.run_directory import read_config
 from epnas_tf.storage.training_directory import FOLDER, TrainingDirectory
 from epnas_tf.training.architectures import find_candidates
+from epnas_tf.training.settings import search_settings
 
 DESCRIPTION = """Trains the architecture that a search found, from fresh weights, and measures it on the test images.
 
@@ -75,15 +74,6 @@ def main(arguments: list[str]) -> None:
     for program, what in (("export", "a SavedModel to serve"), ("report", "a page to look at")):
         console.print(f"  # {what}")
         console.print(f"  {command(f'epnas-{program}')} {shlex.quote(str(run_dir))}", soft_wrap=True)
-
-
-def search_settings(run_dir: Path) -> dict[str, Any]:
-    """Returns the data settings and the seed of the search in a directory; nothing where there is none."""
-    if not (run_dir / "config.json").exists():
-        return {}
-    config = read_config(run_dir)
-    names = {field.name for field in fields_of(DataConfig)} - {"train_images"} | {"seed"}
-    return {name: value for name, value in values_of(config).items() if name in names}
 
 
 def _run_dir(arguments: list[str]) -> Path:

@@ -6,8 +6,8 @@ Importing this package imports neither TensorFlow nor Keras.
 from epnas_tf.evaluation.classifier import Classifier, ModelError
 from epnas_tf.evaluation.evaluation import Evaluation, evaluate
 from epnas_tf.evaluation.latency import BatchLatency, Latency, measure_latency
-from epnas_tf.evaluation.metrics import ClassMetrics, Metrics, measure
 from epnas_tf.evaluation.models import load_classifier
+from epnas_tf.metrics import ClassMetrics, Metrics, measure
 
 __all__ = [
     "BatchLatency",

@@ -11,10 +11,10 @@ from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation.latency import Latency, measure_latency
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.matching import match
-from epnas_tf.evaluation.metrics import Metrics, measure
 from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
 from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, may_have_trained_on
+from epnas_tf.metrics import Metrics, measure
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ from epnas_tf.config import TrainingConfig
 from epnas_tf.data import ImageData, Images, evaluation_batches
 from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.errors import StateError
-from epnas_tf.evaluation.metrics import Metrics, measure
+from epnas_tf.metrics import Metrics, measure
 from epnas_tf.network.cost import Cost, cost
 from epnas_tf.network.graph import build_graph
 from epnas_tf.network.predict import predict
@@ -29,6 +29,7 @@ from epnas_tf.storage.state_files import write_whole
 from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, TrainingDirectory
 from epnas_tf.training.architectures import Candidate, find_candidates
 from epnas_tf.training.network_training import EVALUATION_BATCH, Epoch, NetworkTraining
+from epnas_tf.training.settings import training_config
 from epnas_tf.training.trained import STORE, final_shape, store_arrays
 
 NUM_EXAMPLES = 24
@@ -92,7 +93,7 @@ def train_final(
 
     Args:
         run_dir: the search's directory.
-        config: the settings; None for the defaults. Give it the data of the search.
+        config: the settings, from `training_config`; None for the defaults on the data of the search.
         architecture_file: an architecture to train instead of the search's best; there need be no search then.
         final_dir: where the training keeps its files; None for the folder `final` of `run_dir`.
         listener: is told how it goes; None for silence.
@@ -106,7 +107,7 @@ def train_final(
             fit.
         TrainingDiverged: if the loss or a variable became NaN or infinite.
     """
-    config = config or TrainingConfig()
+    config = config or training_config(run_dir)
     path = Path(final_dir or Path(run_dir) / FOLDER)
     candidates = find_candidates(Path(run_dir), architecture_file, config.recipe.candidates)
     data_module.check(config.data)

@@ -14,7 +14,7 @@ from epnas_tf.config import (
     SpaceConfig,
     TrainingConfig,
 )
-from epnas_tf.evaluation.metrics import measure
+from epnas_tf.metrics import measure
 from epnas_tf.network import NetworkShape, build_graph
 from epnas_tf.network.cost import cost
 from epnas_tf.space import BlockSide, MicroArchitecture, MicroBlock, make_space

@@ -6,7 +6,7 @@ import pytest
 from sklearn import metrics as reference
 
 from epnas_tf.errors import DataError
-from epnas_tf.evaluation.metrics import ClassMetrics, Metrics, measure
+from epnas_tf.metrics import ClassMetrics, Metrics, measure
 
 NAMES = ("ant", "bee", "cat")
 LABELS = np.array([0, 0, 1, 1, 1, 0])

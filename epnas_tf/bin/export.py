@@ -1,0 +1,83 @@
+"""`epnas-export`: flags, export, table; nothing else."""
+
+import shlex
+
+from absl import flags
+from rich.table import Table
+
+from epnas_tf import flags as config_flags
+from epnas_tf.bin.console import command, make_console, quiet_tensorflow, run_main
+from epnas_tf.errors import ConfigError, EPNASError
+from epnas_tf.export import FORMATS, Export, ExportResult
+
+DESCRIPTION = """Exports the network that epnas-train trained, as files that run without this package.
+
+  epnas-export RUN_DIR                                   all formats, to RUN_DIR/export
+  epnas-export RUN_DIR --format=saved_model              one of them
+  epnas-export RUN_DIR --output=digits --overwrite       to a folder of your own
+
+Each file is loaded again and compared with the trained network on test images; if one differs, nothing is left.
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Exports what the one argument names."""
+    if len(arguments) != 1:
+        raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'none'}")
+    values, console = flags.FLAGS, make_console()
+    export = Export(
+        arguments[0], values.format, values.output, values.overwrite, lambda text: console.print(text, soft_wrap=True)
+    )
+    result = run_quietly(export)
+    console.print(f"{result.output}: each file was loaded again and compared on {result.images}", soft_wrap=True)
+    console.print(files_table(result))
+    console.print("next:")
+    console.print("  # accuracy and latency of an exported file")
+    first = shlex.quote(str(result.files[0].path))
+    console.print(f"  {command('epnas-evaluate')} {first} --latency", soft_wrap=True)
+
+
+def run_quietly(export: Export) -> ExportResult:
+    """Runs an export, with what TensorFlow and its converters have to say off the terminal unless there is a bug.
+
+    Raises:
+        EPNASError: for everything that a user can cause.
+    """
+    with quiet_tensorflow():
+        # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
+        from epnas_tf.runtime import grow_gpu_memory
+
+        grow_gpu_memory()
+        try:
+            return export.run()
+        except (EPNASError, OSError, KeyboardInterrupt, MemoryError) as error:
+            told: BaseException = error  # no bug of ours: raised where nothing is shown beside it
+    raise told
+
+
+def files_table(result: ExportResult) -> Table:
+    """Returns what was exported as a table."""
+    table = Table("format", "file", "size", "largest difference", "equal predictions", box=None, pad_edge=False)
+    for file in result.files:
+        table.add_row(
+            file.format.name,
+            file.format.file,
+            f"{file.size / 1000:,.0f} kB",
+            f"{file.parity.max_difference:.1e}",
+            f"{100 * file.parity.equal_predictions:.1f} %",
+        )
+    return table
+
+
+def run() -> None:
+    """The console script."""
+    flags.DEFINE_list("format", list(FORMATS), f"what to write, separated by commas: {', '.join(FORMATS)}")
+    flags.DEFINE_boolean("overwrite", False, "replace an export that is there, once the new one has passed")
+    for name in ("format", "overwrite"):
+        config_flags.show_in_help(name)
+    config_flags.define_string("output", None, "folder to write; RUN_DIR/export unless given")
+    run_main("epnas-export", main, DESCRIPTION, on_interrupt="Nothing was exported.")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,239 @@
+"""The export: every file is written beside its place, loaded again by its own loader and compared on real images."""
+
+import contextlib
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.errors import RunDirectoryError
+from epnas_tf.evaluation.location import locate
+from epnas_tf.evaluation.models import CheckpointClassifier, load_classifier
+from epnas_tf.evaluation.precision import full_precision
+from epnas_tf.export.formats import FORMATS, ExportError, Format, Parity, compare, select
+from epnas_tf.export.images import images_to_compare
+from epnas_tf.export.target import Target, write_export_file
+from epnas_tf.network.cost import cost
+from epnas_tf.storage.state_files import reported
+
+if TYPE_CHECKING:
+    from epnas_tf.training.trained import TrainedNetwork
+
+FOLDER = "export"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedFile:
+    """A file that has passed.
+
+    Attributes:
+        format: its form.
+        path: where it is.
+        size: its bytes, of a folder those of all files in it.
+        parity: how far it is from the trained network.
+    """
+
+    format: Format
+    path: Path
+    size: int
+    parity: Parity
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportResult:
+    """What was exported.
+
+    Attributes:
+        output: the folder.
+        files: the files in it, export.json apart.
+        images: what they were compared on, in a few words.
+    """
+
+    output: Path
+    files: tuple[ExportedFile, ...]
+    images: str
+
+
+def export_network(
+    run_dir: str | os.PathLike[str],
+    formats: Iterable[str] = tuple(FORMATS),
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> ExportResult:
+    """Exports the network of a finished final training.
+
+    Args:
+        run_dir: the run's directory, or that of its final training.
+        formats: what to write, names in `FORMATS`.
+        output: the folder to write; None for `export` in the run's directory.
+        overwrite: whether an export that is there is replaced, once the new one has passed.
+
+    Returns:
+        What was written, and how far each file is from the trained network.
+
+    Raises:
+        ConfigError: if a format is unknown.
+        DataError: if there are no images to compare on.
+        ExportError: if `output` exists, or a file does not answer as the trained network does. Nothing is left then.
+        RunDirectoryError: if there is no finished final training, or `output` cannot be written.
+    """
+    return Export(run_dir, formats, output, overwrite).run()
+
+
+class Export:
+    """An export that was found possible, without TensorFlow; `run` does it.
+
+    Args:
+        run_dir: see `export_network`, like the other arguments.
+        formats: what to write.
+        output: the folder.
+        overwrite: whether to replace.
+        tell: is told what is being done, a line at a time.
+
+    Raises:
+        ConfigError: as `export_network`.
+        ExportError: if `output` exists.
+        RunDirectoryError: if there is no final training.
+    """
+
+    def __init__(
+        self,
+        run_dir: str | os.PathLike[str],
+        formats: Iterable[str] = tuple(FORMATS),
+        output: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.formats = select(formats)
+        self.final = _final_directory(Path(run_dir))
+        inside = Path(run_dir) if self.final != Path(run_dir) else self.final.resolve().parent
+        self.target = Target(Path(output) if output else inside / FOLDER, overwrite)
+        self._tell = tell
+
+    def run(self) -> ExportResult:
+        """Writes, compares and moves into place; see `export_network`."""
+        from epnas_tf.training.trained import load_trained
+
+        self._tell(f"reading {self.final}")
+        trained = load_trained(self.final)
+        images, source = images_to_compare(self.final, trained.description, self._tell)
+        with full_precision(), self.target.staging() as folder:
+            expected = CheckpointClassifier(trained).predict(images)
+            self._write(trained, folder)
+            files = tuple(self._compare(entry, folder, trained, images, expected) for entry in self.formats)
+            write_export_file(folder, _document(trained, files, f"{len(images)} {source}"))
+        placed = tuple(dataclasses.replace(file, path=self.target.path / file.path.name) for file in files)
+        return ExportResult(self.target.path, placed, f"{len(images)} {source}")
+
+    def _write(self, trained: "TrainedNetwork", folder: Path) -> None:
+        from epnas_tf.export.plain import plain_model
+        from epnas_tf.export.writers import WRITERS
+
+        network, description = trained.network, trained.description
+        model = plain_model(
+            network.graph,
+            network.shape.image_shape,
+            network.layers,
+            (description.mean, description.std),
+            name=_model_name(description.name),
+        )
+        for entry in self.formats:
+            self._tell(f"writing {entry.file}")
+            with _writing(self.target.path):
+                WRITERS[entry.name](model, description.class_names, folder / entry.file)
+
+    def _compare(
+        self,
+        entry: Format,
+        folder: Path,
+        trained: "TrainedNetwork",
+        images: npt.NDArray[np.uint8],
+        expected: npt.NDArray[np.float32],
+    ) -> ExportedFile:
+        self._tell(f"comparing {entry.file} on {len(images)} images")
+        path = folder / entry.file
+        classifier = load_classifier(path)
+        if classifier.class_names not in (None, trained.description.class_names):
+            raise ExportError(
+                f"{entry.file} names other classes than the trained network, so nothing is exported: expected "
+                f"{trained.description.class_names}. Received: {classifier.class_names}"
+            )
+        parity = compare(expected, classifier.predict(images))
+        entry.check(parity)
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        return ExportedFile(entry, path, sum(file.stat().st_size for file in files), parity)
+
+
+def _final_directory(run_dir: Path) -> Path:
+    """Returns the directory of the final training.
+
+    Raises:
+        RunDirectoryError: if there is none.
+    """
+    if not run_dir.is_dir():
+        raise RunDirectoryError(f"An export begins with the directory of a run. Received: {run_dir}, which is none.")
+    location = locate(run_dir)
+    if location.kind != "checkpoint":
+        raise RunDirectoryError(
+            f"An export begins with the directory of a run. Received: {run_dir}, which is an exported model already."
+        )
+    return location.path
+
+
+def _document(trained: "TrainedNetwork", files: tuple[ExportedFile, ...], images: str) -> dict[str, Any]:
+    """Returns what export.json says."""
+    import keras
+    import tensorflow as tf
+
+    description, shape = trained.description, trained.network.shape
+    size = cost(trained.network.graph, shape.image_shape)
+    return {
+        "name": description.name,
+        "architecture": str(trained.architecture),
+        "class_names": list(description.class_names),
+        "image_shape": list(shape.image_shape),
+        "mean": list(description.mean),
+        "std": list(description.std),
+        "parameters": size.parameters,
+        "multiply_adds": size.multiply_adds,
+        "compared_on": images,
+        "files": [_entry(file, shape.image_shape, description.num_classes) for file in files],
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+    }
+
+
+def _entry(file: ExportedFile, image_shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
+    shapes: dict[str, list[int | None]] = {"class_name": [None], "class_names": [None, num_classes]}
+    outputs: dict[str, Any] = {"probabilities": {"type": "float32", "shape": [None, num_classes]}}
+    outputs |= {name: {"type": "string", "shape": shapes[name]} for name in file.format.outputs}
+    return {
+        "format": file.format.name,
+        "file": file.format.file,
+        "bytes": file.size,
+        "max_difference": file.parity.max_difference,
+        "equal_predictions": file.parity.equal_predictions,
+        "inputs": {"images": {"type": file.format.input_type, "shape": [None, *image_shape]}},
+        "outputs": outputs,
+    }
+
+
+def _model_name(data_name: str) -> str:
+    """Returns the name of the Keras model, of letters that every tool takes."""
+    return "epnas_" + (re.sub(r"[^A-Za-z0-9]+", "_", data_name).strip("_") or "network")
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns a refusal to write, by the system or told by TensorFlow, into the project's own error."""
+    import tensorflow as tf
+
+    try:
+        with reported(path):
+            yield
+    except tf.errors.OpError as error:
+        raise RunDirectoryError(f"{path} cannot be written. Received: {error.message.splitlines()[0]}") from error

@@ -1,0 +1,61 @@
+"""The real images that the files of an export are compared on. No TensorFlow."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf import data
+from epnas_tf.errors import DataError, EPNASError
+from epnas_tf.storage.data_file import DataDescription
+from epnas_tf.storage.training_directory import PREDICTIONS, read_training_config
+
+NUM_IMAGES = 256
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def images_to_compare(final: Path, description: DataDescription, tell: Callable[[str], None]) -> tuple[Pixels, str]:
+    """Returns test images of the data set that a network was trained on.
+
+    Where the data set cannot be read any more, those few that the final training kept in test.npz do.
+
+    Args:
+        final: the directory of the final training.
+        description: the data set as it was.
+        tell: is told why the kept images are taken.
+
+    Returns:
+        uint8 [n, height, width, channels], at most `NUM_IMAGES`, and what they are in a few words.
+
+    Raises:
+        DataError: if there are neither.
+        RunDirectoryError: if the directory's settings cannot be read.
+    """
+    config = read_training_config(final)
+    try:
+        found = data.load(config.data, config.seed)
+        if (found.image_shape, found.class_names) != (description.image_shape, description.class_names):
+            raise DataError(f"it is not what it was, {found.image_shape} images of {found.num_classes} classes now")
+    except EPNASError as error:
+        tell(f"the data set {config.data.dataset} cannot be used, so the images kept in {PREDICTIONS} are: {error}")
+        return _kept(final / PREDICTIONS, description), f"test images kept in {PREDICTIONS}"
+    images = found.test.images
+    drawn = np.random.default_rng(0).permutation(len(images))[:NUM_IMAGES]
+    return images[np.sort(drawn)], f"test images of {found.name}"
+
+
+def _kept(file: Path, description: DataDescription) -> Pixels:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            images = np.concatenate([archive["right_images"], archive["wrong_images"]])
+        if images.dtype != np.uint8 or images.shape[1:] != description.image_shape or not len(images):
+            raise ValueError(f"{images.dtype} {list(images.shape)}")
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"There are no images to compare the export on: neither the data set nor {file} can be read. "
+            f"Received: {error}. Bring the data set back to its place."
+        ) from error
+    return images

@@ -1,0 +1,128 @@
+"""The folder of an export: filled beside its place, and moved there when everything in it has passed. No TensorFlow."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from epnas_tf.export.formats import FORMATS, ExportError
+from epnas_tf.storage.state_files import reported, write_whole
+
+EXPORT_FILE = "export.json"
+FORMAT = "epnas_tf.export"
+VERSION = 1
+
+
+class Target:
+    """Where an export goes.
+
+    Args:
+        path: the folder, which need not be there.
+        overwrite: whether an export that is there may be replaced, once the new one has passed. Anything else is not.
+
+    Raises:
+        ExportError: if the place is taken.
+        RunDirectoryError: if nothing can be written there.
+    """
+
+    def __init__(self, path: Path, overwrite: bool = False) -> None:
+        self.path = path.resolve() if path.is_symlink() else path
+        self.overwrite = overwrite
+        self._check()
+        with reported(self.path):
+            _check_writable(self.path)
+
+    @contextlib.contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Gives a new folder beside the place, and moves it there at the end; after an error it is removed.
+
+        Raises:
+            ExportError: if the place was taken in the meantime.
+            RunDirectoryError: if it cannot be written.
+        """
+        # A name that nobody else has; a temporary folder of the system's could not be renamed across disks, and those
+        # of `tempfile` are readable by their owner alone.
+        folder = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex[:8]}.part")
+        with reported(self.path.parent):
+            folder.mkdir(parents=True)
+        try:
+            yield folder
+            self._check()
+            with reported(self.path):
+                _to_disk(folder)
+                self._move(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _check(self) -> None:
+        if not os.path.lexists(self.path):
+            return
+        if not self.overwrite:
+            raise ExportError(
+                f"{self.path} exists. Give --overwrite to replace that export once the new one has passed, or another "
+                "--output."
+            )
+        ours = {EXPORT_FILE, *(entry.file for entry in FORMATS.values())}
+        found = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else {self.path.name}
+        if not _is_export(self.path) or not found <= ours:
+            received = ", ".join(sorted(found - ours)[:5]) or f"no {EXPORT_FILE} of an export"
+            raise ExportError(
+                f"--overwrite replaces a folder that an export wrote, with nothing else in it, and {self.path} is none."
+                f" Received: {received}. Give another --output."
+            )
+
+    def _move(self, folder: Path) -> None:
+        if not self.path.exists():
+            folder.rename(self.path)
+            return
+        old = folder.with_suffix(".old")
+        self.path.rename(old)
+        try:
+            folder.rename(self.path)
+        except BaseException:
+            old.rename(self.path)
+            raise
+        shutil.rmtree(old)
+
+
+def _check_writable(path: Path) -> None:
+    """Raises the system's error for a place whose nearest folder is none, or may not be written to."""
+    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+def write_export_file(folder: Path, values: Mapping[str, Any]) -> None:
+    """Writes export.json, which marks a folder as an export.
+
+    Raises:
+        RunDirectoryError: if it cannot be written.
+    """
+    document = {"format": FORMAT, "version": VERSION, **values}
+    write_whole(folder / EXPORT_FILE, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _is_export(path: Path) -> bool:
+    try:
+        return json.loads((path / EXPORT_FILE).read_text(encoding="utf-8"))["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _to_disk(folder: Path) -> None:
+    """Waits until all files of a folder are on the disk."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            descriptor = os.open(file, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,40 @@
+"""Where the settings of a final training come from."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from epnas_tf.config import DataConfig, TrainingConfig, fields_of, from_values, values_of
+from epnas_tf.errors import ConfigError
+from epnas_tf.storage.run_directory import read_config
+
+
+def search_settings(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
+    """Returns what a final training takes over from the search in a directory; nothing where there is none.
+
+    That is the seed and everything about the data but `train_images`: all images are used unless it is given.
+
+    Raises:
+        RunDirectoryError: if the search's settings cannot be read.
+    """
+    if not (Path(run_dir) / "config.json").exists():
+        return {}
+    names = {field.name for field in fields_of(DataConfig)} - {"train_images"} | {"seed"}
+    return {name: value for name, value in values_of(read_config(run_dir)).items() if name in names}
+
+
+def training_config(run_dir: str | os.PathLike[str], **values: Any) -> TrainingConfig:
+    """Returns the settings that `epnas-train` would have with these flags.
+
+    Args:
+        run_dir: the search's directory; what is not given about the data is as the search had it.
+        **values: settings by the names of their flags, such as `channels=48`.
+
+    Raises:
+        ConfigError: if there is no such setting, or a value is out of its bounds.
+        RunDirectoryError: if the search's settings cannot be read.
+    """
+    unknown = sorted(values.keys() - {field.name for field in fields_of(TrainingConfig)})
+    if unknown:
+        raise ConfigError(f"A final training has no setting of this name, see epnas-train --help. Received: {unknown}")
+    return from_values(TrainingConfig, {**search_settings(run_dir), **values})

@@ -1,0 +1,119 @@
+import functools
+import json
+import resource
+import shutil
+import sys
+
+import pytest
+
+from epnas_tf.export import FORMATS
+from epnas_tf.storage.data_file import describe
+from tests.bin import runs
+from tests.export import networks
+
+EXPORT = (sys.executable, "-m", "epnas_tf.bin.export")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run directory with nothing but a finished final training on the digits."""
+    path, data = tmp_path_factory.mktemp("trained") / "run", networks.digits()
+    networks.save_final(path / "final", networks.train_digits(data), describe(data))
+    return path
+
+
+@pytest.fixture
+def run_dir(trained, tmp_path):
+    """A copy of it for a test of its own."""
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def assert_refused(result, run_dir, before, *words):
+    runs.assert_clear_error(result, *words)
+    assert result.returncode == 1
+    assert runs.snapshot(run_dir) == before
+    assert not list(run_dir.glob("*.part"))
+
+
+def test_run_directory_is_exported_in_every_format(run_dir):
+    result = runs.call(EXPORT, run_dir)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    document = json.loads((run_dir / "export" / "export.json").read_text())
+    lines = [line.split() for line in result.stdout.splitlines()]
+    for entry, file in zip(document["files"], FORMATS.values(), strict=True):
+        assert ["writing", file.file] in lines
+        measured = [f"{entry['max_difference']:.1e}", f"{100 * entry['equal_predictions']:.1f}", "%"]
+        assert [file.name, file.file, f"{entry['bytes'] / 1000:,.0f}", "kB", *measured] in lines
+    assert (
+        f"{run_dir / 'export'}: each file was loaded again and compared on 180 test images of digits" in result.stdout
+    )
+    assert f"epnas-evaluate {run_dir / 'export' / 'saved_model'} --latency" in result.stdout
+
+
+def test_an_export_is_replaced_only_when_that_is_asked_for(run_dir, tmp_path):
+    output = tmp_path / "mine"
+    assert runs.call(EXPORT, run_dir, f"--output={output}", "--format=keras").returncode == 0
+    assert {file.name for file in output.iterdir()} == {"model.keras", "export.json"}
+    before = runs.snapshot(output)
+    result = runs.call(EXPORT, run_dir, f"--output={output}", "--format=tflite")
+    assert_refused(result, output, before, "exists", "--overwrite", str(output))
+    result = runs.call(EXPORT, run_dir, f"--output={output}", "--format=tflite", "--overwrite")
+    assert result.returncode == 0, result.stderr
+    assert {file.name for file in output.iterdir()} == {"model.tflite", "export.json"}
+    assert not (run_dir / "export").exists()
+
+
+@pytest.mark.parametrize(("name", "limit"), [("saved_model", 30_000), ("keras", 60_000), ("tflite_int8", 20_000)])
+def test_full_disk(run_dir, name, limit):
+    before = runs.snapshot(run_dir)
+    limited = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+    result = runs.call(EXPORT, run_dir, f"--format={name}", preexec_fn=limited)
+    assert_refused(result, run_dir, before, "cannot be written")
+
+
+def test_unfinished_training(run_dir):
+    shutil.rmtree(run_dir / "final" / "state")
+    before = runs.snapshot(run_dir)
+    assert_refused(runs.call(EXPORT, run_dir), run_dir, before, "has not ended", "epnas-train")
+
+
+def test_checkpoint_that_is_cut_short(run_dir):
+    file = next((run_dir / "final" / "state").glob("*.npz"))
+    file.write_bytes(file.read_bytes()[:-100])
+    before = runs.snapshot(run_dir)
+    assert_refused(runs.call(EXPORT, run_dir), run_dir, before, str(run_dir / "final"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["Give one run directory", "none"]),
+        (["run", "other"], ["Give one run directory", "run other"]),
+        (["nowhere"], ["directory of a run", "nowhere"]),
+        (["foreign"], ["foreign", "notes.txt"]),
+        (["run", "--format=onnx"], ["`format` must be one or more of saved_model, keras", "onnx"]),
+        (["run", "--format="], ["`format` must be one or more"]),
+        (["run", "--output=foreign/notes.txt"], ["foreign/notes.txt exists"]),
+        (["run", "--output=foreign", "--overwrite"], ["replaces a folder that an export wrote", "notes.txt"]),
+        (["run", "--output=foreign/notes.txt/export"], ["cannot be written", "Not a directory"]),
+    ],
+)
+def test_bad_input_is_refused_before_tensorflow_is_imported(run_dir, tmp_path, arguments, words):
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "notes.txt").write_text("mine")
+    before = runs.snapshot(tmp_path)
+    code = (
+        "import sys; from epnas_tf.bin.export import run\n"
+        "try: run()\n"
+        "finally: assert 'tensorflow' not in sys.modules, 'TensorFlow was imported'"
+    )
+    result = runs.call((sys.executable, "-c", code), *arguments, cwd=tmp_path)
+    assert_refused(result, tmp_path, before, *words)
+
+
+def test_help_lists_the_flags():
+    result = runs.call(EXPORT, "--help")
+    assert result.returncode == 0
+    for flag in ("--format", "--output", "--[no]overwrite"):
+        assert flag in result.stdout

@@ -1,0 +1,228 @@
+"""Exports of a network trained on the digits, each file read as its users would read it."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from epnas_tf.config import DataConfig, FinalNetworkConfig, RecipeConfig, TrainingConfig
+from epnas_tf.errors import DataError, RunDirectoryError
+from epnas_tf.evaluation import load_classifier
+from epnas_tf.export import FORMATS, ExportError, export_network, plain
+from epnas_tf.export.formats import MAX_DIFFERENCE
+from epnas_tf.network.cost import cost
+from epnas_tf.space.serialization import save_architecture
+from epnas_tf.storage.data_file import load_description
+from epnas_tf.training.trainer import train_final
+from tests.bin.runs import environment, snapshot
+from tests.export import alone, networks
+
+TFLITE = ("model.tflite", "model_int8.tflite")
+
+
+def run_alone(missing, form, path, images, tmp_path):
+    """Runs an exported file in a process where some packages cannot be imported, at several batch sizes."""
+    np.save(tmp_path / "images.npy", images)
+    command = [sys.executable, alone.__file__, missing, form, path, tmp_path / "images.npy", tmp_path / "out.npz"]
+    subprocess.run([*map(str, command)], check=True, timeout=300, env=environment(), cwd=tmp_path)
+    with np.load(tmp_path / "out.npz") as archive:
+        return dict(archive)
+
+
+def assert_same(found, expected, atol=MAX_DIFFERENCE):
+    np.testing.assert_allclose(found, expected[np.arange(len(found)) % len(expected)], rtol=0, atol=atol)
+
+
+def test_network_of_the_tests_knows_the_digits(final, digits):
+    """Or the files could agree in knowing nothing."""
+    assert np.mean(final.expected.argmax(axis=1) == digits.test.labels) > 0.8
+    assert np.median(final.expected.max(axis=1)) < 1 - MAX_DIFFERENCE  # nor do they agree in being sure of everything
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_files_answer_as_the_trained_network(name, exported, final, digits):
+    found = load_classifier(exported.output / FORMATS[name].file).predict(digits.test.images)
+    if FORMATS[name].quantised:
+        assert np.mean(found.argmax(axis=1) == final.expected.argmax(axis=1)) >= 0.98
+        assert not np.array_equal(found, final.expected)
+    else:
+        assert_same(found, final.expected)
+    entry = next(file for file in exported.files if file.format.name == name)
+    assert entry.parity.num_images == len(digits.test)
+    assert entry.parity.max_difference == pytest.approx(np.abs(found - final.expected).max(), abs=1e-6)
+
+
+def test_saved_model_serves_with_tensorflow_alone(exported, final, digits, tmp_path):
+    path, images = exported.output / "saved_model", digits.test.images
+    found = run_alone("epnas_tf,keras,tf_keras", "saved_model", path, images, tmp_path)
+    for count in alone.BATCHES:
+        probabilities = found[f"probabilities_{count}"]
+        assert probabilities.dtype == np.float32
+        assert_same(probabilities, final.expected)
+        names = np.array(digits.class_names)
+        np.testing.assert_array_equal(found[f"class_name_{count}"], names[probabilities.argmax(axis=1)])
+        np.testing.assert_array_equal(found[f"class_names_{count}"], np.tile(names, (count, 1)))
+
+
+def test_keras_file_loads_in_plain_keras(exported, final, digits, tmp_path):
+    found = run_alone("epnas_tf", "keras", exported.output / "model.keras", digits.test.images, tmp_path)
+    for count in alone.BATCHES:
+        assert_same(found[f"probabilities_{count}"], final.expected)
+
+
+def test_keras_file_can_be_trained_further(exported, digits):
+    model = keras.models.load_model(exported.output / "model.keras")
+    before = model.get_weights()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(digits.train.images[:64], digits.train.labels[:64], batch_size=64, verbose=0)
+    moved = [not np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True)]
+    assert all(moved)
+    assert model.name == "epnas_digits"
+
+
+@pytest.mark.parametrize("file", TFLITE)
+def test_tflite_takes_raw_pixels_in_batches_of_any_size(file, exported, final, digits):
+    classifier = load_classifier(exported.output / file)
+    for count in (1, 7, 100):
+        found = classifier.run(digits.test.images[:count])
+        assert found.shape == (count, 10)
+        assert_same(found, final.expected, atol=0.2 if "int8" in file else MAX_DIFFERENCE)
+
+
+def test_eight_bits_make_a_smaller_file(exported):
+    sizes = [(exported.output / file).stat().st_size for file in TFLITE]
+    assert sizes[1] < sizes[0] - 1000
+
+
+def test_export_file_says_what_was_measured(exported, final):
+    document = json.loads((exported.output / "export.json").read_text())
+    description = load_description(final.path / "final")
+    assert document["class_names"] == list(description.class_names)
+    assert (document["mean"], document["std"]) == (list(description.mean), list(description.std))
+    expected_cost = cost(final.network.graph, description.image_shape)
+    assert (document["parameters"], document["multiply_adds"]) == (
+        expected_cost.parameters,
+        expected_cost.multiply_adds,
+    )
+    assert document["compared_on"] == "180 test images of digits"
+    for entry, file in zip(document["files"], exported.files, strict=True):
+        assert (entry["format"], entry["file"]) == (file.format.name, file.path.name)
+        assert entry["max_difference"] == file.parity.max_difference
+        assert entry["equal_predictions"] == file.parity.equal_predictions
+        files = [file.path] if file.path.is_file() else [path for path in file.path.rglob("*") if path.is_file()]
+        assert entry["bytes"] == sum(path.stat().st_size for path in files)
+    assert {file.name for file in exported.output.iterdir()} == {"export.json", *(f.file for f in FORMATS.values())}
+
+
+@pytest.mark.parametrize("architecture", networks.ARCHITECTURES.values(), ids=networks.ARCHITECTURES.keys())
+def test_every_operation_passes(architecture, digits, tmp_path):
+    config = dataclasses.replace(networks.CONFIG, network=FinalNetworkConfig(channels=4, normal_cells=1))
+    network = networks.make_network(architecture, digits.image_shape, channels=4)
+    networks.save_final(tmp_path / "final", network, networks.describe(digits), config)
+    assert 0.15 < load_classifier(tmp_path).predict(digits.test.images).max() < 0.99  # the softmax hides nothing
+    result = export_network(tmp_path, ["saved_model", "keras", "tflite"])
+    assert result.output == tmp_path / "export"
+    assert len(result.files) == 3
+
+
+def test_auxiliary_head_is_no_part_of_the_export(tmp_path):
+    save_architecture(networks.SMALL, tmp_path / "mine.json")
+    recipe = RecipeConfig(epochs=1, batch_size=256, auxiliary_weight=0.4)
+    config = TrainingConfig(FinalNetworkConfig(channels=4), recipe, DataConfig(train_images=300), seed=1)
+    result = train_final(tmp_path / "run", config, architecture_file=str(tmp_path / "mine.json"))
+    export_network(tmp_path / "run", ["keras"])
+    model = keras.models.load_model(tmp_path / "run" / "export" / "model.keras")
+    assert sum(variable.shape.num_elements() for variable in model.trainable_variables) == result.cost.parameters
+    assert not [layer.name for layer in model.layers if "auxiliary" in layer.name]
+
+
+def swapped_classes(maker, layers, copy=plain.copy_weights):
+    """Copies as it should be done, but for the classifier's first two classes."""
+    copy(maker, layers)
+    if maker.node.kind == "sum_bias":
+        kernel, bias = maker.layers[-1].get_weights()
+        maker.layers[-1].set_weights([kernel[:, [1, 0, *range(2, 10)]], bias])
+
+
+def initial_statistics(maker, layers, copy=plain.copy_weights):
+    """Copies as it should be done, but for the statistics of one batch norm."""
+    copy(maker, layers)
+    if maker.node.kind == "stem":
+        gamma, beta, _, _ = maker.layers[-1].get_weights()
+        maker.layers[-1].set_weights([gamma, beta, np.zeros_like(gamma), np.ones_like(gamma)])
+
+
+@pytest.mark.parametrize("corrupt", [swapped_classes, initial_statistics])
+@pytest.mark.parametrize("name", FORMATS)
+def test_file_that_differs_is_not_left(name, corrupt, run_dir, monkeypatch):
+    before = snapshot(run_dir)
+    monkeypatch.setattr(plain, "copy_weights", corrupt)
+    with pytest.raises(ExportError, match=f"{FORMATS[name].file} does not answer as the trained network does"):
+        export_network(run_dir, [name])
+    assert snapshot(run_dir) == before
+    assert [entry.name for entry in run_dir.iterdir()] == ["final"]
+
+
+def test_small_difference_is_noticed(run_dir, monkeypatch):
+    monkeypatch.setitem(plain.BATCH_NORM, "epsilon", 1e-3)  # Keras's own default
+    with pytest.raises(ExportError, match=r"saved_model does not answer"):
+        export_network(run_dir)
+
+
+def test_new_export_that_fails_leaves_the_old_one(run_dir, monkeypatch):
+    export_network(run_dir, ["keras"])
+    before = snapshot(run_dir)
+    with pytest.raises(ExportError, match="exists"):
+        export_network(run_dir, ["keras"])
+    with monkeypatch.context() as patch:
+        patch.setattr(plain, "copy_weights", swapped_classes)
+        with pytest.raises(ExportError, match="does not answer"):
+            export_network(run_dir, ["keras"], overwrite=True)
+    assert snapshot(run_dir) == before
+    export_network(run_dir, ["tflite"], overwrite=True)
+    assert {file.name for file in (run_dir / "export").iterdir()} == {"model.tflite", "export.json"}
+
+
+def test_images_that_the_training_kept_do_where_the_data_set_is_gone(digits, tmp_path):
+    np.savez(tmp_path / "mine.npz", x_train=digits.train.images, y_train=digits.train.labels)
+    config = TrainingConfig(networks.CONFIG.network, networks.CONFIG.recipe, DataConfig(str(tmp_path / "mine.npz")))
+    data = networks.load(config.data, config.seed)
+    networks.save_final(tmp_path / "final", networks.train_digits(data), networks.describe(data), config)
+    (tmp_path / "mine.npz").unlink()
+    with pytest.raises(DataError, match="no images to compare the export on"):
+        export_network(tmp_path, ["keras"])
+    kept = {"right_images": data.test.images[:5], "wrong_images": data.test.images[5:8]}
+    np.savez(tmp_path / "final" / "test.npz", **kept)
+    result = export_network(tmp_path, ["keras"])
+    assert result.images == "8 test images kept in test.npz"
+    assert result.files[0].parity.num_images == 8
+
+
+def test_directory_of_the_training_does_as_well(run_dir):
+    result = export_network(run_dir / "final", ["keras"])
+    assert result.output == run_dir / "export"
+
+
+def test_unfinished_training_is_refused(run_dir):
+    shutil.rmtree(run_dir / "final" / "state")
+    with pytest.raises(RunDirectoryError, match="has not ended"):
+        export_network(run_dir)
+    assert not (run_dir / "export").exists()
+
+
+@pytest.mark.parametrize("path", ["nowhere", "run/final/data.json", "export/saved_model"])
+def test_what_is_no_run_directory_is_refused(path, run_dir, exported):
+    place = exported.output.parent / path if path.startswith("export") else run_dir.parent / path
+    with pytest.raises(RunDirectoryError, match="An export begins with the directory of a run"):
+        export_network(place)
+
+
+def test_importing_the_package_imports_no_tensorflow():
+    code = "import sys, epnas_tf.export; sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=Path(__file__).parents[2])
