@@ -1,0 +1,143 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from epnas_tf.data import ImageData, Images
+from epnas_tf.errors import ConfigError, DataError
+from epnas_tf.network import NetworkShape, to_model
+from epnas_tf.training import network_training
+from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged
+from tests.network.architectures import macro
+from tests.training import helpers
+
+SINGLE = macro("conv_3x3")
+
+
+def run(training, epochs=2):
+    """Trains for some epochs and returns what they gave, without their times."""
+    return [dataclasses.replace(training.run_epoch(number), seconds=0.0) for number in range(epochs)]
+
+
+@pytest.mark.parametrize("architecture", [helpers.SKIPS, helpers.CELL], ids=["macro", "micro"])
+def test_with_everything_off_the_training_is_that_of_the_plain_network_bit_for_bit(architecture):
+    recipe = dataclasses.replace(helpers.PLAIN, l2=0.0, clip_norm=0.0)
+    training = helpers.make_training(architecture, l2=0.0, clip_norm=0.0)
+    epochs = run(training)
+    store, expected = helpers.plain_loop(architecture, recipe)
+    helpers.assert_same_state(training.store, store)
+    for epoch, (loss, right) in zip(epochs, expected, strict=True):
+        assert epoch.training_loss == loss / training.steps
+        assert epoch.training_accuracy == right / (training.steps * recipe.batch_size)
+
+
+@pytest.fixture(scope="module")
+def chain():
+    """A training of the chain with L2 and the bound, and what its epochs gave."""
+    training = helpers.make_training()
+    return training, run(training)
+
+
+def test_l2_and_the_bound_are_the_searchs(chain):
+    store, _ = helpers.plain_loop(helpers.CHAIN, helpers.PLAIN)
+    helpers.assert_same_state(chain[0].store, store)
+
+
+def test_drop_path_leaves_a_network_without_skip_connections_as_it_is_bit_for_bit(chain):
+    training = helpers.make_training(drop_path_keep=0.3)
+    assert run(training) == chain[1]
+    helpers.assert_same_state(training.store, chain[0].store)
+
+
+def test_how_many_steps_run_at_a_time_changes_nothing(chain, monkeypatch):
+    monkeypatch.setattr(network_training, "STEPS_A_CALL", 2)
+    training, told = helpers.make_training(), []
+    epochs = [training.run_epoch(number, told.append) for number in range(2)]
+    assert told == [2, 3, 2, 3]
+    helpers.assert_same_state(training.store, chain[0].store)
+    # The losses are added in another order.
+    losses = [[epoch.training_loss for epoch in some] for some in (epochs, chain[1])]
+    np.testing.assert_allclose(*losses, rtol=1e-6)
+
+
+def test_epochs_say_what_they_are(chain):
+    training, epochs = chain
+    assert training.steps == 200 // 64
+    assert [epoch.epoch for epoch in epochs] == [1, 2]
+    assert all(epoch.validation_loss is epoch.validation_accuracy is None for epoch in epochs)
+    assert epochs[1].learning_rate < epochs[0].learning_rate < 0.05
+    assert 0 < epochs[1].training_loss < epochs[0].training_loss + 1
+    assert training.run_epoch(2 - 1).seconds > 0  # the last: nothing after it looks at this training
+
+
+def test_another_seed_gives_other_initial_values_and_another_order(chain):
+    training = helpers.make_training(seed=4)
+    loss = training.run_epoch(0).training_loss
+    assert loss != chain[1][0].training_loss
+
+
+def test_held_out_images_are_measured_with_the_moving_statistics():
+    data = helpers.digits()
+    training = helpers.make_training(data=data, held_out=True)
+    (epoch,) = run(training, 1)
+    images = (data.validation.images - data.mean) / data.std
+    probabilities = to_model(training.plain_network()).predict(images, verbose=0)
+    right = probabilities.argmax(axis=1) == data.validation.labels
+    np.testing.assert_allclose(epoch.validation_accuracy, right.mean(), rtol=1e-6)
+    losses = -np.log(probabilities[np.arange(len(images)), data.validation.labels])
+    np.testing.assert_allclose(epoch.validation_loss, losses.mean(), rtol=1e-4)
+
+
+def test_mixed_precision_computes_in_bfloat16_and_keeps_float32():
+    mixed, full = (helpers.make_training(helpers.SKIPS, mixed_precision=on) for on in (True, False))
+    losses = [[epoch.training_loss for epoch in run(training)] for training in (mixed, full)]
+    for layer in mixed.plain_network().layers.values():
+        assert layer.compute_dtype == "bfloat16"
+        assert {weight.dtype for weight in layer.weights} <= {"float32"}
+    index, arrays = mixed.store.get_state()
+    assert {array.dtype for array in arrays.values()} == {np.dtype(np.float32)}
+    assert index == full.store.get_state()[0]
+    assert losses[0] != losses[1]
+    np.testing.assert_allclose(*losses, rtol=0.02)  # bfloat16 has 8 bits
+
+
+def test_xla_gives_nearly_the_same():
+    compiled, plain = (helpers.make_training(SINGLE, xla=on) for on in (True, False))
+    losses = [[epoch.training_loss for epoch in run(training)] for training in (compiled, plain)]
+    np.testing.assert_allclose(*losses, rtol=1e-3)
+    for found, expected in zip(*(helpers.layers_of(t.store).values() for t in (compiled, plain)), strict=True):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)
+
+
+def test_training_that_diverges_says_where():
+    training = helpers.make_training(SINGLE, learning_rate=1e20, batch_size=20)
+    with pytest.raises(
+        TrainingDiverged,
+        match=r"The loss became (nan|inf) in step [2-9] of 10 of epoch 1. Use a lower .* learning_rate=1e\+20",
+    ):
+        training.run_epoch(0)
+
+
+def test_broken_variables_are_noticed_though_the_loss_is_finite():
+    """Batch norm divides by the batch's variance; that of the moving statistics has become infinite for good."""
+    training = helpers.make_training(SINGLE, learning_rate=1e13, final_learning_rate=1e13)
+    with pytest.raises(TrainingDiverged, match=r"A variable became NaN or infinite in epoch 1. Use a lower learning"):
+        training.run_epoch(0)
+
+
+@pytest.mark.parametrize("cutout", [-1, 9])
+def test_cutout_that_does_not_fit_is_refused(cutout):
+    with pytest.raises(
+        ConfigError, match=f"`cutout` must be within 0 and the images' shorter side, 8.* cutout={cutout}"
+    ):
+        helpers.make_training(cutout=cutout)
+
+
+def test_images_too_small_for_the_network_are_refused():
+    images = Images(np.zeros((4, 4, 4, 1), np.uint8), np.arange(4, dtype=np.int32) % 2)
+    ones = np.ones(1, np.float32)
+    data = ImageData("tiny", images, images, images, ("a", "b"), ones, ones, mirror=False, crop_padding=0)
+    shape = NetworkShape((4, 4, 1), 2, 4, num_levels=3)
+    with pytest.raises(DataError, match=r"halves its images 2 times, so they must be at least 8×8.* Received: 4×4"):
+        NetworkTraining(helpers.SKIPS, shape, data, helpers.PLAIN, 0, 0)
