@@ -71,9 +71,10 @@ def main(arguments: list[str]) -> None:
     )
     console.print(f"  {final_dir / 'metrics.json'}", soft_wrap=True)
     console.print("next:")
+    named = run_dir if final_dir == run_dir / FOLDER else final_dir
     for program, what in (("export", "a SavedModel to serve"), ("report", "a page to look at")):
         console.print(f"  # {what}")
-        console.print(f"  {command(f'epnas-{program}')} {shlex.quote(str(run_dir))}", soft_wrap=True)
+        console.print(f"  {command(f'epnas-{program}')} {shlex.quote(str(named))}", soft_wrap=True)
 
 
 def _run_dir(arguments: list[str]) -> Path:

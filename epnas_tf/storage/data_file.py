@@ -59,13 +59,15 @@ def describe(data: ImageData) -> DataDescription:
 
 
 def save_description(directory: Path, description: DataDescription) -> None:
-    """Writes data.json.
+    """Writes data.json, unless it holds that already.
 
     Raises:
         RunDirectoryError: if it cannot be written.
     """
     document = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(description)}
-    write_whole(directory / DATA_FILE, (json.dumps(document, indent=2) + "\n").encode())
+    file, data = directory / DATA_FILE, (json.dumps(document, indent=2) + "\n").encode()
+    if not (file.is_file() and file.read_bytes() == data):
+        write_whole(file, data)
 
 
 def load_description(directory: Path) -> DataDescription:

@@ -27,5 +27,9 @@ def best_trials(trials: list[dict[str, Any]], depth: int) -> list[dict[str, Any]
         trials: the lines of trials.jsonl.
         depth: the level of a whole architecture.
     """
-    newest = {t["text"]: t for t in trials if t["status"] == "completed" and t["level"] == depth}
+    newest: dict[str, dict[str, Any]] = {}
+    for trial in trials:
+        if trial["status"] == "completed" and trial["level"] == depth:
+            newest.pop(trial["text"], None)  # of equal scores the trial that was first comes first, as in the search
+            newest[trial["text"]] = trial
     return sorted(newest.values(), key=lambda trial: trial["score"], reverse=True)

@@ -1,4 +1,5 @@
 import dataclasses
+import io
 import json
 import os
 import random
@@ -12,9 +13,13 @@ import time
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from epnas_tf.config import DataConfig, RunConfig, SpaceConfig, TrainingConfig, fields_of, values_of
+from epnas_tf.bin import training_display
+from epnas_tf.bin.training_display import LogTrainingDisplay
+from epnas_tf.config import DataConfig, RecipeConfig, RunConfig, SpaceConfig, TrainingConfig, fields_of, values_of
 from epnas_tf.metrics import Metrics
+from epnas_tf.network.cost import Cost
 from epnas_tf.space import load_architecture
 from epnas_tf.space.serialization import architecture_to_dict, architecture_to_json
 from epnas_tf.storage.run_directory import RunDirectory
@@ -213,6 +218,40 @@ def test_end_shows_the_result_and_what_to_type_next(trained):
     assert Metrics.from_dict(metrics).num_images == 180
 
 
+@pytest.fixture
+def display():
+    """Shows a training of two epochs that is to compare five candidates; what it shows is `display.console.file`."""
+    recipe = RecipeConfig(epochs=2, restart_epochs=5, candidates=5)
+    return LogTrainingDisplay(Console(file=io.StringIO(), width=200), recipe)
+
+
+def test_log_counts_the_candidates_that_there_are_and_warns_of_a_cosine_that_is_cut(display):
+    display.started(helpers.digits(), num_candidates=2)
+    display.candidate_ended({"candidate": 1, "accuracy": 0.5, "epochs": 3, "shared_score": None})
+    shown = display.console.file.getvalue().splitlines()
+    assert shown[1].startswith("The training ends before the learning rate has come down")
+    assert shown[2] == "candidate 1/2  accuracy 50.00 % after 3 epochs, - on the shared weights"
+    display.recipe = dataclasses.replace(display.recipe, restart_epochs=2)
+    display.started(helpers.digits(), num_candidates=1)
+    assert len(display.console.file.getvalue().splitlines()) == len(shown) + 1
+
+
+def test_log_says_within_a_long_epoch_how_it_goes(display, monkeypatch):
+    display.training_started("1 conv_3x3", Cost(1234, 56789), epochs=4, num_done=2)
+    display.progress(2, 5, 10)  # the last line is not long ago
+    monkeypatch.setattr(training_display, "SECONDS_A_LINE", 0)
+    display.began -= 60  # half an epoch took a minute, so three minutes are left
+    display.progress(2, 5, 10)
+    display.progress(2, 10, 10)  # the epoch's own line follows
+    shown = display.console.file.getvalue().splitlines()
+    assert shown[:3] == [
+        "training 1 conv_3x3",
+        "1,234 parameters, 56,789 multiply-adds an image",
+        "Going on after epoch 2 of 4.",
+    ]
+    assert shown[3:] == ["epoch 3/4  step 5/10  left 3:00"]
+
+
 def write(folder, architecture, name="my.json"):
     (folder / name).write_text(architecture_to_json(architecture))
     return folder / name
@@ -226,12 +265,11 @@ def test_architecture_of_ones_own_is_trained_without_a_search_and_shown_live(tmp
     terminal.assert_clean()
     assert any(re.search(r"^epoch \d/5  step 1/1 .* %", text, re.MULTILINE) for text in terminal.shown)
     history = helpers.history(tmp_path / "new" / "final")
+    shown = re.sub(r"\s", "", terminal.text)  # the terminal breaks lines, and their ends are cut
     for epoch in history:
-        shown = re.search(rf"^epoch {epoch['epoch']}/5  learning rate (?s:.*?) s  left", terminal.text, re.MULTILINE)
-        expected = (
-            f"validation loss {epoch['validation_loss']:.4f}  accuracy {100 * epoch['validation_accuracy']:.2f} %"
-        )
-        assert expected.replace(" ", "") in re.sub(r"\s+", "", shown[0])  # the terminal breaks lines
+        values = f"loss{epoch['validation_loss']:.4f}accuracy{100 * epoch['validation_accuracy']:.2f}%"
+        line = rf"epoch{epoch['epoch']}/5learningrate[^/]*validation{re.escape(values)}[^/]*left"
+        assert re.search(line, shown), terminal.text
     assert len(history) == 5
     assert {entry.name for entry in (tmp_path / "new").iterdir()} == {"final"}
     assert str(load_architecture(tmp_path / "new" / "final" / "architecture.json")) in terminal.text

@@ -1,15 +1,6 @@
 import pytest
-import tensorflow as tf
 
 from tests.training import helpers
-
-
-@pytest.fixture(autouse=True, scope="package")
-def as_the_commands_start_it():
-    """Grappler off, as `prepare_tensorflow` has it; its other changes cannot be undone in a process."""
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 @pytest.fixture(scope="package")

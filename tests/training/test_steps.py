@@ -19,7 +19,7 @@ CLOSE = {"rtol": 2e-4, "atol": 2e-5}
 BARE = dataclasses.replace(helpers.PLAIN, restart_epochs=0, l2=0.0, clip_norm=0.0)
 """One cosine, and nothing that can be left out."""
 OPTIMISER = {
-    "epochs": 4,
+    "epochs": 3,
     "batch_size": 50,
     "learning_rate": 0.1,
     "final_learning_rate": 0.02,

@@ -170,14 +170,6 @@ def test_examples_follow_from_the_seed_and_may_be_none():
     np.testing.assert_array_equal(examples(few, perfect[:5], seed=0)["right_indices"], range(5))
 
 
-def trained_on(data, **recipe):
-    """Returns the store of a training on some images, for all its epochs."""
-    training = helpers.make_training(helpers.SKIPS, data, **recipe)
-    for number in range(training.recipe.epochs):
-        training.run_epoch(number)
-    return training.store
-
-
 def assert_measured(final_dir, data, images):
     """Checks that data.json describes a data set that is normalised by what these images are."""
     description = load_description(final_dir)
@@ -235,6 +227,8 @@ def test_checkpoint_cut_short_gives_way_to_the_one_before_it(finished, tmp_path,
     assert warning.endswith("going on from the state before it.")
     assert listener.epochs() == [3]
     assert not result.already_finished
+    lines = [json.loads(line) for line in (final_dir / "history.jsonl").read_text().splitlines()]
+    assert result.seconds == pytest.approx(sum(line["seconds"] for line in lines))  # over both starts
     helpers.assert_same_result(final_dir, finished.directory)
 
 
