@@ -17,7 +17,6 @@ from benchmarks.turns import compare
 from epnas_tf.config import ChildConfig, DataConfig
 from epnas_tf.data import TrainingPipeline, evaluation_batches, load
 from epnas_tf.network import NetworkShape, VariableStore
-from epnas_tf.search.batches import EVALUATION_BATCH
 from epnas_tf.search.child import ChildTrainer
 from epnas_tf.space import MacroSpace
 from epnas_tf.storage.state_files import State, StateFiles
@@ -36,7 +35,7 @@ def main(_: list[str]) -> None:
         shape,
         config,
         TrainingPipeline(data, config.batch_size, config.epochs, cutout=0),
-        evaluation_batches(data.validation, data.mean, data.std, EVALUATION_BATCH),
+        evaluation_batches(data.validation, data.mean, data.std),
     )
     # Both sides train the same architectures, in the same order.
     ours_rng, theirs_rng = np.random.default_rng(0), np.random.default_rng(0)

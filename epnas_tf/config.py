@@ -89,6 +89,11 @@ class SpaceConfig(Settings):
         (), "operations to choose from, separated by commas; empty for the paper's list of the space [paper, section 3]"
     )
 
+    @property
+    def depth(self) -> int:
+        """The level of a whole architecture: its layers or its blocks."""
+        return self.layers if self.space == "macro" else self.blocks
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig(Settings):
@@ -207,7 +212,7 @@ class SearchConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Settings):
     """All settings of one run; what two runs must agree in to give the same result."""
 
     space: SpaceConfig = SpaceConfig()
@@ -217,9 +222,6 @@ class RunConfig:
     surrogate: SurrogateConfig = SurrogateConfig()
     search: SearchConfig = SearchConfig()
     seed: int = option(0, "decides every random choice of the run", minimum=0, maximum=2**31 - 1)
-
-    def __post_init__(self) -> None:
-        _check(next(field for field in dataclasses.fields(self) if field.name == "seed"), self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -299,16 +301,13 @@ class RecipeConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Settings):
     """All settings of one final training; what two of them must agree in to give the same network."""
 
     network: FinalNetworkConfig = FinalNetworkConfig()
     recipe: RecipeConfig = RecipeConfig()
     data: DataConfig = DataConfig()
     seed: int = option(0, "decides every random choice of the training", minimum=0, maximum=2**31 - 1)
-
-    def __post_init__(self) -> None:
-        _check(next(field for field in dataclasses.fields(self) if field.name == "seed"), self.seed)
 
 
 def fields_of(config_type: type) -> Iterator[dataclasses.Field[Any]]:

@@ -38,6 +38,21 @@ class ClassMetrics:
     f1: float
     num_images: int
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ClassMetrics":
+        """Builds the figures from the attributes by their names.
+
+        Raises:
+            KeyError, TypeError, ValueError: if a figure is missing or of another form.
+        """
+        return cls(
+            name=str(values["name"]),
+            precision=float(values["precision"]),
+            recall=float(values["recall"]),
+            f1=float(values["f1"]),
+            num_images=int(values["num_images"]),
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Metrics:
@@ -85,7 +100,7 @@ class Metrics:
                 top_5=None if values["top_5"] is None else float(values["top_5"]),
                 loss=float(values["loss"]),
                 num_images=int(values["num_images"]),
-                classes=tuple(_class_from(figures) for figures in values["classes"]),
+                classes=tuple(ClassMetrics.from_dict(figures) for figures in values["classes"]),
                 confusion=tuple(tuple(int(count) for count in row) for row in values["confusion"]),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -93,16 +108,6 @@ class Metrics:
                 "Figures must have the form of `Metrics.to_dict`. "
                 f"Received: {error!r}. Take them from a file that an evaluation wrote."
             ) from error
-
-
-def _class_from(figures: Mapping[str, Any]) -> ClassMetrics:
-    return ClassMetrics(
-        name=str(figures["name"]),
-        precision=float(figures["precision"]),
-        recall=float(figures["recall"]),
-        f1=float(figures["f1"]),
-        num_images=int(figures["num_images"]),
-    )
 
 
 def measure(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any], class_names: Sequence[str]) -> Metrics:

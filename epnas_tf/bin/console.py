@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import errno
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -142,6 +143,20 @@ def command(name: str) -> str:
         return name
     path = os.path.join(os.path.dirname(sys.executable), name)
     return min(path, os.path.relpath(path), key=len)
+
+
+def print_next(console: Console, steps: Mapping[str, str], path: str | os.PathLike[str]) -> None:
+    """Prints what to type next.
+
+    Args:
+        console: where.
+        steps: programs, each with what it gives.
+        path: their argument.
+    """
+    console.print("next:")
+    for program, what in steps.items():
+        console.print(f"  # {what}")
+        console.print(f"  {command(program)} {shlex.quote(str(path))}", soft_wrap=True)
 
 
 def settings_table(values: Mapping[str, Any]) -> Table:

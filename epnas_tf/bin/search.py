@@ -1,6 +1,5 @@
 """`epnas-search`: flags, settings, search, result; nothing else."""
 
-import shlex
 import sys
 from pathlib import Path
 
@@ -9,9 +8,9 @@ from absl import flags
 from epnas_tf import data
 from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import (
-    command,
     interruptible,
     make_console,
+    print_next,
     quiet_tensorflow,
     refuse_arguments,
     run_main,
@@ -64,11 +63,11 @@ def main(arguments: list[str]) -> None:
     console.print(f"best architecture, validation accuracy {100 * result.score:.2f} % on the shared weights:")
     console.print(f"  {result.architecture}", soft_wrap=True)
     console.print(f"  {Path(run_dir) / 'architecture.json'}", soft_wrap=True)
-    console.print("next:")
-    steps = (("train", "the best architecture from fresh weights"), ("report", "the search as a page to look at"))
-    for program, what in steps:
-        console.print(f"  # {what}")
-        console.print(f"  {command(f'epnas-{program}')} {shlex.quote(run_dir)}", soft_wrap=True)
+    steps = {
+        "epnas-train": "the best architecture from fresh weights",
+        "epnas-report": "the search as a page to look at",
+    }
+    print_next(console, steps, run_dir)
 
 
 def default_run_dir(config: RunConfig) -> str:

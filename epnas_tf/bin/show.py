@@ -41,8 +41,7 @@ def show_run(console: Console, path: Path, count: int) -> None:
     Raises:
         RunDirectoryError: if there is no run, or it has no whole network yet.
     """
-    config = read_config(path)
-    depth = config.space.layers if config.space.space == "macro" else config.space.blocks
+    depth = read_config(path).space.depth
     whole = best_trials(read_records(path / RunDirectory.RECORDS), depth)
     if not whole:
         raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {path}. Let the search go on.")

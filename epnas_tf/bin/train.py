@@ -1,6 +1,5 @@
 """`epnas-train`: flags, settings, final training, result; nothing else."""
 
-import shlex
 import sys
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from absl import flags
 
 from epnas_tf import data
 from epnas_tf import flags as config_flags
-from epnas_tf.bin.console import command, interruptible, make_console, quiet_tensorflow, run_main, settings_table
+from epnas_tf.bin.console import interruptible, make_console, print_next, quiet_tensorflow, run_main, settings_table
 from epnas_tf.config import TrainingConfig, values_of
 from epnas_tf.errors import ConfigError
 from epnas_tf.storage.training_directory import FOLDER, TrainingDirectory
@@ -70,11 +69,8 @@ def main(arguments: list[str]) -> None:
         f"after {result.seconds:.0f} s"
     )
     console.print(f"  {final_dir / 'metrics.json'}", soft_wrap=True)
-    console.print("next:")
-    named = run_dir if final_dir == run_dir / FOLDER else final_dir
-    for program, what in (("export", "a SavedModel to serve"), ("report", "a page to look at")):
-        console.print(f"  # {what}")
-        console.print(f"  {command(f'epnas-{program}')} {shlex.quote(str(named))}", soft_wrap=True)
+    steps = {"epnas-export": "a SavedModel to serve", "epnas-report": "a page to look at"}
+    print_next(console, steps, run_dir if final_dir == run_dir / FOLDER else final_dir)
 
 
 def _run_dir(arguments: list[str]) -> Path:

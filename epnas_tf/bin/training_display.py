@@ -10,7 +10,7 @@ from epnas_tf.config import RecipeConfig
 from epnas_tf.data import ImageData
 from epnas_tf.network.cost import Cost
 from epnas_tf.search.timing import format_seconds
-from epnas_tf.training.network_training import Epoch
+from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.schedule import last_cycle_is_cut
 from epnas_tf.training.trainer import TrainingListener
 

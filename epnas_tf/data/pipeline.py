@@ -12,6 +12,9 @@ from epnas_tf.data.augmentation import augment, normalise
 from epnas_tf.data.values import ImageData, Images
 from epnas_tf.errors import ConfigError
 
+EVALUATION_BATCH = 500
+"""Images that are evaluated at a time; decides speed and memory, not the result."""
+
 
 class TrainingPipeline:
     """Makes the training batches of any number of children.
@@ -114,7 +117,7 @@ class TrainingPipeline:
 
 
 def evaluation_batches(
-    images: Images, mean: npt.NDArray[np.float32], std: npt.NDArray[np.float32], batch_size: int
+    images: Images, mean: npt.NDArray[np.float32], std: npt.NDArray[np.float32], batch_size: int = EVALUATION_BATCH
 ) -> tf.data.Dataset:
     """Returns the batches of a validation or test part: in order, normalised, nothing left out.
 

@@ -13,7 +13,7 @@ from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
 from epnas_tf.storage.data_file import DATA_FILE, DataDescription, load_description
-from epnas_tf.storage.records import read_records
+from epnas_tf.storage.records import newest_best_first, read_records
 from epnas_tf.storage.run_directory import RunDirectory, read_config, read_config_document
 from epnas_tf.storage.state_files import StateFiles
 
@@ -79,8 +79,7 @@ class Search:
     @property
     def depth(self) -> int:
         """The level of a whole architecture."""
-        space = self.config.space
-        return space.layers if space.space == "macro" else space.blocks
+        return self.config.space.depth
 
     @property
     def completed(self) -> tuple[Trial, ...]:
@@ -89,8 +88,8 @@ class Search:
 
     def best_trials(self) -> list[Trial]:
         """Returns the newest trial of each whole architecture, the best score first, of equal ones the earlier."""
-        newest = {trial.architecture: trial for trial in self.completed if trial.level == self.depth}
-        return sorted(newest.values(), key=lambda trial: (-(trial.score or 0.0), trial.child))
+        whole = [trial for trial in self.completed if trial.level == self.depth]
+        return newest_best_first(whole, lambda trial: trial.architecture, lambda trial: trial.score or 0.0)
 
 
 def read_search(path: Path) -> Search:

@@ -24,7 +24,8 @@ from epnas_tf.report.drawing import (
 )
 from epnas_tf.report.svg import MUTED, PAPER
 from epnas_tf.report.text import clean, decimal, percent, plural, shortened
-from epnas_tf.report.training_files import Epoch, TestFigures
+from epnas_tf.report.training_files import TestFigures
+from epnas_tf.storage.training_directory import Epoch
 
 Curves = Mapping[str, Sequence[float | None]]
 """The values of each curve, one an epoch."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from epnas_tf.config import TrainingConfig
 from epnas_tf.errors import RunDirectoryError
+from epnas_tf.metrics import ClassMetrics
 from epnas_tf.report.search_files import architecture_of, description_of, optional, parsed
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_from_dict
@@ -21,6 +22,7 @@ from epnas_tf.storage.training_directory import (
     CANDIDATES,
     METRICS,
     PREDICTIONS,
+    Epoch,
     TrainingDirectory,
     read_training_config,
 )
@@ -52,30 +54,6 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True)
-class Epoch:
-    """One epoch; losses are mean cross-entropies in nats, accuracies in [0, 1], None where nothing was held out."""
-
-    epoch: int
-    learning_rate: float
-    training_loss: float
-    training_accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    seconds: float
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassFigures:
-    """The figures of one class on the test images."""
-
-    name: str
-    precision: float
-    recall: float
-    f1: float
-    num_images: int
-
-
-@dataclasses.dataclass(frozen=True)
 class TestFigures:
     """The result on the test images; `confusion` counts images, rows true and columns predicted classes."""
 
@@ -87,7 +65,7 @@ class TestFigures:
     multiply_adds: int
     epochs: int
     seconds: float
-    classes: tuple[ClassFigures, ...]
+    classes: tuple[ClassMetrics, ...]
     confusion: npt.NDArray[np.int64]
 
 
@@ -183,16 +161,7 @@ def _figures(file: Path) -> TestFigures | None:
         return None
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        classes = tuple(
-            ClassFigures(
-                name=str(c["name"]),
-                precision=float(c["precision"]),
-                recall=float(c["recall"]),
-                f1=float(c["f1"]),
-                num_images=int(c["num_images"]),
-            )
-            for c in values["classes"]
-        )
+        classes = tuple(ClassMetrics.from_dict(figures) for figures in values["classes"])
         confusion = np.array(values["confusion"], np.int64)
         if not classes or confusion.shape != (len(classes), len(classes)):
             raise ValueError(f"a confusion matrix of shape {confusion.shape} for {len(classes)} classes")

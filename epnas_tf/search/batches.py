@@ -6,11 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.data.pipeline import EVALUATION_BATCH
 from epnas_tf.errors import DataError
 from epnas_tf.network.graph import NetworkShape
-
-EVALUATION_BATCH = 500
-"""Images a validation step; it changes speed and memory, not the score."""
 
 
 class DatasetBatches:

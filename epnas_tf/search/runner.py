@@ -12,7 +12,6 @@ from epnas_tf.config import RunConfig
 from epnas_tf.data import ImageData
 from epnas_tf.errors import StateError
 from epnas_tf.network import NetworkShape, VariableStore, build_graph
-from epnas_tf.search.batches import EVALUATION_BATCH
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
 from epnas_tf.space import make_space
@@ -21,7 +20,7 @@ from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.data_file import describe, save_description
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory
-from epnas_tf.storage.state_files import State
+from epnas_tf.storage.state_files import State, prefixed, with_prefix
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +126,7 @@ class _Run:
             shape,
             config.child,
             data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs, config.data.cutout),
-            data_module.evaluation_batches(data.validation, data.mean, data.std, EVALUATION_BATCH),
+            data_module.evaluation_batches(data.validation, data.mean, data.std),
         )
         self.seconds = 0.0
         self.num_failed = 0
@@ -183,15 +182,15 @@ class _Run:
             "seconds": self.seconds,
             "num_failed": self.num_failed,
         }
-        self.directory.save_state(values, {**_prefixed("search.", search_arrays), **_prefixed("store.", store_arrays)})
+        self.directory.save_state(values, {**prefixed("search.", search_arrays), **prefixed("store.", store_arrays)})
         best = self.search.best
         if best is not None:
             self.directory.save_best(best[0])
 
     def _restore(self, state: State) -> None:
         try:
-            self.search.set_state(state.values["search"], _with_prefix("search.", state.arrays))
-            self.store.set_state(state.values["store"], _with_prefix("store.", state.arrays))
+            self.search.set_state(state.values["search"], with_prefix("search.", state.arrays))
+            self.store.set_state(state.values["store"], with_prefix("store.", state.arrays))
             self.seconds, self.num_failed = state.values["seconds"], state.values["num_failed"]
         except KeyError as error:
             raise StateError(f"The state in {self.directory.path} is incomplete. Received: no {error}") from error
@@ -222,11 +221,3 @@ def scalars(
         values |= {"validation_loss": result.validation_loss, "parameters": result.parameters}
     best = None if search.best is None else search.best[1]
     return values | {"best": best, "rank_correlation": search.rank_correlation}
-
-
-def _prefixed(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
-    return {prefix + name: array for name, array in arrays.items()}
-
-
-def _with_prefix(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

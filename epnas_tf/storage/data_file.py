@@ -7,7 +7,7 @@ from typing import Any
 
 from epnas_tf.data.values import ImageData
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.storage.state_files import write_whole
+from epnas_tf.storage.state_files import holds, write_whole
 
 DATA_FILE = "data.json"
 FORMAT = "epnas_tf.data"
@@ -66,7 +66,7 @@ def save_description(directory: Path, description: DataDescription) -> None:
     """
     document = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(description)}
     file, data = directory / DATA_FILE, (json.dumps(document, indent=2) + "\n").encode()
-    if not (file.is_file() and file.read_bytes() == data):
+    if not holds(file, data):
         write_whole(file, data)
 
 

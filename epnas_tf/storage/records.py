@@ -1,10 +1,13 @@
 """Reads files of one JSON object a line, also while they are being written."""
 
 import json
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from epnas_tf.errors import RunDirectoryError
+
+T = TypeVar("T")
 
 
 def read_records(file: Path) -> list[dict[str, Any]]:
@@ -27,9 +30,20 @@ def best_trials(trials: list[dict[str, Any]], depth: int) -> list[dict[str, Any]
         trials: the lines of trials.jsonl.
         depth: the level of a whole architecture.
     """
-    newest: dict[str, dict[str, Any]] = {}
+    whole = [trial for trial in trials if trial["status"] == "completed" and trial["level"] == depth]
+    return newest_best_first(whole, lambda trial: trial["text"], lambda trial: trial["score"])
+
+
+def newest_best_first(trials: Iterable[T], name: Callable[[T], Hashable], score: Callable[[T], float]) -> list[T]:
+    """Returns the newest trial of each architecture, the best score first, of equal ones the earlier trial.
+
+    Args:
+        trials: in the order of their training.
+        name: tells architectures apart.
+        score: of a trial.
+    """
+    newest: dict[Hashable, T] = {}
     for trial in trials:
-        if trial["status"] == "completed" and trial["level"] == depth:
-            newest.pop(trial["text"], None)  # of equal scores the trial that was first comes first, as in the search
-            newest[trial["text"]] = trial
-    return sorted(newest.values(), key=lambda trial: trial["score"], reverse=True)
+        newest.pop(name(trial), None)  # so that it takes its place in the order anew
+        newest[name(trial)] = trial
+    return sorted(newest.values(), key=score, reverse=True)

@@ -20,7 +20,7 @@ import json
 import os
 import platform
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy.typing as npt
 
@@ -29,7 +29,9 @@ from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.data_file import DATA_FILE
-from epnas_tf.storage.state_files import State, StateFiles, reported, to_disk, write_whole
+from epnas_tf.storage.state_files import State, StateFiles, holds, reported, to_disk, write_whole
+
+T = TypeVar("T")
 
 VERSION = 1
 PACKAGES = ("epnas-tf", "tensorflow", "keras", "numpy")
@@ -178,9 +180,7 @@ class RunDirectory:
             RunDirectoryError: if it cannot be written.
         """
         file, data = self.path / "architecture.json", architecture_to_json(architecture).encode()
-        with reported(self.path):
-            known = file.exists() and file.read_bytes() == data
-        if not known:
+        if not holds(file, data):
             write_whole(file, data)
 
     def save_state(self, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
@@ -249,9 +249,23 @@ def read_config(path: str | os.PathLike[str]) -> RunConfig:
     Raises:
         RunDirectoryError: if there is no run, or its settings cannot be read.
     """
+    return read_settings(path, RunConfig, RunDirectory.FORMAT)
+
+
+def read_settings(path: str | os.PathLike[str], config_type: type[T], expected_format: str) -> T:
+    """Returns the settings in a directory's config.json.
+
+    Args:
+        path: the directory.
+        config_type: their dataclass.
+        expected_format: what kind of directory it must be.
+
+    Raises:
+        RunDirectoryError: if it is no such directory, or its settings cannot be read.
+    """
     file = Path(path) / "config.json"
     try:
-        return from_values(RunConfig, read_config_document(file, RunDirectory.FORMAT)["settings"])
+        return from_values(config_type, read_config_document(file, expected_format)["settings"])
     except (ConfigError, TypeError) as error:  # TypeError: a word where a number belongs
         raise RunDirectoryError(f"{file} holds a setting that is not allowed. {error}") from error
 

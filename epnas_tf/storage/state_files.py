@@ -151,6 +151,26 @@ def write_whole(file: Path, data: bytes) -> None:
         raise
 
 
+def holds(file: Path, data: bytes) -> bool:
+    """Tells whether a file is there and holds exactly that.
+
+    Raises:
+        RunDirectoryError: if it cannot be read.
+    """
+    with reported(file.parent):
+        return file.exists() and file.read_bytes() == data
+
+
+def prefixed(prefix: str, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Returns arrays under their names with a prefix: a state holds the arrays of several things."""
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def with_prefix(prefix: str, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Returns the arrays whose names have a prefix, under their names without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
 def to_disk(file: Any) -> None:
     """Waits until an open file's bytes are on the disk."""
     file.flush()

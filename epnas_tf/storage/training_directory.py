@@ -1,33 +1,57 @@
 """The files of a final training, in the run directory's folder `final`.
 
-RUN_DIR/final/
-config.json         the settings, the architecture and the versions of the packages
-data.json           what the data set is
-candidates.jsonl    one line a candidate, where several architectures were compared
-architecture.json   the architecture that is trained
-history.jsonl       one line an epoch
-state/              the two newest checkpoints
-logs/               TensorBoard
-metrics.json        the result on the test images
-test.npz            the network's answer to each test image, and some of the images
+    RUN_DIR/final/
+      config.json         the settings, the architecture and the versions of the packages
+      data.json           what the data set is
+      candidates.jsonl    one line a candidate, where several architectures were compared
+      architecture.json   the architecture that is trained
+      history.jsonl       one line an epoch
+      state/              the two newest checkpoints
+      logs/               TensorBoard
+      metrics.json        the result on the test images
+      test.npz            the network's answer to each test image, and some of the images
+
+It is locked, written and gone on with as the directory of a search is; see `run_directory`.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
-from pathlib import Path
 from typing import Any
 
-from epnas_tf.config import TrainingConfig, from_values, values_of
-from epnas_tf.errors import ConfigError, RunDirectoryError
+from epnas_tf.config import TrainingConfig, values_of
 from epnas_tf.storage.records import read_records
-from epnas_tf.storage.run_directory import RunDirectory, read_config_document
+from epnas_tf.storage.run_directory import RunDirectory, read_settings
 from epnas_tf.storage.state_files import write_whole
 
 FOLDER = "final"
 CANDIDATES = "candidates.jsonl"
 METRICS = "metrics.json"
 PREDICTIONS = "test.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """What an epoch gave; a line of history.jsonl.
+
+    Attributes:
+        epoch: its number, from 1.
+        learning_rate: at its last step.
+        training_loss: mean cross-entropy of its training steps in nats, without L2 and auxiliary head.
+        training_accuracy: right answers of its training steps, on augmented images, in [0, 1].
+        validation_loss: mean cross-entropy on the held-out images in nats; None if none are held out.
+        validation_accuracy: accuracy on the held-out images, in [0, 1]; None if none are held out.
+        seconds: how long it took.
+    """
+
+    epoch: int
+    learning_rate: float
+    training_loss: float
+    training_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds: float
 
 
 class TrainingDirectory(RunDirectory):
@@ -87,8 +111,4 @@ def read_training_config(path: str | os.PathLike[str]) -> TrainingConfig:
     Raises:
         RunDirectoryError: if there is none, or its settings cannot be read.
     """
-    file = Path(path) / "config.json"
-    try:
-        return from_values(TrainingConfig, read_config_document(file, TrainingDirectory.FORMAT)["settings"])
-    except (ConfigError, TypeError) as error:
-        raise RunDirectoryError(f"{file} holds a setting that is not allowed. {error}") from error
+    return read_settings(path, TrainingConfig, TrainingDirectory.FORMAT)

@@ -53,8 +53,7 @@ def find_candidates(run_dir: Path, architecture_file: str | None, count: int) ->
             f"{run_dir} is not the directory of a search: it has no config.json. Give the directory of one, or an "
             "architecture file with --architecture."
         )
-    space = read_config(run_dir).space
-    depth = space.layers if space.space == "macro" else space.blocks
+    depth = read_config(run_dir).space.depth
     best = best_trials(read_records(run_dir / RunDirectory.RECORDS), depth)[:count]
     if not best:
         raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {run_dir}. Let the search go on.")

@@ -1,6 +1,5 @@
 """Trains one network from fresh weights, epoch after epoch."""
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -12,11 +11,13 @@ import tensorflow as tf
 from epnas_tf.config import RecipeConfig
 from epnas_tf.data import ImageData, TrainingPipeline, evaluation_batches
 from epnas_tf.errors import EPNASError
+from epnas_tf.network.cost import cost
 from epnas_tf.network.evaluate import make_evaluate
 from epnas_tf.network.graph import NetworkShape, build_graph
 from epnas_tf.network.network import Network
 from epnas_tf.network.store import VariableStore
 from epnas_tf.seeds import DROPOUT, EPOCH, derived_seed
+from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.auxiliary import with_auxiliary_head
 from epnas_tf.training.schedule import learning_rate
 from epnas_tf.training.steps import make_steps
@@ -24,34 +25,9 @@ from epnas_tf.training.steps import make_steps
 STEPS_A_CALL = 50
 """Training steps between two looks at how it goes; the loop over them runs inside the graph."""
 
-EVALUATION_BATCH = 500
-
 
 class TrainingDiverged(EPNASError):  # noqa: N818  (an outcome of a training)
     """The loss of a training, or one of its variables, became NaN or infinite."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Epoch:
-    """What an epoch gave.
-
-    Attributes:
-        epoch: its number, from 1.
-        learning_rate: at its last step.
-        training_loss: mean cross-entropy of its training steps in nats, without L2 and auxiliary head.
-        training_accuracy: right answers of its training steps, on augmented images, in [0, 1].
-        validation_loss: mean cross-entropy on the held-out images in nats; None if none are held out.
-        validation_accuracy: accuracy on the held-out images, in [0, 1]; None if none are held out.
-        seconds: how long it took.
-    """
-
-    epoch: int
-    learning_rate: float
-    training_loss: float
-    training_accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    seconds: float
 
 
 class NetworkTraining:
@@ -68,6 +44,7 @@ class NetworkTraining:
     Attributes:
         store: holds the variables and their momentum, those of an auxiliary head included.
         steps: training steps of an epoch.
+        cost: parameters and multiply-adds of the network, without an auxiliary head.
 
     Raises:
         ConfigError: if the network can have no auxiliary head, or `cutout` does not fit the images.
@@ -78,6 +55,7 @@ class NetworkTraining:
         self, architecture: Any, shape: NetworkShape, data: ImageData, recipe: RecipeConfig, cutout: int, seed: int
     ) -> None:
         graph = build_graph(architecture, shape)
+        self.cost = cost(graph, shape.image_shape)
         if recipe.auxiliary_weight:
             graph = with_auxiliary_head(graph, shape)
         self.recipe = recipe
@@ -90,7 +68,7 @@ class NetworkTraining:
         self._run = make_steps(self._network, momentum, recipe, self.steps, derived_seed(seed, DROPOUT))
         self._validation = None
         if recipe.held_out:
-            self._validation = evaluation_batches(data.validation, data.mean, data.std, EVALUATION_BATCH)
+            self._validation = evaluation_batches(data.validation, data.mean, data.std)
             self._evaluate = make_evaluate(self._network)
 
     def run_epoch(self, number: int, progress: Callable[[int], None] = lambda step: None) -> Epoch:

@@ -12,9 +12,12 @@ from epnas_tf.network.store import VariableStore
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import load_architecture
 from epnas_tf.storage.data_file import DataDescription, load_description
-from epnas_tf.storage.state_files import StateFiles
+from epnas_tf.storage.state_files import StateFiles, with_prefix
 from epnas_tf.storage.training_directory import TrainingDirectory, read_training_config
 from epnas_tf.training.architectures import depth_of
+
+STORE = "store."
+"""What the names of the store's arrays begin with in a checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +68,13 @@ def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
     config = read_training_config(path)
     states = StateFiles(path / "state", TrainingDirectory.STATES)
     state = states.peek()
-    if states.newest() == config.recipe.epochs and (state is None or state.number != config.recipe.epochs):
-        raise StateError(
-            f"The last checkpoint in {path / 'state'} is not whole. Run epnas-train again, it trains the last epochs "
-            f"once more. Received: {'none' if state is None else f'epoch {state.number}'} as the newest whole one"
-        )
     if state is None or state.number != config.recipe.epochs:
+        if states.newest() == config.recipe.epochs:
+            raise StateError(
+                f"The last checkpoint in {path / 'state'} is not whole. Run epnas-train again, it trains the last "
+                f"epochs once more. Received: {'none' if state is None else f'epoch {state.number}'} as the newest "
+                "whole one"
+            )
         raise RunDirectoryError(
             f"The final training in {path} has not ended: expected a checkpoint after {config.recipe.epochs} epochs. "
             f"Run epnas-train again, it goes on. Received: {0 if state is None else state.number} epochs"
@@ -79,16 +83,7 @@ def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
     store = VariableStore(config.seed)
     network = Network(architecture, final_shape(architecture, description, config.network), store)
     try:
-        store.set_state(state.values["store"], store_arrays(state.arrays))
+        store.set_state(state.values["store"], with_prefix(STORE, state.arrays))
     except KeyError as error:
         raise StateError(f"The checkpoint in {path} is incomplete. Received: no {error}") from error
     return TrainedNetwork(network, description, architecture)
-
-
-def store_arrays(arrays: dict[str, Any]) -> dict[str, Any]:
-    """Returns the arrays of the store in a checkpoint, under the names that the store gave them."""
-    return {name.removeprefix(STORE): array for name, array in arrays.items() if name.startswith(STORE)}
-
-
-STORE = "store."
-"""What the names of the store's arrays begin with in a checkpoint."""

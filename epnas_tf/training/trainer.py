@@ -18,19 +18,19 @@ from epnas_tf.data import ImageData, Images, evaluation_batches
 from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.errors import StateError
 from epnas_tf.metrics import Metrics, measure
-from epnas_tf.network.cost import Cost, cost
+from epnas_tf.network.cost import Cost
 from epnas_tf.network.graph import build_graph
 from epnas_tf.network.predict import predict
 from epnas_tf.seeds import EXAMPLES, derived_seed
 from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.data_file import describe, save_description
 from epnas_tf.storage.logs import TensorBoardLogs
-from epnas_tf.storage.state_files import write_whole
-from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, TrainingDirectory
+from epnas_tf.storage.state_files import prefixed, with_prefix, write_whole
+from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, Epoch, TrainingDirectory
 from epnas_tf.training.architectures import Candidate, find_candidates
-from epnas_tf.training.network_training import EVALUATION_BATCH, Epoch, NetworkTraining
+from epnas_tf.training.network_training import NetworkTraining
 from epnas_tf.training.settings import training_config
-from epnas_tf.training.trained import STORE, final_shape, store_arrays
+from epnas_tf.training.trained import STORE, final_shape
 
 NUM_EXAMPLES = 24
 """Images kept for the report, of those that the network gets right and of those that it gets wrong."""
@@ -146,19 +146,17 @@ class _FinalTraining:
             save_description(self.directory.path, describe(data))
         self.directory.save_best(architecture)
         done = self._restore(training)
-        graph = training.plain_network().graph
-        network_cost = cost(graph, data.image_shape)
         # A checkpoint that was lost after the end is made again, from the one before it.
         already_finished = self.directory.finished and done == self.config.recipe.epochs
         if not already_finished:
-            self.listener.training_started(architecture, network_cost, self.config.recipe.epochs, done)
+            self.listener.training_started(architecture, training.cost, self.config.recipe.epochs, done)
             self._train(training, done)
-            self._test(training, data, network_cost)
+            self._test(training, data)
         document = json.loads((self.directory.path / METRICS).read_text())
         return TrainingResult(
             architecture,
             Metrics.from_dict(document),
-            network_cost,
+            training.cost,
             document["seconds"],
             self.directory.path,
             already_finished,
@@ -186,8 +184,7 @@ class _FinalTraining:
         candidate, epochs = self.candidates[number], self.config.recipe.candidate_epochs
         recipe = dataclasses.replace(self.config.recipe, epochs=epochs, restart_epochs=0, held_out=True)
         training = self._training(candidate.architecture, data, dataclasses.replace(self.config, recipe=recipe))
-        network_cost = cost(training.plain_network().graph, data.image_shape)
-        self.listener.training_started(candidate.architecture, network_cost, epochs, 0)
+        self.listener.training_started(candidate.architecture, training.cost, epochs, 0)
         for epoch in range(epochs):
             last = training.run_epoch(epoch, self._progress(epoch, training.steps))
             self.listener.epoch_ended(last)
@@ -197,8 +194,7 @@ class _FinalTraining:
             "architecture": architecture_to_dict(candidate.architecture),
             "accuracy": last.validation_accuracy,
             "shared_score": candidate.shared_score,
-            "parameters": network_cost.parameters,
-            "multiply_adds": network_cost.multiply_adds,
+            **dataclasses.asdict(training.cost),
             "epochs": epochs,
             "seconds": time.perf_counter() - began,
         }
@@ -214,7 +210,7 @@ class _FinalTraining:
         if state is None:
             return 0
         try:
-            training.store.set_state(state.values["store"], store_arrays(state.arrays))
+            training.store.set_state(state.values["store"], with_prefix(STORE, state.arrays))
             self.seconds = state.values["seconds"]
         except KeyError as error:
             raise StateError(f"The checkpoint in {self.directory.path} is incomplete. Received: no {error}") from error
@@ -228,15 +224,13 @@ class _FinalTraining:
             record = dataclasses.asdict(epoch)
             self.directory.append_record(record)
             values, arrays = training.store.get_state()
-            self.directory.save_state(
-                {"store": values, "seconds": self.seconds}, {STORE + name: array for name, array in arrays.items()}
-            )
+            self.directory.save_state({"store": values, "seconds": self.seconds}, prefixed(STORE, arrays))
             logs.add(epoch.epoch, {name: value for name, value in record.items() if name != "epoch"})
             self.listener.epoch_ended(epoch)
 
-    def _test(self, training: NetworkTraining, data: ImageData, network_cost: Cost) -> None:
+    def _test(self, training: NetworkTraining, data: ImageData) -> None:
         """Looks at the test images, once, and writes what came of it."""
-        batches = evaluation_batches(data.test, data.mean, data.std, EVALUATION_BATCH)
+        batches = evaluation_batches(data.test, data.mean, data.std)
         probabilities = predict(training.plain_network(), batches)
         metrics = measure(data.test.labels, probabilities, data.class_names)
         arrays = {"labels": data.test.labels, "probabilities": probabilities}
@@ -247,7 +241,7 @@ class _FinalTraining:
         document = {
             "split": "test",
             **metrics.to_dict(),
-            **dataclasses.asdict(network_cost),
+            **dataclasses.asdict(training.cost),
             "epochs": self.config.recipe.epochs,
             "seconds": self.seconds,
         }

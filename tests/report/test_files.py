@@ -15,7 +15,7 @@ from epnas_tf.search.child import ChildResult
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
 from epnas_tf.search.runner import trial_record
 from epnas_tf.space import make_space
-from epnas_tf.training.network_training import Epoch
+from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.trainer import examples
 from tests.report import runs
 

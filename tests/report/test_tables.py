@@ -3,10 +3,11 @@ import dataclasses
 import pytest
 from scipy.stats import spearmanr
 
+from epnas_tf.metrics import ClassMetrics
 from epnas_tf.network import Network, NetworkShape, VariableStore
 from epnas_tf.report import tables
 from epnas_tf.report.search_files import read_search
-from epnas_tf.report.training_files import ClassFigures, read_training
+from epnas_tf.report.training_files import read_training
 from tests.report import runs
 
 
@@ -108,6 +109,6 @@ def test_training(macro, micro):
     assert "in epoch" in facts["Best validation accuracy"]
     assert [row.chosen for row in tables.candidate_rows(read_training(micro / "final"))] == [False, True]
     figures = read_training(macro / "final").figures
-    classes = (ClassFigures("a", 1, 1, 1, 3), ClassFigures("b\n", 1, 1, 1, 3))
+    classes = (ClassMetrics("a", 1, 1, 1, 3), ClassMetrics("b\n", 1, 1, 1, 3))
     two = dataclasses.replace(figures, classes=classes, confusion=figures.confusion[:2, :2] * 0 + [[1, 7], [0, 1]])
     assert tables.frequent_confusions(two) == [("a", "b\ufffd", "7")]

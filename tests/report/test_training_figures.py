@@ -4,10 +4,11 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
+from epnas_tf.metrics import ClassMetrics
 from epnas_tf.report import training_figures
 from epnas_tf.report.drawing import drawing
 from epnas_tf.report.svg import SVG
-from epnas_tf.report.training_files import ClassFigures, read_training
+from epnas_tf.report.training_files import read_training
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_one_epoch_and_a_loss_without_end(training):
 
 def figures_of(training, number):
     confusion = np.diag(np.full(number, 50)) + np.eye(number, k=1, dtype=np.int64)
-    classes = tuple(ClassFigures(f"name {i} that is long", 1, 1, 1, 50) for i in range(number))
+    classes = tuple(ClassMetrics(f"name {i} that is long", 1, 1, 1, 50) for i in range(number))
     return dataclasses.replace(training.figures, classes=classes, confusion=confusion)
 
 

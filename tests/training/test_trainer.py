@@ -15,10 +15,11 @@ from epnas_tf.network.cost import cost
 from epnas_tf.space.serialization import architecture_to_dict, load_architecture
 from epnas_tf.storage.data_file import load_description
 from epnas_tf.storage.run_directory import RunDirectory
+from epnas_tf.storage.state_files import with_prefix
 from epnas_tf.storage.training_directory import TrainingDirectory, read_training_config
 from epnas_tf.training import trainer
 from epnas_tf.training.network_training import TrainingDiverged
-from epnas_tf.training.trained import store_arrays
+from epnas_tf.training.trained import STORE
 from epnas_tf.training.trainer import TrainingListener, examples, train_final
 from tests.bin.runs import snapshot
 from tests.network.architectures import macro
@@ -70,7 +71,7 @@ def store_of(final_dir):
     """Returns a store with the values of the newest checkpoint."""
     state = helpers.checkpoint(final_dir)
     store = VariableStore()
-    store.set_state(state.values["store"], store_arrays(state.arrays))
+    store.set_state(state.values["store"], with_prefix(STORE, state.arrays))
     return store
 
 
