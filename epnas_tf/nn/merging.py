@@ -41,12 +41,9 @@ class SourceProjection(SeededLayer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Applies the layer."""
         kernels = [tf.convert_to_tensor(kernel) for kernel in self.kernels]
-        activated = tf.nn.relu(inputs)
-        return (
-            halved_pointwise(activated, *kernels)
-            if self.stride == 2
-            else tf.nn.conv2d(activated, kernels[0], 1, "SAME")
-        )
+        if self.stride == 2:
+            return halved_pointwise(inputs, *kernels)
+        return tf.nn.conv2d(tf.nn.relu(inputs), kernels[0], 1, "SAME")
 
 
 class _Sum(SeededLayer):
