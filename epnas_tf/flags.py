@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from absl import flags
@@ -12,10 +12,16 @@ from epnas_tf.config import fields_of, from_values
 T = TypeVar("T")
 
 
-def define(config_type: type[Any]) -> None:
-    """Defines a flag for each plain field of a settings dataclass, with its default, its help and its choices."""
+def define(config_type: type[Any], without: Collection[str] = ()) -> None:
+    """Defines a flag for each plain field of a settings dataclass, with its default, its help and its choices.
+
+    Args:
+        config_type: the settings dataclass.
+        without: names of fields that get no flag, since the program makes nothing of them.
+    """
     for field in fields_of(config_type):
-        _define(field)
+        if field.name not in without:
+            _define(field)
 
 
 def define_string(name: str, default: str | None, help: str) -> None:
@@ -34,8 +40,10 @@ def to_config(config_type: type[T], base: Mapping[str, Any] | None = None) -> T:
     Raises:
         ConfigError: if a value is out of its bounds.
     """
-    values = {field.name: flags.FLAGS[field.name].value for field in fields_of(config_type)}
-    values |= {name: value for name, value in (base or {}).items() if name in values and not flags.FLAGS[name].present}
+    names = [field.name for field in fields_of(config_type)]
+    values = {name: flags.FLAGS[name].value for name in names if name in flags.FLAGS}
+    given = {name for name in values if flags.FLAGS[name].present}
+    values |= {name: value for name, value in (base or {}).items() if name in names and name not in given}
     return from_values(config_type, values)
 
 

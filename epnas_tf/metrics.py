@@ -1,4 +1,4 @@
-"""Figures of a classifier from its probabilities and the true labels. No TensorFlow.
+"""Figures of a classifier from its probabilities and the true labels, and of predicted scores. No TensorFlow.
 
 Conventions: of equal probabilities that of the lower class number counts as the higher. What would be a division by
 zero, the precision of a class that was never predicted or the recall of one without images, is 0.
@@ -166,3 +166,17 @@ def _check(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any], classes: i
         )
     if not np.all(np.isfinite(probabilities)):
         raise DataError("Probabilities must be finite. Received: NaN or infinity. The network may have diverged.")
+
+
+def rank_correlation(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """Returns Spearman's rank correlation of pairs of a predicted and a measured score.
+
+    None where it is undefined, or says nothing: of fewer than three pairs, where one is not finite, or where all on a
+    side are alike.
+    """
+    from scipy.stats import spearmanr  # slow to import, and not needed without predictions
+
+    values = np.array(pairs, float).reshape(-1, 2)
+    if len(values) < 3 or not np.isfinite(values).all() or (np.ptp(values, axis=0) == 0).any():
+        return None
+    return float(spearmanr(values[:, 0], values[:, 1]).statistic)

@@ -14,7 +14,10 @@ import tensorflow as tf
 
 def main(run_dir: Path) -> None:
     """Prints what the exported network says of some test images."""
-    classify = tf.saved_model.load(str(run_dir / "export" / "saved_model")).signatures["serving_default"]
+    model = run_dir / "export" / "saved_model"
+    if not model.is_dir():
+        sys.exit(f"There is no exported network to serve. Received: {model}. Run epnas-export {run_dir} first.")
+    classify = tf.saved_model.load(str(model)).signatures["serving_default"]
     with np.load(run_dir / "final" / "test.npz") as kept:
         images = np.concatenate([kept["right_images"][:8], kept["wrong_images"][:2]])  # uint8, raw pixels
         labels = kept["labels"][np.concatenate([kept["right_indices"][:8], kept["wrong_indices"][:2]])]
@@ -27,4 +30,6 @@ def main(run_dir: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("Give one run directory: python examples/serve.py RUN_DIR")
     main(Path(sys.argv[1]))

@@ -6,7 +6,7 @@ import pytest
 from sklearn import metrics as reference
 
 from epnas_tf.errors import DataError
-from epnas_tf.metrics import ClassMetrics, Metrics, measure
+from epnas_tf.metrics import ClassMetrics, Metrics, measure, rank_correlation
 
 NAMES = ("ant", "bee", "cat")
 LABELS = np.array([0, 0, 1, 1, 1, 0])
@@ -118,3 +118,22 @@ def test_arrays_that_do_not_fit_are_refused(labels, probabilities, names, messag
         return
     with pytest.raises(DataError, match=message):
         measure(labels, probabilities, names)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [],
+        [(1, 2), (3, 4)],
+        [(1, 2), (1, 3), (1, 4)],
+        [(1, 2), (3, 2), (4, 2)],
+        [(1, 2), (3, 4), (float("nan"), 5)],
+        [(1, 2), (3, 4), (None, 5)],
+    ],
+)
+def test_rank_correlation_is_none_where_it_is_undefined_or_says_nothing(pairs):
+    assert rank_correlation(pairs) is None
+
+
+def test_rank_correlation():
+    assert rank_correlation([(1, 10), (2, 30), (3, 20)]) == pytest.approx(0.5)

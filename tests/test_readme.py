@@ -58,6 +58,15 @@ def test_examples_after_a_search_run_as_they_stand(tmp_path):
     assert re.search(r"\d +\d+\.\d %  \(is \d\)", served.stdout)
 
 
+def test_serving_what_was_not_exported_says_what_to_do(tmp_path):
+    served = subprocess.run(
+        [sys.executable, ROOT / "examples" / "serve.py", tmp_path], capture_output=True, text=True, timeout=300
+    )
+    assert served.returncode == 1
+    assert "Run epnas-export" in served.stderr
+    assert "Traceback" not in served.stderr
+
+
 def test_every_architecture_is_one():
     documents = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
     assert [type(architecture_from_json(document)) for document in documents] == [MacroArchitecture, MicroArchitecture]

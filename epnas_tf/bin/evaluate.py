@@ -26,12 +26,17 @@ DESCRIPTION = """Evaluates a trained network on images that are labelled.
   epnas-evaluate RUN_DIR/export/model.keras             an exported model: .keras, SavedModel folder, .tflite
   epnas-evaluate RUN_DIR --dataset=photos/              on other images of the same classes
   epnas-evaluate RUN_DIR --latency --json=figures.json  also times it on this device, and writes all figures to a file
+
+Flags of the data set that are not given are those that the network was trained with, not the defaults below.
 """
 
 LARGEST_TABLE = 20
 """Classes up to which the confusion matrix is printed whole."""
 
 CONFUSED_PAIRS = 15
+
+AUGMENTATION = ("crop_padding", "mirror", "cutout")
+"""Settings of training images alone: nothing is augmented here."""
 
 
 def main(arguments: list[str]) -> None:
@@ -193,7 +198,7 @@ def run() -> None:
     config_flags.define_string("json", None, "new file for all figures; none is written unless this is given")
     config_flags.show_in_help("split")
     config_flags.show_in_help("latency")
-    config_flags.define(EvaluationConfig)
+    config_flags.define(EvaluationConfig, without=AUGMENTATION)
     run_main("epnas-evaluate", main, DESCRIPTION)
 
 

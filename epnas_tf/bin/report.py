@@ -1,5 +1,8 @@
 """`epnas-report`: writes a run's report; nothing else."""
 
+from absl import flags
+
+from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import make_console, run_main
 from epnas_tf.errors import ConfigError
 from epnas_tf.report import write_report
@@ -7,6 +10,7 @@ from epnas_tf.report import write_report
 DESCRIPTION = """Writes RUN_DIR/report.html, one file that shows a search and its final training.
 
   epnas-report RUN_DIR
+  epnas-report RUN_DIR --final_dir=other    with another final training than that in RUN_DIR/final
 
 It reads what the run has written so far, so it can be called at any time, also while the run
 goes on. The pictures are written as SVG files too, into RUN_DIR/report.
@@ -17,11 +21,12 @@ def main(arguments: list[str]) -> None:
     """Writes the report of the run that the one argument names."""
     if len(arguments) != 1:
         raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'nothing'}")
-    make_console().print(str(write_report(arguments[0])), soft_wrap=True)
+    make_console().print(str(write_report(arguments[0], flags.FLAGS.final_dir)), soft_wrap=True)
 
 
 def run() -> None:
     """The console script."""
+    config_flags.define_string("final_dir", None, "the final training to show; RUN_DIR/final unless given")
     run_main("epnas-report", main, DESCRIPTION)
 
 

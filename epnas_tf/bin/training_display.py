@@ -49,17 +49,19 @@ class LogTrainingDisplay(TrainingListener):
 
     def candidate_ended(self, record: dict[str, Any]) -> None:
         """Writes the candidate's line."""
+        epochs = "1 epoch" if record["epochs"] == 1 else f"{record['epochs']} epochs"
         self.console.print(
             f"candidate {record['candidate']}/{self.num_candidates}  accuracy {_percent(record['accuracy'])} after "
-            f"{record['epochs']} epochs, {_percent(record['shared_score'])} on the shared weights",
+            f"{epochs}, {_percent(record['shared_score'])} on the shared weights",
             soft_wrap=True,
         )
 
     def training_started(self, architecture: Any, cost: Cost, epochs: int, num_done: int) -> None:
         """Says what is trained, and from where."""
         self.epochs = epochs
-        self.first_epoch = num_done
-        self.began = self.last_line = time.perf_counter()
+        self.last_line = time.perf_counter()
+        self.began = float(num_done), self.last_line
+        self.first_steps: tuple[float, float] | None = None
         self.console.print(f"training {architecture}", soft_wrap=True)
         self.console.print(f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds an image")
         if num_done:
@@ -67,6 +69,7 @@ class LogTrainingDisplay(TrainingListener):
 
     def progress(self, epoch: int, step: int, steps: int) -> None:
         """Writes a line where the last one is long ago."""
+        self.count_from(epoch + step / steps)
         if time.perf_counter() - self.last_line > SECONDS_A_LINE and step < steps:
             self.write(f"epoch {epoch + 1}/{self.epochs}  step {step}/{steps}  left {self.left(epoch + step / steps)}")
 
@@ -79,9 +82,16 @@ class LogTrainingDisplay(TrainingListener):
         self.last_line = time.perf_counter()
         self.console.print(line, soft_wrap=True)
 
+    def count_from(self, epochs_done: float) -> None:
+        """Notes when the first steps were done: making the graph, once before them, is no part of the pace."""
+        if self.first_steps is None:
+            self.first_steps = epochs_done, time.perf_counter()
+
     def left(self, epochs_done: float) -> str:
         """Returns the time that the rest of the training will take."""
-        pace = (time.perf_counter() - self.began) / (epochs_done - self.first_epoch)
+        beginnings = [moment for moment in (self.first_steps, self.began) if moment and moment[0] < epochs_done]
+        first, when = beginnings[0]
+        pace = (time.perf_counter() - when) / (epochs_done - first)
         return format_seconds(pace * (self.epochs - epochs_done))
 
     def warning(self, text: str) -> None:
@@ -120,6 +130,7 @@ class LiveTrainingDisplay(LogTrainingDisplay):
 
     def progress(self, epoch: int, step: int, steps: int) -> None:
         """Moves the bar."""
+        self.count_from(epoch + step / steps)
         if self.task is not None:
             description = f"epoch {epoch + 1}/{self.epochs}  step {step}/{steps}"
             self.bar.update(self.task, completed=epoch + step / steps, description=description)

@@ -10,7 +10,7 @@ from epnas_tf.config import TrainingConfig
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.evaluation.classifier import ModelError
 from epnas_tf.storage.run_directory import RunDirectory, read_config_document
-from epnas_tf.storage.training_directory import FOLDER, TrainingDirectory, read_training_config
+from epnas_tf.storage.training_directory import FOLDER, is_training, read_training_config
 
 EXPORT_FILE = "export.json"
 KINDS = (
@@ -107,22 +107,32 @@ def _locate_in_folder(folder: Path) -> Location:
     if (folder / FOLDER / "config.json").exists():
         return Location(folder / FOLDER, "checkpoint", folder / FOLDER)
     if not (folder / "config.json").exists():
-        found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "nothing"
+        found = sorted(entry.name for entry in folder.iterdir())
+        models = [str(folder / name) for name in found if _may_be_model(folder / name)]
+        advice = f"Name one of them: {', '.join(models)}" if models else "Name the model itself"
         raise ModelError(
-            f"A model must be {KINDS}. Received: {folder}, a folder with {found} in it. Name the model itself."
+            f"A model must be {KINDS}. Received: {folder}, a folder with {', '.join(found[:6]) or 'nothing'} in it. "
+            f"{advice}."
         )
-    try:
-        read_config_document(folder / "config.json", TrainingDirectory.FORMAT)
-    except RunDirectoryError:
-        read_config_document(folder / "config.json", RunDirectory.FORMAT)
-        raise RunDirectoryError(
-            f"{folder} has no final training yet, so there is no trained network in it. Received: {folder} without "
-            f"{FOLDER}/config.json. Run epnas-train on it first."
-        ) from None
-    return Location(folder, "checkpoint", folder)
+    if is_training(folder):
+        return Location(folder, "checkpoint", folder)
+    read_config_document(folder / "config.json", RunDirectory.FORMAT)
+    raise RunDirectoryError(
+        f"{folder} has no final training yet, so there is no trained network in it. Received: {folder} without "
+        f"{FOLDER}/config.json. Run epnas-train on it first."
+    )
+
+
+def _may_be_model(path: Path) -> bool:
+    return path.suffix.lower() in (".keras", ".tflite") or (path / "saved_model.pb").exists()
 
 
 def _final_of(model: Path) -> Path | None:
-    """Returns the final training of the run that an exported model lies in (RUN_DIR/export/MODEL), None if none."""
-    final = model.absolute().parent.parent / FOLDER
-    return final if (final / "config.json").is_file() else None
+    """Returns the final training that an exported model belongs to, None if there is none to be seen.
+
+    The model is RUN_DIR/export/MODEL of RUN_DIR/final, or FINAL_DIR/export/MODEL of a training in FINAL_DIR.
+    """
+    folder = model.absolute().parent.parent
+    if (folder / FOLDER / "config.json").is_file():
+        return folder / FOLDER
+    return folder if is_training(folder) else None

@@ -20,6 +20,7 @@ from epnas_tf.export.images import images_to_compare
 from epnas_tf.export.target import Target, write_export_file
 from epnas_tf.network.cost import cost
 from epnas_tf.storage.state_files import reported
+from epnas_tf.storage.training_directory import FOLDER as FINAL
 
 if TYPE_CHECKING:
     from epnas_tf.training.trained import TrainedNetwork
@@ -70,7 +71,8 @@ def export_network(
     Args:
         run_dir: the run's directory, or that of its final training.
         formats: what to write, names in `FORMATS`.
-        output: the folder to write; None for `export` in the run's directory.
+        output: the folder to write; None for `export` in the run's directory, or in that of a final training which has
+            a place of its own.
         overwrite: whether an export that is there is replaced, once the new one has passed.
 
     Returns:
@@ -111,8 +113,7 @@ class Export:
     ) -> None:
         self.formats = select(formats)
         self.final = _final_directory(Path(run_dir))
-        inside = Path(run_dir) if self.final != Path(run_dir) else self.final.resolve().parent
-        self.target = Target(Path(output) if output else inside / FOLDER, overwrite)
+        self.target = Target(Path(output) if output else _default_output(Path(run_dir), self.final), overwrite)
         self._tell = tell
 
     def run(self) -> ExportResult:
@@ -183,6 +184,14 @@ def _final_directory(run_dir: Path) -> Path:
             f"An export begins with the directory of a run. Received: {run_dir}, which is an exported model already."
         )
     return location.path
+
+
+def _default_output(run_dir: Path, final: Path) -> Path:
+    """Returns where an export goes: beside the folder `final` of a run, else into the final training's own folder."""
+    if final != run_dir:
+        return run_dir / FOLDER
+    place = final.resolve()
+    return (place.parent if place.name == FINAL else place) / FOLDER
 
 
 def _document(trained: "TrainedNetwork", files: tuple[ExportedFile, ...], images: str) -> dict[str, Any]:

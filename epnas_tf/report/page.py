@@ -16,9 +16,8 @@ from epnas_tf.report.summary import Summary, summarise, training_status
 from epnas_tf.report.text import clean, decimal, plural
 from epnas_tf.report.training_files import Training, read_training
 from epnas_tf.space.architecture import MacroArchitecture
-from epnas_tf.storage.run_directory import read_config_document
 from epnas_tf.storage.state_files import reported, write_whole
-from epnas_tf.storage.training_directory import FOLDER, TrainingDirectory
+from epnas_tf.storage.training_directory import FOLDER, is_training
 
 FILE = "report.html"
 PICTURES = "report"
@@ -35,7 +34,7 @@ NAMES = (
 """Every picture there may be; one that an earlier report left and this one lacks is removed."""
 
 
-def write_report(run_dir: str | os.PathLike[str]) -> Path:
+def write_report(run_dir: str | os.PathLike[str], final_dir: str | os.PathLike[str] | None = None) -> Path:
     """Writes a run's report, one HTML file that needs nothing beside it, and its pictures as SVG files.
 
     Nothing but what the run directory holds is needed, and nothing in it is changed, so it can be made at any time,
@@ -43,6 +42,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
 
     Args:
         run_dir: the directory of a search, with or without a final training in it, or of a final training alone.
+        final_dir: the final training to show with the search; None for the folder `final` of `run_dir`.
 
     Returns:
         The file, RUN_DIR/report.html; the pictures are in RUN_DIR/report/.
@@ -52,7 +52,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
             cannot be written. An earlier report stays as it is.
     """
     path = Path(run_dir)
-    search, training = read_run(path)
+    search, training = read_run(path, None if final_dir is None else Path(final_dir))
     summary = summarise(search, training)
     pictures = draw(search, training, summary)
     page = render(search, training, summary, pictures)
@@ -70,32 +70,32 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     return path / FILE
 
 
-def read_run(path: Path) -> tuple[Search | None, Training | None]:
+def read_run(path: Path, final: Path | None = None) -> tuple[Search | None, Training | None]:
     """Reads what there is of a search and of a final training; at least one of them is there.
+
+    Args:
+        path: the run's directory.
+        final: that of a final training which must be there; None for the one in `path`, if there is one.
 
     Raises:
         RunDirectoryError: if there is neither, or a file is not what a run writes.
     """
-    config, final_config = path / "config.json", path / FOLDER / "config.json"
-    has_search, has_training = os.path.isfile(config), os.path.isfile(final_config)
+    if final is not None and not is_training(final):
+        raise RunDirectoryError(
+            f"A final training must be a directory that epnas-train has made. Received: {final}, which is none. Give "
+            "what its --final_dir named."
+        )
+    final = final or path / FOLDER
+    has_search, has_training = os.path.isfile(path / "config.json"), os.path.isfile(final / "config.json")
     if not has_search and not has_training:
         what = "is a directory without a config.json" if path.is_dir() else "is no directory"
         raise RunDirectoryError(
             f"A report is made of the directory of a search or a final training. Received: {path}, which {what}. "
             "Give what --run_dir named."
         )
-    if has_search and not has_training and _is_training(config):
+    if has_search and not has_training and is_training(path):
         return None, read_training(path)
-    return read_search(path) if has_search else None, read_training(path / FOLDER) if has_training else None
-
-
-def _is_training(config: Path) -> bool:
-    """Tells whether a directory is that of a final training itself, as --final_dir may name one."""
-    try:
-        read_config_document(config, TrainingDirectory.FORMAT)
-    except RunDirectoryError:
-        return False
-    return True
+    return read_search(path) if has_search else None, read_training(final) if has_training else None
 
 
 def draw(search: Search | None, training: Training | None, summary: Summary) -> dict[str, Picture]:
@@ -112,8 +112,8 @@ def _pictures(search: Search | None, training: Training | None, summary: Summary
         yield search_figures.prediction_picture(search)
         yield search_figures.updates_picture(search)
     if training is not None:
-        yield training_figures.loss_picture(training.epochs)
-        yield training_figures.training_accuracy_picture(training.epochs)
+        yield training_figures.loss_picture(training.epochs, training.config.recipe)
+        yield training_figures.training_accuracy_picture(training.epochs, training.config.recipe)
         yield training_figures.learning_rate_picture(training.epochs)
         if training.figures is not None:
             yield training_figures.confusion_picture(training.figures)

@@ -86,6 +86,7 @@ def prediction_picture(search: Search) -> Picture | None:
         c=[colors[min(t.level, search.depth) - 1] for t in trials],
         linewidths=0,
         zorder=3,
+        clip_on=False,  # a dot at 100 % lies on the frame
     )
     both = np.concatenate([predicted, measured])
     margin = max(0.04 * float(np.ptp(both)), 0.005)

@@ -7,6 +7,7 @@ import numpy as np
 
 from epnas_tf.config import fields_of
 from epnas_tf.errors import ArchitectureError, DataError
+from epnas_tf.metrics import rank_correlation
 from epnas_tf.network import NetworkShape, build_graph
 from epnas_tf.network.cost import Cost, cost
 from epnas_tf.report.drawing import Operation, operation
@@ -186,20 +187,8 @@ def correlation_table(search: Search) -> CorrelationTable | None:
 def _correlations(trials: list[Trial], iterations: list[int]) -> list[tuple[str, str]]:
     groups = [[t for t in trials if t.iteration == iteration] for iteration in iterations]
     groups += [trials] if len(iterations) > 1 else []
-    return [(signed(rank_correlation(group)), plural(len(group), "child", "children")) for group in groups]
-
-
-def rank_correlation(trials: list[Trial]) -> float | None:
-    """Returns Spearman's rank correlation of the trials' predictions and scores.
-
-    None where it is undefined, or says nothing: of fewer than three children, or where all are alike.
-    """
-    from scipy.stats import spearmanr  # slow to import, and not needed without predictions
-
-    pairs = np.array([(t.predicted, t.score) for t in trials], float).reshape(-1, 2)
-    if len(pairs) < 3 or not np.isfinite(pairs).all() or (np.ptp(pairs, axis=0) == 0).any():
-        return None
-    return float(spearmanr(pairs[:, 0], pairs[:, 1]).statistic)
+    pairs = [[(t.predicted, t.score) for t in group] for group in groups]
+    return [(signed(rank_correlation(group)), plural(len(group), "child", "children")) for group in pairs]
 
 
 @dataclasses.dataclass(frozen=True)

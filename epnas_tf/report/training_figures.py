@@ -7,6 +7,7 @@ import numpy.typing as npt
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import MaxNLocator
 
+from epnas_tf.config import RecipeConfig
 from epnas_tf.report.drawing import (
     BLUE,
     BLUES,
@@ -36,7 +37,7 @@ CLASSES_WITH_NUMBERS = 16
 CLASSES_WITH_NAMES = 40
 
 
-def loss_picture(epochs: Sequence[Epoch]) -> Picture | None:
+def loss_picture(epochs: Sequence[Epoch], recipe: RecipeConfig) -> Picture | None:
     """Draws the losses over the epochs; None before the first."""
     if not epochs:
         return None
@@ -44,12 +45,12 @@ def loss_picture(epochs: Sequence[Epoch]) -> Picture | None:
         "training": [e.training_loss for e in epochs],
         "validation": [e.validation_loss for e in epochs],
     }
-    caption = "Mean cross-entropy of each epoch: the lower, the better. " + _judged(epochs, "loss")
+    caption = _what_loss(recipe) + _judged(epochs, recipe, "loss")
     alt = f"Training loss over {plural(len(epochs), 'epoch')}, last {decimal(epochs[-1].training_loss)} nats."
     return _curves("loss", epochs, curves, "loss in nats", caption, alt)
 
 
-def training_accuracy_picture(epochs: Sequence[Epoch]) -> Picture | None:
+def training_accuracy_picture(epochs: Sequence[Epoch], recipe: RecipeConfig) -> Picture | None:
     """Draws the accuracies over the epochs; None before the first."""
     if not epochs:
         return None
@@ -57,7 +58,7 @@ def training_accuracy_picture(epochs: Sequence[Epoch]) -> Picture | None:
         "training": [e.training_accuracy for e in epochs],
         "validation": [e.validation_accuracy for e in epochs],
     }
-    caption = "The part of the images that is classified right in each epoch. " + _judged(epochs, "accuracy")
+    caption = "The part of the images that is classified right in each epoch. " + _judged(epochs, recipe, "accuracy")
     alt = f"Training accuracy over {plural(len(epochs), 'epoch')}, last {percent(epochs[-1].training_accuracy)}."
     return _curves("training-accuracy", epochs, curves, "accuracy", caption, alt, in_percent=True)
 
@@ -115,10 +116,21 @@ def _curves(
     return picture(figure, name, alt, caption)
 
 
-def _judged(epochs: Sequence[Epoch], what: str) -> str:
+def _judged(epochs: Sequence[Epoch], recipe: RecipeConfig, what: str) -> str:
+    """Says how the training's own figures differ from those on images that are left as they are."""
+    kept = {"dropout": recipe.dropout_keep, "drop-path": recipe.drop_path_keep}
+    dropped = [name for name, keep in kept.items() if keep < 1]
+    measured = "on augmented images" + (f" with {' and '.join(dropped)}" if dropped else "")
     if any(e.validation_loss is not None for e in epochs):
-        return f"The training {what} is measured on augmented images, so the validation {what} may be the better one."
-    return f"The training {what} is measured on augmented images; no validation images were held out."
+        return f"The training {what} is measured {measured}, so the validation {what} may be the better one."
+    rising = " Drop-path grows with every step, so it may get worse towards the end." if "drop-path" in dropped else ""
+    return f"The training {what} is measured {measured}; no validation images were held out.{rising}"
+
+
+def _what_loss(recipe: RecipeConfig) -> str:
+    smoothed = " of the smoothed labels" if recipe.label_smoothing else ""
+    beside = "L2 and the auxiliary head’s loss are" if recipe.auxiliary_weight else "L2 is"
+    return f"Mean cross-entropy{smoothed} of each epoch, {beside} not counted: the lower, the better. "
 
 
 def _confusion_fields(figures: TestFigures, names: list[str], alt: str, caption: str) -> Picture:

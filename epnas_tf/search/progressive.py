@@ -20,10 +20,11 @@ import numpy.typing as npt
 
 from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.errors import SearchError
+from epnas_tf.metrics import rank_correlation
 from epnas_tf.search import sampling
 from epnas_tf.search.search_state import SearchState
 from epnas_tf.search.surrogate import Surrogate, score_candidates
-from epnas_tf.search.table import Indices, ScoreTable, encode_rows, rank_correlation
+from epnas_tf.search.table import Indices, ScoreTable, encode_rows
 from epnas_tf.space.base import SearchSpace
 
 A = TypeVar("A")

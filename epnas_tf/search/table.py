@@ -1,6 +1,6 @@
 """The hash table of measured scores that feeds the surrogate (paper, section 4, "Surrogate function")."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,13 +62,3 @@ def encode_rows(
         indices = np.array([rows[row][level - 1] for row in reaching.tolist()], np.int64)
         features[reaching, level - 1] = space.encode(level, indices)
     return features, lengths
-
-
-def rank_correlation(pairs: Iterable[tuple[float, float]]) -> float | None:
-    """Returns Spearman's rank correlation of pairs, or None where it is undefined: a side is constant."""
-    from scipy.stats import spearmanr  # not needed to import a search, and slow to import
-
-    columns = list(zip(*pairs, strict=True))
-    if not columns or len(set(columns[0])) < 2 or len(set(columns[1])) < 2:
-        return None
-    return float(spearmanr(*columns).statistic)

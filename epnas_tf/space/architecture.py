@@ -57,6 +57,14 @@ class MacroLayer:
         return f"{self.operation} +{','.join(map(str, self.skips))}" if self.skips else self.operation
 
 
+def _reach(number: int) -> str:
+    """Says which outputs a layer may skip from."""
+    if number == 1:
+        return "Layer 1 always takes the stem and there are no other outputs before it, so its skips are []"
+    before, others = number - 1, "0" if number == 2 else f"0 to {number - 2}"
+    return f"Layer {number} always takes the output of layer {before} and may skip from {others} besides; 0 is the stem"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class MacroArchitecture:
     """A whole network of the macro space, layer by layer (paper, section 3).
@@ -74,10 +82,7 @@ class MacroArchitecture:
         object.__setattr__(self, "layers", _values("layers", self.layers, MacroLayer))
         for number, layer in enumerate(self.layers, 1):
             if layer.skips and layer.skips[-1] > number - 2:
-                earlier = f"may skip from the outputs 0 to {number - 2} besides" if number > 1 else "has no others"
-                raise ArchitectureError(
-                    f"Layer {number} always takes the output {number - 1} and {earlier}. Received: skips={layer.skips}"
-                )
+                raise ArchitectureError(f"{_reach(number)}. Received: skips={list(layer.skips)}")
 
     @property
     def num_levels(self) -> int:

@@ -93,10 +93,7 @@ class StateFiles:
             self._remove(younger)
             return state, problems
         if problems:
-            raise StateError(
-                f"None of the states in {self.directory} is whole, so there is nothing to go on from. Remove "
-                f"{self.directory.parent} to start anew. Received: {'; '.join(problems)}"
-            )
+            raise self.none_whole("; ".join(problems))
         self._remove(younger)
         return None, []
 
@@ -113,6 +110,13 @@ class StateFiles:
                 with contextlib.suppress(*BROKEN):
                     return _read(file)
         return None
+
+    def none_whole(self, received: str) -> StateError:
+        """Returns the error for files of which none can be read."""
+        return StateError(
+            f"None of the states in {self.directory} is whole, so there is nothing to go on from. Remove "
+            f"{self.directory.parent} to start anew. Received: {received}"
+        )
 
     def newest(self) -> int | None:
         """Returns the number of the newest file, None if there is none."""

@@ -18,11 +18,13 @@ import contextlib
 import dataclasses
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from epnas_tf.config import TrainingConfig, values_of
+from epnas_tf.errors import RunDirectoryError
 from epnas_tf.storage.records import read_records
-from epnas_tf.storage.run_directory import RunDirectory, read_settings
+from epnas_tf.storage.run_directory import RunDirectory, read_config_document, read_settings
 from epnas_tf.storage.state_files import write_whole
 
 FOLDER = "final"
@@ -103,6 +105,15 @@ class TrainingDirectory(RunDirectory):
             RunDirectoryError: if it cannot be written.
         """
         write_whole(self.path / CANDIDATES, "".join(json.dumps(record) + "\n" for record in records).encode())
+
+
+def is_training(path: str | os.PathLike[str]) -> bool:
+    """Tells whether a directory is that of a final training itself, as --final_dir may name one."""
+    try:
+        read_config_document(Path(path) / "config.json", TrainingDirectory.FORMAT)
+    except RunDirectoryError:
+        return False
+    return True
 
 
 def read_training_config(path: str | os.PathLike[str]) -> TrainingConfig:

@@ -8,6 +8,7 @@ from epnas_tf.space.architecture import Architecture, MacroArchitecture
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
 from epnas_tf.storage.records import best_trials, read_records
 from epnas_tf.storage.run_directory import RunDirectory, read_config
+from epnas_tf.storage.training_directory import FOLDER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +50,11 @@ def find_candidates(run_dir: Path, architecture_file: str | None, count: int) ->
             )
         return [Candidate(load_architecture(architecture_file), None)]
     if not (run_dir / "config.json").exists():
+        trained = run_dir / FOLDER / "architecture.json"
+        example = f", such as --architecture={trained}" if trained.exists() else ""
         raise RunDirectoryError(
             f"{run_dir} is not the directory of a search: it has no config.json. Give the directory of one, or an "
-            "architecture file with --architecture."
+            f"architecture file with --architecture{example}."
         )
     depth = read_config(run_dir).space.depth
     best = best_trials(read_records(run_dir / RunDirectory.RECORDS), depth)[:count]

@@ -70,10 +70,11 @@ def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
     state = states.peek()
     if state is None or state.number != config.recipe.epochs:
         if states.newest() == config.recipe.epochs:
+            if state is None:
+                raise states.none_whole("files cut short or changed")
             raise StateError(
                 f"The last checkpoint in {path / 'state'} is not whole. Run epnas-train again, it trains the last "
-                f"epochs once more. Received: {'none' if state is None else f'epoch {state.number}'} as the newest "
-                "whole one"
+                f"epochs once more. Received: epoch {state.number} as the newest whole one"
             )
         raise RunDirectoryError(
             f"The final training in {path} has not ended: expected a checkpoint after {config.recipe.epochs} epochs. "

@@ -23,6 +23,18 @@ def test_writes_the_report_and_says_where(tmp_path):
     assert {name: content for name, (_, content) in snapshot(run_dir).items()} == by_program
 
 
+def test_final_training_of_another_place_is_shown_with_the_search(tmp_path):
+    run_dir, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    runs.make_search(run_dir)
+    runs.make_training(elsewhere, runs.best_architectures(run_dir)[0])
+    assert call(REPORT, run_dir).returncode == 0
+    assert "no final training has begun" in (run_dir / "report.html").read_text()
+    assert call(REPORT, run_dir, f"--final_dir={elsewhere}").returncode == 0
+    shown = (run_dir / "report.html").read_text()
+    assert "no final training has begun" not in shown
+    assert "The best architectures" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -30,6 +42,7 @@ def test_writes_the_report_and_says_where(tmp_path):
         (["one", "two"], ["Give one run directory", "Received: one two"]),
         (["nowhere"], ["directory of a search or a final training", "Received: nowhere, which is no directory"]),
         (["."], ["a directory without a config.json", "--run_dir"]),
+        ([".", "--final_dir=nowhere"], ["A final training must be", "Received: nowhere, which is none"]),
         (["--nonsense"], ["nonsense"]),
     ],
 )

@@ -194,7 +194,7 @@ def test_log_has_one_line_an_epoch_that_agrees_with_the_history(trained):
         assert line["training_accuracy"] == f"{100 * epoch['training_accuracy']:.2f}"
     compared = [line for line in lines if line.startswith("candidate ")]
     assert compared == [
-        f"candidate {c['candidate']}/2  accuracy {100 * c['accuracy']:.2f} % after 1 epochs, "
+        f"candidate {c['candidate']}/2  accuracy {100 * c['accuracy']:.2f} % after 1 epoch, "
         f"{100 * c['shared_score']:.2f} % on the shared weights"
         for c in candidates(trained.path)
     ]
@@ -237,11 +237,14 @@ def test_log_counts_the_candidates_that_there_are_and_warns_of_a_cosine_that_is_
 
 
 def test_log_says_within_a_long_epoch_how_it_goes(display, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(training_display.time, "perf_counter", lambda: now)
     display.training_started("1 conv_3x3", Cost(1234, 56789), epochs=4, num_done=2)
-    display.progress(2, 5, 10)  # the last line is not long ago
-    monkeypatch.setattr(training_display, "SECONDS_A_LINE", 0)
-    display.began -= 60  # half an epoch took a minute, so three minutes are left
-    display.progress(2, 5, 10)
+    now += 50  # the first steps take long, since the graph is made before them
+    display.progress(2, 2, 10)  # the last line is not long ago
+    monkeypatch.setattr(training_display, "SECONDS_A_LINE", 1)
+    now += 60  # half an epoch took a minute, so 2.6 minutes are left
+    display.progress(2, 7, 10)
     display.progress(2, 10, 10)  # the epoch's own line follows
     shown = display.console.file.getvalue().splitlines()
     assert shown[:3] == [
@@ -249,7 +252,7 @@ def test_log_says_within_a_long_epoch_how_it_goes(display, monkeypatch):
         "1,234 parameters, 56,789 multiply-adds an image",
         "Going on after epoch 2 of 4.",
     ]
-    assert shown[3:] == ["epoch 3/4  step 5/10  left 3:00"]
+    assert shown[3:] == ["epoch 3/4  step 7/10  left 2:36"]
 
 
 def write(folder, architecture, name="my.json"):

@@ -14,6 +14,7 @@ import pytest
 from epnas_tf.config import DataConfig, FinalNetworkConfig, RecipeConfig, TrainingConfig
 from epnas_tf.errors import DataError, RunDirectoryError
 from epnas_tf.evaluation import load_classifier
+from epnas_tf.evaluation.location import locate
 from epnas_tf.export import FORMATS, ExportError, export_network, plain
 from epnas_tf.export.formats import MAX_DIFFERENCE
 from epnas_tf.network.cost import cost
@@ -207,6 +208,11 @@ def test_images_that_the_training_kept_do_where_the_data_set_is_gone(digits, tmp
 def test_directory_of_the_training_does_as_well(run_dir):
     result = export_network(run_dir / "final", ["keras"])
     assert result.output == run_dir / "export"
+    other = (run_dir / "final").rename(run_dir / "other")
+    shutil.rmtree(result.output)
+    result = export_network(other, ["keras"])
+    assert result.output == other / "export"  # two final trainings of a run do not meet
+    assert locate(result.files[0].path).final == other
 
 
 def test_unfinished_training_is_refused(run_dir):

@@ -112,6 +112,17 @@ def test_wide_tables_scroll_in_their_own_box(browser, micro):
     assert all(width <= PHONE and overflow == "auto" and tab == 0 for width, overflow, tab in boxes)
 
 
+def test_candidates_and_classes_need_no_scrolling_on_a_phone(browser, micro, macro):
+    for run, label in ((micro, "The candidates"), (macro, "Figures of every class")):
+        show(browser, (run / "report.html").as_uri(), PHONE)
+        room, needed = browser.execute_script(
+            "const box = document.querySelector(`[aria-label='${arguments[0]}']`);"
+            "return [box.clientWidth, box.scrollWidth];",
+            label,
+        )
+        assert needed <= room
+
+
 def test_nothing_in_a_name_is_run(browser, hostile):
     show(browser, (hostile / "report.html").as_uri(), DESK)
     assert browser.execute_script("return document.scripts.length") == 0

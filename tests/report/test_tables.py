@@ -33,12 +33,6 @@ def test_one_iteration_has_no_column_for_all(search):
     assert all(len(values) == 1 for _, values in tables.correlation_table(first).rows)
 
 
-@pytest.mark.parametrize("scores", [[0.5, 0.6], [0.5, 0.5, 0.5]])
-def test_undefined_correlation(search, scores):
-    trials = [dataclasses.replace(search.trials[0], predicted=0.1 * i, score=score) for i, score in enumerate(scores)]
-    assert tables.rank_correlation(trials) is None
-
-
 @pytest.mark.parametrize("run", ["macro", "micro"])
 def test_costs_are_those_of_the_network(run, request):
     search = read_search(request.getfixturevalue(run))

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
+from epnas_tf.config import RecipeConfig
 from epnas_tf.metrics import ClassMetrics
 from epnas_tf.report import training_figures
 from epnas_tf.report.drawing import drawing
@@ -20,9 +21,10 @@ def texts(picture):
     return [element.text for element in ElementTree.fromstring(picture.svg).iter(f"{{{SVG}}}text")]
 
 
+RECIPE = RecipeConfig(dropout_keep=1.0)
 CURVES = (
-    training_figures.loss_picture,
-    training_figures.training_accuracy_picture,
+    lambda epochs: training_figures.loss_picture(epochs, RECIPE),
+    lambda epochs: training_figures.training_accuracy_picture(epochs, RECIPE),
     training_figures.learning_rate_picture,
 )
 
@@ -40,16 +42,33 @@ def test_curves(training, draw):
 def test_no_validation_no_curve(training):
     epochs = [dataclasses.replace(e, validation_loss=None, validation_accuracy=None) for e in training.epochs]
     with drawing():
-        drawn = training_figures.loss_picture(epochs)
+        drawn = training_figures.loss_picture(epochs, RECIPE)
     assert "validation" not in texts(drawn)
     assert "no validation images were held out" in drawn.caption
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "Mean cross-entropy of each epoch, L2 is not counted"),
+        ({}, "is measured on augmented images, so"),
+        ({"dropout_keep": 0.9}, "on augmented images with dropout, so"),
+        ({"dropout_keep": 0.9, "drop_path_keep": 0.6}, "with dropout and drop-path, so"),
+        ({"label_smoothing": 0.1}, "Mean cross-entropy of the smoothed labels of each epoch"),
+        ({"auxiliary_weight": 0.4}, "L2 and the auxiliary head’s loss are not counted"),
+    ],
+)
+def test_caption_says_what_the_training_was_measured_with(training, changes, said):
+    with drawing():
+        drawn = training_figures.loss_picture(training.epochs, dataclasses.replace(RECIPE, **changes))
+    assert said in drawn.caption
 
 
 def test_one_epoch_and_a_loss_without_end(training):
     with drawing():
         for draw in CURVES:
             assert "1 epoch" in draw(training.epochs[:1]).alt
-        training_figures.loss_picture([dataclasses.replace(training.epochs[0], validation_loss=float("inf"))])
+        CURVES[0]([dataclasses.replace(training.epochs[0], validation_loss=float("inf"))])
 
 
 def figures_of(training, number):

@@ -9,7 +9,7 @@ import pytest
 from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.errors import SearchError, StateError
 from epnas_tf.search.progressive import ProgressiveSearch
-from epnas_tf.search.table import ScoreTable, rank_correlation
+from epnas_tf.search.table import ScoreTable
 from epnas_tf.space import MacroSpace, MicroSpace
 from tests.space.chain_space import ChainSpace
 
@@ -340,13 +340,6 @@ class TestRankCorrelation:
         search = make(ChainSpace(layers=2), iterations=1)
         run(search, lambda c: 0.5 if c.predicted is None else c.predicted)
         assert search.rank_correlation == pytest.approx(1)
-
-    @pytest.mark.parametrize("pairs", [[], [(1, 2)], [(1, 2), (1, 3)], [(1, 2), (3, 2)]])
-    def test_is_none_where_it_is_undefined(self, pairs):
-        assert rank_correlation(pairs) is None
-
-    def test_value(self):
-        assert rank_correlation([(1, 10), (2, 30), (3, 20)]) == pytest.approx(0.5)
 
 
 class TestTable:

@@ -105,10 +105,13 @@ def test_values_are_frozen_and_copyable(value):
         (lambda: MacroArchitecture(()), ["at least one MacroLayer", "Received: ()"]),
         (lambda: MacroArchitecture(("conv_3x3",)), ["MacroLayer", "Received: 'conv_3x3'"]),
         (lambda: MacroArchitecture(MacroLayer("a")), ["sequence", "Received: MacroLayer("]),
-        (lambda: MacroArchitecture((MacroLayer("a", (0,)),)), ["Layer 1 always takes the output 0", "skips=(0,)"]),
+        (
+            lambda: MacroArchitecture((MacroLayer("a", (0,)),)),
+            ["Layer 1 always takes the stem", "are []", "[0]"],
+        ),
         (
             lambda: MacroArchitecture((MacroLayer("a"), MacroLayer("a", (0, 1)))),
-            ["Layer 2 always takes the output 1", "0 to 0", "Received: skips=(0, 1)"],
+            ["Layer 2 always takes the output of layer 1", "from 0 besides", "Received: skips=[0, 1]"],
         ),
         (lambda: BlockSide("a", 0), ["`input`", "Received: input=0"]),
         (lambda: BlockSide("a", -3), ["`input`", "Received: input=-3"]),
