@@ -12,6 +12,12 @@ from epnas_tf.errors import ConfigError
 
 T = TypeVar("T")
 
+MIXED_PRECISION = (
+    "compute in bfloat16 and keep the variables in float32; for GPUs since 2020, slow on most CPUs [ENAS: float32]"
+)
+XLA = "compile the training step with XLA"
+"""Help of settings that the search's children and the final training both have."""
+
 
 def option(
     default: T,
@@ -42,6 +48,10 @@ class Settings:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             _check(field, getattr(self, field.name))
+        self.check()
+
+    def check(self) -> None:
+        """Refuses values that are allowed each, but not together."""
 
 
 _KINDS = {
@@ -170,6 +180,23 @@ class ChildConfig(Settings):
     clip_norm: float = option(
         5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
     )
+    mixed_precision: bool = option(False, MIXED_PRECISION)
+    xla: bool = option(
+        False, f"{XLA}; every child anew, which takes longer than its training but on large data [ENAS: none]"
+    )
+    mirrored: bool = option(
+        False,
+        "train each child on all GPUs of this computer, every one with its part of each batch "
+        "(tf.distribute.MirroredStrategy), batch norm over the whole batch [ENAS: one GPU]",
+    )
+
+    def check(self) -> None:
+        """Refuses what cannot be had together."""
+        if self.xla and self.mirrored:
+            raise ConfigError(
+                "`xla` and `mirrored` do not go together: a step over several GPUs is not compiled as one. "
+                "Received: xla=True, mirrored=True. Give one of them."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -294,10 +321,8 @@ class RecipeConfig(Settings):
         minimum=1,
     )
     candidate_epochs: int = option(5, "epochs of each of several candidates", minimum=1)
-    mixed_precision: bool = option(
-        False, "compute in bfloat16 and keep the variables in float32; for GPUs since 2020, slow on most CPUs"
-    )
-    xla: bool = option(False, "compile the training step with XLA")
+    mixed_precision: bool = option(False, MIXED_PRECISION)
+    xla: bool = option(False, XLA)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -308,6 +333,16 @@ class TrainingConfig(Settings):
     recipe: RecipeConfig = RecipeConfig()
     data: DataConfig = DataConfig()
     seed: int = option(0, "decides every random choice of the training", minimum=0, maximum=2**31 - 1)
+
+
+def require(config_type: type, name: str, value: object) -> None:
+    """Refuses an argument that is not of a settings dataclass.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    if not isinstance(value, config_type):
+        raise ConfigError(f"`{name}` must be a {config_type.__name__}. Received: {value!r}")
 
 
 def fields_of(config_type: type) -> Iterator[dataclasses.Field[Any]]:

@@ -15,6 +15,7 @@ from epnas_tf.config import (
     SurrogateConfig,
     fields_of,
     from_values,
+    require,
     values_of,
 )
 from epnas_tf.errors import ConfigError
@@ -80,7 +81,7 @@ def test_only_choices_are_taken(field):
 
 @pytest.mark.parametrize("field", FIELDS, ids=case_name)
 def test_every_number_has_a_lower_bound(field):
-    if isinstance(field.default, int | float):
+    if isinstance(field.default, int | float) and not isinstance(field.default, bool):
         assert field.metadata["minimum"] is not None or field.metadata["above"] is not None
 
 
@@ -108,17 +109,25 @@ def other(field):
         return ("conv_3x3", "conv_5x5")
     if isinstance(field.default, str):
         return "something"
+    if isinstance(field.default, bool):
+        return not field.default
     return field.default + 1 if isinstance(field.default, int) else field.default / 2
 
 
 def test_settings_survive_json():
-    values = {field.name: other(field) for field in FIELDS}
+    values = {field.name: other(field) for field in FIELDS} | {"mirrored": False}  # not to be had with XLA
     config = from_values(RunConfig, values)
     assert values_of(config) == values
     assert config != RunConfig()
     again = from_values(RunConfig, json.loads(json.dumps(values_of(config))))
     assert again == config
     assert hash(again) == hash(config)
+
+
+def test_what_is_no_settings_object_is_refused():
+    require(RunConfig, "config", RunConfig())
+    with pytest.raises(ConfigError, match=r"`config` must be a RunConfig\. Received: 'digits'"):
+        require(RunConfig, "config", "digits")
 
 
 def test_absent_values_keep_their_defaults():

@@ -10,7 +10,7 @@ import epnas_tf
 
 PACKAGE = Path(epnas_tf.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOTS = {"errors", "config", "seeds", "metrics"}
+ROOTS = {"errors", "config", "seeds", "metrics", "devices"}
 
 # What each part of the package may import of the package itself ("bin" everything).
 ALLOWED = {
@@ -23,6 +23,7 @@ ALLOWED = {
     "network": {"network", "nn", "space"} | ROOTS,
     "runtime": set(),
     "metrics": {"errors"},
+    "devices": {"errors"},
     "seeds": set(),
     "storage": {"storage", "space", "data"} | ROOTS,
     "search": {"search", "storage", "network", "space", "data"} | ROOTS,

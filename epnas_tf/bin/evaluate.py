@@ -35,6 +35,8 @@ LARGEST_TABLE = 20
 
 CONFUSED_PAIRS = 15
 
+PARTS = {"test": "test part", "validation": "validation part", "train": "training part", "all": "all images"}
+
 AUGMENTATION = ("crop_padding", "mirror", "cutout")
 """Settings of training images alone: nothing is augmented here."""
 
@@ -92,7 +94,7 @@ def refuse_file(file: Path) -> None:
 def show(console: Console, result: Evaluation) -> None:
     """Prints everything that was found out."""
     metrics = result.metrics
-    console.print(f"{result.model} on {result.data_name}, {result.split} part", soft_wrap=True)
+    console.print(f"{result.model} on {result.data_name}, {PARTS[result.split]}", soft_wrap=True)
     size = "×".join(map(str, result.image_shape))
     console.print(f"{metrics.num_images} images of {size} in {len(metrics.classes)} classes")
     if result.may_be_trained_on:
@@ -193,7 +195,12 @@ def show_latency(console: Console, latency: Latency) -> None:
 
 def run() -> None:
     """The console script."""
-    flags.DEFINE_enum("split", "test", list(SPLITS), "part of the data set to evaluate on")
+    flags.DEFINE_enum(
+        "split",
+        None,
+        list(SPLITS),
+        "part of the data set to evaluate on; test unless given, and all where another data set has no test part",
+    )
     flags.DEFINE_boolean("latency", False, "also time the model on this device, at batches of 1 and 64 images")
     config_flags.define_string("json", None, "new file for all figures; none is written unless this is given")
     config_flags.show_in_help("split")

@@ -1,5 +1,6 @@
 """`epnas-search`: flags, settings, search, result; nothing else."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -50,16 +51,19 @@ def main(arguments: list[str]) -> None:
         from epnas_tf.runtime import prepare_tensorflow
         from epnas_tf.search.runner import run_search
 
-        prepare_tensorflow()
+        prepare_tensorflow(config.child.xla)
 
     live = sys.stdout.isatty() and not console.is_dumb_terminal
     display_type = LiveDisplay if live else LogDisplay
     with display_type(console, config.search.iterations) as display:
-        result = interruptible(lambda: run_search(config, run_dir, display))
+        result = interruptible(lambda: run_search(config, run_dir, display, flags.FLAGS.profile))
     if result.already_finished:
         console.print(f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
     failed = f", {result.num_failed} of them failed" if result.num_failed else ""
     console.print(f"{result.num_children} children in {result.seconds:.0f} s{failed}")
+    console.print(where_the_time_went(result.seconds, result.parts), soft_wrap=True)
+    if flags.FLAGS.profile and not result.already_finished:
+        console.print(f"profile: tensorboard --logdir {shlex.quote(str(Path(run_dir) / 'logs'))}", soft_wrap=True)
     console.print(f"best architecture, validation accuracy {100 * result.score:.2f} % on the shared weights:")
     console.print(f"  {result.architecture}", soft_wrap=True)
     console.print(f"  {Path(run_dir) / 'architecture.json'}", soft_wrap=True)
@@ -68,6 +72,12 @@ def main(arguments: list[str]) -> None:
         "epnas-report": "the search as a page to look at",
     }
     print_next(console, steps, run_dir)
+
+
+def where_the_time_went(seconds: float, parts: dict[str, float]) -> str:
+    """Returns one line that says what part of a search's time each of its parts took."""
+    shares = {**parts, "rest": seconds - sum(parts.values())}
+    return "of that: " + ", ".join(f"{name} {100 * max(s, 0) / max(seconds, 1e-9):.0f} %" for name, s in shares.items())
 
 
 def default_run_dir(config: RunConfig) -> str:
@@ -81,6 +91,10 @@ def run() -> None:
     config_flags.define_string(
         "run_dir", None, "where the run keeps its files; runs/DATASET-SPACE unless given. The same directory goes on"
     )
+    flags.DEFINE_boolean(
+        "profile", False, "write a TensorBoard profile of a few steps of a whole network to the run's logs"
+    )
+    config_flags.show_in_help("profile")
     run_main("epnas-search", main, DESCRIPTION, on_interrupt="The same command goes on from the last child.")
 
 

@@ -86,7 +86,12 @@ def run() -> None:
         "architecture", None, "JSON file of the architecture to train; the best of the search unless given"
     )
     config_flags.define_string("final_dir", None, "where the training keeps its files; RUN_DIR/final unless given")
-    run_main("epnas-train", main, DESCRIPTION, on_interrupt="The same command goes on from the last epoch.")
+    run_main(
+        "epnas-train",
+        main,
+        DESCRIPTION,
+        on_interrupt="The same command goes on from the last epoch; a candidate begins anew.",
+    )
 
 
 if __name__ == "__main__":

@@ -36,8 +36,9 @@ class LogTrainingDisplay(TrainingListener):
         height, width, channels = data.image_shape
         self.console.print(
             f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {len(data.test)} test "
-            f"images of {height}×{width}×{channels} in {data.num_classes} classes; the validation images are "
-            f"{'held out' if self.recipe.held_out else 'trained on too'}",
+            f"images of {height}×{width}×{channels} in {data.num_classes} classes; the validation images "
+            f"{'score the candidates, and then ' if num_candidates > 1 else ''}"
+            f"are {'held out' if self.recipe.held_out else 'trained on too'}",
             soft_wrap=True,
         )
         if last_cycle_is_cut(self.recipe):

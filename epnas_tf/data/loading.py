@@ -94,6 +94,7 @@ def load(config: DataConfig, seed: int) -> ImageData:
         std=std,
         mirror=_mirror(config),
         crop_padding=_crop_padding(config, min(train.shape[:2])),
+        test_is_drawn=source.test is None,
     )
 
 

@@ -69,6 +69,7 @@ class ImageData:
             dividing by it is always safe.
         mirror: whether training may mirror an image left to right.
         crop_padding: pixels of padding on each side before the random crop; 0 for no crop.
+        test_is_drawn: whether the data set has no test part of its own, so that `test` was drawn from all images.
 
     Raises:
         DataError: if the parts differ in image size, a label has no name, or the statistics do not fit the channels.
@@ -83,6 +84,7 @@ class ImageData:
     std: npt.NDArray[np.float32]
     mirror: bool
     crop_padding: int
+    test_is_drawn: bool = False
 
     def __post_init__(self) -> None:
         shapes = {part: getattr(self, part).shape for part in ("train", "validation", "test")}

@@ -4,8 +4,10 @@ import dataclasses
 import os
 from typing import Any
 
+import numpy as np
+
 from epnas_tf import data as images
-from epnas_tf.config import DataConfig, TrainingConfig, values_of
+from epnas_tf.config import DataConfig, TrainingConfig, require, values_of
 from epnas_tf.data import ImageData, Images
 from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation.latency import Latency, measure_latency
@@ -13,7 +15,7 @@ from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.matching import match
 from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
-from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, may_have_trained_on
+from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, default_split, may_have_trained_on, same_dataset
 from epnas_tf.metrics import Metrics, measure
 
 
@@ -26,7 +28,7 @@ class Evaluation:
         config: the data set's settings and the seed.
         data_name: the data set's name.
         image_shape: (height, width, channels) of the images.
-        split: "test", "validation" or "train".
+        split: "test", "validation", "train" or "all".
         may_be_trained_on: whether the model may have been trained on these images, as far as its place tells.
         matching: how the data set's classes were matched to the model's.
         metrics: the figures, classes in the model's order.
@@ -59,7 +61,7 @@ class Evaluation:
 def evaluate(
     path: str | os.PathLike[str],
     data: DataConfig | None = None,
-    split: str = "test",
+    split: str | None = None,
     latency: bool = False,
     seed: int | None = None,
 ) -> Evaluation:
@@ -68,7 +70,9 @@ def evaluate(
     Args:
         path: the model, as `load_classifier` takes it.
         data: the data set; None for the one that the model was trained on, which a run directory knows.
-        split: "test", "validation" or "train". Validation images are drawn from the training images by the seed.
+        split: "test", "validation", "train" or "all"; None for the test images, but all images of another data set
+            than the model's own that has no test part. Validation images are drawn from the training images by the
+            seed.
         latency: whether to time the model at batches of 1 and 64 images.
         seed: decides the split; None for the seed of the model's training, 0 where that is not known.
 
@@ -81,13 +85,15 @@ def evaluate(
         ModelError: if the model cannot be read or is no classifier of images.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
     """
-    if split not in SPLITS:
+    if split not in (None, *SPLITS):
         raise ConfigError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
     training = locate(path).config()
     config = _config(path, training, data, seed)
     images.check(config.data)
     classifier = load_classifier(path)
     loaded = images.load(config.data, config.seed)
+    own_data = training is None or same_dataset(config.data.dataset, training.data.dataset)
+    split = split or default_split(own_data, loaded.test_is_drawn)
     matching, part = match(classifier, loaded), part_of(loaded, split)
     with full_precision():
         probabilities = classifier.predict(part.images)
@@ -106,7 +112,10 @@ def evaluate(
 
 def part_of(data: ImageData, split: str) -> Images:
     """Returns a part of a data set, by the name of the split."""
-    return {"test": data.test, "validation": data.validation, "train": data.train}[split]
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    if split != "all":
+        return parts[split]
+    return Images(*(np.concatenate([getattr(part, name) for part in parts.values()]) for name in ("images", "labels")))
 
 
 def _config(
@@ -119,5 +128,6 @@ def _config(
                 "was trained on. Received: data=None. Give a DataConfig."
             )
         data = training.data
+    require(DataConfig, "data", data)
     own_seed = 0 if training is None else training.seed
     return EvaluationConfig(data, own_seed if seed is None else seed)

@@ -7,7 +7,17 @@ from typing import Any
 
 from epnas_tf.config import DataConfig, Settings, TrainingConfig, option
 
-SPLITS = ("test", "validation", "train")
+SPLITS = ("test", "validation", "train", "all")
+
+
+def default_split(own_data: bool, test_is_drawn: bool) -> str:
+    """Returns the part that is judged on unless the user says so: the test part.
+
+    Of another data set than the model's own, and without a test part of its own, it is everything: no image of it was
+    trained on, so none need be kept apart.
+    """
+    return "all" if test_is_drawn and not own_data else "test"
+
 
 _KEPT = ("image_size", "data_dir", "seed")
 """The settings of a model's own data set that hold for another one as well."""
@@ -63,7 +73,7 @@ def may_have_trained_on(training: TrainingConfig, config: EvaluationConfig, spli
     if split == "test":
         return data.test_fraction != own.test_fraction  # drawn from all images where there is no test part of its own
     drawn_alike = all(getattr(data, name) == getattr(own, name) for name in _DRAWN_BY) and config.seed == training.seed
-    return split == "train" or not (training.recipe.held_out and drawn_alike)
+    return split in ("train", "all") or not (training.recipe.held_out and drawn_alike)
 
 
 _DRAWN_BY = ("train_images", "validation_fraction", "test_fraction")

@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import fcntl
+import glob
 import json
 import os
 import shutil
@@ -49,7 +51,10 @@ class Target:
         # of `tempfile` are readable by their owner alone.
         folder = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex[:8]}.part")
         with reported(self.path.parent):
+            self._remove_abandoned()
             folder.mkdir(parents=True)
+            held = os.open(folder, os.O_RDONLY)
+            fcntl.flock(held, fcntl.LOCK_EX)
         try:
             yield folder
             self._check()
@@ -59,6 +64,20 @@ class Target:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        finally:
+            os.close(held)
+
+    def _remove_abandoned(self) -> None:
+        """Removes what exports to this place left that were killed; one that goes on holds a lock on its folder."""
+        for folder in self.path.parent.glob(f"{glob.escape(self.path.name)}.????????.part"):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            except BlockingIOError:
+                continue
+            finally:
+                os.close(descriptor)
 
     def _check(self) -> None:
         if not os.path.lexists(self.path):

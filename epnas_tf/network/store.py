@@ -1,5 +1,6 @@
 """The variables that all architectures share, kept by position and operation (paper, section 4, footnote 3)."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable
@@ -31,6 +32,11 @@ def layer_seed(seed: int, key: Key) -> int:
     return int.from_bytes(digest[:4], "little") % 2**31
 
 
+def dtype_policy(mixed_precision: bool) -> str:
+    """Returns Keras's name of the policy for mixed precision: bfloat16 has float32's range, so no loss is scaled."""
+    return "mixed_bfloat16" if mixed_precision else "float32"
+
+
 class VariableStore:
     """Maps (position, operation) to a built Keras layer, with its momentum and the number of its updates.
 
@@ -41,12 +47,21 @@ class VariableStore:
     Args:
         seed: decides all initial values.
         dtype_policy: Keras's name of what the layers compute in and keep their variables in.
+        strategy: keeps a copy of each variable on every device; None for one device.
+
+    Attributes:
+        updates: training steps that each key's layer took part in.
+        restored: the keys that the last restored state had values for.
     """
 
-    def __init__(self, seed: int = 0, dtype_policy: str = "float32") -> None:
+    def __init__(
+        self, seed: int = 0, dtype_policy: str = "float32", strategy: tf.distribute.Strategy | None = None
+    ) -> None:
         self.seed = seed
         self.dtype_policy = dtype_policy
+        self.strategy = strategy
         self.updates: dict[Key, int] = {}
+        self.restored: frozenset[Key] = frozenset()
         self._layers: dict[Key, keras.layers.Layer] = {}
         self._momentum: dict[Key, list[tf.Variable]] = {}
         # Values of a restored state for keys that no architecture has asked for since.
@@ -70,7 +85,8 @@ class VariableStore:
         """
         found = self._layers.get(node.key)
         if found is None:
-            found = self._make(node, input_shapes)
+            with contextlib.nullcontext() if self.strategy is None else self.strategy.scope():
+                found = self._make(node, input_shapes)
         elif found.built_for != (node.channels, node.stride, _channels(input_shapes)):
             raise StoreError(
                 f"The layer of {node.key} was made with (channels, stride, input channels) {found.built_for}. "
@@ -159,6 +175,7 @@ class VariableStore:
         for key in [key for key in waiting if key in self._layers]:
             _assign(key, [*self._layers[key].weights, *self._momentum[key]], waiting.pop(key))
         self.seed, self.updates, self._waiting = index["seed"], updates, waiting
+        self.restored = frozenset(updates)
 
 
 def _assign(key: Key, variables: list[Any], values: Values) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from epnas_tf.devices import mean_over_replicas, num_replicas
+
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
 class FusedBatchNormalization(keras.layers.Layer):
@@ -36,15 +38,15 @@ class FusedBatchNormalization(keras.layers.Layer):
         # The fused operation wants float32 statistics whatever the compute dtype, hence no autocast.
         self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", autocast=False)
         self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", autocast=False)
-        self.moving_mean = self.add_weight(
-            name="moving_mean", shape=shape, initializer="zeros", trainable=False, autocast=False
-        )
-        self.moving_variance = self.add_weight(
-            name="moving_variance", shape=shape, initializer="ones", trainable=False, autocast=False
-        )
+        # On several devices all compute the same statistics, so any of them may be taken.
+        options: dict[str, Any] = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
+        self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer="zeros", **options)
+        self.moving_variance = self.add_weight(name="moving_variance", shape=shape, initializer="ones", **options)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Normalises by the batch's statistics while training, by the moving ones otherwise."""
+        if training and num_replicas() > 1:
+            return self._call_with_others(inputs)
         mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
         outputs = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
@@ -64,6 +66,17 @@ class FusedBatchNormalization(keras.layers.Layer):
             moved = outputs.batch_variance * ((count - 1.0) / count) + variance * (self.momentum / count)
             self.moving_variance.assign(moved)
         return outputs.y
+
+    def _call_with_others(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Normalises by the statistics of the whole batch, of which every device has an equal part."""
+        values = tf.cast(inputs, tf.float32)
+        moments = [tf.reduce_mean(values, [0, 1, 2]), tf.reduce_mean(tf.square(values), [0, 1, 2])]
+        mean, square = mean_over_replicas(moments)
+        variance = square - tf.square(mean)
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(self.momentum * tf.convert_to_tensor(moving) + (1.0 - self.momentum) * value)
+        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        return tf.cast(tf.nn.batch_normalization(values, mean, variance, beta, gamma, self.epsilon), inputs.dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the input's shape."""

@@ -231,7 +231,7 @@ def training_facts(training: Training) -> list[tuple[str, str]]:
     last, seconds = training.epochs[-1], [e.seconds for e in training.epochs]
     facts = [
         ("Epochs", f"{len(seconds):,} of {training.config.recipe.epochs:,}"),
-        ("Time of an epoch, mean", duration(sum(seconds) / len(seconds))),
+        ("Time of an epoch, mean", duration(sum(seconds) / len(seconds), short=True)),
         ("Last training accuracy", percent(last.training_accuracy, 2)),
         ("Last training loss", decimal(last.training_loss)),
     ]

@@ -1,6 +1,7 @@
 """Numbers and names as the report writes them."""
 
 import math
+import unicodedata
 
 MISSING = "-"
 """What stands where a number is not known."""
@@ -20,6 +21,11 @@ def clean(text: object) -> str:
 def shortened(text: str, length: int) -> str:
     """Returns a text of at most `length` characters, an ellipsis for what was cut."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def letters_wide(text: str) -> int:
+    """Returns about how many Latin letters wide a text is: those of East Asia take the room of two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def percent(part: float | None, digits: int = 1) -> str:
@@ -57,10 +63,12 @@ def compact(value: float | None) -> str:
     return f"{value:.0f}"
 
 
-def duration(seconds: float | None) -> str:
-    """Returns a time in its two largest units."""
+def duration(seconds: float | None, short: bool = False) -> str:
+    """Returns a time in its two largest units; with `short`, less than ten seconds to a tenth."""
     if seconds is None or not math.isfinite(seconds):
         return MISSING
+    if short and seconds < 9.95:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -24,7 +24,7 @@ from epnas_tf.report.drawing import (
     plot,
 )
 from epnas_tf.report.svg import MUTED, PAPER
-from epnas_tf.report.text import clean, decimal, percent, plural, shortened
+from epnas_tf.report.text import clean, decimal, letters_wide, percent, plural, shortened
 from epnas_tf.report.training_files import TestFigures
 from epnas_tf.storage.training_directory import Epoch
 
@@ -135,9 +135,9 @@ def _what_loss(recipe: RecipeConfig) -> str:
 
 def _confusion_fields(figures: TestFigures, names: list[str], alt: str, caption: str) -> Picture:
     counts, number = figures.confusion, len(names)
-    longest = max(map(len, names))
+    longest = max(map(letters_wide, names))
     upright = longest <= 3
-    left, top = 14 + 6.9 * longest, 26 if upright else 12 + 6.1 * longest
+    left, top = 14 + 7.8 * longest, 26 if upright else 12 + 7.0 * longest
     side = min((WIDTH - left - 4) / number, 60)
     left += (WIDTH - left - side * number) / 2
     figure, axes = canvas(top + side * number + 6)
@@ -155,7 +155,7 @@ def _confusion_fields(figures: TestFigures, names: list[str], alt: str, caption:
 
 def _confusion_image(counts: npt.NDArray[np.int64], names: list[str], alt: str, caption: str) -> Picture:
     named = len(names) <= CLASSES_WITH_NAMES
-    left = top = 12 + 5.6 * max(map(len, names)) if named else 24
+    left = top = 12 + 6.4 * max(map(letters_wide, names)) if named else 24
     side = WIDTH - left - 4
     figure, axes = canvas(top + side + 6)
     pixels = np.array([[to_rgb(color or PAPER) for color in row] for row in _confusion_colors(counts)])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -10,13 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from epnas_tf.config import ChildConfig
+from epnas_tf.devices import Step, compiled, mean_over_replicas, mirrored_strategy, on_all_devices, part_of_replica
 from epnas_tf.errors import EPNASError
 from epnas_tf.network.evaluate import make_evaluate
 from epnas_tf.network.graph import NetworkShape
 from epnas_tf.network.network import Network
 from epnas_tf.network.optimizer import apply_gradients, cosine
-from epnas_tf.network.store import VariableStore
+from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import CHILD, derived_seed
+
+PROFILED_STEPS = 5
 
 
 class ChildDiverged(EPNASError):  # noqa: N818  (an outcome of a trial, not a mistake)
@@ -131,6 +135,25 @@ class ChildTrainer:
             evaluate_seconds=evaluated - trained,
         )
 
+    def profile(self, architecture: Any, seed: int, folder: str | os.PathLike[str]) -> None:
+        """Writes a TensorBoard profile of a few training steps of an architecture. The shared weights are as before it.
+
+        Args:
+            architecture: the child.
+            seed: decides the order of the images and their augmentation.
+            folder: TensorBoard's log directory; the profile goes into `plugins/profile` in it.
+        """
+        network = Network(architecture, self.shape, self.store)
+        fit = self._fit(network, min(PROFILED_STEPS, self.training.steps))
+        before = self.store.snapshot(network.layers)
+        fit(self.training.batches(seed))  # what happens once, before the first step, is not what is looked for
+        tf.profiler.experimental.start(os.fspath(folder))
+        try:
+            fit(self.training.batches(seed))
+        finally:
+            tf.profiler.experimental.stop()
+            self.store.restore(before)
+
     def _is_finite(self, network: Network) -> bool:
         """Looks at all variables: batch norm can keep the losses finite while a variance overflows, for good."""
         values = self.store.snapshot(network.layers).values()
@@ -138,12 +161,26 @@ class ChildTrainer:
 
     def functions(self, network: Network) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Returns the traced training and evaluation of a network, each a whole loop inside the graph."""
-        momentum = [slot for key in network.layers for slot in self.store.momentum(key)]
-        fit = make_fit(network, momentum, self.config, self.training.steps)
         return (
-            fit.get_concrete_function(tf.data.DatasetSpec(self.training.element_spec)),
+            self._fit(network, self.training.steps),
             make_evaluate(network).get_concrete_function(tf.data.DatasetSpec(self.validation.element_spec)),
         )
+
+    def _fit(self, network: Network, steps: int) -> Callable[..., Any]:
+        momentum = [slot for key in network.layers for slot in self.store.momentum(key)]
+        fit = make_fit(network, momentum, self.config, steps, self.store.strategy)
+        traced: Callable[..., Any] = fit.get_concrete_function(tf.data.DatasetSpec(self.training.element_spec))
+        return traced
+
+
+def child_store(config: ChildConfig, seed: int) -> VariableStore:
+    """Returns an empty store for children of these settings.
+
+    Raises:
+        ConfigError: if they are to be trained on several devices, and there are none.
+    """
+    strategy = mirrored_strategy() if config.mirrored else None
+    return VariableStore(seed, dtype_policy(config.mixed_precision), strategy)
 
 
 def child_seed(seed: int, number: int) -> int:
@@ -166,14 +203,21 @@ def cosine_learning_rate(step: tf.Tensor, steps: int, config: ChildConfig) -> tf
     return cosine(progress, config.learning_rate, config.final_learning_rate)
 
 
-def make_fit(network: Network, momentum: list[tf.Variable], config: ChildConfig, steps: int) -> Any:
+def make_fit(
+    network: Network,
+    momentum: list[tf.Variable],
+    config: ChildConfig,
+    steps: int,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Any:
     """Returns the training of a network as one `tf.function` of the batches.
 
     Args:
         network: what to train.
         momentum: a slot for each of the network's trainable variables.
-        config: learning rates, momentum, L2 and the gradient's bound.
+        config: learning rates, momentum, L2, the gradient's bound, and whether XLA compiles the step.
         steps: training steps.
+        strategy: the devices that share each batch; None for one device.
 
     Returns:
         A function from a dataset to (steps done, int32; summed cross-entropy, float32). It stops early once the loss
@@ -181,22 +225,25 @@ def make_fit(network: Network, momentum: list[tf.Variable], config: ChildConfig,
     """
     variables = [variable.value for variable in network.trainable_variables]
 
-    def step(iterator: Any, number: tf.Tensor) -> tf.Tensor:
-        images, labels = next(iterator)
+    def step(images: tf.Tensor, labels: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        images, labels = part_of_replica(images), part_of_replica(labels)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             scores = network(images, training=True)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
+        gradients = mean_over_replicas(tape.gradient(loss, variables))
         learning_rate = cosine_learning_rate(number, steps, config)
-        apply_gradients(variables, momentum, tape.gradient(loss, variables), learning_rate, config)
-        return loss
+        apply_gradients(variables, momentum, gradients, learning_rate, config)
+        return mean_over_replicas(loss)
+
+    take_step: Step = on_all_devices(step, strategy) if strategy else compiled(step) if config.xla else step
 
     @tf.function(autograph=False)
     def fit(batches: tf.data.Dataset) -> tuple[tf.Tensor, tf.Tensor]:
         iterator = iter(batches)
 
         def body(number: tf.Tensor, loss_sum: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return number + 1, loss_sum + step(iterator, number)
+            return number + 1, loss_sum + take_step(*next(iterator), number)
 
         return tf.while_loop(
             lambda number, loss_sum: tf.logical_and(number < steps, tf.math.is_finite(loss_sum)),

@@ -3,16 +3,17 @@
 import dataclasses
 import os
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from epnas_tf import data as data_module
-from epnas_tf.config import RunConfig
+from epnas_tf.config import RunConfig, require
 from epnas_tf.data import ImageData
 from epnas_tf.errors import StateError
-from epnas_tf.network import NetworkShape, VariableStore, build_graph
-from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed
+from epnas_tf.network import NetworkShape, build_graph
+from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
@@ -21,6 +22,12 @@ from epnas_tf.storage.data_file import describe, save_description
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory
 from epnas_tf.storage.state_files import State, prefixed, with_prefix
+
+T = TypeVar("T")
+
+PARTS = ("trace", "train", "evaluate", "surrogate", "save")
+"""What the time of a search goes into: making and tracing networks, their steps, their validation, scoring and sampling
+and fitting the surrogate, writing files."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +40,7 @@ class SearchResult:
         num_children: children trained, failed ones included.
         num_failed: children that diverged.
         seconds: time spent, over all the times that the search was started.
+        parts: the seconds of each of `PARTS`; what is missing from `seconds` is all the rest.
         already_finished: whether there was nothing left to do.
     """
 
@@ -41,6 +49,7 @@ class SearchResult:
     num_children: int
     num_failed: int
     seconds: float
+    parts: dict[str, float]
     already_finished: bool
 
 
@@ -77,7 +86,12 @@ def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageDa
     return shape
 
 
-def run_search(config: RunConfig, run_dir: str | os.PathLike[str], listener: Listener | None = None) -> SearchResult:
+def run_search(
+    config: RunConfig,
+    run_dir: str | os.PathLike[str],
+    listener: Listener | None = None,
+    profile: bool = False,
+) -> SearchResult:
     """Runs a search, or goes on with it where it was stopped.
 
     `epnas-search` calls `prepare_tensorflow` before. It changes the whole process, so a program of one's own decides.
@@ -86,6 +100,8 @@ def run_search(config: RunConfig, run_dir: str | os.PathLike[str], listener: Lis
         config: the settings.
         run_dir: where the run keeps its files.
         listener: is told how it goes; None for silence.
+        profile: whether to write a TensorBoard profile of a few steps, of the first child of the deepest level, to
+            RUN_DIR/logs. It changes no result.
 
     Returns:
         What was found. The same settings and run directory give the same result, however often the run was stopped.
@@ -93,6 +109,7 @@ def run_search(config: RunConfig, run_dir: str | os.PathLike[str], listener: Lis
     Raises:
         EPNASError: for everything that a user can cause: settings, data, the run directory.
     """
+    require(RunConfig, "config", config)
     space = make_space(config.space)
     data_module.check(config.data)
     with RunDirectory(run_dir, config) as directory:
@@ -100,7 +117,7 @@ def run_search(config: RunConfig, run_dir: str | os.PathLike[str], listener: Lis
         shape = network_shape(config, space, data)
         save_description(directory.path, describe(data))
         run = _Run(config, space, data, shape, directory, listener or Listener())
-        return run.go()
+        return run.go(profile)
 
 
 class _Run:
@@ -120,7 +137,7 @@ class _Run:
         self.directory = directory
         self.listener = listener
         self.search: ProgressiveSearch[Any] = ProgressiveSearch(space, config.search, config.surrogate, config.seed)
-        self.store = VariableStore(config.seed)
+        self.store = child_store(config.child, config.seed)
         self.trainer = ChildTrainer(
             self.store,
             shape,
@@ -129,9 +146,10 @@ class _Run:
             data_module.evaluation_batches(data.validation, data.mean, data.std),
         )
         self.seconds = 0.0
+        self.parts = dict.fromkeys(PARTS, 0.0)
         self.num_failed = 0
 
-    def go(self) -> SearchResult:
+    def go(self, profile: bool) -> SearchResult:
         state = self.directory.load_state()
         for warning in self.directory.warnings:
             self.listener.warning(warning)
@@ -140,15 +158,20 @@ class _Run:
         already_finished = self.search.finished
         self.listener.started(self.search, self.data, self.search.num_told)
         logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
-        while (candidate := self.search.ask()) is not None:
-            began = time.perf_counter()
+        began = time.perf_counter()
+        while (candidate := self._timed("surrogate", self.search.ask)) is not None:
             self.listener.child_started(candidate)
+            if profile and candidate.level == self.search.space.num_levels:
+                self.trainer.profile(candidate.architecture, self.seed, self.directory.path / "logs")
+                profile = False
             result = self._train(candidate)
             try:
-                self.search.tell(candidate, None if result is None else result.score)
+                score = None if result is None else result.score
+                self._timed("surrogate", self.search.tell, candidate, score)
             finally:  # told, also where it was the last of a level to fail: the next start must not train it again
-                self.seconds += time.perf_counter() - began
-                self._save(candidate, result)
+                now = time.perf_counter()
+                self.seconds, began = self.seconds + now - began, now
+                self._timed("save", self._save, candidate, result)
             logs.add(candidate.number + 1, scalars(candidate, result, self.search))
             self.listener.child_ended(candidate, result)
         best = self.search.best
@@ -158,12 +181,28 @@ class _Run:
             )
         self.directory.save_best(best[0])
         return SearchResult(
-            *best, self.search.num_told, self.num_failed, self.seconds, already_finished=already_finished
+            *best,
+            self.search.num_told,
+            self.num_failed,
+            self.seconds,
+            self.parts,
+            already_finished=already_finished,
         )
+
+    def _timed(self, part: str, action: Callable[..., T], *arguments: Any) -> T:
+        began = time.perf_counter()
+        try:
+            return action(*arguments)
+        finally:
+            self.parts[part] += time.perf_counter() - began
 
     def _train(self, candidate: Candidate[Any]) -> ChildResult | None:
         try:
-            return self.trainer.train(candidate.architecture, child_seed(self.seed, candidate.number))
+            result = self.trainer.train(candidate.architecture, child_seed(self.seed, candidate.number))
+            seconds = (result.build_seconds, result.train_seconds, result.evaluate_seconds)
+            for part, spent in zip(PARTS, seconds, strict=False):
+                self.parts[part] += spent
+            return result
         except ChildDiverged as diverged:
             self.num_failed += 1
             self.listener.warning(
@@ -180,6 +219,7 @@ class _Run:
             "search": search_values,
             "store": store_values,
             "seconds": self.seconds,
+            "parts": self.parts,
             "num_failed": self.num_failed,
         }
         self.directory.save_state(values, {**prefixed("search.", search_arrays), **prefixed("store.", store_arrays)})
@@ -192,6 +232,7 @@ class _Run:
             self.search.set_state(state.values["search"], with_prefix("search.", state.arrays))
             self.store.set_state(state.values["store"], with_prefix("store.", state.arrays))
             self.seconds, self.num_failed = state.values["seconds"], state.values["num_failed"]
+            self.parts |= state.values.get("parts", {})  # a run that is older than these has none
         except KeyError as error:
             raise StateError(f"The state in {self.directory.path} is incomplete. Received: no {error}") from error
 

@@ -17,7 +17,7 @@ from epnas_tf.config import ChildConfig, SearchConfig, SurrogateConfig, values_o
 from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, num_batches
-from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, child_seed
+from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, child_seed, child_store
 from epnas_tf.search.hypermodel import SpaceHyperModel
 from epnas_tf.search.oracle import EPNASOracle, check_settings
 from epnas_tf.search.search_state import describe
@@ -76,7 +76,7 @@ class EPNASTuner(keras_tuner.Tuner):
             )
         self.child = child
         self.seed = seed
-        self.store = VariableStore(seed)
+        self.store = child_store(child, seed)
         self.idle_seconds = idle_seconds
         self._was_idle = False
         self._trainer: ChildTrainer | None = None
@@ -242,7 +242,7 @@ class EPNASTuner(keras_tuner.Tuner):
     def _load_store(self) -> None:
         newest = None if self._is_worker() else len(self.oracle.end_order)
         state, _ = self._store_files.load(newest)
-        self.store = VariableStore(self.seed)
+        self.store = child_store(self.child, self.seed)
         if state is not None:
             self.store.set_state(state.values, state.arrays)
 

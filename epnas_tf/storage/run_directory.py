@@ -35,6 +35,9 @@ T = TypeVar("T")
 
 VERSION = 1
 PACKAGES = ("epnas-tf", "tensorflow", "keras", "numpy")
+PLACES = ("dataset", "data_dir", "manual_dir")
+"""Settings that may name a file or a folder."""
+
 RECORDS_BYTES = "trials_bytes"
 """Where a state keeps the size of the file of records."""
 
@@ -107,10 +110,12 @@ class RunDirectory:
             }
             write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
             return
+        # A setting that the run does not name is younger than it, and its default is what the run was made with.
+        there = {**_plain(values_of(type(self.config)())), **kept["settings"]}
         differing = [
-            f"  --{name}: {_shown(kept['settings'].get(name))} there, {_shown(value)} now"
-            for name, value in json.loads(json.dumps(self._settings())).items()
-            if kept["settings"].get(name) != value
+            f"  --{name}: {_shown(there.get(name))} there, {_shown(value)} now"
+            for name, value in _plain(self._settings()).items()
+            if not _same(name, there.get(name), value)
         ]
         if differing:
             raise RunDirectoryError(
@@ -270,8 +275,22 @@ def read_settings(path: str | os.PathLike[str], config_type: type[T], expected_f
         raise RunDirectoryError(f"{file} holds a setting that is not allowed. {error}") from error
 
 
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns values as they come back out of JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
+
+
+def _same(name: str, there: Any, now: Any) -> bool:
+    """Tells whether two values of a setting mean the same: there are many ways to write the place of a file."""
+    if there == now or name not in PLACES:
+        return bool(there == now)
+    places = [os.path.expanduser(str(value)) for value in (there, now)]
+    return all(map(os.path.exists, places)) and os.path.samefile(*places)
+
+
 def _shown(value: Any) -> str:
-    return ",".join(value) if isinstance(value, list) else str(value)
+    return (",".join(value) or "the default") if isinstance(value, list) else str(value)
 
 
 def _versions() -> dict[str, str]:

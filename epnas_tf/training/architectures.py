@@ -3,8 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from epnas_tf.errors import ConfigError, RunDirectoryError
+from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
 from epnas_tf.space.architecture import Architecture, MacroArchitecture
+from epnas_tf.space.operations import MACRO_OPERATIONS, MICRO_OPERATIONS
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
 from epnas_tf.storage.records import best_trials, read_records
 from epnas_tf.storage.run_directory import RunDirectory, read_config
@@ -29,6 +30,23 @@ def depth_of(architecture: Architecture) -> int:
     return len(architecture.layers if isinstance(architecture, MacroArchitecture) else architecture.blocks)
 
 
+def _refuse_unknown_operations(file: str, architecture: Architecture) -> None:
+    """Refuses names that are no operations of the architecture's space, with the level where they stand."""
+    if isinstance(architecture, MacroArchitecture):
+        known, levels = MACRO_OPERATIONS, [[layer.operation] for layer in architecture.layers]
+    else:
+        known = MICRO_OPERATIONS
+        levels = [[block.left.operation, block.right.operation] for block in architecture.blocks]
+    for number, names in enumerate(levels, 1):
+        for name in names:
+            if name not in known:
+                level = "Layer" if known is MACRO_OPERATIONS else "Block"
+                raise ArchitectureError(
+                    f"{level} {number} in {file} must have an operation of the space: {', '.join(known)}. "
+                    f"Received: {name}"
+                )
+
+
 def find_candidates(run_dir: Path, architecture_file: str | None, count: int) -> list[Candidate]:
     """Returns the architectures to compare, the best of the search first.
 
@@ -48,7 +66,9 @@ def find_candidates(run_dir: Path, architecture_file: str | None, count: int) ->
                 "`candidates` compares architectures of a search, so it must be 1 with an architecture of your own. "
                 f"Received: candidates={count}"
             )
-        return [Candidate(load_architecture(architecture_file), None)]
+        architecture = load_architecture(architecture_file)
+        _refuse_unknown_operations(architecture_file, architecture)
+        return [Candidate(architecture, None)]
     if not (run_dir / "config.json").exists():
         trained = run_dir / FOLDER / "architecture.json"
         example = f", such as --architecture={trained}" if trained.exists() else ""

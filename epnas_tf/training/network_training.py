@@ -15,7 +15,7 @@ from epnas_tf.network.cost import cost
 from epnas_tf.network.evaluate import make_evaluate
 from epnas_tf.network.graph import NetworkShape, build_graph
 from epnas_tf.network.network import Network
-from epnas_tf.network.store import VariableStore
+from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import DROPOUT, EPOCH, derived_seed
 from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.auxiliary import with_auxiliary_head
@@ -60,7 +60,7 @@ class NetworkTraining:
             graph = with_auxiliary_head(graph, shape)
         self.recipe = recipe
         self.seed = seed
-        self.store = VariableStore(seed, "mixed_bfloat16" if recipe.mixed_precision else "float32")
+        self.store = VariableStore(seed, dtype_policy(recipe.mixed_precision))
         self._network = Network(architecture, shape, self.store, graph)
         self._pipeline = TrainingPipeline(data, recipe.batch_size, epochs=1, cutout=cutout)
         self.steps = self._pipeline.steps
@@ -126,3 +126,11 @@ class NetworkTraining:
     def plain_network(self) -> Network:
         """Returns the network over the same variables without the auxiliary head."""
         return Network(self._network.architecture, self._network.shape, self.store)
+
+    def full_precision_network(self) -> Network:
+        """Returns the network as it is exported: in float32, whatever it was trained in."""
+        if not self.recipe.mixed_precision:
+            return self.plain_network()
+        store = VariableStore(self.seed)
+        store.set_state(*self.store.get_state())
+        return Network(self._network.architecture, self._network.shape, store)

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from epnas_tf.config import RecipeConfig
+from epnas_tf.devices import Step, compiled
 from epnas_tf.network.network import Network
 from epnas_tf.network.optimizer import apply_gradients
 from epnas_tf.training.auxiliary import SCORES
@@ -67,14 +68,14 @@ def make_steps(
         right = tf.equal(tf.argmax(outputs[last], axis=-1, output_type=labels.dtype), labels)
         return loss, tf.reduce_sum(tf.cast(right, tf.float32))
 
-    compiled: Callable[..., Any] = tf.function(step, autograph=False, jit_compile=True) if recipe.xla else step
+    take_step: Step = compiled(step) if recipe.xla else step
 
     @tf.function(autograph=False)
     def run(iterator: Any, first: tf.Tensor, stop: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         def body(
             number: tf.Tensor, loss_sum: tf.Tensor, right_sum: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            loss, right = compiled(*next(iterator), number)
+            loss, right = take_step(*next(iterator), number)
             return number + 1, loss_sum + loss, right_sum + right
 
         number, loss_sum, right_sum = tf.while_loop(

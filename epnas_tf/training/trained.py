@@ -12,6 +12,7 @@ from epnas_tf.network.store import VariableStore
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import load_architecture
 from epnas_tf.storage.data_file import DataDescription, load_description
+from epnas_tf.storage.run_directory import read_config_document
 from epnas_tf.storage.state_files import StateFiles, with_prefix
 from epnas_tf.storage.training_directory import TrainingDirectory, read_training_config
 from epnas_tf.training.architectures import depth_of
@@ -81,10 +82,24 @@ def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
             f"Run epnas-train again, it goes on. Received: {0 if state is None else state.number} epochs"
         )
     architecture, description = load_architecture(path / "architecture.json"), load_description(path)
+    _refuse_other_architecture(path, architecture)
     store = VariableStore(config.seed)
     network = Network(architecture, final_shape(architecture, description, config.network), store)
     try:
         store.set_state(state.values["store"], with_prefix(STORE, state.arrays))
     except KeyError as error:
         raise StateError(f"The checkpoint in {path} is incomplete. Received: no {error}") from error
+    missing = [key for key in network.layers if key not in store.restored]
+    if missing:
+        raise StateError(f"The checkpoint in {path} is of another network. Received: nothing for {missing[0]}")
     return TrainedNetwork(network, description, architecture)
+
+
+def _refuse_other_architecture(path: Path, architecture: Architecture) -> None:
+    """Refuses an architecture.json that was changed since the training: weights of another network would be used."""
+    settings = read_config_document(path / "config.json", TrainingDirectory.FORMAT)["settings"]
+    if str(architecture) not in str(settings.get("architecture")).split("; "):
+        raise RunDirectoryError(
+            f"{path / 'architecture.json'} is not what was trained there: expected {settings.get('architecture')}. "
+            f"Received: {architecture}. Put the file of the training back."
+        )

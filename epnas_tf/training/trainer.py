@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf import data as data_module
-from epnas_tf.config import TrainingConfig
+from epnas_tf.config import TrainingConfig, require
 from epnas_tf.data import ImageData, Images, evaluation_batches
 from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.errors import StateError
@@ -107,7 +107,8 @@ def train_final(
             fit.
         TrainingDiverged: if the loss or a variable became NaN or infinite.
     """
-    config = config or training_config(run_dir)
+    config = training_config(run_dir) if config is None else config
+    require(TrainingConfig, "config", config)
     path = Path(final_dir or Path(run_dir) / FOLDER)
     candidates = find_candidates(Path(run_dir), architecture_file, config.recipe.candidates)
     data_module.check(config.data)
@@ -231,7 +232,7 @@ class _FinalTraining:
     def _test(self, training: NetworkTraining, data: ImageData) -> None:
         """Looks at the test images, once, and writes what came of it."""
         batches = evaluation_batches(data.test, data.mean, data.std)
-        probabilities = predict(training.plain_network(), batches)
+        probabilities = predict(training.full_precision_network(), batches)
         metrics = measure(data.test.labels, probabilities, data.class_names)
         arrays = {"labels": data.test.labels, "probabilities": probabilities}
         arrays |= examples(data.test, probabilities, self.config.seed)

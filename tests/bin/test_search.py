@@ -17,6 +17,7 @@ import pyte
 import pytest
 
 from epnas_tf.config import RunConfig, fields_of, values_of
+from epnas_tf.search.runner import PARTS
 from epnas_tf.space import load_architecture
 from tests.bin import runs
 
@@ -50,6 +51,9 @@ PAPER = {
     "final_learning_rate": "0.0005",
     "momentum": "0.9",
     "clip_norm": "5.0",
+    "mixed_precision": "False",
+    "xla": "False",
+    "mirrored": "False",
 }
 OPERATIONS = "max_pool_3x3, average_pool_3x3, conv_3x3, conv_5x5, sep_conv_3x3, sep_conv_5x5"
 PAPER_MACRO = {
@@ -112,7 +116,7 @@ def test_help_lists_every_setting_with_its_source(flag):
     text = re.sub(r"\s+", " ", result.stdout)
     assert text.startswith("Searches for a convolutional network")
     for field in fields_of(RunConfig):
-        assert f"--{field.name}: " in text
+        assert f"--{field.name}: " in text or f"--[no]{field.name}: " in text
         assert re.sub(r"\s+", " ", field.metadata["help"]) in text
     assert "--run_dir: " in text
 
@@ -167,8 +171,10 @@ def best_trial(run_dir):
 def test_end_shows_the_best_architecture_and_what_to_type_next(unbroken):
     best = best_trial(unbroken.path)
     assert str(load_architecture(unbroken.path / "architecture.json")) == best["text"]
-    end = unbroken.stdout.splitlines()[-9:]
+    end = unbroken.stdout.splitlines()[-10:]
     assert re.fullmatch(r"12 children in \d+ s", end[0])
+    parts = re.fullmatch(r"of that: " + ", ".join(rf"{part} (\d+) %" for part in (*PARTS, "rest")), end.pop(1))
+    assert sum(map(int, parts.groups())) == pytest.approx(100, abs=4)  # six rounded numbers
     assert end[1] == f"best architecture, validation accuracy {100 * best['score']:.2f} % on the shared weights:"
     assert end[2:5] == [f"  {best['text']}", f"  {unbroken.path / 'architecture.json'}", "next:"]
     for comment, line, program in zip(end[5::2], end[6::2], ("train", "report"), strict=True):

@@ -45,7 +45,7 @@ TINY = (
     "--candidate_epochs=1",
 )
 SEED = 2018
-ADVICE = "The same command goes on from the last epoch."
+ADVICE = "The same command goes on from the last epoch; a candidate begins anew."
 
 small_disk = test_bad_input.small_disk
 
@@ -398,6 +398,7 @@ def folder(tmp_path, searched):
     """A folder with a search, an architecture, a file that is none, and somebody's photos."""
     write(tmp_path, macro("conv_3x3"))
     (tmp_path / "text.json").write_text("{ layers }")
+    write(tmp_path, macro("conv_3x3", "stem"), "stem.json")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "me.png").write_text("")
     (tmp_path / "broken").mkdir()
@@ -416,6 +417,7 @@ def folder(tmp_path, searched):
         (["new", "--architecture=nowhere.json"], ["nowhere.json", "No such file"]),
         (["new", "--architecture=text.json"], ["text.json", "Expected JSON"]),
         (["new", "--architecture=photos"], ["photos", "Is a directory"]),
+        (["new", "--architecture=stem.json"], ["Layer 2 in stem.json must have", "max_pool_3x3", "Received: stem"]),
         (["searched", "--architecture=my.json", "--candidates=2"], ["`candidates` compares", "candidates=2"]),
         (["new", "--architecture=my.json", "--dataset=cifar11"], ["dataset='cifar11'", "Did you mean"]),
         (["searched", "--final_dir=searched"], ["searched/config.json is not the config.json", "epnas_tf.training"]),

@@ -59,6 +59,15 @@ def test_classes_of_other_names_are_refused(plain, digits, tmp_path):
         evaluate(plain.folder / "saved_model", config)
 
 
+def test_all_images_of_another_data_set_without_a_test_part_are_taken(final, digits, tmp_path):
+    images, labels = digits.test.images, digits.test.labels
+    np.savez(tmp_path / "more.npz", x_train=images, y_train=labels)
+    result = evaluate(final.path, DataConfig(dataset=str(tmp_path / "more.npz")))
+    assert (result.split, result.metrics.num_images) == ("all", len(images))
+    assert result.metrics.accuracy == evaluate(final.path).metrics.accuracy
+    assert evaluate(final.path, split="all").metrics.num_images == 1797
+
+
 def test_everything_goes_to_json(final):
     result = evaluate(final.path, latency=True)
     document = json.loads(json.dumps(result.to_dict()))
@@ -122,8 +131,8 @@ def test_one_folder_is_one_data_set_however_it_is_written(tmp_path, monkeypatch)
 def test_what_cannot_be_evaluated_is_refused(plain, final):
     with pytest.raises(ConfigError, match=r"`data` must say .*Received: data=None"):
         evaluate(plain.folder / "model.keras")
-    with pytest.raises(ConfigError, match=r"`split` must be one of test, validation, train\. Received: split='all'"):
-        evaluate(final.path, split="all")
+    with pytest.raises(ConfigError, match=r"`split` must be one of test, .*, all\. Received: split='no'"):
+        evaluate(final.path, split="no")
     with pytest.raises(DataError, match=r"nowhere\.npz"):
         evaluate(final.path, DataConfig(dataset="nowhere.npz"))
     config = dataclasses.replace(artifacts.CONFIG.data, image_size=9)

@@ -47,6 +47,19 @@ def test_folder_may_be_read_by_whom_the_user_lets(tmp_path):
     assert stat.S_IMODE((tmp_path / "export").stat().st_mode) == 0o755
 
 
+def test_what_a_killed_export_left_is_removed_and_what_one_at_work_writes_is_not(tmp_path):
+    abandoned = tmp_path / "export.0123abcd.part"
+    abandoned.mkdir()
+    (abandoned / "model.keras").write_text("half")
+    at_work = Target(tmp_path / "export").staging()
+    folder = at_work.__enter__()
+    assert not abandoned.exists()
+    fill(Target(tmp_path / "export"))
+    assert folder.exists()
+    assert not at_work.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("error", [ExportError, KeyboardInterrupt])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_failure_leaves_what_was_there(tmp_path, error, overwrite):

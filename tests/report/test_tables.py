@@ -99,7 +99,7 @@ def test_levels_of_a_cell():
 def test_training(macro, micro):
     facts = dict(tables.training_facts(read_training(micro / "final")))
     assert facts["Epochs"] == "4 of 12"
-    assert facts["Time of an epoch, mean"] == "3 s"
+    assert facts["Time of an epoch, mean"] == "3.0 s"
     assert "in epoch" in facts["Best validation accuracy"]
     assert [row.chosen for row in tables.candidate_rows(read_training(micro / "final"))] == [False, True]
     figures = read_training(macro / "final").figures

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from epnas_tf.config import ChildConfig
 from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
-from epnas_tf.search.child import ChildDiverged, cosine_learning_rate
+from epnas_tf.search.child import ChildDiverged, child_store, cosine_learning_rate
 from tests.network.architectures import macro
 from tests.network.closed_forms import macro_parameters
 from tests.network.values import arrays, assert_same_values, keys_of
@@ -119,6 +119,41 @@ def test_the_same_seeds_give_the_same_bits(learned):
     # `learned` is not trained further by any test.
     keys = keys_of(DIGITS_SHAPE, DIGITS_CHILD)
     assert_same_values(arrays(again, keys), arrays(store, keys))
+
+
+def test_mixed_precision_computes_in_bfloat16_and_keeps_float32(learned):
+    store = child_store(ChildConfig(mixed_precision=True), 0)
+    result = digits_trainer(store, mixed_precision=True).train(DIGITS_CHILD, seed=0)
+    for layer in Network(DIGITS_CHILD, DIGITS_SHAPE, store).layers.values():
+        assert layer.compute_dtype == "bfloat16"
+        assert {weight.dtype for weight in layer.weights} <= {"float32"}
+    assert result.training_loss != learned[2].training_loss
+    assert result.training_loss == pytest.approx(learned[2].training_loss, rel=0.05)  # bfloat16 has 8 bits
+    assert result.score > 0.6
+
+
+def test_xla_gives_nearly_the_same(learned):
+    store = VariableStore(0)
+    result = digits_trainer(store, xla=True, epochs=1).train(DIGITS_CHILD, seed=0)
+    plain_store = VariableStore(0)
+    plain = digits_trainer(plain_store, epochs=1).train(DIGITS_CHILD, seed=0)
+    assert result.training_loss == pytest.approx(plain.training_loss, rel=1e-3)
+    found, expected = (s.get_state()[1]["weights"] for s in (store, plain_store))
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2)  # float32 sums in another order, 37 steps
+
+
+def test_a_profile_leaves_the_shared_weights_as_they_were(tmp_path):
+    store = VariableStore(0)
+    child_trainer = digits_trainer(store, epochs=1)
+    child_trainer.train(DIGITS_CHILD, seed=0)
+    before = store.get_state()
+    child_trainer.profile(DIGITS_CHILD, 0, tmp_path)
+    after = store.get_state()
+    assert after[0] == before[0]
+    for name, values in before[1].items():
+        np.testing.assert_array_equal(after[1][name], values)
+    (profile,) = tmp_path.glob("plugins/profile/*/*.xplane.pb")
+    assert b"Conv2D" in profile.read_bytes()  # the steps' own operations are in it
 
 
 def test_another_seed_gives_another_order_of_the_images():

@@ -11,13 +11,13 @@ from epnas_tf.data import evaluation_batches, load
 from epnas_tf.errors import DataError, SearchError
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, make_evaluate
-from epnas_tf.search.runner import network_shape, run_search, trial_record
+from epnas_tf.search.runner import PARTS, network_shape, run_search, trial_record
 from epnas_tf.space import load_architecture, make_space
 from epnas_tf.storage.run_directory import RunDirectory, read_config
 
 SETTINGS = {
     "layers": 2,
-    "k": 2,
+    "k": 3,
     "iterations": 2,
     "channels": 4,
     "batch_size": 64,
@@ -27,7 +27,7 @@ SETTINGS = {
     "surrogate_steps": 20,
 }
 CONFIG = from_values(RunConfig, SETTINGS)
-NUM_CHILDREN = 8
+NUM_CHILDREN = 10
 SCALARS = {
     "best",
     "parameters",
@@ -96,10 +96,10 @@ def test_trials_are_what_the_listener_heard(finished):
     expected = [json.loads(json.dumps(trial_record(*heard))) for heard in recorder.ended]
     assert [json.loads(line) for line in (path / "trials.jsonl").read_text().splitlines()] == expected
     assert [line["child"] for line in expected] == list(range(1, NUM_CHILDREN + 1))
-    assert [line["level"] for line in expected] == [1, 1, 2, 2] * 2
-    assert [line["iteration"] for line in expected] == [1] * 4 + [2] * 4
+    assert [line["level"] for line in expected] == [1, 1, 2, 2, 2] * 2
+    assert [line["iteration"] for line in expected] == [1] * 5 + [2] * 5
     assert {line["status"] for line in expected} == {"completed"}
-    assert [line["predicted"] is None for line in expected] == [True] * 2 + [False] * 6
+    assert [line["predicted"] is None for line in expected] == [True] * 2 + [False] * 8
 
 
 def test_result_is_the_best_of_the_trials_and_of_the_file(finished):
@@ -161,6 +161,23 @@ def test_stopped_search_goes_on_and_ends_the_same(finished, tmp_path):
     assert (result.architecture, result.score) == (expected.architecture, expected.score)
 
 
+def test_parts_are_those_of_the_time(finished):
+    path, result, _ = finished
+    assert tuple(result.parts) == PARTS
+    assert all(seconds > 0 for seconds in result.parts.values())
+    # The last child's files are written after the search's time is taken down.
+    assert sum(result.parts.values()) < 1.05 * result.seconds
+    lines = [json.loads(line) for line in (path / "trials.jsonl").read_text().splitlines()]
+    assert result.parts["train"] == pytest.approx(sum(line["train_seconds"] for line in lines))
+
+
+def test_a_profile_changes_no_result(finished, tmp_path):
+    path, _, _ = finished
+    run_search(CONFIG, tmp_path / "run", profile=True)
+    assert trials(tmp_path / "run") == trials(path)
+    assert len(list((tmp_path / "run" / "logs").glob("plugins/profile/*/*.xplane.pb"))) == 1
+
+
 def test_finished_search_gives_its_result_again(finished):
     path, expected, _ = finished
     recorder = Recorder()
@@ -176,7 +193,7 @@ def test_another_seed_gives_another_search(finished, tmp_path):
     path, _, _ = finished
     other = from_values(RunConfig, {**SETTINGS, "seed": 1, "iterations": 1})
     run_search(other, tmp_path / "run", Recorder())
-    kept = [[line[key] for key in ("training_loss", "validation_loss")] for line in trials(path)[:4]]
+    kept = [[line[key] for key in ("training_loss", "validation_loss")] for line in trials(path)[:5]]
     assert all(
         [line["training_loss"], line["validation_loss"]] != losses
         for line, losses in zip(trials(tmp_path / "run"), kept, strict=True)
@@ -223,10 +240,10 @@ def test_failures_are_still_counted_after_going_on(monkeypatch, tmp_path):
 
 
 def test_search_ends_with_a_clear_error_when_a_whole_level_diverges(monkeypatch, tmp_path):
-    diverging(monkeypatch, {3, 4})
+    diverging(monkeypatch, {3, 4, 5})
     with pytest.raises(SearchError, match="Every child of level 2 in iteration 1 failed"):
         run_search(CONFIG, tmp_path / "run", Recorder())
-    expected = ["completed", "completed", "failed", "failed"]
+    expected = ["completed", "completed", "failed", "failed", "failed"]
     assert [line["status"] for line in trials(tmp_path / "run")] == expected
     with pytest.raises(
         SearchError, match="Every child of level 2 in iteration 1 failed"

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from epnas_tf.config import ChildConfig, RunConfig, SearchConfig, SpaceConfig
+from epnas_tf.config import ChildConfig, DataConfig, RunConfig, SearchConfig, SpaceConfig
 from epnas_tf.errors import DataError, RunDirectoryError, StateError
 from epnas_tf.space import MacroArchitecture, MacroLayer, load_architecture
 from epnas_tf.storage import run_directory, state_files
@@ -158,12 +158,37 @@ def test_other_settings_are_refused_with_both_values(path):
         RunDirectory(path, other)
     _, *differing, _ = str(caught.value).splitlines()
     assert differing == [
-        "  --operations:  there, conv_3x3 now",
+        "  --operations: the default there, conv_3x3 now",
         "  --l2: 0.00025 there, 0.1 now",
         "  --k: 25 there, 3 now",
     ]
     with RunDirectory(path, CONFIG):
         pass  # and nothing was changed
+
+
+def test_another_way_to_write_the_place_of_the_data_is_the_same_setting(path, tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "others").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with RunDirectory(path, RunConfig(data=DataConfig(dataset="photos"))) as directory:
+        add(directory, 1)
+    for name in ("photos/", str(tmp_path / "photos")):
+        with RunDirectory(path, RunConfig(data=DataConfig(dataset=name))):
+            pass
+    with pytest.raises(RunDirectoryError, match="--dataset: photos there, others now"):
+        RunDirectory(path, RunConfig(data=DataConfig(dataset="others")))
+
+
+def test_a_setting_that_an_older_run_does_not_name_has_its_default(path):
+    with RunDirectory(path, CONFIG) as directory:
+        add(directory, 1)
+    document = json.loads((path / "config.json").read_text())
+    del document["settings"]["mirrored"]
+    (path / "config.json").write_text(json.dumps(document))
+    with RunDirectory(path, CONFIG):
+        pass
+    with pytest.raises(RunDirectoryError, match="--mirrored: False there, True now"):
+        RunDirectory(path, RunConfig(child=ChildConfig(mirrored=True)))
 
 
 def test_run_without_a_child_takes_other_settings(path):

@@ -101,6 +101,17 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_float32():
     np.testing.assert_allclose(*losses, rtol=0.02)  # bfloat16 has 8 bits
 
 
+def test_what_was_trained_in_mixed_precision_is_tested_in_float32():
+    training = helpers.make_training(helpers.SKIPS, mixed_precision=True)
+    run(training, 1)
+    network = training.full_precision_network()
+    images = np.random.default_rng(0).normal(size=(4, *network.shape.image_shape)).astype(np.float32)
+    assert {layer.compute_dtype for layer in network.layers.values()} == {"float32"}
+    scores, rough = network(images).numpy(), training.plain_network()(images).numpy()
+    assert not np.array_equal(scores, rough)
+    np.testing.assert_allclose(scores, rough, atol=0.1 * np.abs(scores).max())  # bfloat16 has 8 bits
+
+
 def test_xla_gives_nearly_the_same():
     compiled, plain = (helpers.make_training(SINGLE, xla=on) for on in (True, False))
     losses = [[epoch.training_loss for epoch in run(training)] for training in (compiled, plain)]

@@ -10,9 +10,11 @@ from epnas_tf.data import evaluation_batches
 from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.network import build_graph
 from epnas_tf.network.predict import predict
+from epnas_tf.space.serialization import save_architecture
 from epnas_tf.storage.data_file import load_description
 from epnas_tf.training.trained import final_shape, load_trained
 from tests.bin.runs import snapshot
+from tests.network.architectures import macro
 from tests.training import helpers
 
 
@@ -106,6 +108,21 @@ def test_a_last_checkpoint_cut_short_is_refused_and_left_alone(copy):
         with pytest.raises(StateError, match=said):
             load_trained(copy)
         assert snapshot(copy) == before
+
+
+def test_an_architecture_that_was_not_trained_is_refused(copy):
+    save_architecture(macro("conv_5x5"), copy / "architecture.json")
+    with pytest.raises(RunDirectoryError, match=r"is not what was trained there: expected .* Received: 1 conv_5x5"):
+        load_trained(copy)
+
+
+def test_a_checkpoint_without_some_of_the_networks_layers_is_refused(copy):
+    save_architecture(macro("conv_5x5"), copy / "architecture.json")
+    config = json.loads((copy / "config.json").read_text())
+    config["settings"]["architecture"] = "1 conv_5x5"
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(StateError, match=r"is of another network. Received: nothing for \('layer', 1, 'conv_5x5'\)"):
+        load_trained(copy)
 
 
 def test_a_checkpoint_of_another_network_is_refused(copy):

@@ -1,0 +1,72 @@
+"""What a step runs on: compiled by XLA, or on several devices that share each batch."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from epnas_tf.errors import ConfigError
+
+Step = Callable[..., Any]
+
+
+def compiled(step: Step) -> Step:
+    """Returns a step that XLA compiles."""
+    return tf.function(step, autograph=False, jit_compile=True)  # type: ignore[no-any-return]  # TensorFlow has no stubs
+
+
+@functools.cache  # two in one process would give the same keys to different collective operations
+def mirrored_strategy() -> tf.distribute.MirroredStrategy:
+    """Returns the strategy for all GPUs of this computer; where there is none, for its logical CPU devices.
+
+    Raises:
+        ConfigError: if there are fewer than two devices.
+    """
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if len(devices) < 2:
+        raise ConfigError(
+            f"`mirrored` needs two GPUs at least. Received: {', '.join(d.name for d in devices)}. Leave it out."
+        )
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def on_all_devices(step: Step, strategy: tf.distribute.Strategy) -> Step:
+    """Returns a step that runs on every device of a strategy, and gives what the first one gives: all the same."""
+
+    def everywhere(*arguments: Any) -> Any:
+        return strategy.experimental_local_results(strategy.run(step, arguments))[0]
+
+    return everywhere
+
+
+def num_replicas() -> int:
+    """Returns how many devices take the present step together; 1 outside `on_all_devices`."""
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
+def part_of_replica(batch: tf.Tensor) -> tf.Tensor:
+    """Returns the part of a batch that is this device's: all of it where there is but one.
+
+    Raises:
+        ConfigError: if the devices do not share it evenly.
+    """
+    if num_replicas() == 1:
+        return batch
+    if batch.shape[0] is None or batch.shape[0] % num_replicas():
+        raise ConfigError(
+            f"With `mirrored`, every batch must have a multiple of {num_replicas()} images, an equal part for each "
+            f"device. Received: {'a number that is not fixed' if batch.shape[0] is None else batch.shape[0]}. "
+            "Choose --batch_size so."
+        )
+    size = batch.shape[0] // num_replicas()
+    start = tf.distribute.get_replica_context().replica_id_in_sync_group * size
+    return tf.ensure_shape(batch[start : start + size], [size, *batch.shape[1:]])
+
+
+def mean_over_replicas(values: Any) -> Any:
+    """Returns the mean of a tensor, or of each of a list, over the devices of a step; differentiable."""
+    if num_replicas() == 1:
+        return values
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
