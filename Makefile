@@ -24,8 +24,11 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)  ## the short benchmarks
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.surrogate_fit
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.trial
+	$(BIN)/python -m benchmarks.overhead
 
 $(INSTALLED): setup.py
 	$(PYTHON) -m venv $(VENV)

@@ -1,45 +1,41 @@
-"""Scores all candidates of a macro level from the parents' LSTM states, against encoding and predicting each whole.
+"""Scores all candidates of a macro level from the parents' LSTM states, against encoding each and `model.predict`.
 
 python -m benchmarks.scoring --level=12 --parents=25
+
+Both sides have the same weights, and their scores are compared before. Each has a process of its own; the call that is
+not counted takes the tracing, and of ours the compilation by XLA.
 """
 
 import numpy as np
 from absl import app, flags
 
-from benchmarks.turns import compare
-from epnas_tf.config import SurrogateConfig
-from epnas_tf.search.surrogate import Surrogate, score_candidates
-from epnas_tf.search.table import encode_rows
+from benchmarks.turns import SPREAD, alternate, show, show_table, spread
+from benchmarks.worker import Worker
 from epnas_tf.space import MacroSpace
 
 _LEVEL = flags.DEFINE_integer("level", 12, "macro level whose candidates are scored", lower_bound=2)
 _PARENTS = flags.DEFINE_integer("parents", 25, "architectures of the level before, K", lower_bound=1)
-_TURNS = flags.DEFINE_integer("turns", 3, "how often each side runs", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1024, "candidates that model.predict takes at a time", lower_bound=1)
+_TURNS = flags.DEFINE_integer("turns", 5, "how often each side runs", lower_bound=1)
+
+COMPARED = 1000
 
 
 def main(_: list[str]) -> None:
-    level = _LEVEL.value
-    space = MacroSpace(level)
-    surrogate = Surrogate(space.num_features, space.num_levels, SurrogateConfig(), seed=0)
-    rng = np.random.default_rng(0)
-    parents = [space.indices(space.sample(rng, level - 1)) for _ in range(_PARENTS.value)]
-    extensions = space.num_extensions(level)
-
-    def factored() -> None:
-        states = surrogate.states(*encode_rows(space, parents))
-        for _ in score_candidates(surrogate, space, level, *states):
-            pass
-
-    def whole() -> None:
-        features, _ = encode_rows(space, parents)
-        last = space.encode(level, np.arange(extensions))
-        for parent in range(len(parents)):
-            rows = np.repeat(features[parent : parent + 1], extensions, axis=0)
-            rows[:, level - 1] = last
-            surrogate.predict(rows, np.full(extensions, level))
-
-    title = f"{len(parents) * extensions:,} candidates of macro level {level}"
-    compare(title, factored, whole, _TURNS.value, "from the parents' states", "each sequence whole")
+    level, parents = _LEVEL.value, _PARENTS.value
+    candidates = parents * MacroSpace(level).num_extensions(level)
+    names = ("from the parents' states", "each sequence whole, model.predict")
+    with (
+        Worker("benchmarks.sides.scorers:FactoredScorer", level, parents) as ours,
+        Worker("benchmarks.sides.scorers:WholeScorer", level, parents, _BATCH_SIZE.value) as theirs,
+    ):
+        difference = np.abs(ours.call("first", COMPARED) - theirs.call("first", COMPARED)).max()
+        figures = alternate([lambda: ours.seconds("score"), lambda: theirs.seconds("score")], _TURNS.value)
+    show(f"{candidates:,} candidates of macro level {level}, K = {parents}", figures, names, "40 or more")
+    rates = [[candidates / seconds / 1e6 for seconds in side] for side in figures]
+    rows = [[name, *spread(side, "{:.3f} million")] for name, side in zip(names, rates, strict=True)]
+    note = f"aim: 2 million; largest difference of scores {difference:.1e}"
+    show_table("candidates a second", ["", *SPREAD], rows, note)
 
 
 if __name__ == "__main__":

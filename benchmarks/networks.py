@@ -1,0 +1,107 @@
+"""What networks a benchmark is about: their flags, their architectures, and random images for them."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from epnas_tf.config import SpaceConfig
+from epnas_tf.data import ImageData, Images
+from epnas_tf.network import NetworkShape
+from epnas_tf.space import make_space
+from epnas_tf.space.base import SearchSpace
+
+LEVELS = {"macro": SpaceConfig.layers, "micro": SpaceConfig.blocks}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Networks of one kind; a plain value, to be handed to another process.
+
+    Attributes:
+        space: "macro" or "micro".
+        levels: layers or blocks of an architecture.
+        channels: channels of the convolutions.
+        normal_cells: micro: normal cells N in each stack.
+        image_shape: (height, width, channels) of the images.
+    """
+
+    space: str
+    levels: int
+    channels: int
+    normal_cells: int = 2
+    image_shape: tuple[int, int, int] = (32, 32, 3)
+    num_classes: int = 10
+
+    def __str__(self) -> str:
+        micro = f" blocks N = {self.normal_cells}"
+        size = "×".join(str(side) for side in self.image_shape)
+        return f"{self.space} {self.levels}{' layers' if self.space == 'macro' else micro}, C = {self.channels}, {size}"
+
+    def make_space(self) -> SearchSpace[Any, Any]:
+        """Returns the search space."""
+        return make_space(SpaceConfig(space=self.space, layers=self.levels, blocks=self.levels))
+
+    @property
+    def shape(self) -> NetworkShape:
+        """What fixes the networks beside their architecture."""
+        return NetworkShape(self.image_shape, self.num_classes, self.channels, self.levels, self.normal_cells)
+
+    def architectures(self, count: int, seed: int = 0) -> list[Any]:
+        """Returns architectures of the deepest level, drawn uniformly."""
+        space, rng = self.make_space(), np.random.default_rng(seed)
+        return [space.sample(rng) for _ in range(count)]
+
+
+def define_flags(levels: int = 0, image_shape: tuple[int, int, int] = Case.image_shape) -> Callable[[], Case]:
+    """Defines the flags of a case.
+
+    Args:
+        levels: the default depth; 0 for the paper's.
+        image_shape: (height, width, channels) of the images.
+
+    Returns:
+        A function that returns the case, once the flags are parsed.
+    """
+    space = flags.DEFINE_enum("space", "macro", list(LEVELS), "search space of the networks")
+    depth = flags.DEFINE_integer("levels", levels, "layers or blocks of the networks; 0: 12 layers, 5 blocks")
+    channels = flags.DEFINE_integer("channels", 24, "channels of the networks", lower_bound=2)
+    cells = flags.DEFINE_integer("normal_cells", 2, "micro: normal cells N in each stack", lower_bound=1)
+    return lambda: Case(space.value, depth.value or LEVELS[space.value], channels.value, cells.value, image_shape)
+
+
+def random_data(case: Case, count: int, validation: int) -> ImageData:
+    """Returns random images with random labels, colours to be mirrored and cropped by an eighth as in a search.
+
+    Args:
+        case: gives the image shape and the number of classes.
+        count: training images.
+        validation: validation images.
+    """
+    rng = np.random.default_rng(0)
+    train, held_out = (
+        Images(
+            rng.integers(0, 256, (n, *case.image_shape), np.uint8),
+            rng.permutation(n).astype(np.int32) % case.num_classes,
+        )
+        for n in (count, validation)
+    )
+    channels = case.image_shape[2]
+    return ImageData(
+        name="random",
+        train=train,
+        validation=held_out,
+        test=held_out,
+        class_names=tuple(str(label) for label in range(case.num_classes)),
+        mean=np.full(channels, 127.5, np.float32),
+        std=np.full(channels, 73.9, np.float32),
+        mirror=True,
+        crop_padding=min(case.image_shape[:2]) // 8,
+    )
+
+
+def without_augmentation(data: ImageData) -> ImageData:
+    """Returns a data set whose training images are taken as they are."""
+    return dataclasses.replace(data, mirror=False, crop_padding=0)

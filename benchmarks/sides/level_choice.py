@@ -1,0 +1,69 @@
+"""The choice of a level's architectures as the search makes it, at any level without the search before it."""
+
+import time
+
+import numpy as np
+
+from benchmarks import memory
+from benchmarks.sides.scorers import sampled_parents
+from epnas_tf import prepare_tensorflow
+from epnas_tf.config import SearchConfig
+from epnas_tf.search.progressive import ProgressiveSearch
+from epnas_tf.search.search_state import SearchState
+from epnas_tf.space import MacroSpace
+
+WARM_LEVEL = 4
+
+
+class LevelChoice:
+    """Asks a search for its first candidate of a level, once the level before is told.
+
+    Args:
+        level: the level that is chosen, and the deepest one of the space.
+        parents: K, also the number of parents.
+    """
+
+    def __init__(self, level: int, parents: int) -> None:
+        prepare_tensorflow()
+        self._space, self._parents = MacroSpace(level), parents
+        self._level = level
+
+    def choose(self) -> tuple[float, int, int]:
+        """Scores and samples; the libraries' own buffers are taken before, by the choice of a level of few.
+
+        Returns:
+            The seconds from `ask` to the first candidate, the bytes of memory at the peak above those just before, and
+            those just before.
+        """
+        self._told_search(min(WARM_LEVEL, self._level)).ask()
+        search = self._told_search(self._level)
+        memory.forget_peak()
+        before = memory.resident()
+        began = time.perf_counter()
+        search.ask()
+        return time.perf_counter() - began, memory.peak() - before, before
+
+    def _told_search(self, level: int) -> ProgressiveSearch:
+        """Returns a search that knows the scores of all architectures before a level, and has fitted on them."""
+        search: ProgressiveSearch = ProgressiveSearch(self._space, SearchConfig(k=self._parents, iterations=1))
+        parents = sampled_parents(self._space, level - 1, self._parents)
+        scores = np.random.default_rng(0).uniform(0.8, 0.9, len(parents)).tolist()
+        state = SearchState(
+            iteration=0,
+            level=level - 1,
+            first_number=0,
+            num_asked=len(parents),
+            chosen=parents,
+            predicted=[None] * len(parents),
+            scores=dict(enumerate(scores)),
+            table=[
+                (indices, number, score) for number, (indices, score) in enumerate(zip(parents, scores, strict=True))
+            ],
+            rank_correlation=None,
+        )
+        arrays = {
+            **search.surrogate.get_state(),
+            "surrogate/fits": np.array(level, np.int64),
+        }  # so that `ask` fits no more
+        search.set_state(state.to_values(self._space), arrays)
+        return search

@@ -1,0 +1,35 @@
+"""The surrogate in plain Keras layers: what a user of Keras would train and predict with."""
+
+import keras
+
+from epnas_tf.config import SurrogateConfig
+from epnas_tf.search.surrogate import Surrogate
+
+
+def build_model(num_levels: int, num_features: int, config: SurrogateConfig, masked: bool) -> keras.Model:
+    """Returns a compiled model from symbol arrays [rows, levels, features] to scores [rows, 1].
+
+    Args:
+        num_levels: levels of the longest sequence.
+        num_features: length of a level's symbol array.
+        config: the sizes, and the learning rate.
+        masked: whether rows may be shorter, padded with zeros; where none is, the mask would only cost time.
+    """
+    uniform = keras.initializers.RandomUniform(-1.0, 1.0)
+    model = keras.Sequential(
+        [
+            keras.Input((num_levels, num_features)),
+            *([keras.layers.Masking()] if masked else []),
+            keras.layers.Dense(config.input_units, kernel_initializer=uniform),
+            keras.layers.LSTM(config.hidden_units),
+            keras.layers.Dense(1, "sigmoid", kernel_initializer=uniform),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(config.surrogate_learning_rate), "mean_absolute_error")
+    return model
+
+
+def copy_weights(surrogate: Surrogate, model: keras.Model) -> None:
+    """Gives a model of `build_model` the weights of a surrogate."""
+    layers = (surrogate.input_layer, surrogate.lstm_cell, surrogate.output_layer)
+    model.set_weights([weight.numpy() for layer in layers for weight in layer.weights])

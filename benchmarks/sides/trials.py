@@ -1,0 +1,117 @@
+"""Whole trials of the two sides, with the files that each writes; each side is for a process of its own."""
+
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+
+from benchmarks.networks import Case
+from benchmarks.sides.plain_keras import build_model
+from epnas_tf import prepare_tensorflow
+from epnas_tf.config import ChildConfig, RunConfig
+from epnas_tf.data import ImageData, TrainingPipeline, evaluation_batches
+from epnas_tf.data.pipeline import EVALUATION_BATCH
+from epnas_tf.network import Network, VariableStore
+from epnas_tf.search.child import ChildResult, ChildTrainer
+from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+from epnas_tf.search.runner import scalars, trial_record
+from epnas_tf.storage.logs import TensorBoardLogs
+from epnas_tf.storage.run_directory import RunDirectory
+from epnas_tf.storage.state_files import prefixed
+
+
+class SharedWeightTrials:
+    """Trials as `epnas-search` does them: with its settings of TensorFlow, its trainer and its files.
+
+    Args:
+        case: the networks.
+        parts: data sets; each trial names the one that it uses.
+        epochs: of a trial.
+        batch_size: images of a training step.
+        filled: architectures whose variables are there from the start. A search makes each layer once, and nearly all
+            of its children find theirs made and save all of them.
+    """
+
+    def __init__(self, case: Case, parts: Sequence[ImageData], epochs: int, batch_size: int, filled: int) -> None:
+        prepare_tensorflow()
+        self._case, self._number = case, 0
+        self._store = VariableStore()
+        for architecture in case.architectures(filled, seed=1):
+            Network(architecture, case.shape, self._store)
+        config = ChildConfig(epochs=epochs, batch_size=batch_size)
+        self._trainers = [
+            ChildTrainer(
+                self._store,
+                case.shape,
+                config,
+                TrainingPipeline(data, batch_size, epochs, cutout=0),
+                evaluation_batches(data.validation, data.mean, data.std),
+            )
+            for data in parts
+        ]
+        self._search: ProgressiveSearch[Any] = ProgressiveSearch(case.make_space())
+        self._folder = tempfile.TemporaryDirectory()
+        self._directory = RunDirectory(self._folder.name, RunConfig())
+        self._logs = TensorBoardLogs(self._directory.path / "logs", print)
+
+    def run(self, architecture: Any, part: int = 0) -> float:
+        """Builds, traces, trains, validates and saves; returns the validation accuracy."""
+        result = self._trainers[part].train(architecture, seed=self._number)
+        self._save(Candidate(self._number, architecture, 0, self._case.levels, 1.0, 0.5), result)
+        self._number += 1
+        return result.score
+
+    def _save(self, candidate: Candidate[Any], result: ChildResult) -> None:
+        """Writes what a search writes after a child."""
+        self._directory.append_record(trial_record(candidate, result))
+        search_values, search_arrays = self._search.get_state()
+        store_values, store_arrays = self._store.get_state()
+        values = {"search": search_values, "store": store_values}
+        self._directory.save_state(values, {**prefixed("search.", search_arrays), **prefixed("store.", store_arrays)})
+        self._directory.save_best(candidate.architecture)
+        self._logs.add(candidate.number + 1, scalars(candidate, result, self._search))
+
+
+class KerasTunerTrials:
+    """Trials of one `keras_tuner.RandomSearch`, over the same networks in plain Keras layers; TensorFlow as it comes.
+
+    The images are normalised before. Its first build of a model, once a search, is not part of a trial.
+
+    Args:
+        case: the networks.
+        parts: data sets; each trial names the one that it uses.
+        epochs: of a trial.
+        batch_size: images of a training step; validation takes as many at a time as ours does.
+    """
+
+    def __init__(self, case: Case, parts: Sequence[ImageData], epochs: int, batch_size: int) -> None:
+        self._case, self._architecture, self._number = case, case.architectures(1)[0], 0
+        self._parts = [
+            [((images.images - data.mean) / data.std, images.labels) for images in (data.train, data.validation)]
+            for data in parts
+        ]
+        self._options = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "validation_batch_size": EVALUATION_BATCH,
+            "verbose": 0,
+        }
+        self._folder = tempfile.TemporaryDirectory()
+        self._tuner = keras_tuner.RandomSearch(
+            self._build, "val_accuracy", max_trials=1, seed=1, directory=self._folder.name, project_name="trials"
+        )
+
+    def _build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        hp.Int("number", 0, 2**30)  # a trial must differ from those before; which network it is, is decided outside
+        return build_model(self._architecture, self._case.shape)
+
+    def run(self, architecture: Any, part: int = 0) -> float:
+        """Builds, traces, trains, validates and saves; returns the best validation accuracy so far."""
+        self._architecture = architecture
+        self._number += 1
+        self._tuner.oracle.max_trials = self._number
+        train, validation = self._parts[part]
+        self._tuner.search(*train, validation_data=validation, **self._options)
+        return float(self._tuner.oracle.get_best_trials(1)[0].score)

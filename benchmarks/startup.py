@@ -1,0 +1,60 @@
+"""How long `import epnas_tf` and `epnas-search --help` take, against `import tensorflow` and an empty program.
+
+python -m benchmarks.startup --turns=5
+
+Every program is a fresh process, and all of them take turns. Two lines are differences, turn by turn: what
+`import epnas_tf` adds to an empty program, and what all that a search imports adds to `import tensorflow`. A last check
+asks Python itself (`-X importtime`) whether --help imported TensorFlow.
+"""
+
+import subprocess
+import sys
+
+from absl import app, flags
+
+from benchmarks.turns import SPREAD, alternate, show_table, spread, timed
+
+_TURNS = flags.DEFINE_integer("turns", 5, "how often each program runs", lower_bound=1)
+
+HELP = ["-m", "epnas_tf.bin.search", "--help"]
+PROGRAMS = {
+    "pass": ["-c", "pass"],
+    "import epnas_tf": ["-c", "import epnas_tf"],
+    "epnas-search --help": HELP,
+    "import tensorflow": ["-c", "import tensorflow"],
+    "import tensorflow, epnas_tf.search.runner": ["-c", "import tensorflow, epnas_tf.search.runner"],
+}
+DIFFERENCES = {
+    "import epnas_tf adds": ("import epnas_tf", "pass"),
+    "epnas_tf.search.runner adds": ("import tensorflow, epnas_tf.search.runner", "import tensorflow"),
+}
+
+
+def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs Python and returns what it printed."""
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def heavy_imports(arguments: list[str]) -> list[str]:
+    """Returns which of the libraries that take seconds a program imports."""
+    imported = {line.rpartition("|")[2].strip() for line in run(["-X", "importtime", *arguments]).stderr.splitlines()}
+    return sorted(imported & {"tensorflow", "keras", "keras_tuner", "tensorflow_datasets"})
+
+
+def main(_: list[str]) -> None:
+    measures = [timed(lambda arguments=arguments: run(arguments)) for arguments in PROGRAMS.values()]  # type: ignore[misc]
+    alternate(measures, 1)  # not counted: it brings the files into memory
+    figures = dict(zip(PROGRAMS, alternate(measures, _TURNS.value), strict=True))
+    for name, (longer, shorter) in DIFFERENCES.items():
+        figures[name] = [a - b for a, b in zip(figures[longer], figures[shorter], strict=True)]
+    rows = [[name, *spread(values, "{:.3f} s")] for name, values in figures.items()]
+    rows += [
+        [f"libraries that {name} imports", ", ".join(heavy_imports(PROGRAMS[name])) or "none", "", ""]
+        for name in ("import epnas_tf", "epnas-search --help")
+    ]
+    note = f"{_TURNS.value} turns; aim: import epnas_tf adds less than 0.3 s, --help takes less than 1 s, no TensorFlow"
+    show_table(f"start of a program, Python {sys.version.split()[0]}", ["", *SPREAD], rows, note)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,55 @@
+"""A training step and an evaluation step of one architecture, against `model.fit` and `model.evaluate` of plain Keras.
+
+python -m benchmarks.step --space=macro
+python -m benchmarks.step --space=micro
+
+Several architectures, each once on either side in a process of its own, on one random batch that is used again and
+again. What happens once is left out: each side warms up, and of Keras only the time from the end of one step to the end
+of another counts, while ours has the start of its loop in it. A pair is the medians of one architecture's turns.
+"""
+
+import statistics
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from benchmarks.networks import define_flags
+from benchmarks.turns import alternate, show
+from benchmarks.worker import Worker
+
+_CASE = define_flags()
+_ARCHITECTURES = flags.DEFINE_integer("architectures", 5, "sampled architectures", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "which architectures are sampled")
+_STEPS = flags.DEFINE_integer("steps", 5, "steps of a turn", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "images of a step", lower_bound=1)
+_TURNS = flags.DEFINE_integer("turns", 3, "turns of each architecture", lower_bound=1)
+
+AIMS = {"macro": "0.75 or less", "micro": "0.85 or less"}
+KINDS = {"train": ("training", "model.fit"), "evaluate": ("evaluation", "model.evaluate")}
+
+
+def median_seconds(kind: str, sides: Sequence[Worker]) -> tuple[float, ...]:
+    """Returns the median seconds of a step of each side, which take turns."""
+    figures = alternate([lambda side=side: side.call(kind) for side in sides], _TURNS.value)  # type: ignore[misc]
+    return tuple(statistics.median(values) for values in figures)
+
+
+def main(_: list[str]) -> None:
+    case, steps, batch_size = _CASE(), _STEPS.value, _BATCH_SIZE.value
+    figures: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in KINDS}
+    with (
+        Worker("benchmarks.sides.steps:OurSteps", case, batch_size, steps) as ours,
+        Worker("benchmarks.sides.steps:KerasSteps", case, batch_size, steps) as theirs,
+    ):
+        for architecture in case.architectures(_ARCHITECTURES.value, _SEED.value):
+            for side in (ours, theirs):
+                side.call("prepare", architecture)
+            for kind, medians in figures.items():
+                medians.append(median_seconds(kind, (ours, theirs)))
+    for kind, (step, method) in KINDS.items():
+        title = f"a step of {step}: {case}, batch {batch_size}, {_TURNS.value} turns of {steps} steps an architecture"
+        show(title, list(zip(*figures[kind], strict=True)), ("epnas_tf", method), AIMS[case.space], inverse=True)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,80 @@
+"""An object in a process of its own, so that what one side sets for TensorFlow does not reach the other.
+
+`epnas-search` turns TensorFlow's deterministic operations on and Grappler off, for the whole process. A user of Keras
+does neither, and Keras must not be measured with it.
+"""
+
+import logging
+import multiprocessing
+import pkgutil
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any, Self
+
+from benchmarks.turns import CLOCK
+from epnas_tf.bin.console import quiet_tensorflow
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+class Worker:
+    """An object in a process of its own, whose methods are called from here; it stays between the calls.
+
+    Args:
+        maker: what makes the object there, as "module:name"; this process does not import it.
+        *arguments: of the maker.
+    """
+
+    def __init__(self, maker: str, *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would share what this process has started
+        self._connection, other_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other_end, maker, arguments))
+        self._process.start()
+        other_end.close()
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Returns what a method of the object returns."""
+        return self._ask(method, arguments)[0]
+
+    def seconds(self, method: str, *arguments: Any) -> float:
+        """Returns how long a call takes by the clock of `--clock`, in seconds, without the way there and back."""
+        return self._ask(method, arguments)[1][CLOCK.value]
+
+    def _ask(self, method: str, arguments: tuple[Any, ...]) -> tuple[Any, dict[str, float]]:
+        try:
+            self._connection.send((method, arguments))
+            value, seconds, problem = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            raise RuntimeError(f"A side ended with exit code {self._process.exitcode}; see above.") from None
+        if problem:
+            raise RuntimeError(f"A side failed:\n{problem}")
+        return value, seconds
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._connection.close()  # the process then ends by itself
+        self._process.join()
+
+
+def _serve(connection: Connection, maker: str, arguments: tuple[Any, ...]) -> None:
+    """Makes the object and answers calls until the other end is closed."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of what trials are about: new graphs
+    with quiet_tensorflow():
+        side = pkgutil.resolve_name(maker)(*arguments)
+    while True:
+        try:
+            method, call_arguments = connection.recv()
+        except EOFError:
+            return
+        value, problem = None, ""
+        began = [read() for read in CLOCKS.values()]
+        try:
+            value = getattr(side, method)(*call_arguments)
+        except Exception:
+            problem = traceback.format_exc()
+        seconds = {name: CLOCKS[name]() - start for name, start in zip(CLOCKS, began, strict=True)}
+        connection.send((value, seconds, problem))
