@@ -15,7 +15,7 @@ def command_line(monkeypatch):
     """Absl's flags, all of a run's settings among them and nothing else; returns what a command line gives."""
     values = flags.FlagValues()
     monkeypatch.setattr(flags, "FLAGS", values)
-    for kind in ("enum", "list", "integer", "float", "string"):
+    for kind in ("enum", "list", "boolean", "integer", "float", "string"):
         name = f"DEFINE_{kind}"
         define = getattr(flags, name)
         monkeypatch.setattr(flags, name, lambda *given, define=define: define(*given, flag_values=values))

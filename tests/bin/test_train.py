@@ -181,8 +181,8 @@ def test_log_has_one_line_an_epoch_that_agrees_with_the_history(trained):
     assert trained.stderr == ""
     lines = trained.stdout.splitlines()
     assert (
-        "digits: 180 training, 20 validation and 180 test images of 8×8×1 in 10 classes; the validation images are "
-        "trained on too"
+        "digits: 180 training, 20 validation and 180 test images of 8×8×1 in 10 classes; the validation images "
+        "score the candidates, and then are trained on too"
     ) in lines
     shown = [EPOCH.fullmatch(line) for line in lines if re.match(r"epoch \d+/12 ", line)]
     history = helpers.history(trained.path / "final")
