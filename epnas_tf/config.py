@@ -5,6 +5,7 @@ Flags and the printed settings are made from these dataclasses.
 
 import dataclasses
 import numbers
+import os
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -343,6 +344,14 @@ def require(config_type: type, name: str, value: object) -> None:
     """
     if not isinstance(value, config_type):
         raise ConfigError(f"`{name}` must be a {config_type.__name__}. Received: {value!r}")
+
+
+def same_place(one: str, other: str) -> bool:
+    """Tells whether two values of a setting name the same data set, file or folder; of a place there are many names."""
+    if one == other:
+        return True
+    paths = [os.path.expanduser(name) for name in (one, other)]
+    return all(map(os.path.exists, paths)) and os.path.samefile(*paths)
 
 
 def fields_of(config_type: type) -> Iterator[dataclasses.Field[Any]]:

@@ -16,10 +16,9 @@ from epnas_tf.data.pipeline import EVALUATION_BATCH
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.search.child import ChildResult, ChildTrainer
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
-from epnas_tf.search.runner import scalars, trial_record
+from epnas_tf.search.runner import save_child, scalars
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory
-from epnas_tf.storage.state_files import prefixed
 
 
 class SharedWeightTrials:
@@ -65,11 +64,7 @@ class SharedWeightTrials:
 
     def _save(self, candidate: Candidate[Any], result: ChildResult) -> None:
         """Writes what a search writes after a child."""
-        self._directory.append_record(trial_record(candidate, result))
-        search_values, search_arrays = self._search.get_state()
-        store_values, store_arrays = self._store.get_state()
-        values = {"search": search_values, "store": store_values}
-        self._directory.save_state(values, {**prefixed("search.", search_arrays), **prefixed("store.", store_arrays)})
+        save_child(self._directory, candidate, result, self._search, self._store, {})
         self._directory.save_best(candidate.architecture)
         self._logs.add(candidate.number + 1, scalars(candidate, result, self._search))
 

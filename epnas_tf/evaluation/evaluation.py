@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from epnas_tf import data as images
-from epnas_tf.config import DataConfig, TrainingConfig, require, values_of
+from epnas_tf.config import DataConfig, TrainingConfig, require, same_place, values_of
 from epnas_tf.data import ImageData, Images
 from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation.latency import Latency, measure_latency
@@ -15,7 +15,7 @@ from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.matching import match
 from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
-from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, default_split, may_have_trained_on, same_dataset
+from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, default_split, may_have_trained_on
 from epnas_tf.metrics import Metrics, measure
 
 
@@ -92,7 +92,7 @@ def evaluate(
     images.check(config.data)
     classifier = load_classifier(path)
     loaded = images.load(config.data, config.seed)
-    own_data = training is None or same_dataset(config.data.dataset, training.data.dataset)
+    own_data = training is None or same_place(config.data.dataset, training.data.dataset)
     split = split or default_split(own_data, loaded.test_is_drawn)
     matching, part = match(classifier, loaded), part_of(loaded, split)
     with full_precision():

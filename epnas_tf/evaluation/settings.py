@@ -1,11 +1,10 @@
 """Which data set a model is judged on where none is named: the one it was trained on."""
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from epnas_tf.config import DataConfig, Settings, TrainingConfig, option
+from epnas_tf.config import DataConfig, Settings, TrainingConfig, option, same_place
 
 SPLITS = ("test", "validation", "train", "all")
 
@@ -46,17 +45,9 @@ def base_settings(own: Mapping[str, Any], dataset: str | None) -> dict[str, Any]
     Returns:
         All settings of the model's own data set; for another one those that do not describe the data set itself.
     """
-    if dataset is None or same_dataset(dataset, own["dataset"]):
+    if dataset is None or same_place(dataset, own["dataset"]):
         return dict(own)
     return {name: own[name] for name in _KEPT if name in own}
-
-
-def same_dataset(one: str, other: str) -> bool:
-    """Tells whether two values of `dataset` name the same data set; of a file or folder there are many ways to."""
-    if one == other:
-        return True
-    paths = [os.path.expanduser(name) for name in (one, other)]
-    return all(map(os.path.exists, paths)) and os.path.samefile(*paths)
 
 
 def may_have_trained_on(training: TrainingConfig, config: EvaluationConfig, split: str) -> bool:
@@ -68,7 +59,7 @@ def may_have_trained_on(training: TrainingConfig, config: EvaluationConfig, spli
         split: the part of it.
     """
     own, data = training.data, config.data
-    if not same_dataset(data.dataset, own.dataset):
+    if not same_place(data.dataset, own.dataset):
         return False
     if split == "test":
         return data.test_fraction != own.test_fraction  # drawn from all images where there is no test part of its own

@@ -50,8 +50,7 @@ class VariableStore:
         strategy: keeps a copy of each variable on every device; None for one device.
 
     Attributes:
-        updates: training steps that each key's layer took part in.
-        restored: the keys that the last restored state had values for.
+        updates: training steps that each key's layer took part in; after `set_state`, one for each key of it.
     """
 
     def __init__(
@@ -61,7 +60,6 @@ class VariableStore:
         self.dtype_policy = dtype_policy
         self.strategy = strategy
         self.updates: dict[Key, int] = {}
-        self.restored: frozenset[Key] = frozenset()
         self._layers: dict[Key, keras.layers.Layer] = {}
         self._momentum: dict[Key, list[tf.Variable]] = {}
         # Values of a restored state for keys that no architecture has asked for since.
@@ -175,7 +173,6 @@ class VariableStore:
         for key in [key for key in waiting if key in self._layers]:
             _assign(key, [*self._layers[key].weights, *self._momentum[key]], waiting.pop(key))
         self.seed, self.updates, self._waiting = index["seed"], updates, waiting
-        self.restored = frozenset(updates)
 
 
 def _assign(key: Key, variables: list[Any], values: Values) -> None:

@@ -12,7 +12,7 @@ from epnas_tf import data as data_module
 from epnas_tf.config import RunConfig, require
 from epnas_tf.data import ImageData
 from epnas_tf.errors import StateError
-from epnas_tf.network import NetworkShape, build_graph
+from epnas_tf.network import NetworkShape, VariableStore, build_graph
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
 from epnas_tf.space import make_space
@@ -211,18 +211,8 @@ class _Run:
             return None
 
     def _save(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
-        """Writes the child's line first: a state that knows of it must find it there."""
-        self.directory.append_record(trial_record(candidate, result))
-        search_values, search_arrays = self.search.get_state()
-        store_values, store_arrays = self.store.get_state()
-        values = {
-            "search": search_values,
-            "store": store_values,
-            "seconds": self.seconds,
-            "parts": self.parts,
-            "num_failed": self.num_failed,
-        }
-        self.directory.save_state(values, {**prefixed("search.", search_arrays), **prefixed("store.", store_arrays)})
+        values = {"seconds": self.seconds, "parts": self.parts, "num_failed": self.num_failed}
+        save_child(self.directory, candidate, result, self.search, self.store, values)
         best = self.search.best
         if best is not None:
             self.directory.save_best(best[0])
@@ -235,6 +225,33 @@ class _Run:
             self.parts |= state.values.get("parts", {})  # a run that is older than these has none
         except KeyError as error:
             raise StateError(f"The state in {self.directory.path} is incomplete. Received: no {error}") from error
+
+
+def save_child(
+    directory: RunDirectory,
+    candidate: Candidate[Any],
+    result: ChildResult | None,
+    search: ProgressiveSearch[Any],
+    store: VariableStore,
+    values: dict[str, Any],
+) -> None:
+    """Writes a child's line and the state after it; the line first: a state that knows of it must find it there.
+
+    Args:
+        directory: the run's directory.
+        candidate: the child.
+        result: what its training gave; None if it diverged.
+        search: the search that was told of it.
+        store: the shared variables.
+        values: what else the state is to hold, as JSON takes it.
+    """
+    directory.append_record(trial_record(candidate, result))
+    search_values, search_arrays = search.get_state()
+    store_values, store_arrays = store.get_state()
+    directory.save_state(
+        {"search": search_values, "store": store_values, **values},
+        {**prefixed("search.", search_arrays), **prefixed("store.", store_arrays)},
+    )
 
 
 def trial_record(candidate: Candidate[Any], result: ChildResult | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from typing import Any, Self, TypeVar
 
 import numpy.typing as npt
 
-from epnas_tf.config import RunConfig, from_values, values_of
+from epnas_tf.config import RunConfig, from_values, same_place, values_of
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_to_json
@@ -115,7 +115,7 @@ class RunDirectory:
         differing = [
             f"  --{name}: {_shown(there.get(name))} there, {_shown(value)} now"
             for name, value in _plain(self._settings()).items()
-            if not _same(name, there.get(name), value)
+            if there.get(name) != value and not (name in PLACES and same_place(str(there.get(name)), value))
         ]
         if differing:
             raise RunDirectoryError(
@@ -279,14 +279,6 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     """Returns values as they come back out of JSON."""
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
-
-
-def _same(name: str, there: Any, now: Any) -> bool:
-    """Tells whether two values of a setting mean the same: there are many ways to write the place of a file."""
-    if there == now or name not in PLACES:
-        return bool(there == now)
-    places = [os.path.expanduser(str(value)) for value in (there, now)]
-    return all(map(os.path.exists, places)) and os.path.samefile(*places)
 
 
 def _shown(value: Any) -> str:

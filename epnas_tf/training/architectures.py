@@ -25,11 +25,6 @@ class Candidate:
     shared_score: float | None
 
 
-def depth_of(architecture: Architecture) -> int:
-    """Returns the number of an architecture's layers or blocks."""
-    return len(architecture.layers if isinstance(architecture, MacroArchitecture) else architecture.blocks)
-
-
 def _refuse_unknown_operations(file: str, architecture: Architecture) -> None:
     """Refuses names that are no operations of the architecture's space, with the level where they stand."""
     if isinstance(architecture, MacroArchitecture):

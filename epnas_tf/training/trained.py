@@ -15,7 +15,6 @@ from epnas_tf.storage.data_file import DataDescription, load_description
 from epnas_tf.storage.run_directory import read_config_document
 from epnas_tf.storage.state_files import StateFiles, with_prefix
 from epnas_tf.storage.training_directory import TrainingDirectory, read_training_config
-from epnas_tf.training.architectures import depth_of
 
 STORE = "store."
 """What the names of the store's arrays begin with in a checkpoint."""
@@ -48,7 +47,7 @@ def final_shape(architecture: Architecture, description: DataDescription, config
         image_shape=description.image_shape,
         num_classes=description.num_classes,
         channels=config.channels,
-        num_levels=depth_of(architecture),
+        num_levels=architecture.num_levels,
         normal_cells=config.normal_cells,
     )
 
@@ -89,7 +88,7 @@ def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
         store.set_state(state.values["store"], with_prefix(STORE, state.arrays))
     except KeyError as error:
         raise StateError(f"The checkpoint in {path} is incomplete. Received: no {error}") from error
-    missing = [key for key in network.layers if key not in store.restored]
+    missing = [key for key in network.layers if key not in store.updates]
     if missing:
         raise StateError(f"The checkpoint in {path} is of another network. Received: nothing for {missing[0]}")
     return TrainedNetwork(network, description, architecture)

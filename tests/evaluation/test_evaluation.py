@@ -5,12 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from epnas_tf.config import DataConfig, RecipeConfig, values_of
+from epnas_tf.config import DataConfig, RecipeConfig, same_place, values_of
 from epnas_tf.data import load
 from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.evaluation import evaluate, measure
 from epnas_tf.evaluation.matching import BY_NAME, BY_NUMBER, SAME
-from epnas_tf.evaluation.settings import EvaluationConfig, base_settings, may_have_trained_on, same_dataset
+from epnas_tf.evaluation.settings import EvaluationConfig, base_settings, may_have_trained_on
 from tests.evaluation import artifacts
 
 
@@ -124,8 +124,8 @@ def test_other_seed_draws_other_validation_images():
 def test_one_folder_is_one_data_set_however_it_is_written(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert same_dataset("photos/", str(tmp_path / "photos"))
-    assert not same_dataset("photos", "photographs")
+    assert same_place("photos/", str(tmp_path / "photos"))
+    assert not same_place("photos", "photographs")
 
 
 def test_what_cannot_be_evaluated_is_refused(plain, final):

@@ -6,7 +6,7 @@ from epnas_tf.config import RunConfig, SpaceConfig
 from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
 from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.run_directory import RunDirectory
-from epnas_tf.training.architectures import depth_of, find_candidates
+from epnas_tf.training.architectures import find_candidates
 from tests.network.architectures import macro
 from tests.training import helpers
 
@@ -23,7 +23,7 @@ def search(tmp_path):
     def make(*trials):
         with RunDirectory(tmp_path / "run", dataclasses.replace(RunConfig(), space=SpaceConfig(layers=2))) as directory:
             for number, (architecture, score) in enumerate(trials, 1):
-                record = {"child": number, "level": depth_of(architecture), "text": str(architecture)}
+                record = {"child": number, "level": architecture.num_levels, "text": str(architecture)}
                 record |= {"architecture": architecture_to_dict(architecture)}
                 record |= {"status": "failed"} if score is None else {"status": "completed", "score": score}
                 directory.append_record(record)
@@ -82,4 +82,4 @@ def test_a_file_without_an_architecture_is_refused(tmp_path):
 
 
 def test_depth_counts_layers_and_blocks():
-    assert [depth_of(a) for a in (SHALLOW, A, helpers.SKIPS, helpers.CELL)] == [1, 2, 3, 2]
+    assert [a.num_levels for a in (SHALLOW, A, helpers.SKIPS, helpers.CELL)] == [1, 2, 3, 2]
