@@ -35,7 +35,8 @@ def on_all_devices(step: Step, strategy: tf.distribute.Strategy) -> Step:
     """Returns a step that runs on every device of a strategy, and gives what the first one gives: all the same."""
 
     def everywhere(*arguments: Any) -> Any:
-        return strategy.experimental_local_results(strategy.run(step, arguments))[0]
+        results = strategy.run(step, arguments)
+        return tf.nest.map_structure(lambda result: strategy.experimental_local_results(result)[0], results)
 
     return everywhere
 

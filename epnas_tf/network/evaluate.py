@@ -1,28 +1,31 @@
 """The evaluation of a network, its loop inside the graph."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from epnas_tf.network.network import Network
 
-
-def make_evaluate(network: Network) -> Any:
+def make_evaluate(class_scores: Callable[..., tf.Tensor]) -> Any:
     """Returns the evaluation of a network as one `tf.function` of the batches.
 
     Batch norm uses the moving statistics, as ENAS does while searching in the macro space.
 
+    Args:
+        class_scores: gives the class scores, float32 [batch, classes], of images and the further arguments.
+
     Returns:
-        A function from a dataset to (correct answers, summed cross-entropy, number of images), float32 each.
+        A function from a dataset, and the further arguments, to (correct answers, summed cross-entropy, number of
+        images), float32 each.
     """
 
     @tf.function(autograph=False)
-    def evaluate(batches: tf.data.Dataset) -> tuple[tf.Tensor, ...]:
+    def evaluate(batches: tf.data.Dataset, *arguments: Any) -> tuple[tf.Tensor, ...]:
         iterator = iter(batches)
 
         def body(optional: Any, totals: tuple[tf.Tensor, ...]) -> tuple[Any, tuple[tf.Tensor, ...]]:
             images, labels = optional.get_value()
-            scores = network(images, training=False)
+            scores = class_scores(images, *arguments)
             right = tf.equal(tf.argmax(scores, axis=-1, output_type=labels.dtype), labels)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
             counts = (

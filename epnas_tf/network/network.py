@@ -72,13 +72,17 @@ class Network:
         """
         outputs: dict[Key, Any] = {IMAGE: images}
         for node in self.graph:
-            layer = self.layers[node.key]
             inputs = [outputs[source] for source in node.sources]
             if regularizer is not None:
                 inputs = regularizer.inputs(node, inputs)
-            output = layer(inputs if layer_takes_list(layer) else inputs[0], training=training)
+            output = self.call(node, inputs, training)
             outputs[node.key] = output if regularizer is None else regularizer.output(node, output)
         return outputs
+
+    def call(self, node: Node, inputs: list[Any], training: bool | None) -> Any:
+        """Returns what a node gives for its inputs."""
+        layer = self.layers[node.key]
+        return layer(inputs if layer_takes_list(layer) else inputs[0], training=training)
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:

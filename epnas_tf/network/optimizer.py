@@ -45,6 +45,30 @@ def clip_by_global_norm(gradients: list[tf.Tensor], bound: float) -> list[tf.Ten
     return [gradient * scale for gradient in gradients]
 
 
+def moved(
+    weights: tf.Tensor,
+    momentum: tf.Tensor,
+    gradient: tf.Tensor,
+    learning_rate: tf.Tensor,
+    settings: OptimizerSettings,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns weights and their momentum after a step, L2 and clipping included: `apply_gradients` of flat values.
+
+    Args:
+        weights: float32 [n].
+        momentum: float32 [n].
+        gradient: of the loss without L2, float32 [n].
+        learning_rate: float32 scalar.
+        settings: momentum, L2 and the gradient's bound.
+    """
+    if settings.l2:
+        gradient += 2.0 * settings.l2 * weights
+    if settings.clip_norm:
+        (gradient,) = clip_by_global_norm([gradient], settings.clip_norm)
+    momentum = settings.momentum * momentum + gradient
+    return weights - learning_rate * (gradient + settings.momentum * momentum), momentum
+
+
 def apply_gradients(
     variables: list[tf.Variable],
     momentum: list[tf.Variable],

@@ -1,6 +1,5 @@
 """The variables that all architectures share, kept by position and operation (paper, section 4, footnote 3)."""
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Iterable
@@ -47,26 +46,27 @@ class VariableStore:
     Args:
         seed: decides all initial values.
         dtype_policy: Keras's name of what the layers compute in and keep their variables in.
-        strategy: keeps a copy of each variable on every device; None for one device.
 
     Attributes:
         updates: training steps that each key's layer took part in; after `set_state`, one for each key of it.
     """
 
-    def __init__(
-        self, seed: int = 0, dtype_policy: str = "float32", strategy: tf.distribute.Strategy | None = None
-    ) -> None:
+    def __init__(self, seed: int = 0, dtype_policy: str = "float32") -> None:
         self.seed = seed
         self.dtype_policy = dtype_policy
-        self.strategy = strategy
         self.updates: dict[Key, int] = {}
         self._layers: dict[Key, keras.layers.Layer] = {}
         self._momentum: dict[Key, list[tf.Variable]] = {}
         # Values of a restored state for keys that no architecture has asked for since.
         self._waiting: dict[Key, Values] = {}
+        # Values that were assigned to layers that nobody has been given since: reading hundreds of variables is slow.
+        self._assigned: dict[Key, Values] = {}
 
     def __contains__(self, key: Key) -> bool:
         return key in self._layers or key in self._waiting
+
+    def __getitem__(self, key: Key) -> keras.layers.Layer:
+        return self._layers[key]
 
     def __len__(self) -> int:
         return len(self._layers.keys() | self._waiting.keys())
@@ -82,9 +82,9 @@ class VariableStore:
             StoreError: if the key's layer exists with variables of other shapes.
         """
         found = self._layers.get(node.key)
+        self._assigned.pop(node.key, None)
         if found is None:
-            with contextlib.nullcontext() if self.strategy is None else self.strategy.scope():
-                found = self._make(node, input_shapes)
+            found = self._make(node, input_shapes)
         elif found.built_for != (node.channels, node.stride, _channels(input_shapes)):
             raise StoreError(
                 f"The layer of {node.key} was made with (channels, stride, input channels) {found.built_for}. "
@@ -122,12 +122,28 @@ class VariableStore:
 
     def snapshot(self, keys: Iterable[Key]) -> dict[Key, Values]:
         """Returns copies of the variables and the momentum of some layers, for `restore`."""
-        return {key: self._values(key) for key in keys}
+        return {key: self.values(key) for key in keys}
 
     def restore(self, snapshot: dict[Key, Values]) -> None:
         """Puts the values of a snapshot back, bit for bit."""
         for key, values in snapshot.items():
-            _assign(key, [*self._layers[key].weights, *self._momentum[key]], values)
+            self._assign(key, values)
+
+    def assign(self, key: Key, values: Values) -> None:
+        """Gives a layer and its momentum new values.
+
+        The arrays are kept, and are what `values` and `get_state` give until `layer` hands the layer out again: who
+        changes its variables by other means asks for it before, as every `Network` does.
+
+        Raises:
+            StateError: if the shapes are not those of the variables.
+        """
+        self._assign(key, values)
+        self._assigned[key] = values
+
+    def _assign(self, key: Key, values: Values) -> None:
+        self._assigned.pop(key, None)
+        _assign(key, [*self._layers[key].weights, *self._momentum[key]], values)
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
         """Returns everything the store holds: a JSON-able index and two flat arrays, "weights" and "momentum".
@@ -137,7 +153,7 @@ class VariableStore:
         """
         index, weights, momentum = [], [], []
         for key in sorted(self._layers.keys() | self._waiting.keys(), key=str):
-            kept, slots = self._values(key)
+            kept, slots = self.values(key)
             index.append(
                 {
                     "key": list(key),
@@ -148,11 +164,13 @@ class VariableStore:
             )
             weights += kept
             momentum += slots
-        return {"seed": self.seed, "layers": index}, {"weights": _flat(weights), "momentum": _flat(momentum)}
+        return {"seed": self.seed, "layers": index}, {"weights": flat(weights), "momentum": flat(momentum)}
 
-    def _values(self, key: Key) -> Values:
-        if key in self._waiting:
-            return self._waiting[key]
+    def values(self, key: Key) -> Values:
+        """Returns the values of a layer's variables and of its momentum."""
+        known = self._waiting.get(key) or self._assigned.get(key)
+        if known is not None:
+            return known
         return [w.numpy() for w in self._layers[key].weights], [m.numpy() for m in self._momentum[key]]
 
     def set_state(self, index: dict[str, Any], arrays: dict[str, npt.NDArray[np.float32]]) -> None:
@@ -171,7 +189,7 @@ class VariableStore:
         weights.check_used_up()
         momentum.check_used_up()
         for key in [key for key in waiting if key in self._layers]:
-            _assign(key, [*self._layers[key].weights, *self._momentum[key]], waiting.pop(key))
+            self._assign(key, waiting.pop(key))
         self.seed, self.updates, self._waiting = index["seed"], updates, waiting
 
 
@@ -194,7 +212,8 @@ def _channels(input_shapes: list[Shape]) -> tuple[int | None, ...]:
     return tuple(sorted({shape[-1] for shape in input_shapes}, key=str))
 
 
-def _flat(arrays: Arrays) -> npt.NDArray[np.float32]:
+def flat(arrays: Arrays) -> npt.NDArray[np.float32]:
+    """Returns arrays one after the other in one of rank 1."""
     return np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0, np.float32)
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from epnas_tf.nn.base import SeededLayer, Shape, sublayer_name
 from epnas_tf.nn.batch_norm import FusedBatchNormalization
-from epnas_tf.nn.operations import add_halved_kernels, halved_pointwise
+from epnas_tf.nn.operations import add_halved_kernels, halved_pointwise, pointwise
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
@@ -43,7 +43,7 @@ class SourceProjection(SeededLayer):
         kernels = [tf.convert_to_tensor(kernel) for kernel in self.kernels]
         if self.stride == 2:
             return halved_pointwise(inputs, *kernels)
-        return tf.nn.conv2d(tf.nn.relu(inputs), kernels[0], 1, "SAME")
+        return pointwise(tf.nn.relu(inputs), kernels[0])
 
 
 class _Sum(SeededLayer):

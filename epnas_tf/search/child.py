@@ -1,11 +1,12 @@
 """Trains one architecture for a few epochs on the shared weights and scores it (paper, sections 4 and 5)."""
 
 import dataclasses
+import functools
 import math
 import os
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -14,9 +15,11 @@ from epnas_tf.config import ChildConfig
 from epnas_tf.devices import Step, compiled, mean_over_replicas, mirrored_strategy, on_all_devices, part_of_replica
 from epnas_tf.errors import EPNASError
 from epnas_tf.network.evaluate import make_evaluate
+from epnas_tf.network.gradient import loss_and_gradients
 from epnas_tf.network.graph import NetworkShape
+from epnas_tf.network.layout import FlatValues, Layout
 from epnas_tf.network.network import Network
-from epnas_tf.network.optimizer import apply_gradients, cosine
+from epnas_tf.network.optimizer import cosine, moved
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import CHILD, derived_seed
 
@@ -94,6 +97,7 @@ class ChildTrainer:
         self.config = config
         self.training = training
         self.validation = validation
+        self.strategy = mirrored_strategy() if config.mirrored else None
 
     def train(self, architecture: Any, seed: int) -> ChildResult:
         """Trains an architecture on the shared weights and scores it on the validation images.
@@ -108,21 +112,22 @@ class ChildTrainer:
         """
         started = time.perf_counter()
         network = Network(architecture, self.shape, self.store)
-        fit, evaluate = self.functions(network)
-        before = self.store.snapshot(network.layers)
+        layout, fit, evaluate = self.functions(network)
+        before = layout.read()
         built = time.perf_counter()
-        steps, loss_sum = fit(self.training.batches(seed))
+        steps, loss_sum, values = fit(self.training.batches(seed), before)
         steps, training_loss = int(steps), float(loss_sum) / max(int(steps), 1)
         trained = time.perf_counter()
-        correct, validation_loss, count = (float(value) for value in evaluate(self.validation))
+        correct, validation_loss, count = (float(value) for value in evaluate(self.validation, values))
         evaluated = time.perf_counter()
         where = f"after {steps} of {self.training.steps} steps"
         if not math.isfinite(training_loss + validation_loss):
-            self.store.restore(before)
             raise ChildDiverged(f"The loss became {training_loss} {where}, {validation_loss / count} in validation.")
-        if not self._is_finite(network):
-            self.store.restore(before)
+        arrays = FlatValues(*(value.numpy() for value in values))
+        # Batch norm can keep the losses finite while a variance overflows, for good.
+        if not all(np.isfinite(array).all() for array in arrays):
             raise ChildDiverged(f"The loss is {training_loss} {where}, but a variable became NaN or infinite.")
+        layout.write(arrays, network.layers)
         self.store.count_updates(network.layers, steps)
         return ChildResult(
             score=correct / count,
@@ -144,33 +149,49 @@ class ChildTrainer:
             folder: TensorBoard's log directory; the profile goes into `plugins/profile` in it.
         """
         network = Network(architecture, self.shape, self.store)
-        fit = self._fit(network, min(PROFILED_STEPS, self.training.steps))
-        before = self.store.snapshot(network.layers)
-        fit(self.training.batches(seed))  # what happens once, before the first step, is not what is looked for
+        layout = Layout(self.store, network.layers)
+        fit = self._fit(network, layout, min(PROFILED_STEPS, self.training.steps))
+        values = layout.read()
+        fit(self.training.batches(seed), values)  # what happens once, before the first step, is not looked for
         tf.profiler.experimental.start(os.fspath(folder))
         try:
-            fit(self.training.batches(seed))
+            fit(self.training.batches(seed), values)
         finally:
             tf.profiler.experimental.stop()
-            self.store.restore(before)
 
-    def _is_finite(self, network: Network) -> bool:
-        """Looks at all variables: batch norm can keep the losses finite while a variance overflows, for good."""
-        values = self.store.snapshot(network.layers).values()
-        return all(np.isfinite(array).all() for kept in values for arrays in kept for array in arrays)
-
-    def functions(self, network: Network) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        """Returns the traced training and evaluation of a network, each a whole loop inside the graph."""
-        return (
-            self._fit(network, self.training.steps),
-            make_evaluate(network).get_concrete_function(tf.data.DatasetSpec(self.validation.element_spec)),
+    def functions(self, network: Network) -> "ChildFunctions":
+        """Returns the traced training and evaluation of a network."""
+        layout = Layout(self.store, network.layers)
+        evaluate = make_evaluate(functools.partial(_class_scores, network, layout))
+        spec = tf.data.DatasetSpec(self.validation.element_spec)
+        return ChildFunctions(
+            layout,
+            self._fit(network, layout, self.training.steps),
+            evaluate.get_concrete_function(spec, _specs(layout)),
         )
 
-    def _fit(self, network: Network, steps: int) -> Callable[..., Any]:
-        momentum = [slot for key in network.layers for slot in self.store.momentum(key)]
-        fit = make_fit(network, momentum, self.config, steps, self.store.strategy)
-        traced: Callable[..., Any] = fit.get_concrete_function(tf.data.DatasetSpec(self.training.element_spec))
+    def _fit(self, network: Network, layout: Layout, steps: int) -> Callable[..., Any]:
+        fit = make_fit(network, layout, self.config, steps, self.strategy)
+        spec = tf.data.DatasetSpec(self.training.element_spec)
+        traced: Callable[..., Any] = fit.get_concrete_function(spec, _specs(layout))
         return traced
+
+
+class ChildFunctions(NamedTuple):
+    """A child's training and evaluation, each a whole loop inside a traced graph; see `make_fit`, `make_evaluate`."""
+
+    layout: Layout
+    fit: Callable[..., Any]
+    evaluate: Callable[..., Any]
+
+
+def _specs(layout: Layout) -> FlatValues:
+    return FlatValues(*(tf.TensorSpec(array.shape, tf.float32) for array in layout.read()))
+
+
+def _class_scores(network: Network, layout: Layout, images: tf.Tensor, values: FlatValues) -> tf.Tensor:
+    with layout.used(layout.weights(values.weights), values.statistics):
+        return network(images, training=False)
 
 
 def child_store(config: ChildConfig, seed: int) -> VariableStore:
@@ -179,8 +200,9 @@ def child_store(config: ChildConfig, seed: int) -> VariableStore:
     Raises:
         ConfigError: if they are to be trained on several devices, and there are none.
     """
-    strategy = mirrored_strategy() if config.mirrored else None
-    return VariableStore(seed, dtype_policy(config.mixed_precision), strategy)
+    if config.mirrored:
+        mirrored_strategy()
+    return VariableStore(seed, dtype_policy(config.mixed_precision))
 
 
 def child_seed(seed: int, number: int) -> int:
@@ -205,7 +227,7 @@ def cosine_learning_rate(step: tf.Tensor, steps: int, config: ChildConfig) -> tf
 
 def make_fit(
     network: Network,
-    momentum: list[tf.Variable],
+    layout: Layout,
     config: ChildConfig,
     steps: int,
     strategy: tf.distribute.Strategy | None = None,
@@ -214,41 +236,47 @@ def make_fit(
 
     Args:
         network: what to train.
-        momentum: a slot for each of the network's trainable variables.
+        layout: where its variables lie.
         config: learning rates, momentum, L2, the gradient's bound, and whether XLA compiles the step.
         steps: training steps.
         strategy: the devices that share each batch; None for one device.
 
     Returns:
-        A function from a dataset to (steps done, int32; summed cross-entropy, float32). It stops early once the loss
-        is not finite.
+        A function from a dataset and the values before to (steps done, int32; summed cross-entropy, float32; the values
+        after). It stops early once the loss is not finite.
     """
-    variables = [variable.value for variable in network.trainable_variables]
 
-    def step(images: tf.Tensor, labels: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+    def step(
+        images: tf.Tensor, labels: tf.Tensor, number: tf.Tensor, values: FlatValues
+    ) -> tuple[tf.Tensor, FlatValues]:
         images, labels = part_of_replica(images), part_of_replica(labels)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            scores = network(images, training=True)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
-        gradients = mean_over_replicas(tape.gradient(loss, variables))
+
+        def loss_of(scores: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
+
+        weights = layout.weights(values.weights)
+        with layout.used(weights, values.statistics) as moving:
+            loss, gradients = loss_and_gradients(network, images, weights, loss_of)
+            statistics = moving.statistics()
+        gradient = mean_over_replicas(layout.join(gradients))
         learning_rate = cosine_learning_rate(number, steps, config)
-        apply_gradients(variables, momentum, gradients, learning_rate, config)
-        return mean_over_replicas(loss)
+        after = moved(values.weights, values.momentum, gradient, learning_rate, config)
+        return mean_over_replicas(loss), FlatValues(*after, statistics)
 
     take_step: Step = on_all_devices(step, strategy) if strategy else compiled(step) if config.xla else step
 
     @tf.function(autograph=False)
-    def fit(batches: tf.data.Dataset) -> tuple[tf.Tensor, tf.Tensor]:
+    def fit(batches: tf.data.Dataset, values: FlatValues) -> tuple[tf.Tensor, tf.Tensor, FlatValues]:
         iterator = iter(batches)
 
-        def body(number: tf.Tensor, loss_sum: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return number + 1, loss_sum + take_step(*next(iterator), number)
+        def body(number: tf.Tensor, loss_sum: tf.Tensor, values: FlatValues) -> tuple[Any, ...]:
+            loss, values = take_step(*next(iterator), number, values)
+            return number + 1, loss_sum + loss, values
 
-        return tf.while_loop(
-            lambda number, loss_sum: tf.logical_and(number < steps, tf.math.is_finite(loss_sum)),
+        return tf.while_loop(  # type: ignore[no-any-return]  # TensorFlow has no stubs
+            lambda number, loss_sum, _: tf.logical_and(number < steps, tf.math.is_finite(loss_sum)),
             body,
-            (tf.constant(0), tf.constant(0.0)),
+            (tf.constant(0), tf.constant(0.0), values),
         )
 
     return fit

@@ -27,7 +27,7 @@ def train(space, mirrored, batch_size=BATCH):
     store = child_store(ChildConfig(mirrored=mirrored), 0)
     images, labels = digits()[0]
     part = (images[: 4 * batch_size], labels[: 4 * batch_size])
-    one = trainer(store, shape, train=part, validation=digits()[1], batch_size=batch_size)
+    one = trainer(store, shape, train=part, validation=digits()[1], batch_size=batch_size, mirrored=mirrored)
     return dataclasses.asdict(one.train(architecture, seed=0)), store.get_state()
 
 
