@@ -1,5 +1,7 @@
 """The operations of the search spaces (paper, section 3): ReLU, convolution, batch norm, in ENAS's order."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -119,10 +121,11 @@ class Pooling(SeededLayer):
         """Checks that the input has the output's channels: pooling cannot change their number."""
         _check_channels(self, input_shape)
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Applies the pooling."""
-        pool = tf.nn.max_pool2d if self.kind == "max" else tf.nn.avg_pool2d
-        return pool(inputs, 3, self.stride, "SAME")
+        if self.kind == "average":
+            return tf.nn.avg_pool2d(inputs, 3, self.stride, "SAME")
+        return trained_max_pool(inputs, self.stride) if training else max_pool(inputs, self.stride)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -157,6 +160,60 @@ class Identity(SeededLayer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the input."""
         return inputs
+
+
+def max_pool(inputs: tf.Tensor, stride: int) -> tf.Tensor:
+    """3×3 max pooling.
+
+    Args:
+        inputs: float [batch, height, width, channels].
+        stride: 1 or 2.
+
+    Returns:
+        float [batch, ceil(height / stride), ceil(width / stride), channels].
+    """
+    return tf.nn.max_pool2d(inputs, 3, stride, "SAME")
+
+
+def trained_max_pool(inputs: tf.Tensor, stride: int) -> tf.Tensor:
+    """`max_pool` whose gradient is the same each time that it is traced, and fast each time.
+
+    On a CPU TensorFlow gives the gradient oneDNN's kernel only if it comes upon it after the pooling. In a loop's
+    graph, which has a cycle, either may come first, from one trace to the next. The other kernel takes up to ten times
+    as long and adds up in another order, so that a seed would not decide the last bits. So the gradient is a function,
+    whose graph has no cycle; it pools again, for a tenth of its time.
+
+    Args:
+        inputs: float [batch, height, width, channels].
+        stride: 1 or 2.
+
+    Returns:
+        float [batch, ceil(height / stride), ceil(width / stride), channels].
+    """
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]  # TensorFlow has no stubs
+    def pool(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        return max_pool(values, stride), lambda gradient: _max_pool_gradient(stride)(values, gradient)
+
+    return pool(inputs)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _max_pool_gradient(stride: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    def gradient_of(inputs: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+        window, strides = [1, 3, 3, 1], [1, stride, stride, 1]
+        return tf.raw_ops.MaxPoolGrad(
+            orig_input=inputs,
+            orig_output=max_pool(inputs, stride),
+            grad=gradient,
+            ksize=window,
+            strides=strides,
+            padding="SAME",
+        )
+
+    return tf.function(  # type: ignore[no-any-return]
+        gradient_of, autograph=False, experimental_attributes={"_noinline": True}
+    )
 
 
 def pointwise(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

@@ -83,6 +83,28 @@ def test_pooling_is_that_of_keras(kind, pooling, shape, stride):
     np.testing.assert_array_equal(LAYERS[kind](channels=shape[-1], stride=stride)(inputs), expected)
 
 
+@SIZES_AND_STRIDES
+def test_the_gradient_of_max_pooling_is_kept_out_of_a_loops_graph(shape, stride):
+    """In a graph with a cycle TensorFlow may give it either of two kernels, whose last bits differ."""
+    layer = LAYERS["max_pool_3x3"](channels=shape[-1], stride=stride)
+
+    @tf.function(autograph=False)
+    def gradient(inputs, training):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, training=training)
+        return tape.gradient(outputs, inputs, tf.abs(outputs) + 1.0)
+
+    inputs = tf.constant(random_inputs(shape))
+    np.testing.assert_array_equal(gradient(inputs, True), gradient(inputs, False))
+    in_training, plain = (
+        {operation.type for operation in gradient.get_concrete_function(inputs, training).graph.get_operations()}
+        for training in (True, False)
+    )
+    assert "MaxPoolGrad" in plain
+    assert "MaxPoolGrad" not in in_training
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 def test_average_pooling_leaves_the_padding_out(stride):
     np.testing.assert_array_equal(LAYERS["average_pool_3x3"](channels=1, stride=stride)(tf.ones((1, 7, 8, 1))), 1.0)
