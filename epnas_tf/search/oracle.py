@@ -64,6 +64,8 @@ class EPNASOracle(keras_tuner.Oracle):
         self._settings = {"seed": seed} | values_of(search) | values_of(surrogate)
         self._architectures: dict[str, Any] = {}  # by trial id, to be read once only
         self._fits_on_disk: int | None = None  # how often the surrogate had been fitted when its arrays were written
+        self._on_disk = b""  # what oracle.json holds, as far as this process wrote it
+        self._is_ending = False  # a trial
         hyperparameters.read(space, self.hyperparameters)
 
     def create_trial(self, tuner_id: str) -> Trial:
@@ -87,7 +89,11 @@ class EPNASOracle(keras_tuner.Oracle):
 
     @keras_tuner.synchronized
     def _end_trial(self, trial: Trial) -> None:
-        super().end_trial(trial)
+        self._is_ending = True
+        try:
+            super().end_trial(trial)
+        finally:
+            self._is_ending = False
         self._tell_ended()
         self.save()
 
@@ -179,7 +185,13 @@ class EPNASOracle(keras_tuner.Oracle):
         self._tell_ended()
 
     def save(self) -> None:
-        """Writes oracle.json whole or not at all, and after a fit the surrogate's arrays beside it."""
+        """Writes oracle.json whole or not at all, and after a fit the surrogate's arrays beside it.
+
+        KerasTuner asks for it several times a trial: also while one ends, when the search does not know its score yet,
+        and once more when nothing has changed. Neither is written.
+        """
+        if self._is_ending:
+            return
         fits = self.progressive.surrogate.num_fits
         if self._fits_on_disk != fits:
             if self._fits_on_disk is None:
@@ -187,7 +199,10 @@ class EPNASOracle(keras_tuner.Oracle):
             _, arrays = self.progressive.get_state()
             self._surrogate_files.save(State(fits, {}, arrays))
             self._fits_on_disk = fits
-        write_whole(Path(self._get_oracle_fname()), json.dumps(self.get_state()).encode())
+        content = json.dumps(self.get_state()).encode()
+        if content != self._on_disk:
+            write_whole(Path(self._get_oracle_fname()), content)
+            self._on_disk = content
 
     def _save_trial(self, trial: Trial) -> None:
         """Writes trial.json whole or not at all: KerasTuner's own way can leave half of it, and then reads no more."""
