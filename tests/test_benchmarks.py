@@ -3,9 +3,26 @@ import time
 import pytest
 from absl import flags
 
+from benchmarks import roofline
+from benchmarks.counting import (
+    Figures,
+    Point,
+    candidates_of_levels,
+    children_of_levels,
+    mean_cost,
+    num_children,
+    search_seconds,
+    spread_levels,
+)
+from benchmarks.networks import Case
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.turns import alternate, show, show_table
 from benchmarks.worker import Worker
+from epnas_tf.config import SearchConfig
+from epnas_tf.network import Graph
+from epnas_tf.network.graph import IMAGE
+from epnas_tf.search.progressive import ProgressiveSearch
+from epnas_tf.space import MacroSpace, MicroSpace
 
 
 class Counter:
@@ -99,3 +116,57 @@ class TestStopwatch:
             stopwatch.lap()
             stopwatch.lap()
         assert stopwatch.laps[1]["part"] < 0.05
+
+
+class TestCounting:
+    @pytest.mark.parametrize(("space", "children"), [(MacroSpace(12), 843), (MicroSpace(5), 615), (MacroSpace(1), 18)])
+    def test_children_are_those_of_the_search(self, space, children):
+        assert num_children(space, 25, 3) == ProgressiveSearch(space, SearchConfig(k=25, iterations=3)).num_children
+        assert num_children(space, 25, 3) == children
+
+    def test_k_larger_than_what_there_is(self):
+        assert children_of_levels(MacroSpace(3), 100) == [6, 72, 100]
+        assert candidates_of_levels(MacroSpace(3), 100) == [6 * 12, 72 * 24]
+
+    def test_candidates_of_level_12(self):
+        assert candidates_of_levels(MacroSpace(12), 25)[-1] == 307_200
+
+    def test_levels_stand_for_all_children(self):
+        assert spread_levels(MicroSpace(5), 25, 41) == [1] * 21 + [2] * 5 + [3] * 5 + [4] * 5 + [5] * 5
+        assert spread_levels(MacroSpace(12), 25, 1) == [7]
+
+    def test_more_channels_cost_more(self):
+        small, large = (mean_cost(Case("macro", 4, channels, image_shape=(8, 8, 1)), 5, 8) for channels in (4, 8))
+        assert small.parameters < large.parameters
+        assert small.multiply_adds < large.multiply_adds
+
+    def test_seconds_of_a_search(self):
+        point = Point("a search", Case("macro", 2, 4), images=900, k=2, iterations=3)
+        figures = Figures(train=0.1, evaluate=0.05, beside=1.0, choice=10.0, state=0)
+        # 8 children an iteration; 3 epochs of 9 steps, and a validation of 100 images.
+        assert search_seconds(point, figures, 100) == pytest.approx(3 * 8 * (27 * 0.1 + 0.05 + 1.0) + 3 * 10.0)
+
+
+class TestRoofline:
+    def test_moved_values_node_by_node(self):
+        graph = Graph()
+        stem = graph.add(("stem",), "stem", IMAGE, channels=4)
+        half = graph.add(("half",), "factorized_reduction", stem, channels=4, stride=2)
+        graph.add(("head",), "pooled_dense", half, channels=10)
+        image, stem_values, half_values, scores = 8 * 8 * 3, 8 * 8 * 4, 4 * 4 * 4, 10
+        expected = 3 * (image + stem_values + half_values) + 2 * (stem_values + half_values + scores)
+        assert roofline.moved_values(graph, (8, 8, 3)) == expected
+
+    def test_limits(self):
+        gpu = roofline.Gpu("a GPU", bandwidth=1e9, peaks={"float32": 1e12, "bfloat16": 2e12})
+        work = roofline.Work(nodes=10, operations=6e9, values=7e6)
+        limits = [work.limits(gpu, number_format) for number_format in gpu.peaks]
+        assert [limit["computing"] for limit in limits] == pytest.approx([0.02, 0.01])
+        assert [limit["moving"] for limit in limits] == pytest.approx([0.04, 0.02])
+        assert limits[0]["launching"] == pytest.approx(10 * roofline.KERNELS_A_NODE * roofline.LAUNCH_SECONDS)
+
+    def test_tables(self, capsys):
+        roofline.main([])
+        output = capsys.readouterr().out
+        assert "843" in output
+        assert "micro, RTX 4090, bfloat16" in output

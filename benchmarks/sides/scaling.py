@@ -1,0 +1,102 @@
+"""What a child and the choice of a level's children cost, for any networks of the two spaces."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.networks import Case, random_data, without_augmentation
+from benchmarks.sides.level_choice import LevelChoice
+from benchmarks.sides.steps import OurSteps
+from benchmarks.sides.trials import SharedWeightTrials
+from benchmarks.turns import alternate, timed
+
+TRIAL_STEPS, TRIAL_BATCH = 4, 16
+"""Of the shorter of the two trials; small, so that steps, whose times vary, weigh little."""
+
+TRIAL_TURNS = 2
+
+FILLED = 30
+"""Architectures whose shared weights are made before, after which few layers of a space are missing."""
+
+
+class CaseLevelChoice(LevelChoice):
+    """The choice of a case's deepest level, whatever its space.
+
+    Args:
+        case: the networks.
+        parents: K, also the number of parents.
+    """
+
+    def __init__(self, case: Case, parents: int) -> None:
+        super().__init__(case.levels, parents)
+        self._space = case.make_space()  # type: ignore[assignment]  # all that is used of it is any space's
+
+
+class SavedTrials(SharedWeightTrials):
+    """Trials whose saved state can be looked at."""
+
+    def state_bytes(self) -> int:
+        """Returns the size of the newest state, after at least one trial."""
+        return max(self._directory.path.glob("state/*.npz")).stat().st_size  # they are named by their numbers
+
+
+class Children:
+    """Children as `epnas-search` trains them, on random images.
+
+    Args:
+        case: the networks.
+        batch_size: images of a training step.
+    """
+
+    def __init__(self, case: Case, batch_size: int) -> None:
+        self._case, self._batch_size = case, batch_size
+        self._trials: SavedTrials | None = None
+
+    def steps(self, architectures: Sequence[Any], steps: int, turns: int) -> list[list[list[float]]]:
+        """Returns the seconds of a training step and of an evaluation step, for each architecture and turn.
+
+        Args:
+            architectures: what is trained, one after the other.
+            steps: steps of a turn.
+            turns: how often each is measured.
+        """
+        side = OurSteps(self._case, self._batch_size, steps)
+        figures = []
+        for architecture in architectures:
+            side.prepare(architecture)
+            figures.append(alternate([side.train, side.evaluate], turns))
+        return figures
+
+    def beside_the_steps(self, architectures: Sequence[Any]) -> list[float]:
+        """Returns the seconds of each architecture's trial that do not grow with its steps.
+
+        They are twice the time of a short trial less that of one of twice as many steps, as in `benchmarks.overhead`;
+        of a few turns the shortest times count, since a busy machine only adds to them.
+        """
+        trials = self._warm_trials(architectures[0])
+        found = []
+        for architecture in architectures:
+            run = functools.partial(trials.run, architecture)
+            short, long = alternate([timed(functools.partial(run, part)) for part in (0, 1)], TRIAL_TURNS)
+            found.append(2 * min(short) - min(long))
+        return found
+
+    def _warm_trials(self, architecture: Any) -> SavedTrials:
+        """Returns the trials; the first of each length, which are slower, are run when they are made."""
+        if self._trials is None:
+            counts = (TRIAL_STEPS * TRIAL_BATCH, 2 * TRIAL_STEPS * TRIAL_BATCH)
+            parts = [without_augmentation(random_data(self._case, count, count)) for count in counts]
+            self._trials = SavedTrials(self._case, parts, 1, TRIAL_BATCH, FILLED)
+            for part in range(len(parts)):
+                self._trials.run(architecture, part)
+        return self._trials
+
+    def state_bytes(self) -> int:
+        """Returns the size of the newest saved state, after at least one `beside_the_steps`."""
+        if self._trials is None:
+            raise ValueError("`state_bytes` comes after `beside_the_steps`.")
+        return self._trials.state_bytes()
+
+    def choice_seconds(self, parents: int) -> float:
+        """Returns the seconds of scoring the deepest level's candidates and sampling as many as parents."""
+        return CaseLevelChoice(self._case, parents).choose()[0]
