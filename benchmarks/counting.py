@@ -13,6 +13,9 @@ from epnas_tf.space.base import SearchSpace
 
 Space = SearchSpace[Any, Any]
 
+TRAINING_IMAGES = 45_000
+"""CIFAR-10's 50,000 without the 5,000 that ENAS validates on."""
+
 VALIDATION_FRACTION = 1 / 9
 """Validation images for each training image: a tenth of all is held out."""
 
@@ -79,7 +82,7 @@ class Point:
 
     name: str
     case: Case
-    images: int = 45_000
+    images: int = TRAINING_IMAGES
     k: int = SearchConfig.k
     iterations: int = SearchConfig.iterations
 

@@ -24,9 +24,9 @@ _TURNS = flags.DEFINE_integer("turns", 1, "fresh processes for each level", lowe
 def main(_: list[str]) -> None:
     rows = []
     for level in [int(level) for level in _LEVELS.value] * _TURNS.value:
-        with Worker("benchmarks.sides.level_choice:LevelChoice", level, _PARENTS.value) as worker:
-            seconds, extra, before = worker.call("choose")
         space = MacroSpace(level)
+        with Worker("benchmarks.sides.level_choice:LevelChoice", space, _PARENTS.value) as worker:
+            seconds, extra, before = worker.call("choose")
         candidates = _PARENTS.value * space.num_extensions(level)
         encodings = 4 * candidates * level * space.num_features
         rows.append(

@@ -20,21 +20,17 @@ from collections.abc import Mapping
 
 from absl import app
 
-from benchmarks.counting import num_children, spread_children, steps_of_child
+from benchmarks.counting import TRAINING_IMAGES, num_children, spread_children, steps_of_child
 from benchmarks.networks import Case
 from benchmarks.turns import show_table
 from epnas_tf.network import Graph, build_graph
-from epnas_tf.network.cost import Size, cost
-from epnas_tf.network.graph import IMAGE, Key
+from epnas_tf.network.cost import Size, cost, node_sizes
 
 DRAWN = 200
 """Children that are drawn to take means over."""
 
 K, EPOCHS, ITERATIONS = 25, 3, (3, 5)
 """The paper's, section 5."""
-
-TRAINING_IMAGES = 45_000
-"""CIFAR-10's 50,000 without the 5,000 that ENAS validates on."""
 
 PASSES = 3
 """A training step in forward passes: the gradients by inputs and by kernels each cost what the forward pass does."""
@@ -143,17 +139,6 @@ class Work:
             "moving": self.values * VALUE_BYTES[number_format] / (gpu.bandwidth * OF_BANDWIDTH),
             "launching": self.nodes * KERNELS_A_NODE * LAUNCH_SECONDS,
         }
-
-
-def node_sizes(graph: Graph, image_shape: Size) -> dict[Key, Size]:
-    """Returns (height, width, channels) of the image and of each node's output."""
-    sizes: dict[Key, Size] = {IMAGE: image_shape}
-    for node in graph:
-        height, width, _ = sizes[node.sources[0]]
-        pooled = node.kind in ("pooled_dense", "sum_bias")
-        area = (1, 1) if pooled else (-(-height // node.stride), -(-width // node.stride))
-        sizes[node.key] = (*area, node.channels)
-    return sizes
 
 
 def moved_values(graph: Graph, image_shape: Size) -> int:

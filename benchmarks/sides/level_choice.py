@@ -1,6 +1,7 @@
 """The choice of a level's architectures as the search makes it, at any level without the search before it."""
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from epnas_tf import prepare_tensorflow
 from epnas_tf.config import SearchConfig
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.search.search_state import SearchState
-from epnas_tf.space import MacroSpace
+from epnas_tf.space.base import SearchSpace
 
 WARM_LEVEL = 4
 
@@ -19,14 +20,13 @@ class LevelChoice:
     """Asks a search for its first candidate of a level, once the level before is told.
 
     Args:
-        level: the level that is chosen, and the deepest one of the space.
+        space: its deepest level is chosen.
         parents: K, also the number of parents.
     """
 
-    def __init__(self, level: int, parents: int) -> None:
+    def __init__(self, space: SearchSpace[Any, Any], parents: int) -> None:
         prepare_tensorflow()
-        self._space, self._parents = MacroSpace(level), parents
-        self._level = level
+        self._space, self._parents = space, parents
 
     def choose(self) -> tuple[float, int, int]:
         """Scores and samples; the libraries' own buffers are taken before, by the choice of a level of few.
@@ -35,8 +35,8 @@ class LevelChoice:
             The seconds from `ask` to the first candidate, the bytes of memory at the peak above those just before, and
             those just before.
         """
-        self._told_search(min(WARM_LEVEL, self._level)).ask()
-        search = self._told_search(self._level)
+        self._told_search(min(WARM_LEVEL, self._space.num_levels)).ask()
+        search = self._told_search(self._space.num_levels)
         memory.forget_peak()
         before = memory.resident()
         began = time.perf_counter()

@@ -19,27 +19,6 @@ FILLED = 30
 """Architectures whose shared weights are made before, after which few layers of a space are missing."""
 
 
-class CaseLevelChoice(LevelChoice):
-    """The choice of a case's deepest level, whatever its space.
-
-    Args:
-        case: the networks.
-        parents: K, also the number of parents.
-    """
-
-    def __init__(self, case: Case, parents: int) -> None:
-        super().__init__(case.levels, parents)
-        self._space = case.make_space()  # type: ignore[assignment]  # all that is used of it is any space's
-
-
-class SavedTrials(SharedWeightTrials):
-    """Trials whose saved state can be looked at."""
-
-    def state_bytes(self) -> int:
-        """Returns the size of the newest state, after at least one trial."""
-        return max(self._directory.path.glob("state/*.npz")).stat().st_size  # they are named by their numbers
-
-
 class Children:
     """Children as `epnas-search` trains them, on random images.
 
@@ -50,7 +29,7 @@ class Children:
 
     def __init__(self, case: Case, batch_size: int) -> None:
         self._case, self._batch_size = case, batch_size
-        self._trials: SavedTrials | None = None
+        self._trials: SharedWeightTrials | None = None
 
     def steps(self, architectures: Sequence[Any], steps: int, turns: int) -> list[list[list[float]]]:
         """Returns the seconds of a training step and of an evaluation step, for each architecture and turn.
@@ -81,12 +60,12 @@ class Children:
             found.append(2 * min(short) - min(long))
         return found
 
-    def _warm_trials(self, architecture: Any) -> SavedTrials:
+    def _warm_trials(self, architecture: Any) -> SharedWeightTrials:
         """Returns the trials; the first of each length, which are slower, are run when they are made."""
         if self._trials is None:
             counts = (TRIAL_STEPS * TRIAL_BATCH, 2 * TRIAL_STEPS * TRIAL_BATCH)
             parts = [without_augmentation(random_data(self._case, count, count)) for count in counts]
-            self._trials = SavedTrials(self._case, parts, 1, TRIAL_BATCH, FILLED)
+            self._trials = SharedWeightTrials(self._case, parts, 1, TRIAL_BATCH, FILLED)
             for part in range(len(parts)):
                 self._trials.run(architecture, part)
         return self._trials
@@ -99,4 +78,4 @@ class Children:
 
     def choice_seconds(self, parents: int) -> float:
         """Returns the seconds of scoring the deepest level's candidates and sampling as many as parents."""
-        return CaseLevelChoice(self._case, parents).choose()[0]
+        return LevelChoice(self._case.make_space(), parents).choose()[0]

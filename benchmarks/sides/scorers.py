@@ -1,6 +1,7 @@
 """Scoring all candidates of a macro level: from the parents' states, and each sequence whole by Keras."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,10 @@ from epnas_tf.config import SurrogateConfig
 from epnas_tf.search.surrogate import Surrogate, score_candidates
 from epnas_tf.search.table import Indices, encode_rows
 from epnas_tf.space import MacroSpace
+from epnas_tf.space.base import SearchSpace
 
 
-def sampled_parents(space: MacroSpace, level: int, count: int) -> list[Indices]:
+def sampled_parents(space: SearchSpace[Any, Any], level: int, count: int) -> list[Indices]:
     """Returns architectures of a level as indices."""
     rng = np.random.default_rng(0)
     return [space.indices(space.sample(rng, level)) for _ in range(count)]

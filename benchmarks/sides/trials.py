@@ -62,6 +62,10 @@ class SharedWeightTrials:
         self._number += 1
         return result.score
 
+    def state_bytes(self) -> int:
+        """Returns the size of the newest state, after at least one trial."""
+        return max(self._directory.path.glob("state/*.npz")).stat().st_size  # they are named by their numbers
+
     def _save(self, candidate: Candidate[Any], result: ChildResult) -> None:
         """Writes what a search writes after a child."""
         save_child(self._directory, candidate, result, self._search, self._store, {})

@@ -47,17 +47,31 @@ def cost(graph: Graph, image_shape: tuple[int, int, int]) -> Cost:
     Raises:
         ArchitectureError: if `COSTS` does not know a kind of node.
     """
-    sizes: dict[Key, Size] = {IMAGE: image_shape}
+    sizes = node_sizes(graph, image_shape)
     total = FREE
     for node in graph:
         if node.kind not in COSTS:
             raise ArchitectureError(
                 f"Costs are known of {', '.join(COSTS)}. Received: {node.kind!r}; add it to `COSTS`."
             )
-        height, width, inputs = sizes[node.sources[0]]
-        sizes[node.key] = (-(-height // node.stride), -(-width // node.stride), node.channels)
-        total += COSTS[node.kind](node, inputs, sizes[node.key])
+        total += COSTS[node.kind](node, sizes[node.sources[0]][-1], sizes[node.key])
     return total
+
+
+def node_sizes(graph: Graph, image_shape: Size) -> dict[Key, Size]:
+    """Returns the sizes of the images and of each node's output; class scores have a height and a width of 1.
+
+    Args:
+        graph: the network.
+        image_shape: (height, width, channels) of its images.
+    """
+    sizes: dict[Key, Size] = {IMAGE: image_shape}
+    for node in graph:
+        height, width, _ = sizes[node.sources[0]]
+        pooled = node.kind in ("pooled_dense", "sum_bias")
+        area = (1, 1) if pooled else (-(-height // node.stride), -(-width // node.stride))
+        sizes[node.key] = (*area, node.channels)
+    return sizes
 
 
 def _convolution(node: Node, inputs: int, output: Size, kernel_size: int, batch_norm: bool = True) -> Cost:
