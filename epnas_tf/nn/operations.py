@@ -1,6 +1,5 @@
 """The operations of the search spaces (paper, section 3): ReLU, convolution, batch norm, in ENAS's order."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -193,27 +192,23 @@ def trained_max_pool(inputs: tf.Tensor, stride: int) -> tf.Tensor:
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]  # TensorFlow has no stubs
     def pool(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        return max_pool(values, stride), lambda gradient: _max_pool_gradient(stride)(values, gradient)
+        return max_pool(values, stride), lambda gradient: _max_pool_gradient(values, gradient, stride)
 
     return pool(inputs)  # type: ignore[no-any-return]
 
 
-@functools.cache
-def _max_pool_gradient(stride: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    def gradient_of(inputs: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
-        window, strides = [1, 3, 3, 1], [1, stride, stride, 1]
-        return tf.raw_ops.MaxPoolGrad(
-            orig_input=inputs,
-            orig_output=max_pool(inputs, stride),
-            grad=gradient,
-            ksize=window,
-            strides=strides,
-            padding="SAME",
-        )
-
-    return tf.function(  # type: ignore[no-any-return]
-        gradient_of, autograph=False, experimental_attributes={"_noinline": True}
+def _max_pool_gradient_of(inputs: tf.Tensor, gradient: tf.Tensor, stride: int) -> tf.Tensor:
+    return tf.raw_ops.MaxPoolGrad(
+        orig_input=inputs,
+        orig_output=max_pool(inputs, stride),
+        grad=gradient,
+        ksize=[1, 3, 3, 1],
+        strides=[1, stride, stride, 1],
+        padding="SAME",
     )
+
+
+_max_pool_gradient = tf.function(_max_pool_gradient_of, autograph=False, experimental_attributes={"_noinline": True})
 
 
 def pointwise(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

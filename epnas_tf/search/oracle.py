@@ -64,8 +64,8 @@ class EPNASOracle(keras_tuner.Oracle):
         self._settings = {"seed": seed} | values_of(search) | values_of(surrogate)
         self._architectures: dict[str, Any] = {}  # by trial id, to be read once only
         self._fits_on_disk: int | None = None  # how often the surrogate had been fitted when its arrays were written
-        self._on_disk = b""  # what oracle.json holds, as far as this process wrote it
-        self._is_ending = False  # a trial
+        self._on_disk: tuple[str, bytes] | None = None  # the oracle.json that was written last, and what it holds
+        self._is_ending = False  # a trial: KerasTuner then saves before the search knows of its end
         hyperparameters.read(space, self.hyperparameters)
 
     def create_trial(self, tuner_id: str) -> Trial:
@@ -175,7 +175,7 @@ class EPNASOracle(keras_tuner.Oracle):
             )
         self.progressive.set_state(own["progressive"], surrogate.arrays)
         self._fits_on_disk = own["fits"]
-        # KerasTuner saves while a trial ends, before it is taken from those under way: it would be run a second time.
+        # Where too many failed, KerasTuner raises before it takes the last from those under way: it would run again.
         left = {*state["end_order"], *state["retry_queue"]}
         ongoing = {tuner_id: trial_id for tuner_id, trial_id in state["ongoing_trials"].items() if trial_id not in left}
         super().set_state({**state, "ongoing_trials": ongoing})
@@ -199,10 +199,10 @@ class EPNASOracle(keras_tuner.Oracle):
             _, arrays = self.progressive.get_state()
             self._surrogate_files.save(State(fits, {}, arrays))
             self._fits_on_disk = fits
-        content = json.dumps(self.get_state()).encode()
-        if content != self._on_disk:
-            write_whole(Path(self._get_oracle_fname()), content)
-            self._on_disk = content
+        file, content = self._get_oracle_fname(), json.dumps(self.get_state()).encode()
+        if (file, content) != self._on_disk:
+            write_whole(Path(file), content)
+            self._on_disk = file, content
 
     def _save_trial(self, trial: Trial) -> None:
         """Writes trial.json whole or not at all: KerasTuner's own way can leave half of it, and then reads no more."""
