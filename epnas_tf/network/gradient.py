@@ -1,63 +1,87 @@
 """The gradient of a network's loss, layer after layer.
 
 Backwards through the layers by hand, and through each of them by a tape of its own: so the gradient of what several
-layers read is added up in the order of these layers, and a graph that serves many architectures can do the same.
+layers read is added up in the order of these layers, whatever a layer's own graph looks like.
 """
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from epnas_tf.network.functions import CallLayer, call_layer
 from epnas_tf.network.graph import IMAGE, Key
 from epnas_tf.network.network import Network
 
-Gradients = dict[Key, list[tf.Tensor]]
-"""Of each layer's trainable variables."""
+
+class Gradient(NamedTuple):
+    """A loss while training, and what comes with it.
+
+    Attributes:
+        loss: float32 scalar.
+        weights: its gradient with respect to each layer's trainable variables, flat.
+        statistics: what each layer's other variables have become, flat.
+    """
+
+    loss: tf.Tensor
+    weights: dict[Key, tf.Tensor]
+    statistics: dict[Key, tf.Tensor]
 
 
 def loss_and_gradients(
-    network: Network, images: tf.Tensor, weights: dict[Key, list[tf.Tensor]], loss_of: Callable[[tf.Tensor], tf.Tensor]
-) -> tuple[tf.Tensor, Gradients]:
+    network: Network,
+    images: tf.Tensor,
+    weights: dict[Key, tf.Tensor],
+    statistics: dict[Key, tf.Tensor],
+    loss_of: Callable[[tf.Tensor], tf.Tensor],
+    call: CallLayer = call_layer,
+) -> Gradient:
     """Returns a loss of the network's class scores while training, and its gradient.
 
     Args:
-        network: the network, whose layers compute with `weights`.
+        network: gives the nodes and the layers.
         images: float [batch, height, width, channels].
-        weights: the trainable variables of each layer.
+        weights: the trainable variables of each layer that has any, flat.
+        statistics: the other variables likewise.
         loss_of: gives the loss, a scalar, of the class scores, float32 [batch, classes].
-
-    Returns:
-        The loss, and for each layer the gradients of its variables.
+        call: calls a layer.
     """
     outputs: dict[Key, Any] = {IMAGE: images}
     tapes: dict[Key, tf.GradientTape] = {}
+    after: dict[Key, tf.Tensor] = {}
     for node in network.graph:
-        inputs = [outputs[source] for source in node.sources]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([*inputs, *weights[node.key]])
-            output = network.call(node, inputs, training=True)
-            # A tape knows tensors, not nodes: what an identity gives must be another tensor than what it reads.
-            outputs[node.key] = tf.identity(output) if output is inputs[0] else output
-        tapes[node.key] = tape
+        key, inputs = node.key, [outputs[source] for source in node.sources]
+        of_layer, moving = weights.get(key), statistics.get(key)
+        with tf.GradientTape(watch_accessed_variables=False) as tapes[key]:
+            tapes[key].watch([tensor for tensor in (*inputs, of_layer) if tensor is not None])
+            outputs[key], moved = call(node, network.layers[key], inputs, of_layer, moving, training=True)
+        if moved is not None:
+            after[key] = moved
     last = network.graph.keys[-1]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(outputs[last])
         loss = loss_of(outputs[last])
     arrived: dict[Key, list[tf.Tensor]] = {key: [] for key in outputs}
     arrived[last].append(tape.gradient(loss, outputs[last]))
-    gradients: Gradients = {}
+    gradients = {}
     for node in reversed(list(network.graph)):
         read = [source for source in node.sources if source != IMAGE]
         inputs = [outputs[source] for source in read]
-        of_inputs, gradients[node.key] = tapes[node.key].gradient(
-            outputs[node.key], (inputs, weights[node.key]), output_gradients=added(arrived.pop(node.key)[::-1])
+        own = [weights[node.key]] if node.key in weights else []
+        of_inputs, of_own = tapes[node.key].gradient(
+            outputs[node.key], (inputs, own), output_gradients=added(arrived.pop(node.key)[::-1])
         )
-        for source, gradient in zip(read, of_inputs, strict=True):
-            arrived[source].append(gradient)
-    return loss, gradients
+        if own:
+            (gradients[node.key],) = of_own
+        for source, of_input in zip(read, of_inputs, strict=True):
+            arrived[source].append(of_input)
+    return Gradient(loss, gradients, after)
 
 
 def added(tensors: list[tf.Tensor]) -> tf.Tensor:
-    """Returns ((a + b) + c) + …, bit for bit."""
-    return tensors[0] if len(tensors) == 1 else tf.add_n(tensors)
+    """Returns ((a + b) + c) + …, bit for bit.
+
+    `tf.add_n` would begin with whatever tensor nothing else reads any more, and so by what happens to be done first.
+    """
+    return functools.reduce(tf.add, tensors)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -179,7 +179,7 @@ class VariableStore:
         Raises:
             StateError: if index and arrays do not belong together, or a layer has variables of other shapes.
         """
-        weights, momentum = _Reader(arrays["weights"]), _Reader(arrays["momentum"])
+        weights, momentum = Reader(arrays["weights"]), Reader(arrays["momentum"])
         waiting: dict[Key, Values] = {}
         updates: dict[Key, int] = {}
         for entry in index["layers"]:
@@ -217,14 +217,19 @@ def flat(arrays: Arrays) -> npt.NDArray[np.float32]:
     return np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0, np.float32)
 
 
-class _Reader:
+class Reader:
     """Cuts a flat array into arrays of given shapes, from its beginning on."""
 
     def __init__(self, flat: npt.NDArray[np.float32]) -> None:
         self._flat = flat
         self._offset = 0
 
-    def take(self, shapes: list[list[int]]) -> Arrays:
+    def take(self, shapes: Sequence[Sequence[int]]) -> Arrays:
+        """Returns the next arrays, as views.
+
+        Raises:
+            StateError: if the flat array ends before.
+        """
         arrays = []
         for shape in shapes:
             size = int(np.prod(shape))
@@ -235,5 +240,6 @@ class _Reader:
         return arrays
 
     def check_used_up(self) -> None:
+        """Raises a `StateError` if something is left."""
         if self._offset != self._flat.size:
             raise StateError(f"The state's index names {self._offset} numbers. Received: {self._flat.size}")

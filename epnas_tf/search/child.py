@@ -1,7 +1,6 @@
 """Trains one architecture for a few epochs on the shared weights and scores it (paper, sections 4 and 5)."""
 
 import dataclasses
-import functools
 import math
 import os
 import time
@@ -15,6 +14,7 @@ from epnas_tf.config import ChildConfig
 from epnas_tf.devices import Step, compiled, mean_over_replicas, mirrored_strategy, on_all_devices, part_of_replica
 from epnas_tf.errors import EPNASError
 from epnas_tf.network.evaluate import make_evaluate
+from epnas_tf.network.functions import CallLayer, LayerFunctions, call_layer, class_scores
 from epnas_tf.network.gradient import loss_and_gradients
 from epnas_tf.network.graph import NetworkShape
 from epnas_tf.network.layout import FlatValues, Layout
@@ -98,6 +98,8 @@ class ChildTrainer:
         self.training = training
         self.validation = validation
         self.strategy = mirrored_strategy() if config.mirrored else None
+        # Several devices meet within batch norm, which they could not in the middle of a function.
+        self.call_layer = LayerFunctions() if config.reuse_traces and not config.mirrored else call_layer
 
     def train(self, architecture: Any, seed: int) -> ChildResult:
         """Trains an architecture on the shared weights and scores it on the validation images.
@@ -162,7 +164,12 @@ class ChildTrainer:
     def functions(self, network: Network) -> "ChildFunctions":
         """Returns the traced training and evaluation of a network."""
         layout = Layout(self.store, network.layers)
-        evaluate = make_evaluate(functools.partial(_class_scores, network, layout))
+
+        def scores(images: tf.Tensor, values: FlatValues) -> tf.Tensor:
+            weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
+            return class_scores(network, images, weights, statistics, self.call_layer)
+
+        evaluate = make_evaluate(scores)
         spec = tf.data.DatasetSpec(self.validation.element_spec)
         return ChildFunctions(
             layout,
@@ -171,7 +178,7 @@ class ChildTrainer:
         )
 
     def _fit(self, network: Network, layout: Layout, steps: int) -> Callable[..., Any]:
-        fit = make_fit(network, layout, self.config, steps, self.strategy)
+        fit = make_fit(network, layout, self.config, steps, self.call_layer, self.strategy)
         spec = tf.data.DatasetSpec(self.training.element_spec)
         traced: Callable[..., Any] = fit.get_concrete_function(spec, _specs(layout))
         return traced
@@ -187,11 +194,6 @@ class ChildFunctions(NamedTuple):
 
 def _specs(layout: Layout) -> FlatValues:
     return FlatValues(*(tf.TensorSpec(array.shape, tf.float32) for array in layout.read()))
-
-
-def _class_scores(network: Network, layout: Layout, images: tf.Tensor, values: FlatValues) -> tf.Tensor:
-    with layout.used(layout.weights(values.weights), values.statistics):
-        return network(images, training=False)
 
 
 def child_store(config: ChildConfig, seed: int) -> VariableStore:
@@ -230,6 +232,7 @@ def make_fit(
     layout: Layout,
     config: ChildConfig,
     steps: int,
+    call: CallLayer = call_layer,
     strategy: tf.distribute.Strategy | None = None,
 ) -> Any:
     """Returns the training of a network as one `tf.function` of the batches.
@@ -239,6 +242,7 @@ def make_fit(
         layout: where its variables lie.
         config: learning rates, momentum, L2, the gradient's bound, and whether XLA compiles the step.
         steps: training steps.
+        call: calls a layer.
         strategy: the devices that share each batch; None for one device.
 
     Returns:
@@ -254,14 +258,12 @@ def make_fit(
         def loss_of(scores: tf.Tensor) -> tf.Tensor:
             return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
 
-        weights = layout.weights(values.weights)
-        with layout.used(weights, values.statistics) as moving:
-            loss, gradients = loss_and_gradients(network, images, weights, loss_of)
-            statistics = moving.statistics()
-        gradient = mean_over_replicas(layout.join(gradients))
+        weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
+        loss, gradients, statistics = loss_and_gradients(network, images, weights, statistics, loss_of, call)
+        gradient = mean_over_replicas(layout.weights.join(gradients))
         learning_rate = cosine_learning_rate(number, steps, config)
         after = moved(values.weights, values.momentum, gradient, learning_rate, config)
-        return mean_over_replicas(loss), FlatValues(*after, statistics)
+        return mean_over_replicas(loss), FlatValues(*after, layout.statistics.join(statistics))
 
     take_step: Step = on_all_devices(step, strategy) if strategy else compiled(step) if config.xla else step
 

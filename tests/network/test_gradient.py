@@ -31,24 +31,30 @@ def test_it_is_that_of_one_tape_over_the_whole_network(case):
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
 
     values = FlatValues(*(tf.constant(array) for array in layout.read()))
-    weights = layout.weights(values.weights)
-    with layout.used(weights, values.statistics) as moving:
-        loss, gradients = loss_and_gradients(network, images, weights, loss_of)
-        statistics = moving.statistics()
+    weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
+    loss, gradients, after = loss_and_gradients(network, images, weights, statistics, loss_of)
     variables = [variable.value for variable in network.trainable_variables]
     with tf.GradientTape() as tape:
         expected_loss = loss_of(network(images, training=True))
     expected = tape.gradient(expected_loss, variables)
     assert float(loss) == float(expected_loss)
-    found = [gradient for of_layer in gradients.values() for gradient in of_layer]
-    order = [gradient for key in network.layers for gradient in gradients[key]]
-    assert len(found) == len(order) == len(expected)
-    for one, other in zip(order, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)  # float32 sums in another order
+    together = np.concatenate([np.ravel(gradient) for gradient in expected])
+    assert gradients.keys() == weights.keys()
+    np.testing.assert_allclose(layout.weights.join(gradients), together, rtol=1e-4, atol=1e-6)  # sums in another order
     # The variables of the network that ran by itself have moved as the flat statistics say.
     moved = layout.read()
-    np.testing.assert_array_equal(statistics, moved.statistics)
+    np.testing.assert_array_equal(layout.statistics.join(after), moved.statistics)
     np.testing.assert_array_equal(values.weights, moved.weights)
+
+
+def test_flat_parts_are_joined_as_they_were_split():
+    layout = Layout(VariableStore(0), [])
+    assert layout.weights.split(tf.zeros([0])) == {}
+    assert layout.weights.join({}).shape == (0,)
+    store = VariableStore(0)
+    layout = Layout(store, Network(MICRO, MICRO_SHAPE, store).layers)
+    for part, array in ((layout.weights, layout.read().weights), (layout.statistics, layout.read().statistics)):
+        np.testing.assert_array_equal(part.join(part.split(tf.constant(array))), array)
 
 
 def test_flat_values_are_written_where_they_were_read():

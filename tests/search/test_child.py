@@ -10,7 +10,7 @@ import tensorflow as tf
 from epnas_tf.config import ChildConfig
 from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
 from epnas_tf.search.child import ChildDiverged, child_store, cosine_learning_rate
-from tests.network.architectures import macro
+from tests.network.architectures import macro, micro
 from tests.network.closed_forms import macro_parameters
 from tests.network.values import arrays, assert_same_values, keys_of
 from tests.search.children import digits, noise, trainer
@@ -21,6 +21,11 @@ SMALL_CHILD = macro("conv_3x3")
 
 DIGITS_SHAPE = NetworkShape((8, 8, 1), num_classes=10, channels=8, num_levels=3)
 DIGITS_CHILD = macro("conv_3x3", "max_pool_3x3", ("sep_conv_3x3", 0))
+
+# What both sides of a block give back is one tensor, and three gradients meet in block 1 and in the input.
+TWO_POOLS = micro(("conv_3x3", -1, "identity", -1), ("max_pool_3x3", 1, "max_pool_3x3", 1))
+MICRO = micro(("sep_conv_3x3", -2, "average_pool_3x3", -1), ("identity", 1, "sep_conv_5x5", -1))
+MICRO_SHAPE = NetworkShape((8, 8, 1), num_classes=10, channels=8, num_levels=2, normal_cells=1)
 
 CLIP_NORM = 0.5
 CONSTANT = {"learning_rate": 0.05, "final_learning_rate": 0.05}
@@ -130,6 +135,27 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_float32(learned):
     assert result.training_loss != learned[2].training_loss
     assert result.training_loss == pytest.approx(learned[2].training_loss, rel=0.05)  # bfloat16 has 8 bits
     assert result.score > 0.6
+
+
+@pytest.mark.usefixtures("without_grappler")
+@pytest.mark.parametrize(
+    ("shape", "children"),
+    [
+        (DIGITS_SHAPE, [DIGITS_CHILD, macro("max_pool_3x3", "sep_conv_5x5", ("average_pool_3x3", 0, 1))]),
+        (MICRO_SHAPE, [MICRO, TWO_POOLS]),
+    ],
+    ids=["macro", "micro"],
+)
+def test_reused_traces_give_the_same_bits(shape, children):
+    train, validation = digits()
+    found = []
+    for reuse in (False, True):
+        store = VariableStore(0)
+        one = trainer(store, shape, train=train, validation=validation, batch_size=60, epochs=1, reuse_traces=reuse)
+        results = [one.train(child, seed=number) for number, child in enumerate(children)]
+        found.append([(result.score, result.training_loss, result.validation_loss) for result in results])
+        found[-1].append({name: array.tobytes() for name, array in store.get_state()[1].items()})
+    assert found[0] == found[1]
 
 
 def test_xla_gives_nearly_the_same(learned):

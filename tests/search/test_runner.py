@@ -189,6 +189,15 @@ def test_finished_search_gives_its_result_again(finished):
     assert recorder.num_resumed == NUM_CHILDREN
 
 
+@pytest.mark.usefixtures("without_grappler")
+@pytest.mark.parametrize("space", [{}, {"space": "micro", "blocks": 2, "operations": ("sep_conv_3x3", "max_pool_3x3")}])
+def test_reused_traces_change_no_result(space, tmp_path):
+    for reuse in (False, True):
+        settings = {**SETTINGS, "iterations": 1, **space, "reuse_traces": reuse}
+        run_search(from_values(RunConfig, settings), tmp_path / str(reuse))
+    assert trials(tmp_path / "True") == trials(tmp_path / "False")
+
+
 def test_another_seed_gives_another_search(finished, tmp_path):
     path, _, _ = finished
     other = from_values(RunConfig, {**SETTINGS, "seed": 1, "iterations": 1})

@@ -1,0 +1,147 @@
+"""Layers as functions of their values: what they compute with is handed to them, not read from their variables.
+
+A network has many layers and the space has few kinds of them, so a search that trains hundreds of networks traces the
+same layers over and over. `LayerFunctions` traces a kind once, forwards and backwards, and later networks only call it.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Protocol, TypeAlias
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from epnas_tf.network.graph import IMAGE, Key, Node
+from epnas_tf.network.network import Network
+from epnas_tf.network.store import layer_takes_list
+
+Flat: TypeAlias = tf.Tensor | None
+"""Some variables of one layer, one after the other, float32 [n]; None for none."""
+
+
+class CallLayer(Protocol):
+    """Computes what a layer gives, as `call_layer` does."""
+
+    def __call__(
+        self,
+        node: Node,
+        layer: keras.layers.Layer,
+        inputs: list[tf.Tensor],
+        weights: Flat,
+        statistics: Flat,
+        training: bool,
+    ) -> tuple[tf.Tensor, Flat]:
+        """Returns what the layer gives, and its statistics after it."""
+
+
+def call_layer(
+    node: Node,
+    layer: keras.layers.Layer,
+    inputs: list[tf.Tensor],
+    weights: Flat,
+    statistics: Flat,
+    training: bool,
+) -> tuple[tf.Tensor, Flat]:
+    """Returns what a layer gives when it computes with these values in place of its variables.
+
+    Args:
+        node: the layer's place. No gradient is taken with respect to images.
+        layer: the layer.
+        inputs: what it reads, one for each source.
+        weights: its trainable variables.
+        statistics: its other variables, the moving statistics of its batch norm.
+        training: whether batch norm uses the batch's statistics and moves its averages.
+
+    Returns:
+        What it gives, and its statistics after it; without a gradient.
+    """
+    inputs = [tf.stop_gradient(x) if key == IMAGE else x for key, x in zip(node.sources, inputs, strict=True)]
+    moving = layer.non_trainable_variables
+    mapping = [*_cut(layer.trainable_variables, weights), *_cut(moving, statistics)]
+    with keras.StatelessScope(mapping) as scope:
+        output = layer(inputs if layer_takes_list(layer) else inputs[0], training=training)
+        after = [scope.get_current_value(variable) for variable in moving]
+    # A gradient tells tensors apart: what an identity gives must be another tensor than what it reads.
+    output = tf.identity(output) if output is inputs[0] else output
+    return output, tf.stop_gradient(tf.concat(after, 0)) if training and after else statistics
+
+
+def _cut(variables: list[keras.Variable], values: Flat) -> Iterator[tuple[keras.Variable, tf.Tensor]]:
+    """Yields each variable with its part of flat values."""
+    shapes = [tuple(variable.shape) for variable in variables]
+    parts = [] if values is None else tf.split(values, [int(np.prod(shape)) for shape in shapes])
+    for variable, part, shape in zip(variables, parts, shapes, strict=True):
+        yield variable, part if len(shape) == 1 else tf.reshape(part, shape)
+
+
+class LayerFunctions:
+    """`call_layer`, traced once for all layers of one kind, size and input shape.
+
+    It gives the same bits on a CPU, if Grappler is off (`prepare_tensorflow`), whose passes see more of a graph without
+    functions. Where several devices share a batch it cannot be used: they would have to meet in the middle of a
+    function.
+    """
+
+    def __init__(self) -> None:
+        self._traced: dict[Any, Any] = {}
+
+    def __call__(
+        self,
+        node: Node,
+        layer: keras.layers.Layer,
+        inputs: list[tf.Tensor],
+        weights: Flat,
+        statistics: Flat,
+        training: bool,
+    ) -> tuple[tf.Tensor, Flat]:
+        """Returns what `call_layer` does."""
+        reads_images = tuple(source == IMAGE for source in node.sources)
+        shapes = tuple((x.dtype, *x.shape) for x in inputs)
+        kind = (node.kind, node.channels, node.stride, layer.compute_dtype, reads_images, shapes, training)
+        function = self._traced.get(kind)
+        if function is None:
+            function = self._traced[kind] = _trace(node, layer, inputs, weights, statistics, training)
+        output, after = function(inputs, weights, statistics)
+        return output, after
+
+    def __len__(self) -> int:
+        return len(self._traced)
+
+
+def _trace(
+    node: Node, layer: keras.layers.Layer, inputs: list[tf.Tensor], weights: Flat, statistics: Flat, training: bool
+) -> Any:
+    @tf.function(autograph=False)
+    def function(inputs: list[tf.Tensor], weights: Flat, statistics: Flat) -> tuple[tf.Tensor, Flat]:
+        return call_layer(node, layer, inputs, weights, statistics, training)
+
+    def spec(tensor: Flat) -> tf.TensorSpec | None:
+        return None if tensor is None else tf.TensorSpec(tensor.shape, tensor.dtype)
+
+    return function.get_concrete_function([spec(tensor) for tensor in inputs], spec(weights), spec(statistics))
+
+
+def class_scores(
+    network: Network,
+    images: tf.Tensor,
+    weights: dict[Key, tf.Tensor],
+    statistics: dict[Key, tf.Tensor],
+    call: CallLayer = call_layer,
+) -> tf.Tensor:
+    """Returns a network's class scores before the softmax, of given values and not while training.
+
+    Args:
+        network: gives the nodes and the layers.
+        images: float [batch, height, width, channels].
+        weights: the trainable variables of each layer that has any, flat.
+        statistics: the other variables likewise.
+        call: calls a layer.
+
+    Returns:
+        float32 [batch, classes].
+    """
+    outputs: dict[Key, tf.Tensor] = {IMAGE: images}
+    for node in network.graph:
+        key, inputs = node.key, [outputs[source] for source in node.sources]
+        outputs[key], _ = call(node, network.layers[key], inputs, weights.get(key), statistics.get(key), training=False)
+    return outputs[network.graph.keys[-1]]
