@@ -1,5 +1,6 @@
 """Batch normalisation as one fused TensorFlow operation."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -68,11 +69,29 @@ class FusedBatchNormalization(keras.layers.Layer):
         self.moving_variance.assign(moved)
         return outputs.y
 
+    def after(self, linear: Callable[..., tf.Tensor], *kernels: tf.Tensor, training: bool) -> tf.Tensor:
+        """Normalises what a linear operation gives; but while training, its kernels take the scale over.
+
+        Args:
+            linear: a function of the kernels, linear in each, to float [batch, height, width, channels].
+            *kernels: tensors whose last axes are, one after the other, the output's channels.
+            training: as in `call`.
+        """
+        if training:
+            return self(linear(*kernels), training=True)
+        scale, shift = self._moving_scale_and_shift()
+        parts = tf.split(scale, [kernel.shape[-1] for kernel in kernels])
+        outputs = linear(*(k * tf.cast(part, k.dtype) for k, part in zip(kernels, parts, strict=True)))
+        return outputs + tf.cast(shift, outputs.dtype)
+
     def _call_by_moving(self, inputs: tf.Tensor) -> tf.Tensor:
         """Normalises by the moving statistics: a product and a sum, on a CPU a third of the fused operation's time."""
-        scale = tf.convert_to_tensor(self.gamma) * tf.math.rsqrt(self.moving_variance + self.epsilon)
-        shift = tf.convert_to_tensor(self.beta) - tf.convert_to_tensor(self.moving_mean) * scale
+        scale, shift = self._moving_scale_and_shift()
         return tf.cast(tf.cast(inputs, tf.float32) * scale + shift, inputs.dtype)
+
+    def _moving_scale_and_shift(self) -> tuple[tf.Tensor, tf.Tensor]:
+        scale = tf.convert_to_tensor(self.gamma) * tf.math.rsqrt(self.moving_variance + self.epsilon)
+        return scale, tf.convert_to_tensor(self.beta) - tf.convert_to_tensor(self.moving_mean) * scale
 
     def _call_with_others(self, inputs: tf.Tensor) -> tf.Tensor:
         """Normalises by the statistics of the whole batch, of which every device has an equal part."""

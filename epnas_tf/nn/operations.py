@@ -1,5 +1,6 @@
 """The operations of the search spaces (paper, section 3): ReLU, convolution, batch norm, in ENAS's order."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -41,8 +42,11 @@ class Convolution(SeededLayer):
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Applies the layer; `training` chooses the batch norm's statistics."""
         activated = tf.nn.relu(inputs) if self.activate else inputs
-        outputs = tf.nn.conv2d(activated, tf.convert_to_tensor(self.kernel), self.stride, "SAME")
-        return self.batch_norm(outputs, training=training)
+
+        def convolved(kernel: tf.Tensor) -> tf.Tensor:
+            return tf.nn.conv2d(activated, kernel, self.stride, "SAME")
+
+        return self.batch_norm.after(convolved, tf.convert_to_tensor(self.kernel), training=training)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -83,8 +87,8 @@ class SeparableConvolution(SeededLayer):
         spread = tf.nn.depthwise_conv2d(
             tf.nn.relu(inputs), tf.convert_to_tensor(self.depthwise_kernel), strides, "SAME"
         )
-        outputs = pointwise(spread, tf.convert_to_tensor(self.pointwise_kernel))
-        return self.batch_norm(outputs, training=training)
+        kernel = tf.convert_to_tensor(self.pointwise_kernel)
+        return self.batch_norm.after(functools.partial(pointwise, spread), kernel, training=training)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -280,8 +284,8 @@ class FactorizedReduction(SeededLayer):
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Applies the layer; `training` chooses the batch norm's statistics."""
-        first, second = (tf.convert_to_tensor(kernel) for kernel in self.kernels)
-        return self.batch_norm(halved_pointwise(inputs, first, second), training=training)
+        kernels = (tf.convert_to_tensor(kernel) for kernel in self.kernels)
+        return self.batch_norm.after(functools.partial(halved_pointwise, inputs), *kernels, training=training)
 
 
 def add_halved_kernels(layer: SeededLayer, input_shape: Shape) -> tuple[keras.Variable, keras.Variable]:

@@ -1,0 +1,172 @@
+"""Search methods on a table, all by the same protocol: they ask for one score after the other, and name their best.
+
+A method is a function of the space, of how a network is scored, of a number of evaluations and of a seed. It is a
+generator that yields, after each evaluation, the whole network that it would report, or None if it has none yet.
+"""
+
+import collections
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+
+import keras_tuner
+import numpy as np
+
+from benchmarks.table.space import TableSpace
+from epnas_tf.config import SearchConfig, SurrogateConfig
+from epnas_tf.search.progressive import ProgressiveSearch
+from epnas_tf.search.table import Indices
+
+Evaluate = Callable[[Indices], float]
+"""Scores a network, or its first layers: the accuracy in [0, 1], with noise."""
+
+Correlations = dict[int, list[float]]
+"""Spearman's rank correlations of predicted and measured scores, by level."""
+
+OBJECTIVE = "score"
+
+
+@dataclasses.dataclass
+class Run:
+    """What one run of a method is given, and where it leaves what it found out.
+
+    Attributes:
+        space: the search space.
+        evaluate: scores a network.
+        evaluations: the most evaluations; a method with a number of its own may stay below.
+        seed: decides every random choice.
+        correlations: filled by methods that have a surrogate.
+    """
+
+    space: TableSpace
+    evaluate: Evaluate
+    evaluations: int
+    seed: int
+    correlations: Correlations = dataclasses.field(default_factory=dict)
+
+    def note_correlation(self, level: int, correlation: float | None) -> None:
+        """Takes the rank correlation of a level that was completed; None where it is undefined."""
+        if correlation is not None:
+            self.correlations.setdefault(level, []).append(correlation)
+
+
+Reports = Iterator[Indices | None]
+Method = Callable[[Run], Reports]
+
+
+def progressive(search: SearchConfig, surrogate: SurrogateConfig = SurrogateConfig()) -> Method:
+    """Returns this project's search with some settings; it evaluates as many networks as its K and iterations say."""
+
+    def run(run: Run) -> Reports:
+        ours = ProgressiveSearch(run.space, search, surrogate, run.seed)
+        level = 1
+        while (candidate := ours.ask()) is not None:
+            if candidate.level != level:
+                run.note_correlation(level, ours.rank_correlation)
+            level = candidate.level
+            ours.tell(candidate, run.evaluate(run.space.indices(candidate.architecture)))
+            best = ours.best
+            yield None if best is None else run.space.indices(best[0])
+        run.note_correlation(level, ours.rank_correlation)
+
+    return run
+
+
+class Best:
+    """The network of the highest score so far, of equal ones the first."""
+
+    def __init__(self) -> None:
+        self.indices: Indices | None = None
+        self.score = -np.inf
+
+    def note(self, indices: Indices, score: float) -> Indices | None:
+        """Takes a score and returns the best."""
+        if score > self.score:
+            self.indices, self.score = indices, score
+        return self.indices
+
+
+def random_networks(run: Run) -> Reports:
+    """Whole networks, each with the same probability and none twice."""
+    rng, best, seen = np.random.default_rng(run.seed), Best(), set()
+    while len(seen) < min(run.evaluations, run.space.cardinality()):
+        indices = run.space.indices(run.space.sample(rng))
+        if indices not in seen:
+            seen.add(indices)
+            yield best.note(indices, run.evaluate(indices))
+
+
+def regularized_evolution(population: int = 50, sample: int = 10) -> Method:
+    """Returns regularized evolution (Real et al., 2019): the best of a sample is changed in one layer, the oldest dies.
+
+    Args:
+        population: networks alive; the first so many are random.
+        sample: networks that compete to be the parent.
+    """
+
+    def run(run: Run) -> Reports:
+        rng, best = np.random.default_rng(run.seed), Best()
+        alive: collections.deque[tuple[Indices, float]] = collections.deque(maxlen=population)
+        for number in range(run.evaluations):
+            if number < population:
+                indices = run.space.indices(run.space.sample(rng))
+            else:
+                rivals = [alive[i] for i in rng.choice(population, sample, replace=False)]
+                indices = _mutated(max(rivals, key=lambda rival: rival[1])[0], run.space, rng)
+            score = run.evaluate(indices)
+            alive.append((indices, score))
+            yield best.note(indices, score)
+
+    return run
+
+
+def _mutated(indices: Indices, space: TableSpace, rng: np.random.Generator) -> Indices:
+    """Returns a network with another choice in one layer."""
+    level = int(rng.integers(space.num_levels))
+    choices = space.num_extensions(level + 1)
+    other = (indices[level] + 1 + int(rng.integers(choices - 1))) % choices if choices > 1 else indices[level]
+    return (*indices[:level], other, *indices[level + 1 :])
+
+
+def keras_tuner_oracle(oracle: type[keras_tuner.Oracle]) -> Method:
+    """Returns an oracle of KerasTuner with its own settings, one hyperparameter a layer."""
+
+    def run(run: Run) -> Reports:
+        parameters = keras_tuner.HyperParameters()
+        names = [f"layer_{level}" for level in range(1, run.space.num_levels + 1)]
+        for level, name in enumerate(names, 1):
+            parameters.Choice(name, list(range(run.space.num_extensions(level))), ordered=False)
+        theirs = oracle(
+            objective=keras_tuner.Objective(OBJECTIVE, "max"),
+            max_trials=run.evaluations,
+            hyperparameters=parameters,
+            seed=run.seed,
+        )
+        best = Best()
+        with tempfile.TemporaryDirectory() as folder:
+            theirs._set_project_dir(folder, "oracle")
+            while (trial := theirs.create_trial("tuner")).status == "RUNNING":
+                indices = tuple(int(trial.hyperparameters.get(name)) for name in names)
+                score = run.evaluate(indices)
+                theirs.update_trial(trial.trial_id, {OBJECTIVE: score})
+                trial.status = "COMPLETED"
+                theirs.end_trial(trial)
+                yield best.note(indices, score)
+
+    return run
+
+
+def methods() -> Mapping[str, Method]:
+    """Returns all methods by their names."""
+    return {
+        **{f"EPNAS, {n} iteration{'s' * (n > 1)}": progressive(SearchConfig(iterations=n)) for n in (1, 3, 5)},
+        **{
+            f"greedy PNAS, {n} iteration{'s' * (n > 1)}": progressive(SearchConfig(iterations=n, sampling="greedy"))
+            for n in (1, 3)
+        },
+        "progressive, uniform": progressive(SearchConfig(sampling="uniform")),
+        "random": random_networks,
+        "regularized evolution": regularized_evolution(),
+        "KerasTuner RandomSearch": keras_tuner_oracle(keras_tuner.oracles.RandomSearchOracle),
+        "KerasTuner BayesianOptimization": keras_tuner_oracle(keras_tuner.oracles.BayesianOptimizationOracle),
+    }

@@ -1,0 +1,97 @@
+"""Runs methods on a table over many seeds, on all cores, and sums up what they found."""
+
+import concurrent.futures
+import dataclasses
+import multiprocessing
+import os
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import scipy.stats
+
+from benchmarks.table.methods import Correlations, Run, methods
+from benchmarks.table.space import TableSpace
+from benchmarks.table.table import Table
+from epnas_tf.search.table import Indices
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One run of one method.
+
+    Attributes:
+        method: a name in `methods()`.
+        noise: standard deviation of the Gaussian noise on every score, in points of percent.
+        seed: decides every random choice of the method, and the noise.
+        evaluations: the most evaluations.
+    """
+
+    method: str
+    noise: float
+    seed: int
+    evaluations: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        job: the run.
+        ranks: rank by true accuracy of what the method reported after each evaluation, 1 for the best; the number of
+            all networks before there is a report.
+        regrets: how much better the best network is, in points; NaN before there is a report.
+        correlations: of the surrogate, by level.
+        seconds: of the run.
+    """
+
+    job: Job
+    ranks: npt.NDArray[np.float64]
+    regrets: npt.NDArray[np.float64]
+    correlations: Correlations
+    seconds: float
+
+
+def run_job(table: Table, job: Job) -> Outcome:
+    """Runs a method once."""
+    # The noise has its own generator, so that it does not follow the choices of the method.
+    noise = np.random.default_rng((job.seed, zlib.crc32(job.method.encode()), round(1000 * job.noise)))
+
+    def evaluate(indices: Indices) -> float:
+        return float(np.clip((table.accuracy(indices) + noise.normal(0, job.noise)) / 100, 0, 1))
+
+    run = Run(TableSpace(table.choices), evaluate, job.evaluations, job.seed)
+    began = time.perf_counter()
+    reports = list(methods()[job.method](run))
+    seconds = time.perf_counter() - began
+    ranks = [float(table.accuracies.size if report is None else table.rank(report)) for report in reports]
+    regrets = [np.nan if report is None else table.regret(report) for report in reports]
+    return Outcome(job, np.array(ranks), np.array(regrets), run.correlations, seconds)
+
+
+def run_jobs(table: Table, jobs: Sequence[Job], processes: int) -> Iterator[Outcome]:
+    """Runs jobs side by side; yields the outcomes as they come."""
+    context = multiprocessing.get_context("spawn")  # TensorFlow's threads do not outlive a fork
+    with concurrent.futures.ProcessPoolExecutor(processes, context, _one_thread) as pool:
+        for future in concurrent.futures.as_completed(pool.submit(run_job, table, job) for job in jobs):
+            yield future.result()
+
+
+def _one_thread() -> None:
+    """Keeps TensorFlow to one core a process; the processes share out the cores."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def interval(values: npt.NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
+    """Returns the 95 % confidence interval of a mean, by the bootstrap."""
+    if len(values) < 2 or np.ptp(values) == 0:
+        return float(values.mean()), float(values.mean())
+    found = scipy.stats.bootstrap((values,), np.mean, method="percentile", rng=seed).confidence_interval
+    return float(found.low), float(found.high)

@@ -1,0 +1,79 @@
+"""A file of networks with their accuracies, in the form of NAS-Bench-Macro (Su et al., 2021)."""
+
+import dataclasses
+import itertools
+import json
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.errors import DataError
+from epnas_tf.search.table import Indices
+
+FORM = (
+    'A table is a JSON object from each network to {"mean_acc": percent, …}; a network is written with one character a '
+    "layer, and every combination of the characters is there, as in NAS-Bench-Macro."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The accuracies of all networks of some layers with a few choices each.
+
+    Attributes:
+        choices: the characters of each layer, in their order.
+        accuracies: float64 [choices of layer 1, choices of layer 2, …], in percent.
+    """
+
+    choices: tuple[str, ...]
+    accuracies: npt.NDArray[np.float64]
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Table":
+        """Reads a file.
+
+        Raises:
+            DataError: if there is none, or it has another form.
+        """
+        try:
+            with open(path, encoding="utf-8") as file:
+                return cls.from_values(json.load(file))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{FORM} Received: {os.fspath(path)}, {error}") from error
+
+    @classmethod
+    def from_values(cls, values: Any) -> "Table":
+        """Makes a table of what such a file holds.
+
+        Raises:
+            DataError: if it has another form.
+        """
+        try:
+            accuracies = {str(name): float(row["mean_acc"]) for name, row in values.items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{FORM} Received: {error!r}") from error
+        choices = tuple("".join(sorted(set(at_layer))) for at_layer in zip(*accuracies, strict=False))
+        names = ["".join(name) for name in itertools.product(*choices)]
+        missing = sorted(set(names) ^ set(accuracies))
+        if not choices or missing:
+            raise DataError(
+                f"{FORM} Received: {len(accuracies)} networks; of all, {len(missing)} differ: {missing[:3]}"
+            )
+        array = np.array([accuracies[name] for name in names]).reshape([len(at_layer) for at_layer in choices])
+        if not ((array >= 0) & (array <= 100)).all():
+            raise DataError(f"Accuracies are in percent. Received: {array.min()} … {array.max()}")
+        return cls(choices, array)
+
+    def accuracy(self, indices: Indices) -> float:
+        """Returns the accuracy of a network, in percent; further layers have the first choice (there, an identity)."""
+        return float(self.accuracies[(*indices, *[0] * (self.accuracies.ndim - len(indices)))])
+
+    def rank(self, indices: Indices) -> int:
+        """Returns how many networks are better, plus one."""
+        return 1 + int((self.accuracies > self.accuracy(indices)).sum())
+
+    def regret(self, indices: Indices) -> float:
+        """Returns how much better the best network is, in points of percent."""
+        return float(self.accuracies.max()) - self.accuracy(indices)
