@@ -63,7 +63,7 @@ def test_the_space_is_a_search_space(table):
     assert space.indices(Layers("120")) == (1, 2, 0)
     assert space.architecture((1, 2)) == Layers("12")
     np.testing.assert_array_equal(space.encode(1, np.array([2, 0])), [[0, 0, 1], [1, 0, 0]])
-    with pytest.raises(ArchitectureError, match="Layer 1 has the choices 0, 1, 2. Received: '3'"):
+    with pytest.raises(ArchitectureError, match=r"Layer 1 has the choices 0, 1, 2\. Received: '3'"):
         space.indices(Layers("3"))
 
 
@@ -88,7 +88,8 @@ def test_a_method_keeps_to_the_protocol_and_a_seed_repeats_it(table, name):
 def test_noise_blurs_the_scores_but_not_the_judgement(table):
     exact, noisy = (run_job(table, Job("random", noise, seed=0, evaluations=27)) for noise in (0.0, 20.0))
     assert exact.ranks[-1] == 1
-    assert noisy.ranks[-1] > 1  # of 27 networks the noise seldom leaves the best ahead; this seed is one where it does not
+    # With this seed; of 27 networks so much noise seldom leaves the best one ahead.
+    assert noisy.ranks[-1] > 1
     assert set(noisy.regrets) <= {table.regret(indices) for indices in np.ndindex(3, 3, 3)}
 
 
