@@ -3,9 +3,10 @@
 python -m benchmarks.overhead --space=macro
 python -m benchmarks.overhead --space=micro
 
-Each architecture is tried twice: with n training and n validation images, and with twice as many. The steps are then
-twice as long and all else is the same, so twice the first time less the second is what the steps do not account for.
-The batches are small so that steps, whose times vary, weigh little.
+Each architecture is tried twice: with the images of one step, for training and as many for validation, and with those
+of several. All else is the same, so what the second trial takes longer, divided by its further steps, is what a step
+takes; the first trial less one step is what the steps do not account for. The batches are small so that steps, whose
+times vary, weigh little.
 """
 
 from typing import Any
@@ -18,7 +19,7 @@ from benchmarks.turns import compare
 from benchmarks.worker import Worker
 
 _CASE = define_flags()
-_STEPS = flags.DEFINE_integer("steps", 4, "training steps of the shorter trial", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 9, "training steps of the longer trial", lower_bound=2)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "images of a training step", lower_bound=1)
 _TURNS = flags.DEFINE_integer("turns", 5, "architectures that each side tries", lower_bound=1)
 
@@ -26,18 +27,18 @@ _TURNS = flags.DEFINE_integer("turns", 5, "architectures that each side tries", 
 def beside_the_steps(worker: Worker, architecture: Any) -> float:
     """Returns the seconds of a trial that do not grow with its steps."""
     short, long = (worker.seconds("run", architecture, part) for part in (0, 1))
-    return 2 * short - long
+    return short - (long - short) / (_STEPS.value - 1)
 
 
 def main(_: list[str]) -> None:
     case, steps, batch_size = _CASE(), _STEPS.value, _BATCH_SIZE.value
-    counts = (steps * batch_size, 2 * steps * batch_size)
+    counts = (batch_size, steps * batch_size)
     parts = [without_augmentation(random_data(case, count, count)) for count in counts]
     architectures = case.architectures(_TURNS.value + 1)
     turns = [iter(architectures), iter(architectures)]
     with trial_workers(case, parts, 1, batch_size) as (ours, theirs):
         compare(
-            f"a trial without its steps: {case}, from trials of {steps} and {2 * steps} steps of {batch_size}",
+            f"a trial without its steps: {case}, from trials of 1 and {steps} steps of {batch_size}",
             lambda: beside_the_steps(ours, next(turns[0])),
             lambda: beside_the_steps(theirs, next(turns[1])),
             _TURNS.value,

@@ -10,7 +10,7 @@ import epnas_tf
 
 PACKAGE = Path(epnas_tf.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOTS = {"errors", "config", "seeds", "metrics", "devices"}
+ROOTS = {"errors", "config", "seeds", "metrics", "devices", "memory"}
 
 # What each part of the package may import of the package itself ("bin" everything).
 ALLOWED = {
@@ -25,6 +25,7 @@ ALLOWED = {
     "metrics": {"errors"},
     "devices": {"errors"},
     "seeds": set(),
+    "memory": set(),
     "storage": {"storage", "space", "data"} | ROOTS,
     "search": {"search", "storage", "network", "space", "data"} | ROOTS,
     "training": {"training", "storage", "network", "space", "data"} | ROOTS,

@@ -13,6 +13,7 @@ import tensorflow as tf
 from epnas_tf.config import ChildConfig
 from epnas_tf.devices import Step, compiled, mean_over_replicas, mirrored_strategy, on_all_devices, part_of_replica
 from epnas_tf.errors import EPNASError
+from epnas_tf.memory import free_memory
 from epnas_tf.network.evaluate import make_evaluate
 from epnas_tf.network.functions import CallLayer, LayerFunctions, call_layer, class_scores
 from epnas_tf.network.gradient import loss_and_gradients
@@ -24,6 +25,9 @@ from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import CHILD, derived_seed
 
 PROFILED_STEPS = 5
+
+CHILDREN_BETWEEN_COLLECTIONS = 10
+"""After how many children the memory of their graphs is given back: each graph is a few MB."""
 
 
 class ChildDiverged(EPNASError):  # noqa: N818  (an outcome of a trial, not a mistake)
@@ -98,6 +102,7 @@ class ChildTrainer:
         self.training = training
         self.validation = validation
         self.strategy = mirrored_strategy() if config.mirrored else None
+        self._num_trained = 0
         # Several devices meet within batch norm, which they could not in the middle of a function.
         self.call_layer = LayerFunctions() if config.reuse_traces and not config.mirrored else call_layer
 
@@ -113,6 +118,9 @@ class ChildTrainer:
                 for bit.
         """
         started = time.perf_counter()
+        if self._num_trained and self._num_trained % CHILDREN_BETWEEN_COLLECTIONS == 0:
+            free_memory()
+        self._num_trained += 1
         network = Network(architecture, self.shape, self.store)
         layout, fit, evaluate = self.functions(network)
         before = layout.read()
