@@ -245,6 +245,22 @@ class SearchConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
+class LimitConfig(Settings):
+    """What no child's network may exceed; 0 for no limit."""
+
+    max_params: int = option(
+        0,
+        "most trainable parameters of a child, with the channels of the search; 0 for no limit [paper: none]",
+        minimum=0,
+    )
+    max_multiply_adds: int = option(
+        0,
+        "most multiply-adds of a child for one image, with the channels of the search; 0 for no limit [paper: none]",
+        minimum=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class RunConfig(Settings):
     """All settings of one run; what two runs must agree in to give the same result."""
 
@@ -254,6 +270,7 @@ class RunConfig(Settings):
     child: ChildConfig = ChildConfig()
     surrogate: SurrogateConfig = SurrogateConfig()
     search: SearchConfig = SearchConfig()
+    limits: LimitConfig = LimitConfig()
     seed: int = option(0, "decides every random choice of the run", minimum=0, maximum=2**31 - 1)
 
 

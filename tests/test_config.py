@@ -8,6 +8,7 @@ import pytest
 from epnas_tf.config import (
     ChildConfig,
     DataConfig,
+    LimitConfig,
     NetworkConfig,
     RunConfig,
     SearchConfig,
@@ -20,7 +21,7 @@ from epnas_tf.config import (
 )
 from epnas_tf.errors import ConfigError
 
-GROUPS = (SpaceConfig, NetworkConfig, DataConfig, ChildConfig, SurrogateConfig, SearchConfig)
+GROUPS = (SpaceConfig, NetworkConfig, DataConfig, ChildConfig, SurrogateConfig, SearchConfig, LimitConfig)
 FIELDS = list(fields_of(RunConfig))
 BOUNDS = ("minimum", "maximum", "above")
 SOURCES = r"\[(the )?(paper|ENAS|PNAS)[^]]*\]"

@@ -16,7 +16,7 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from epnas_tf.config import SearchConfig, SurrogateConfig, values_of
 from epnas_tf.errors import ConfigError, RunDirectoryError, SearchError, StateError
 from epnas_tf.search import hyperparameters
-from epnas_tf.search.progressive import ProgressiveSearch
+from epnas_tf.search.progressive import Constraint, ProgressiveSearch
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
 
@@ -33,6 +33,7 @@ class EPNASOracle(keras_tuner.Oracle):
         search: K, the iterations, the sampling rule and its temperature.
         surrogate: sizes and training of the surrogate.
         seed: decides every random choice.
+        constraint: which architectures may be trained; all by default. `Limits` is one.
         **kwargs: of `keras_tuner.Oracle`, for example `max_retries_per_trial` and `max_consecutive_failed_trials`.
 
     Attributes:
@@ -49,6 +50,7 @@ class EPNASOracle(keras_tuner.Oracle):
         search: SearchConfig = SearchConfig(),
         surrogate: SurrogateConfig = SurrogateConfig(),
         seed: int = 0,
+        constraint: Constraint | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(objective=objective, seed=seed or None, **kwargs)
@@ -60,7 +62,7 @@ class EPNASOracle(keras_tuner.Oracle):
         self.seed = seed  # KerasTuner takes a 0 for "any"
         self.space = space
         self.failure: SearchError | None = None
-        self.progressive: ProgressiveSearch[Any] = ProgressiveSearch(space, search, surrogate, seed)
+        self.progressive: ProgressiveSearch[Any] = ProgressiveSearch(space, search, surrogate, seed, constraint)
         self._settings = {"seed": seed} | values_of(search) | values_of(surrogate)
         self._architectures: dict[str, Any] = {}  # by trial id, to be read once only
         self._fits_on_disk: int | None = None  # how often the surrogate had been fitted when its arrays were written

@@ -13,7 +13,7 @@ reason `tell` only takes a note: the surrogate is fitted by the `ask` that needs
 import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,18 @@ class Candidate(Generic[A]):
     predicted: float | None
 
 
+class Constraint(Protocol):
+    """Says which candidates may be trained; `epnas_tf.search.limits.Limits` is one."""
+
+    def allowed(self, parents: Sequence[Indices], level: int) -> sampling.Allowed:
+        """Returns what says so for the candidates of a level, in the order of their flat index.
+
+        Args:
+            parents: the architectures of the level before; [()] before the first one.
+            level: the candidates' level.
+        """
+
+
 class ProgressiveSearch(Generic[A]):
     """EPNAS: from level to level, K architectures drawn by the surrogate's scores, over a few iterations.
 
@@ -75,6 +87,7 @@ class ProgressiveSearch(Generic[A]):
         config: SearchConfig = SearchConfig(),
         surrogate_config: SurrogateConfig = SurrogateConfig(),
         seed: int = 0,
+        constraint: Constraint | None = None,
     ) -> None:
         """Starts a search at level 1 of the first iteration.
 
@@ -83,12 +96,18 @@ class ProgressiveSearch(Generic[A]):
             config: K, the iterations, the sampling rule and its temperature.
             surrogate_config: sizes and training of the surrogate.
             seed: decides every random choice, at least 0.
+            constraint: which architectures may be trained; all by default.
+
+        Raises:
+            SearchError: if no architecture of level 1 may be trained.
         """
         self.space = space
         self.surrogate = Surrogate(space.num_features, space.num_levels, surrogate_config, seed)
         self.rank_correlation: float | None = None
         self._config = config
         self._seed = seed
+        self._constraint = constraint
+        self._first_level = self._level_one()
         self._table = ScoreTable()
         self._first_number = 0  # trial number of the level's first architecture
         self._chosen: list[Indices] = []  # the architectures of the level; their positions count from 0
@@ -96,7 +115,7 @@ class ProgressiveSearch(Generic[A]):
         self._scores: dict[int, float | None] = {}  # what was told, by position
         self._num_asked = 0  # positions below were asked for, in this process or before
         self._to_ask: list[int] = []  # positions that this process has still to give out
-        self._begin_level(0, 1, _level_one(space), None, 0)
+        self._begin_level(0, 1, self._first_level, None, 0)
 
     @property
     def finished(self) -> bool:
@@ -108,7 +127,8 @@ class ProgressiveSearch(Generic[A]):
     def num_children(self) -> int:
         """The exact number of children of the whole search, those told included.
 
-        A failed child has no extensions; where so many fail that K candidates are no longer there, the number shrinks.
+        A failed child has no extensions; where so many fail, or a constraint leaves so few, that K candidates are no
+        longer there, the number shrinks.
         """
         return self.num_told + sum(self.remaining_levels.values())
 
@@ -117,7 +137,7 @@ class ProgressiveSearch(Generic[A]):
         """The number of children still to be told, for each level that has any."""
         remaining_iterations = self._config.iterations - 1 - self.iteration
         parents = len(self._chosen) - sum(score is None for score in self._scores.values())
-        first = self.space.num_extensions(1)
+        first = len(self._first_level)
         remaining = collections.Counter({self.level: len(self._chosen) - len(self._scores)})
         remaining.update(self._num_sampled(parents, self.level))
         for level, count in {1: first, **self._num_sampled(first, 1)}.items():
@@ -285,7 +305,7 @@ class ProgressiveSearch(Generic[A]):
         if self.level < self.space.num_levels:
             iteration, level, chosen = self.iteration, self.level + 1, self._choose(parents)
         else:
-            iteration, level, chosen = self.iteration + 1, 1, _level_one(self.space)
+            iteration, level, chosen = self.iteration + 1, 1, self._first_level
         predicted = self.surrogate.predict(*encode_rows(self.space, chosen)).tolist()
         self._begin_level(iteration, level, chosen, predicted, self._first_number + len(self._chosen))
 
@@ -301,14 +321,20 @@ class ProgressiveSearch(Generic[A]):
             hidden, cell = self.surrogate.states(*encode_rows(self.space, parents))
             chunks = score_candidates(self.surrogate, self.space, level, hidden, cell)
         tau = sampling.temperature(self._config, self.iteration)
-        flat, _ = sampling.choose(chunks, self._config.k, self._config.sampling, tau, self._rng(CHOICE))
+        allowed = self._constraint.allowed(parents, level) if self._constraint else None
+        flat, _ = sampling.choose(chunks, self._config.k, self._config.sampling, tau, self._rng(CHOICE), allowed)
+        if not flat.size:
+            raise SearchError(f"No candidate of level {level} may be trained. Received: {self._constraint}")
         return [(*parents[index % len(parents)], index // len(parents)) for index in flat.tolist()]
+
+    def _level_one(self) -> list[Indices]:
+        """Returns every architecture of level 1 (paper, Fig. 3, step 1) that may be trained."""
+        count = self.space.num_extensions(1)
+        allowed = self._constraint.allowed([()], 1)(0, count) if self._constraint else np.ones(count, bool)
+        if not allowed.any():
+            raise SearchError(f"No architecture of level 1 may be trained. Received: {self._constraint}")
+        return [(index,) for index in np.flatnonzero(allowed).tolist()]
 
     def _rng(self, purpose: int) -> np.random.Generator:
         """Returns the generator of one purpose at the level that was just completed."""
         return np.random.default_rng(np.random.SeedSequence((self._seed, purpose, self.iteration, self.level)))
-
-
-def _level_one(space: SearchSpace[Any, Any]) -> list[Indices]:
-    """Returns every architecture of level 1 (paper, Fig. 3, step 1)."""
-    return [(index,) for index in range(space.num_extensions(1))]

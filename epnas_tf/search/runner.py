@@ -14,6 +14,7 @@ from epnas_tf.data import ImageData
 from epnas_tf.errors import StateError
 from epnas_tf.network import NetworkShape, VariableStore, build_graph
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
+from epnas_tf.search.limits import Limits
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
@@ -136,7 +137,9 @@ class _Run:
         self.data = data
         self.directory = directory
         self.listener = listener
-        self.search: ProgressiveSearch[Any] = ProgressiveSearch(space, config.search, config.surrogate, config.seed)
+        self.search: ProgressiveSearch[Any] = ProgressiveSearch(
+            space, config.search, config.surrogate, config.seed, Limits(space, shape, config.limits)
+        )
         self.store = child_store(config.child, config.seed)
         self.trainer = ChildTrainer(
             self.store,

@@ -7,7 +7,7 @@ shifts every log p alike, so the order of the sums does not depend on it: log s 
 exponentiated, and no temperature can overflow. The K largest of a stream need memory for one chunk and K candidates.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ IndexArray = npt.NDArray[np.int64]
 
 Chunks = Iterable[tuple[int, npt.NDArray[np.floating[Any]]]]
 """A stream of log scores: the index of the first candidate of a chunk, and float [n], the log scores from there on."""
+
+Allowed = Callable[[int, int], npt.NDArray[np.bool_]]
+"""Which of some candidates may be chosen, bool [count], for the index of the first one and their count."""
 
 
 def temperature(config: SearchConfig, iteration: int) -> float:
@@ -55,6 +58,7 @@ def choose(
     rule: str,
     temperature: float,
     rng: np.random.Generator,
+    allowed: Allowed | None = None,
 ) -> tuple[IndexArray, FloatArray]:
     """Chooses K candidates out of a stream of log scores.
 
@@ -69,11 +73,12 @@ def choose(
             largest scores, as PNAS; of equal ones those of lower index) or "uniform" (any K with equal chance).
         temperature: τ of the rule "probability", above 0; the other rules do not look at it.
         rng: source of the noise; "greedy" draws nothing from it.
+        allowed: which candidates may be chosen; all by default.
 
     Returns:
-        int64 [min(k, candidates)], the indices of the chosen, and float64 of the same shape, their log scores; ordered
-        by the rule's key, the largest first (so for "probability" and "uniform" in the order of drawing). Candidates
-        of score 0 come last and only if nothing else is left, except under "uniform".
+        int64 [min(k, allowed candidates)], the indices of the chosen, and float64 of the same shape, their log scores;
+        ordered by the rule's key, the largest first (so for "probability" and "uniform" in the order of drawing).
+        Candidates of score 0 come last and only if nothing else is left, except under "uniform".
 
     Raises:
         ValueError: if `k`, `rule` or `temperature` is out of its range, or a chunk does not follow the one before.
@@ -89,7 +94,10 @@ def choose(
     for offset, log_scores in _contiguous(chunks):
         scores = log_scores.astype(np.float64)
         ids = np.arange(offset, offset + scores.size, dtype=np.int64)
-        best = _largest(best, (_keys(scores, rule, temperature, rng), ids, scores), k)
+        chunk = (_keys(scores, rule, temperature, rng), ids, scores)
+        if allowed is not None:
+            chunk = _where(chunk, allowed(offset, scores.size))
+        best = _largest(best, chunk, k)
     return best[1], best[2]
 
 

@@ -13,12 +13,13 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine import conditions
 
-from epnas_tf.config import ChildConfig, SearchConfig, SurrogateConfig, values_of
+from epnas_tf.config import ChildConfig, LimitConfig, SearchConfig, SurrogateConfig, values_of
 from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, num_batches
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, child_seed, child_store
 from epnas_tf.search.hypermodel import SpaceHyperModel
+from epnas_tf.search.limits import Limits
 from epnas_tf.search.oracle import EPNASOracle, check_settings
 from epnas_tf.search.search_state import describe
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
@@ -42,6 +43,7 @@ class EPNASTuner(keras_tuner.Tuner):
         search: K, the iterations, the sampling rule and its temperature.
         child: how a child is trained: epochs, batch size, learning rates and so on.
         surrogate: sizes and training of the surrogate.
+        limits: what no child's network may exceed; for an `oracle` of one's own, give it to that as `Limits`.
         objective: the accuracy that scores a child; "val_accuracy" is the one that this tuner measures.
         seed: decides every random choice.
         oracle: another oracle to take architectures from, in place of an `EPNASOracle` of the settings above.
@@ -61,6 +63,7 @@ class EPNASTuner(keras_tuner.Tuner):
         search: SearchConfig = SearchConfig(),
         child: ChildConfig = ChildConfig(),
         surrogate: SurrogateConfig = SurrogateConfig(),
+        limits: LimitConfig = LimitConfig(),
         objective: str | keras_tuner.Objective = "val_accuracy",
         seed: int = 0,
         oracle: keras_tuner.Oracle | None = None,
@@ -88,11 +91,18 @@ class EPNASTuner(keras_tuner.Tuner):
             "normal_cells": shape.normal_cells,
             "seed": seed,
             **values_of(child),
+            **values_of(limits),
         }
         if oracle is None:
             # KerasTuner's limit of 3 failures in a row is there to notice bugs, and those are fatal here anyhow.
             oracle = EPNASOracle(
-                hypermodel.space, objective, search, surrogate, seed, max_consecutive_failed_trials=None
+                hypermodel.space,
+                objective,
+                search,
+                surrogate,
+                seed,
+                Limits(hypermodel.space, shape, limits),
+                max_consecutive_failed_trials=None,
             )
         _check_oracle(oracle, hypermodel)
         super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, overwrite=overwrite)

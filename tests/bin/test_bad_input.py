@@ -59,6 +59,7 @@ MACRO_OPERATIONS = "max_pool_3x3, average_pool_3x3, conv_3x3, conv_5x5, sep_conv
         (["--unknown=3"], ["unknown", "--help"]),
         (["now"], ["Only flags are understood, see --help. Received: now"]),
         (["--flagfile=nowhere.cfg"], ["Unable to open flagfile", "nowhere.cfg"]),
+        (["--max_params=-1"], ["`max_params` must be at least 0. Received: max_params=-1"]),
         (["--manual_dir=nowhere"], ["`manual_dir`", "dataset='digits'"]),
         (["--manual_dir=nowhere", "--dataset=fashion_mnist"], ["`manual_dir`", "'nowhere'", "no such folder"]),
     ],
@@ -66,6 +67,12 @@ MACRO_OPERATIONS = "max_pool_3x3, average_pool_3x3, conv_3x3, conv_5x5, sep_conv
 )
 def test_wrong_flags_are_refused_before_any_work(tmp_path, flags, words):
     assert_refused(tmp_path, flags, *words)
+
+
+@pytest.mark.parametrize("name", ["max_params", "max_multiply_adds"])
+def test_limits_that_no_network_keeps_are_refused_with_the_least(tmp_path, name):
+    small = ["--layers=2", "--channels=4", "--operations=conv_3x3"]
+    assert_refused(tmp_path, [*small, f"--{name}=100"], f"`{name}` must be at least ", f"Received: {name}=100")
 
 
 def test_flag_file_that_is_no_text_is_refused(tmp_path):

@@ -1,0 +1,72 @@
+"""Hard limits: which candidates of a level may be sampled, decided by arithmetic over all of them at once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.config import LimitConfig, values_of
+from epnas_tf.errors import ConfigError
+from epnas_tf.network.candidate_costs import candidate_costs
+from epnas_tf.network.cost import cost
+from epnas_tf.network.graph import NetworkShape, build_graph
+from epnas_tf.search.sampling import Allowed
+from epnas_tf.search.table import Indices
+from epnas_tf.space.base import SearchSpace
+
+
+class Limits:
+    """Limits of what a child's network costs.
+
+    A candidate is allowed if some network of the deepest level that it can become keeps every limit, and it then does
+    so itself, since a network only grows.
+
+    Args:
+        space: the search space.
+        shape: what else fixes the children's networks.
+        config: the limits.
+
+    Raises:
+        ConfigError: if no architecture of the deepest level keeps them; says what the least is.
+    """
+
+    def __init__(self, space: SearchSpace[Any, Any], shape: NetworkShape, config: LimitConfig) -> None:
+        limits = {name: limit for name, limit in values_of(config).items() if limit}
+        self._space = space
+        self._bounds = np.array(list(limits.values()), np.float64)
+        measures = [_MEASURES[name] for name in limits]
+
+        def cost_of(architecture: Any) -> npt.NDArray[np.float64]:
+            found = cost(build_graph(architecture, shape), shape.image_shape)
+            return np.array([measure(found) for measure in measures], np.float64)
+
+        self._costs = candidate_costs(space, cost_of)
+        if not limits:
+            return
+        for (name, limit), least in zip(limits.items(), self._costs.least(), strict=True):
+            if least > limit:
+                raise ConfigError(
+                    f"`{name}` must be at least {least:,.0f}, what the smallest network of these settings has; fewer "
+                    f"channels or levels need less. Received: {name}={limit}"
+                )
+
+    def allowed(self, parents: Sequence[Indices], level: int) -> Allowed:
+        """Returns which candidates of a level keep all limits; see `epnas_tf.search.progressive.Constraint`."""
+        if not self._bounds.size:
+            return lambda start, count: np.ones(count, bool)
+        architectures = [self._space.architecture(indices) if indices else None for indices in parents]
+        costs = self._costs.of_level(architectures, level)
+
+        def allowed(start: int, count: int) -> npt.NDArray[np.bool_]:
+            first, last = start // len(parents), (start + count - 1) // len(parents)
+            keeps = (costs(np.arange(first, last + 1, dtype=np.int64)) <= self._bounds).all(axis=-1)
+            return keeps.reshape(-1)[start - first * len(parents) :][:count]
+
+        return allowed
+
+
+_MEASURES: dict[str, Callable[[Any], int]] = {
+    "max_params": lambda found: found.parameters,
+    "max_multiply_adds": lambda found: found.multiply_adds,
+}

@@ -1,0 +1,101 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from epnas_tf.config import LimitConfig, SearchConfig, SurrogateConfig
+from epnas_tf.errors import ConfigError
+from epnas_tf.network import NetworkShape, build_graph
+from epnas_tf.network.cost import cost
+from epnas_tf.search.limits import Limits
+from epnas_tf.search.progressive import ProgressiveSearch
+from epnas_tf.space import MacroSpace, MicroSpace
+
+SMALL = SurrogateConfig(hidden_units=6, input_units=6, surrogate_steps=5, surrogate_batch_size=16)
+IMAGE = (16, 16, 3)
+
+
+def shape_of(space, channels=6):
+    return NetworkShape(IMAGE, 10, channels, space.num_levels, normal_cells=1)
+
+
+def measured(architecture, shape):
+    return cost(build_graph(architecture, shape), IMAGE)
+
+
+def search(space, rule, limits=None, k=6, iterations=2):
+    config = SearchConfig(k=k, iterations=iterations, sampling=rule)
+    constraint = None if limits is None else Limits(space, shape_of(space), limits)
+    progressive = ProgressiveSearch(space, config, SMALL, seed=0, constraint=constraint)
+    found = []
+    while not progressive.finished:
+        candidate = progressive.ask()
+        found.append(candidate.architecture)
+        # Large networks are better here, so that a search would go beyond the limits.
+        parameters = measured(candidate.architecture, shape_of(space)).parameters
+        progressive.tell(candidate, min(1.0, parameters / 100_000))
+    return found
+
+
+@pytest.mark.parametrize("rule", ["probability", "greedy", "uniform"])
+@pytest.mark.parametrize("space", [MacroSpace(4), MicroSpace(3)], ids=lambda space: space.name)
+@pytest.mark.parametrize("name", ["max_params", "max_multiply_adds"])
+def test_no_child_exceeds_a_limit(space, rule, name):
+    measure = {"max_params": "parameters", "max_multiply_adds": "multiply_adds"}[name]
+    shape = shape_of(space)
+
+    def costs(children):
+        return [getattr(measured(child, shape), measure) for child in children]
+
+    limit = int(np.median(costs(search(space, rule))))
+    children = search(space, rule, LimitConfig(**{name: limit}))
+    assert max(costs(children)) <= limit
+    assert any(len(space.extensions(child)) == space.num_levels for child in children), "it comes to whole networks"
+
+
+@pytest.mark.parametrize("space", [MacroSpace(4), MicroSpace(3)], ids=lambda space: space.name)
+def test_the_least_that_can_be_reached_is_allowed_and_one_less_is_refused(space):
+    with pytest.raises(ConfigError, match=r"`max_params` must be at least [0-9,]+.*Received: max_params=1$") as refused:
+        Limits(space, shape_of(space), LimitConfig(max_params=1))
+    least = int(str(refused.value).split("at least ")[1].split(", what")[0].replace(",", ""))
+    children = search(space, "greedy", LimitConfig(max_params=least), k=3, iterations=1)
+    whole = [child for child in children if len(space.extensions(child)) == space.num_levels]
+    assert {measured(child, shape_of(space)).parameters for child in whole} == {least}
+    with pytest.raises(ConfigError, match=f"at least {least:,}"):
+        Limits(space, shape_of(space), LimitConfig(max_params=least - 1))
+
+
+def test_several_limits_hold_together():
+    space = MacroSpace(4)
+    limits = LimitConfig(max_params=4000, max_multiply_adds=600_000)
+    found = [measured(child, shape_of(space)) for child in search(space, "uniform", limits, k=10)]
+    assert max(c.parameters for c in found) <= 4000
+    assert max(c.multiply_adds for c in found) <= 600_000
+
+
+def test_wide_limits_change_nothing():
+    space = MacroSpace(3)
+    wide = LimitConfig(max_params=10**9, max_multiply_adds=10**12)
+    assert (
+        search(space, "probability", wide)
+        == search(space, "probability")
+        == search(space, "probability", LimitConfig())
+    )
+
+
+@pytest.mark.parametrize("cuts", [(0, 1, 2, 30, 31, 75), (0, 50, 75)])
+def test_what_is_allowed_does_not_depend_on_how_candidates_are_cut(cuts):
+    space = MacroSpace(3, ("conv_3x3", "conv_5x5", "max_pool_3x3"))
+    parents = [(0, 1), (1, 3), (2, 0), (0, 0), (1, 1), (2, 5), (0, 3)]
+    shape = shape_of(space)
+    limits = Limits(space, shape, LimitConfig(max_params=2500))
+    count = len(parents) * space.num_extensions(3)
+    wanted = [
+        measured(space.architecture((*parents[i % len(parents)], i // len(parents))), shape).parameters <= 2500
+        for i in range(count)
+    ]
+    allowed = limits.allowed(parents, 3)
+    cuts = [*(cut for cut in cuts if cut < count), count]
+    found = np.concatenate([allowed(a, b - a) for a, b in itertools.pairwise(cuts)])
+    assert found.tolist() == wanted
+    assert 0 < sum(wanted) < count
