@@ -123,3 +123,14 @@ def search_seconds(point: Point, figures: Figures, batch_size: int) -> float:
     candidates = candidates_of_levels(point.case.make_space(), point.k)
     scoring = figures.choice * sum(candidates) / candidates[-1]
     return point.children * child_seconds(point, figures, batch_size) + point.iterations * scoring
+
+
+def beside_the_steps(one_step: float, several: float, steps: int) -> float:
+    """Returns the seconds of a trial that do not grow with its steps.
+
+    Args:
+        one_step: seconds of a trial of one step.
+        several: seconds of a trial of several.
+        steps: how many those are.
+    """
+    return one_step - (several - one_step) / (steps - 1)

@@ -13,6 +13,7 @@ from typing import Any
 
 from absl import app, flags
 
+from benchmarks.counting import beside_the_steps
 from benchmarks.networks import define_flags, random_data, without_augmentation
 from benchmarks.trial_workers import NAMES, trial_workers
 from benchmarks.turns import compare
@@ -24,10 +25,10 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "images of a training step"
 _TURNS = flags.DEFINE_integer("turns", 5, "architectures that each side tries", lower_bound=1)
 
 
-def beside_the_steps(worker: Worker, architecture: Any) -> float:
+def trial_without_steps(worker: Worker, architecture: Any) -> float:
     """Returns the seconds of a trial that do not grow with its steps."""
     short, long = (worker.seconds("run", architecture, part) for part in (0, 1))
-    return short - (long - short) / (_STEPS.value - 1)
+    return beside_the_steps(short, long, _STEPS.value)
 
 
 def main(_: list[str]) -> None:
@@ -39,8 +40,8 @@ def main(_: list[str]) -> None:
     with trial_workers(case, parts, 1, batch_size) as (ours, theirs):
         compare(
             f"a trial without its steps: {case}, from trials of 1 and {steps} steps of {batch_size}",
-            lambda: beside_the_steps(ours, next(turns[0])),
-            lambda: beside_the_steps(theirs, next(turns[1])),
+            lambda: trial_without_steps(ours, next(turns[0])),
+            lambda: trial_without_steps(theirs, next(turns[1])),
             _TURNS.value,
             NAMES,
             aim="6 or more",

@@ -4,14 +4,15 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.counting import beside_the_steps
 from benchmarks.networks import Case, random_data, without_augmentation
 from benchmarks.sides.level_choice import LevelChoice
 from benchmarks.sides.steps import OurSteps
 from benchmarks.sides.trials import SharedWeightTrials
 from benchmarks.turns import alternate, timed
 
-TRIAL_STEPS, TRIAL_BATCH = 4, 16
-"""Of the shorter of the two trials; small, so that steps, whose times vary, weigh little."""
+TRIAL_STEPS, TRIAL_BATCH = 9, 16
+"""Of the longer of the two trials; small, so that steps, whose times vary, weigh little."""
 
 TRIAL_TURNS = 2
 
@@ -49,21 +50,20 @@ class Children:
     def beside_the_steps(self, architectures: Sequence[Any]) -> list[float]:
         """Returns the seconds of each architecture's trial that do not grow with its steps.
 
-        They are twice the time of a short trial less that of one of twice as many steps, as in `benchmarks.overhead`;
-        of a few turns the shortest times count, since a busy machine only adds to them.
+        As in `benchmarks.overhead`; of a few turns the shortest times count, since a busy machine only adds to them.
         """
         trials = self._warm_trials(architectures[0])
         found = []
         for architecture in architectures:
             run = functools.partial(trials.run, architecture)
             short, long = alternate([timed(functools.partial(run, part)) for part in (0, 1)], TRIAL_TURNS)
-            found.append(2 * min(short) - min(long))
+            found.append(beside_the_steps(min(short), min(long), TRIAL_STEPS))
         return found
 
     def _warm_trials(self, architecture: Any) -> SharedWeightTrials:
         """Returns the trials; the first of each length, which are slower, are run when they are made."""
         if self._trials is None:
-            counts = (TRIAL_STEPS * TRIAL_BATCH, 2 * TRIAL_STEPS * TRIAL_BATCH)
+            counts = (TRIAL_BATCH, TRIAL_STEPS * TRIAL_BATCH)
             parts = [without_augmentation(random_data(self._case, count, count)) for count in counts]
             self._trials = SharedWeightTrials(self._case, parts, 1, TRIAL_BATCH, FILLED)
             for part in range(len(parts)):
