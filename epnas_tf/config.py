@@ -258,6 +258,12 @@ class LimitConfig(Settings):
         "most multiply-adds of a child for one image, with the channels of the search; 0 for no limit [paper: none]",
         minimum=0,
     )
+    max_latency_ms: float = option(
+        0.0,
+        "most milliseconds that a child takes for one image, with the channels of the search: the sum of its layers' "
+        "times, each measured on this device when the search begins; 0 for no limit [paper: none]",
+        minimum=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

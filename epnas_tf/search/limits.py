@@ -11,13 +11,16 @@ from epnas_tf.errors import ConfigError
 from epnas_tf.network.candidate_costs import candidate_costs
 from epnas_tf.network.cost import cost
 from epnas_tf.network.graph import NetworkShape, build_graph
+from epnas_tf.network.latency import Latencies
+from epnas_tf.network.network import Network
+from epnas_tf.network.store import VariableStore
 from epnas_tf.search.sampling import Allowed
 from epnas_tf.search.table import Indices
 from epnas_tf.space.base import SearchSpace
 
 
 class Limits:
-    """Limits of what a child's network costs.
+    """Limits of what a child's network costs: parameters, multiply-adds, milliseconds.
 
     A candidate is allowed if some network of the deepest level that it can become keeps every limit, and it then does
     so itself, since a network only grows.
@@ -27,27 +30,45 @@ class Limits:
         shape: what else fixes the children's networks.
         config: the limits.
 
+        latencies: the layers' times, measured as they are needed; kept by a search that may go on later.
+
     Raises:
         ConfigError: if no architecture of the deepest level keeps them; says what the least is.
     """
 
-    def __init__(self, space: SearchSpace[Any, Any], shape: NetworkShape, config: LimitConfig) -> None:
+    def __init__(
+        self,
+        space: SearchSpace[Any, Any],
+        shape: NetworkShape,
+        config: LimitConfig,
+        latencies: Latencies | None = None,
+    ) -> None:
         limits = {name: limit for name, limit in values_of(config).items() if limit}
         self._space = space
         self._bounds = np.array(list(limits.values()), np.float64)
-        measures = [_MEASURES[name] for name in limits]
+        latencies = latencies or Latencies()
+        if "max_latency_ms" in limits:
+            whole = space.sample(np.random.default_rng(0))
+            latencies.calibrate(Network(whole, shape, VariableStore()))
 
         def cost_of(architecture: Any) -> npt.NDArray[np.float64]:
-            found = cost(build_graph(architecture, shape), shape.image_shape)
-            return np.array([measure(found) for measure in measures], np.float64)
+            graph = build_graph(architecture, shape)
+            arithmetic = cost(graph, shape.image_shape)
+            measures: dict[str, Callable[[], float]] = {
+                "max_params": lambda: arithmetic.parameters,
+                "max_multiply_adds": lambda: arithmetic.multiply_adds,
+                "max_latency_ms": lambda: latencies.milliseconds(graph, shape.image_shape),
+            }
+            return np.array([measures[name]() for name in limits], np.float64)
 
         self._costs = candidate_costs(space, cost_of)
         if not limits:
             return
         for (name, limit), least in zip(limits.items(), self._costs.least(), strict=True):
             if least > limit:
+                needed = f"{least:.3g}" if isinstance(limit, float) else f"{least:,.0f}"
                 raise ConfigError(
-                    f"`{name}` must be at least {least:,.0f}, what the smallest network of these settings has; fewer "
+                    f"`{name}` must be at least {needed}, what the smallest network of these settings has; fewer "
                     f"channels or levels need less. Received: {name}={limit}"
                 )
 
@@ -64,9 +85,3 @@ class Limits:
             return keeps.reshape(-1)[start - first * len(parents) :][:count]
 
         return allowed
-
-
-_MEASURES: dict[str, Callable[[Any], int]] = {
-    "max_params": lambda found: found.parameters,
-    "max_multiply_adds": lambda found: found.multiply_adds,
-}

@@ -13,6 +13,7 @@ from epnas_tf.config import RunConfig, require
 from epnas_tf.data import ImageData
 from epnas_tf.errors import StateError
 from epnas_tf.network import NetworkShape, VariableStore, build_graph
+from epnas_tf.network.latency import Latencies
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
 from epnas_tf.search.limits import Limits
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
@@ -117,7 +118,7 @@ def run_search(
         data = data_module.load(config.data, config.seed)
         shape = network_shape(config, space, data)
         save_description(directory.path, describe(data))
-        run = _Run(config, space, data, shape, directory, listener or Listener())
+        run = _Run(config, space, data, shape, directory, listener or Listener(), directory.load_state())
         return run.go(profile)
 
 
@@ -132,13 +133,16 @@ class _Run:
         shape: NetworkShape,
         directory: RunDirectory,
         listener: Listener,
+        state: State | None,
     ) -> None:
         self.seed = config.seed
         self.data = data
         self.directory = directory
         self.listener = listener
+        self.latencies = Latencies(state.values.get("latencies") if state else None)
+        limits = Limits(space, shape, config.limits, self.latencies)
         self.search: ProgressiveSearch[Any] = ProgressiveSearch(
-            space, config.search, config.surrogate, config.seed, Limits(space, shape, config.limits)
+            space, config.search, config.surrogate, config.seed, limits
         )
         self.store = child_store(config.child, config.seed)
         self.trainer = ChildTrainer(
@@ -151,13 +155,12 @@ class _Run:
         self.seconds = 0.0
         self.parts = dict.fromkeys(PARTS, 0.0)
         self.num_failed = 0
-
-    def go(self, profile: bool) -> SearchResult:
-        state = self.directory.load_state()
-        for warning in self.directory.warnings:
-            self.listener.warning(warning)
+        for warning in directory.warnings:
+            listener.warning(warning)
         if state is not None:
             self._restore(state)
+
+    def go(self, profile: bool) -> SearchResult:
         already_finished = self.search.finished
         self.listener.started(self.search, self.data, self.search.num_told)
         logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
@@ -214,7 +217,12 @@ class _Run:
             return None
 
     def _save(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
-        values = {"seconds": self.seconds, "parts": self.parts, "num_failed": self.num_failed}
+        values = {
+            "seconds": self.seconds,
+            "parts": self.parts,
+            "num_failed": self.num_failed,
+            "latencies": self.latencies.times,
+        }
         save_child(self.directory, candidate, result, self.search, self.store, values)
         best = self.search.best
         if best is not None:

@@ -7,6 +7,7 @@ from epnas_tf.config import LimitConfig, SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError
 from epnas_tf.network import NetworkShape, build_graph
 from epnas_tf.network.cost import cost
+from epnas_tf.network.latency import Latencies
 from epnas_tf.search.limits import Limits
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.space import MacroSpace, MicroSpace
@@ -23,9 +24,9 @@ def measured(architecture, shape):
     return cost(build_graph(architecture, shape), IMAGE)
 
 
-def search(space, rule, limits=None, k=6, iterations=2):
+def search(space, rule, limits=None, k=6, iterations=2, latencies=None):
     config = SearchConfig(k=k, iterations=iterations, sampling=rule)
-    constraint = None if limits is None else Limits(space, shape_of(space), limits)
+    constraint = None if limits is None else Limits(space, shape_of(space), limits, latencies)
     progressive = ProgressiveSearch(space, config, SMALL, seed=0, constraint=constraint)
     found = []
     while not progressive.finished:
@@ -71,6 +72,27 @@ def test_several_limits_hold_together():
     found = [measured(child, shape_of(space)) for child in search(space, "uniform", limits, k=10)]
     assert max(c.parameters for c in found) <= 4000
     assert max(c.multiply_adds for c in found) <= 600_000
+
+
+def test_no_child_is_slower_than_a_limit():
+    space = MacroSpace(3)
+    shape = shape_of(space)
+    latencies = Latencies()
+    unlimited = LimitConfig(max_latency_ms=1e9)
+    Limits(space, shape, unlimited, latencies)  # measures what the whole network of a kind takes
+
+    def milliseconds(children):
+        return [latencies.milliseconds(build_graph(child, shape), IMAGE) for child in children]
+
+    whole = [child for child in search(space, "uniform") if len(child.layers) == space.num_levels]
+    limit = float(np.median(milliseconds(whole)))
+    measured_once = dict(latencies.times)
+    children = search(space, "uniform", LimitConfig(max_latency_ms=limit), latencies=latencies)
+    # Sums in another order differ in their last bits.
+    assert max(milliseconds(children)) <= limit * (1 + 1e-9)
+    assert latencies.times.items() >= measured_once.items()
+    with pytest.raises(ConfigError, match=r"`max_latency_ms` must be at least \d.*Received: max_latency_ms=1e-06"):
+        Limits(space, shape, LimitConfig(max_latency_ms=1e-6), latencies)
 
 
 def test_wide_limits_change_nothing():

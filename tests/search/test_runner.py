@@ -305,3 +305,15 @@ def test_wrong_data_leave_no_run(tmp_path):
     with pytest.raises(DataError, match="at least"):
         run_search(small, tmp_path / "run", Recorder())
     assert not (tmp_path / "run").exists()
+
+
+def test_a_search_that_goes_on_keeps_to_the_times_that_it_measured(tmp_path):
+    config = from_values(RunConfig, {**SETTINGS, "iterations": 1, "max_latency_ms": 1000.0})
+    with pytest.raises(Stopped):
+        run_search(config, tmp_path, Recorder(stop_before=3))
+    with RunDirectory(tmp_path, config) as directory:
+        measured = directory.load_state().values["latencies"]
+    run_search(config, tmp_path)
+    with RunDirectory(tmp_path, config) as directory:
+        assert directory.load_state().values["latencies"].items() >= measured.items()
+    assert "scale" in measured
