@@ -180,3 +180,21 @@ def rank_correlation(pairs: Sequence[tuple[float | None, float | None]]) -> floa
     if len(values) < 3 or not np.isfinite(values).all() or (np.ptp(values, axis=0) == 0).any():
         return None
     return float(spearmanr(values[:, 0], values[:, 1]).statistic)
+
+
+def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
+    """Returns what nothing else beats at no more cost: the Pareto front of low costs and high scores.
+
+    Args:
+        costs: the lower the better.
+        scores: as many; the higher the better.
+
+    Returns:
+        The positions on the front, by rising cost, each with a higher score than all before it. Of equal ones the
+        first.
+    """
+    front: list[int] = []
+    for i in sorted(range(len(costs)), key=lambda i: (costs[i], -scores[i])):
+        if not front or scores[i] > scores[front[-1]]:
+            front.append(i)
+    return front

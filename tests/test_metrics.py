@@ -6,7 +6,7 @@ import pytest
 from sklearn import metrics as reference
 
 from epnas_tf.errors import DataError
-from epnas_tf.metrics import ClassMetrics, Metrics, measure, rank_correlation
+from epnas_tf.metrics import ClassMetrics, Metrics, measure, pareto_front, rank_correlation
 
 NAMES = ("ant", "bee", "cat")
 LABELS = np.array([0, 0, 1, 1, 1, 0])
@@ -137,3 +137,18 @@ def test_rank_correlation_is_none_where_it_is_undefined_or_says_nothing(pairs):
 
 def test_rank_correlation():
     assert rank_correlation([(1, 10), (2, 30), (3, 20)]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("costs", "scores", "front"),
+    [
+        ([], [], []),
+        ([3], [0.1], [0]),
+        ([1, 2, 3], [0.1, 0.2, 0.3], [0, 1, 2]),
+        ([3, 2, 1], [0.1, 0.2, 0.3], [2]),
+        ([1, 1, 2, 2], [0.2, 0.3, 0.3, 0.4], [1, 3]),
+        ([2, 2], [0.5, 0.5], [0]),
+    ],
+)
+def test_pareto_front(costs, scores, front):
+    assert pareto_front(costs, scores) == front

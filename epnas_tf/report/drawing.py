@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 import matplotlib
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from epnas_tf.report.svg import GRID, INK, MUTED, PAPER, in_page, to_svg
 from epnas_tf.report.text import shortened
@@ -194,3 +196,9 @@ def plot_by_level(height: float, levels: Sequence[int], num_levels: int) -> tupl
         size = SMALL if width > 18 else 8
         legend.text(36 + (i + 0.5) * width, 0.5, str(level), ha="center", va="center", color=ink, size=size)
     return figure, axes
+
+
+def percent_axis(axis: Axis) -> None:
+    """Labels an axis of parts of one in percent."""
+    axis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
+    axis.set_major_formatter(lambda part, _: f"{100 * part:.4g} %")

@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.report import architecture_figures, search_figures, tables, training_figures
+from epnas_tf.report import architecture_figures, pareto, search_figures, tables, training_figures
 from epnas_tf.report.drawing import OPERATIONS, Operation, Picture, drawing
 from epnas_tf.report.images import examples
 from epnas_tf.report.search_files import Search, read_search
@@ -25,6 +25,8 @@ NAMES = (
     "accuracy",
     "prediction",
     "updates",
+    "front-parameters",
+    "front-multiply-adds",
     "architecture",
     "loss",
     "training-accuracy",
@@ -111,6 +113,7 @@ def _pictures(search: Search | None, training: Training | None, summary: Summary
         yield search_figures.accuracy_picture(search)
         yield search_figures.prediction_picture(search)
         yield search_figures.updates_picture(search)
+        yield from pareto.front_pictures(search)
     if training is not None:
         yield training_figures.loss_picture(training.epochs, training.config.recipe)
         yield training_figures.training_accuracy_picture(training.epochs, training.config.recipe)
@@ -146,6 +149,7 @@ def _search_values(search: Search | None) -> dict[str, Any] | None:
     best = tables.best_rows(search)
     return {
         "best": best,
+        "front": pareto.front_rows(search),
         "operations": _used(best),
         "correlations": tables.correlation_table(search),
         "depth": plural(search.depth, "layer" if search.config.space.space == "macro" else "block"),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.ticker import MaxNLocator
 
 from epnas_tf.report.drawing import (
@@ -21,6 +20,7 @@ from epnas_tf.report.drawing import (
     field,
     level_colors,
     operation,
+    percent_axis,
     picture,
     plot_by_level,
 )
@@ -49,7 +49,7 @@ def accuracy_picture(search: Search) -> Picture | None:
     axes.set_xlabel("child")
     axes.set_ylabel("validation accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    _percent_axis(axes.yaxis)
+    percent_axis(axes.yaxis)
     _leave_room(axes, scores)
     failed = [t.child for t in search.trials if t.score is None]
     if failed:
@@ -98,7 +98,7 @@ def prediction_picture(search: Search) -> Picture | None:
     axes.set_xlabel("predicted accuracy")
     axes.set_ylabel("measured accuracy")
     for axis in (axes.xaxis, axes.yaxis):
-        _percent_axis(axis)
+        percent_axis(axis)
     caption = (
         "Each dot is a child: what the surrogate predicted before its training, and what was measured after it. On the "
         "dashed line the two agree; the order of the dots is what the search relies on."
@@ -180,11 +180,6 @@ def _levels_of(search: Search) -> str:
 
 def _dot_area(number: int) -> float:
     return float(np.clip(6000 / number, 9, 42))
-
-
-def _percent_axis(axis: Axis) -> None:
-    axis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
-    axis.set_major_formatter(lambda part, _: f"{100 * part:.4g} %")
 
 
 def _leave_room(axes: Axes, scores: npt.NDArray[np.float64]) -> None:

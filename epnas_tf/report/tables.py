@@ -26,6 +26,7 @@ GROUPS = {
     "child": "Training of a child",
     "surrogate": "Surrogate",
     "search": "Search",
+    "limits": "Limits",
     "recipe": "Recipe",
     "general": "General",
 }

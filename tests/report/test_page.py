@@ -33,11 +33,11 @@ class TestMacro:
         page = page_of(macro)
         assert page.texts.keys() == SECTIONS
         assert pictures(macro) == {
-            *("accuracy", "prediction", "updates", "architecture"),
+            *("accuracy", "prediction", "updates", "architecture", "front-parameters", "front-multiply-adds"),
             *("loss", "training-accuracy", "learning-rate", "confusion"),
         }
         labels = [attributes["aria-label"] for attributes in page.attributes("svg")]
-        assert len(labels) == 8
+        assert len(labels) == 10
         assert all(labels)
 
     def test_search(self, macro):

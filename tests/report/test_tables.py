@@ -69,7 +69,7 @@ def test_ten_rows_at_most_the_best_first(search):
 def test_settings(search):
     groups = dict(tables.settings_groups(search.config, search.settings))
     assert list(groups) == [
-        *("Search space", "Network", "Data", "Training of a child", "Surrogate", "Search", "General"),
+        *("Search space", "Network", "Data", "Training of a child", "Surrogate", "Search", "Limits", "General"),
     ]
     found = {setting.name: setting for settings in groups.values() for setting in settings}
     assert (found["layers"].value, found["layers"].changed) == ("3", True)
