@@ -92,14 +92,16 @@ class MacroCosts(CandidateCosts):
 
     def _rest(self, level: int) -> FloatArray:
         """Returns what the further layers cost at least, float64 [m]: the cheapest operation, without skips."""
-        architecture = self._extended(None, self.space.operations[0])
-        while len(architecture.layers) < level:
-            architecture = self._extended(architecture, self.space.operations[0])
-        rest = np.zeros_like(self.cost_of(architecture))
+        operations = self.space.operations
+        architecture = None
+        for _ in range(level):
+            architecture = self._extended(architecture, operations[0])
+        before = self.cost_of(architecture)
+        rest = np.zeros_like(before)
         for _ in range(level, self.space.num_levels):
-            longer = [self._extended(architecture, operation) for operation in self.space.operations]
-            rest += np.min([self.cost_of(a) for a in longer], axis=0) - self.cost_of(architecture)
-            architecture = longer[0]
+            after = [self.cost_of(self._extended(architecture, operation)) for operation in operations]
+            rest += np.min(after, axis=0) - before
+            architecture, before = self._extended(architecture, operations[0]), after[0]
         return rest
 
     def _extended(self, parent: MacroArchitecture | None, operation: str, *skips: int) -> MacroArchitecture:
@@ -146,14 +148,14 @@ class MicroCosts(CandidateCosts):
             ends = [(np.argmax(s[:, :num_operations], 1), np.argmax(s[:, num_operations:], 1)) for s in (left, right)]
             own = [sides[:, operation, (source < 2).astype(int)] for operation, source in ends]  # [sets, n, m]
             sources = np.stack([source for _, source in ends])
+            rows = np.arange(len(indices))
             columns = []
             for reads, unused, parents_sides in described:
                 newly_used = unused[sources].sum(axis=0) - unused[sources[0]] * (sources[0] == sources[1])
                 reads_each = [reads[end] | (sources == end).any(axis=0) for end in (0, 1)]
                 which = np.where(reads_each[0], np.where(reads_each[1], 0, 2), 1)
-                rows = np.arange(len(indices))
-                joined = (outputs[which, unused.sum() + 1 - newly_used] + parents_sides[which]) + rest[which]
-                columns.append(joined + own[0][which, rows] + own[1][which, rows])
+                whole = outputs[which, unused.sum() + 1 - newly_used] + parents_sides[which] + rest[which]
+                columns.append(whole + own[0][which, rows] + own[1][which, rows])
             return np.stack(columns, axis=1)
 
         return costs
@@ -183,9 +185,11 @@ class MicroCosts(CandidateCosts):
         def cost(*blocks: MicroBlock) -> FloatArray:
             return self.cost_of(MicroArchitecture((first, *blocks)))
 
-        def second(operation: str, source: int, other: str = reference) -> FloatArray:
+        alone = cost()
+
+        def second(operation: str, source: int) -> FloatArray:
             """What a second block adds that uses the first one, so that there is still one output."""
-            return cost(MicroBlock(BlockSide(operation, source), BlockSide(other, 1))) - cost()
+            return cost(MicroBlock(BlockSide(operation, source), BlockSide(reference, 1))) - alone
 
         half = second(reference, 1) / 2
         sides = np.array(

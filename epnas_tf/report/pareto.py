@@ -1,60 +1,52 @@
 """What accuracy costs: the trained whole architectures that none beats with as few parameters or multiply-adds."""
 
-import dataclasses
-
 from epnas_tf.metrics import pareto_front
+from epnas_tf.network.cost import Cost
 from epnas_tf.report.drawing import BLUE, LETTER, VERMILION, Picture, percent_axis, picture, plot
 from epnas_tf.report.search_files import Search, Trial
 from epnas_tf.report.svg import MUTED
-from epnas_tf.report.tables import search_cost
-from epnas_tf.report.text import compact, count, percent, plural
+from epnas_tf.report.tables import BestRow, best_row, search_cost
+from epnas_tf.report.text import compact, plural
 
 MEASURES = {"parameters": "parameters", "multiply_adds": "multiply-adds for one image"}
 """The measures of a network's size, and how they are called."""
 
 
-@dataclasses.dataclass(frozen=True)
-class FrontRow:
-    """An architecture of a front, as texts."""
-
-    accuracy: str
-    parameters: str
-    multiply_adds: str
-    child: str
-    text: str
+Sized = list[tuple[Cost, Trial]]
+"""Trials, each with what its network costs."""
 
 
-def front(search: Search, measure: str) -> list[tuple[int, Trial]]:
-    """Returns the whole architectures on a Pareto front, the smallest first, each with its size.
+def sized(search: Search) -> Sized:
+    """Returns the whole architectures of a search whose costs are known, each with its newest trial."""
+    costs = [(search_cost(search, trial.architecture), trial) for trial in search.best_trials()]
+    return [(cost, trial) for cost, trial in costs if cost is not None]
+
+
+def front(trials: Sized, measure: str) -> Sized:
+    """Returns those on a Pareto front, the smallest first.
 
     Args:
-        search: the search; of an architecture that was trained several times the newest score counts.
+        trials: the trials to compare.
         measure: a key of `MEASURES`.
     """
-    sized = _sized(search, measure)
-    return [sized[i] for i in pareto_front([size for size, _ in sized], [trial.score or 0.0 for _, trial in sized])]
+    return [trials[i] for i in pareto_front(*_points(trials, measure))]
 
 
-def _sized(search: Search, measure: str) -> list[tuple[int, Trial]]:
-    costs = [(search_cost(search, trial.architecture), trial) for trial in search.best_trials()]
-    return [(getattr(cost, measure), trial) for cost, trial in costs if cost is not None]
+def _points(trials: Sized, measure: str) -> tuple[list[int], list[float]]:
+    return [getattr(cost, measure) for cost, _ in trials], [trial.score or 0.0 for _, trial in trials]
 
 
 def front_pictures(search: Search) -> list[Picture]:
     """Draws accuracy against each measure of size; none where fewer than two architectures can be compared."""
-    return [found for measure in MEASURES if (found := _front_picture(search, measure)) is not None]
+    trials = sized(search)
+    return [_front_picture(trials, measure) for measure in MEASURES] if len(trials) > 1 else []
 
 
-def _front_picture(search: Search, measure: str) -> Picture | None:
-    sized = _sized(search, measure)
-    if len(sized) < 2:
-        return None
-    on_front = front(search, measure)
+def _front_picture(trials: Sized, measure: str) -> Picture:
+    on_front = front(trials, measure)
     figure, axes = plot(270)
-    axes.scatter(
-        [size for size, _ in sized], [t.score or 0.0 for _, t in sized], s=16, c=BLUE, alpha=0.55, linewidths=0
-    )
-    sizes, scores = [size for size, _ in on_front], [trial.score or 0.0 for _, trial in on_front]
+    axes.scatter(*_points(trials, measure), s=16, c=BLUE, alpha=0.55, linewidths=0)
+    sizes, scores = _points(on_front, measure)
     axes.step(sizes, scores, where="post", color=VERMILION, linewidth=1.4)
     axes.scatter(sizes, scores, s=26, c=VERMILION, linewidths=0, zorder=3)
     axes.set_xlabel(MEASURES[measure], color=MUTED, size=LETTER)
@@ -66,28 +58,13 @@ def _front_picture(search: Search, measure: str) -> Picture | None:
         f"Each dot is a whole architecture, with its newest accuracy on the shared weights and its {name}, at the "
         "channels of the search. No other is as accurate as one on the line and as small."
     )
-    alt = f"Accuracy against {name} of {plural(len(sized), 'architecture')}, {len(on_front)} of them on the front."
+    alt = f"Accuracy against {name} of {plural(len(trials), 'architecture')}, {len(on_front)} of them on the front."
     return picture(figure, f"front-{measure.replace('_', '-')}", alt, caption)
 
 
-def _points(sized: list[tuple[int, Trial]]) -> tuple[list[int], list[float]]:
-    return [size for size, _ in sized], [trial.score or 0.0 for _, trial in sized]
-
-
-def front_rows(search: Search) -> list[FrontRow]:
+def front_rows(search: Search) -> list[BestRow]:
     """Returns the architectures on any of the fronts, the one of fewest parameters first."""
-    trials = {trial.child: trial for measure in MEASURES for _, trial in front(search, measure)}
-    rows = [(search_cost(search, trial.architecture), trial) for trial in trials.values()]
-    known = sorted(
-        ((cost, trial) for cost, trial in rows if cost is not None), key=lambda row: (row[0].parameters, row[1].child)
-    )
-    return [
-        FrontRow(
-            accuracy=percent(trial.score, 2),
-            parameters=count(cost.parameters),
-            multiply_adds=count(cost.multiply_adds),
-            child=str(trial.child),
-            text=str(trial.architecture),
-        )
-        for cost, trial in known
-    ]
+    trials = sized(search)
+    found = {trial.child: (cost, trial) for measure in MEASURES for cost, trial in front(trials, measure)}
+    smallest_first = sorted(found.values(), key=lambda row: (row[0].parameters, row[1].child))
+    return [best_row(search, place, trial) for place, (_, trial) in enumerate(smallest_first, 1)]

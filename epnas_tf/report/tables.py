@@ -87,10 +87,11 @@ class BestRow:
 
 def best_rows(search: Search) -> list[BestRow]:
     """Returns the best whole architectures of a search."""
-    return [_best_row(search, place, trial) for place, trial in enumerate(search.best_trials()[:NUM_BEST], 1)]
+    return [best_row(search, place, trial) for place, trial in enumerate(search.best_trials()[:NUM_BEST], 1)]
 
 
-def _best_row(search: Search, place: int, trial: Trial) -> BestRow:
+def best_row(search: Search, place: int, trial: Trial) -> BestRow:
+    """Returns a whole architecture as a row of a table, at a place from 1."""
     costs = search_cost(search, trial.architecture)
     return BestRow(
         place=place,

@@ -29,7 +29,6 @@ class Limits:
         space: the search space.
         shape: what else fixes the children's networks.
         config: the limits.
-
         latencies: the layers' times, measured as they are needed; kept by a search that may go on later.
 
     Raises:
@@ -43,7 +42,7 @@ class Limits:
         config: LimitConfig,
         latencies: Latencies | None = None,
     ) -> None:
-        limits = {name: limit for name, limit in values_of(config).items() if limit}
+        self._limits = limits = {name: limit for name, limit in values_of(config).items() if limit}
         self._space = space
         self._bounds = np.array(list(limits.values()), np.float64)
         latencies = latencies or Latencies()
@@ -62,8 +61,6 @@ class Limits:
             return np.array([measures[name]() for name in limits], np.float64)
 
         self._costs = candidate_costs(space, cost_of)
-        if not limits:
-            return
         for (name, limit), least in zip(limits.items(), self._costs.least(), strict=True):
             if least > limit:
                 needed = f"{least:.3g}" if isinstance(limit, float) else f"{least:,.0f}"
@@ -72,10 +69,11 @@ class Limits:
                     f"channels or levels need less. Received: {name}={limit}"
                 )
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={limit}" for name, limit in self._limits.items())
+
     def allowed(self, parents: Sequence[Indices], level: int) -> Allowed:
         """Returns which candidates of a level keep all limits; see `epnas_tf.search.progressive.Constraint`."""
-        if not self._bounds.size:
-            return lambda start, count: np.ones(count, bool)
         architectures = [self._space.architecture(indices) if indices else None for indices in parents]
         costs = self._costs.of_level(architectures, level)
 
@@ -85,3 +83,13 @@ class Limits:
             return keeps.reshape(-1)[start - first * len(parents) :][:count]
 
         return allowed
+
+
+def constraint(
+    space: SearchSpace[Any, Any], shape: NetworkShape, config: LimitConfig, latencies: Latencies | None = None
+) -> Limits | None:
+    """Returns the limits of a search; None where there are none, so that choosing a level asks for nothing.
+
+    The arguments, and what is raised, are those of `Limits`.
+    """
+    return Limits(space, shape, config, latencies) if any(values_of(config).values()) else None

@@ -15,7 +15,7 @@ from epnas_tf.errors import StateError
 from epnas_tf.network import NetworkShape, VariableStore, build_graph
 from epnas_tf.network.latency import Latencies
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
-from epnas_tf.search.limits import Limits
+from epnas_tf.search.limits import constraint
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
@@ -140,7 +140,7 @@ class _Run:
         self.directory = directory
         self.listener = listener
         self.latencies = Latencies(state.values.get("latencies") if state else None)
-        limits = Limits(space, shape, config.limits, self.latencies)
+        limits = constraint(space, shape, config.limits, self.latencies)
         self.search: ProgressiveSearch[Any] = ProgressiveSearch(
             space, config.search, config.surrogate, config.seed, limits
         )

@@ -19,7 +19,7 @@ from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, num_batches
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, child_seed, child_store
 from epnas_tf.search.hypermodel import SpaceHyperModel
-from epnas_tf.search.limits import Limits
+from epnas_tf.search.limits import constraint
 from epnas_tf.search.oracle import EPNASOracle, check_settings
 from epnas_tf.search.search_state import describe
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
@@ -101,7 +101,7 @@ class EPNASTuner(keras_tuner.Tuner):
                 search,
                 surrogate,
                 seed,
-                Limits(hypermodel.space, shape, limits),
+                constraint(hypermodel.space, shape, limits),
                 max_consecutive_failed_trials=None,
             )
         _check_oracle(oracle, hypermodel)

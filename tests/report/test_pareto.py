@@ -22,7 +22,7 @@ def size(search, trial, measure):
 @pytest.mark.parametrize("measure", list(pareto.MEASURES))
 def test_nothing_beats_what_is_on_the_front(search, measure):
     whole = search.best_trials()
-    on_front = [trial for _, trial in pareto.front(search, measure)]
+    on_front = [trial for _, trial in pareto.front(pareto.sized(search), measure)]
     assert on_front
     for trial in whole:
         beaten = any(
@@ -40,7 +40,7 @@ def test_pictures_and_rows(search):
     number = len(search.best_trials())
     assert f"of {number} architectures" in pictures[0].alt
     rows = pareto.front_rows(search)
-    children = {str(trial.child) for m in pareto.MEASURES for _, trial in pareto.front(search, m)}
+    children = {str(trial.child) for m in pareto.MEASURES for _, trial in pareto.front(pareto.sized(search), m)}
     assert {row.child for row in rows} == children
 
 
