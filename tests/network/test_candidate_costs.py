@@ -58,7 +58,11 @@ def test_costs_of_a_macro_candidate_are_those_of_the_cheapest_network_that_it_ca
         np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("space", [MacroSpace(3), MacroSpace(3, CONVOLUTIONS), MicroSpace(2, CONVOLUTIONS)], ids=str)
+@pytest.mark.parametrize(
+    "space",
+    [MacroSpace(3), MacroSpace(3, CONVOLUTIONS), MicroSpace(2, CONVOLUTIONS)],
+    ids=["all", "convolutions", "micro"],
+)
 def test_the_least_cost_is_that_of_the_cheapest_of_all_architectures(space):
     exact = cost_of(space)
     firsts = [space.extend(None, space.extension(1, i)) for i in range(space.num_extensions(1))]
