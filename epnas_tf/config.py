@@ -209,12 +209,28 @@ class ChildConfig(Settings):
 class SurrogateConfig(Settings):
     """The LSTM that predicts a score (paper, section 4, "Surrogate function"; section 5)."""
 
-    hidden_units: int = option(100, "hidden units of the surrogate's LSTM [paper, section 5: 100]", minimum=1)
-    input_units: int = option(100, "size of the surrogate's linear input layer [paper, section 5: 100]", minimum=1)
-    first_surrogate_learning_rate: float = option(
-        0.01, "Adam's learning rate while fitting after the first level [PNAS: 0.01]", above=0
+    additive: bool = option(
+        True,
+        "predict by the sum of an additive model (a term for each symbol of each level, by ridge regression) and of "
+        "the LSTM, which learns what that leaves, not by the LSTM alone [paper, section 4: LSTM alone]",
     )
-    surrogate_learning_rate: float = option(0.002, "Adam's learning rate in every later fit [PNAS: 0.002]", above=0)
+    additive_penalty: float = option(
+        0.3, "the additive model's penalty on the squares of its terms, in measured scores [paper: none]", above=0
+    )
+    ensemble: int = option(
+        5, "LSTMs of other first weights whose mean is the prediction [paper, section 4: one; PNAS: 5]", minimum=1
+    )
+    refit: bool = option(
+        True, "begin every fit of the LSTM from new weights, not from those of the fit before [the paper is silent]"
+    )
+    hidden_units: int = option(32, "hidden units of the surrogate's LSTM [paper, section 5: 100]", minimum=1)
+    input_units: int = option(32, "size of the surrogate's linear input layer [paper, section 5: 100]", minimum=1)
+    first_surrogate_learning_rate: float = option(
+        0.01, "Adam's learning rate while fitting new weights [PNAS: 0.01]", above=0
+    )
+    surrogate_learning_rate: float = option(
+        0.002, "Adam's learning rate in fits that go on from old weights [PNAS: 0.002]", above=0
+    )
     surrogate_steps: int = option(200, "gradient steps of a fit of the surrogate [the paper is silent]", minimum=1)
     surrogate_batch_size: int = option(64, "rows of the table in a gradient step [the paper is silent]", minimum=1)
 
@@ -226,10 +242,22 @@ class SearchConfig(Settings):
     k: int = option(25, "architectures K sampled at each level [paper, section 5: 25]", minimum=1)
     iterations: int = option(3, "passes over all levels [paper, section 5: three to five]", minimum=1)
     sampling: str = option(
-        "probability",
+        "greedy",
         "rule that picks the K: probability (p^(1/temperature) of the predicted scores [paper, section 4]), greedy "
         "(the K best predictions [PNAS]) or uniform (random search)",
         choices=("probability", "greedy", "uniform"),
+    )
+    repeated: str = option(
+        "all",
+        "scores of an architecture that was trained several times that the surrogate learns from: all or the newest "
+        "[paper, section 4: a hash table of repeated architectures]",
+        choices=("all", "newest"),
+    )
+    reported: str = option(
+        "estimate",
+        "whole architectures are ranked by their newest score, or by an estimate between the surrogate's prediction "
+        "and the mean of the scores, the nearer to the prediction the noisier scores are [the paper is silent]",
+        choices=("estimate", "score"),
     )
     initial_temperature: float = option(
         4.0, "sampling temperature of the first of several iterations [the paper is silent]", above=0
@@ -242,6 +270,13 @@ class SearchConfig(Settings):
         "how the temperature falls between the two: geometric (equal ratios) or linear (equal steps) [paper: quickly]",
         choices=("geometric", "linear"),
     )
+
+
+PAPER_SURROGATE = SurrogateConfig(additive=False, ensemble=1, refit=False, hidden_units=100, input_units=100)
+"""The paper's surrogate (section 4, "Surrogate function"; section 5)."""
+
+PAPER_SEARCH = SearchConfig(sampling="probability", repeated="newest", reported="score")
+"""The paper's search (section 4), with three iterations (section 5)."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,24 +3,22 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.sides import plain_surrogate
 from epnas_tf import prepare_tensorflow
-from epnas_tf.config import SurrogateConfig
-from epnas_tf.search.surrogate import Surrogate
+from epnas_tf.config import PAPER_SURROGATE
+from epnas_tf.search.surrogate import Rows, Surrogate
 from epnas_tf.search.table import encode_rows
 from epnas_tf.space import MacroSpace
 
-Table = tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
-
-def random_table(space: MacroSpace, rows: int) -> Table:
-    """Returns features, lengths and scores of architectures of all levels, the first ones of level 1 as in a search."""
+def random_table(space: MacroSpace, rows: int) -> Rows:
+    """Returns architectures of all levels, the first ones of level 1 as in a search."""
     rng = np.random.default_rng(0)
     levels = [1 if row < 6 else 2 + (row - 6) // 25 % (space.num_levels - 1) for row in range(rows)]
     architectures = [space.indices(space.sample(rng, level)) for level in levels]
-    return *encode_rows(space, architectures), rng.uniform(0.8, 0.9, rows).astype(np.float32)
+    scores = rng.uniform(0.8, 0.9, rows).astype(np.float32)
+    return Rows(*encode_rows(space, architectures), scores, np.zeros(rows, np.int32))
 
 
 class OurFits:
@@ -35,12 +33,12 @@ class OurFits:
         prepare_tensorflow()
         space = MacroSpace(layers)
         self._tables = [random_table(space, count) for count in rows]
-        self._surrogate = Surrogate(space.num_features, layers, SurrogateConfig(), seed=0)
+        self._surrogate = Surrogate(space.num_features, layers, PAPER_SURROGATE, seed=0)
         self._rng = np.random.default_rng(0)
 
     def fit(self, table: int) -> None:
         """Fits on one of the tables, the error over all rows included."""
-        self._surrogate.fit(*self._tables[table], self._rng)
+        self._surrogate.fit(self._tables[table], self._rng)
 
     def num_traces(self) -> int:
         """Returns how often a graph was traced so far."""
@@ -51,13 +49,13 @@ class KerasFits:
     """Fits the same model by `model.fit`, in as many steps, and predicts all rows; the arguments are those of ours."""
 
     def __init__(self, layers: int, rows: list[int]) -> None:
-        space, self._config = MacroSpace(layers), SurrogateConfig()
+        space, self._config = MacroSpace(layers), PAPER_SURROGATE
         self._tables = [random_table(space, count) for count in rows]
         self._model = plain_surrogate.build_model(layers, space.num_features, self._config, masked=True)
 
     def fit(self, table: int) -> None:
         """Fits on one of the tables, the error over all rows included."""
-        features, _, scores = self._tables[table]
+        features, _, scores, _ = self._tables[table]
         size = min(self._config.surrogate_batch_size, len(scores))
         options: dict[str, Any] = {"batch_size": size, "verbose": 0}
         steps_per_epoch = len(scores) // size

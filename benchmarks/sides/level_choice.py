@@ -56,13 +56,10 @@ class LevelChoice:
             chosen=parents,
             predicted=[None] * len(parents),
             scores=dict(enumerate(scores)),
-            table=[
-                (indices, number, score) for number, (indices, score) in enumerate(zip(parents, scores, strict=True))
-            ],
             rank_correlation=None,
         )
         arrays = {
-            **search.surrogate.get_state(),
+            **search.get_state()[1],
             "surrogate/fits": np.array(level, np.int64),
         }  # so that `ask` fits no more
         search.set_state(state.to_values(self._space), arrays)

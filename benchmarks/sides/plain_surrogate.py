@@ -3,6 +3,7 @@
 import keras
 
 from epnas_tf.config import SurrogateConfig
+from epnas_tf.search import lstm
 from epnas_tf.search.surrogate import Surrogate
 
 
@@ -30,6 +31,9 @@ def build_model(num_levels: int, num_features: int, config: SurrogateConfig, mas
 
 
 def copy_weights(surrogate: Surrogate, model: keras.Model) -> None:
-    """Gives a model of `build_model` the weights of a surrogate."""
-    layers = (surrogate.input_layer, surrogate.lstm_cell, surrogate.output_layer)
-    model.set_weights([weight.numpy() for layer in layers for weight in layer.weights])
+    """Gives a model of `build_model` the weights of the paper's surrogate, an ensemble of one."""
+    found = surrogate.get_state()
+    names = lstm.Weights._fields
+    model.set_weights(
+        [found[f"surrogate/{name}"].reshape(own.shape) for name, own in zip(names, model.weights, strict=True)]
+    )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from benchmarks.sides import plain_surrogate
 from epnas_tf import prepare_tensorflow
-from epnas_tf.config import SurrogateConfig
+from epnas_tf.config import PAPER_SURROGATE
 from epnas_tf.search.surrogate import Surrogate, score_candidates
 from epnas_tf.search.table import Indices, encode_rows
 from epnas_tf.space import MacroSpace
@@ -32,7 +32,7 @@ class FactoredScorer:
     def __init__(self, level: int, parents: int) -> None:
         prepare_tensorflow()
         self._level, self._space = level, MacroSpace(level)
-        self._surrogate = Surrogate(self._space.num_features, level, SurrogateConfig(), seed=0)
+        self._surrogate = Surrogate(self._space.num_features, level, PAPER_SURROGATE, seed=0)
         self._parents = sampled_parents(self._space, level - 1, parents)
 
     def score(self) -> None:
@@ -46,8 +46,8 @@ class FactoredScorer:
         return np.exp(scores[: count * len(self._parents) : len(self._parents)])
 
     def _chunks(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        states = self._surrogate.states(*encode_rows(self._space, self._parents))
-        return score_candidates(self._surrogate, self._space, self._level, *states)
+        parents = self._surrogate.parents(*encode_rows(self._space, self._parents))
+        return score_candidates(self._surrogate, self._space, self._level, parents)
 
 
 class WholeScorer:
@@ -61,7 +61,7 @@ class WholeScorer:
 
     def __init__(self, level: int, parents: int, batch_size: int) -> None:
         self._level, self._space, self._batch_size = level, MacroSpace(level), batch_size
-        config = SurrogateConfig()
+        config = PAPER_SURROGATE
         self._model = plain_surrogate.build_model(level, self._space.num_features, config, masked=False)
         plain_surrogate.copy_weights(Surrogate(self._space.num_features, level, config, seed=0), self._model)
         self._parents = sampled_parents(self._space, level - 1, parents)

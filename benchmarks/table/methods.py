@@ -13,7 +13,7 @@ import keras_tuner
 import numpy as np
 
 from benchmarks.table.space import TableSpace
-from epnas_tf.config import SearchConfig, SurrogateConfig
+from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, SearchConfig, SurrogateConfig
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.search.table import Indices
 
@@ -54,20 +54,25 @@ Reports = Iterator[Indices | None]
 Method = Callable[[Run], Reports]
 
 
-def progressive(search: SearchConfig, surrogate: SurrogateConfig = SurrogateConfig()) -> Method:
+def of_paper(sampling: str, iterations: int) -> Method:
+    """Returns the paper's search, all of its settings given, with some rule of sampling."""
+    return progressive(dataclasses.replace(PAPER_SEARCH, sampling=sampling, iterations=iterations), PAPER_SURROGATE)
+
+
+def progressive(search: SearchConfig, surrogate: SurrogateConfig) -> Method:
     """Returns this project's search with some settings; it evaluates as many networks as its K and iterations say."""
 
     def run(run: Run) -> Reports:
         ours = ProgressiveSearch(run.space, search, surrogate, run.seed)
-        level = 1
-        while (candidate := ours.ask()) is not None:
-            if candidate.level != level:
-                run.note_correlation(level, ours.rank_correlation)
+        candidate = ours.ask()
+        while candidate is not None:
             level = candidate.level
             ours.tell(candidate, run.evaluate(run.space.indices(candidate.architecture)))
+            candidate = ours.ask()  # before the report: after the last child of a level it fits the surrogate
+            if candidate is None or candidate.level != level:
+                run.note_correlation(level, ours.rank_correlation)
             best = ours.best
             yield None if best is None else run.space.indices(best[0])
-        run.note_correlation(level, ours.rank_correlation)
 
     return run
 
@@ -156,15 +161,18 @@ def keras_tuner_oracle(oracle: type[keras_tuner.Oracle]) -> Method:
     return run
 
 
+def iterations(number: int) -> str:
+    """Returns a number of iterations in words."""
+    return f"{number} iteration{'s' * (number > 1)}"
+
+
 def methods() -> Mapping[str, Method]:
     """Returns all methods by their names."""
     return {
-        **{f"EPNAS, {n} iteration{'s' * (n > 1)}": progressive(SearchConfig(iterations=n)) for n in (1, 3, 5)},
-        **{
-            f"greedy PNAS, {n} iteration{'s' * (n > 1)}": progressive(SearchConfig(iterations=n, sampling="greedy"))
-            for n in (1, 3)
-        },
-        "progressive, uniform": progressive(SearchConfig(sampling="uniform")),
+        **{f"default, {iterations(n)}": progressive(SearchConfig(iterations=n), SurrogateConfig()) for n in (1, 3, 5)},
+        **{f"EPNAS, {iterations(n)}": of_paper("probability", n) for n in (1, 3, 5)},
+        **{f"greedy PNAS, {iterations(n)}": of_paper("greedy", n) for n in (1, 3)},
+        "progressive, uniform": of_paper("uniform", 3),
         "random": random_networks,
         "regularized evolution": regularized_evolution(),
         "KerasTuner RandomSearch": keras_tuner_oracle(keras_tuner.oracles.RandomSearchOracle),

@@ -11,8 +11,8 @@ from epnas_tf.bin.console import make_console, run_main
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.space.architecture import Architecture, MacroArchitecture
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
-from epnas_tf.storage.records import best_trials, read_records
-from epnas_tf.storage.run_directory import RunDirectory, read_config
+from epnas_tf.storage.records import best_trials
+from epnas_tf.storage.run_directory import read_config
 
 DESCRIPTION = """Prints an architecture layer by layer, or the best architectures of a run.
 
@@ -42,20 +42,24 @@ def show_run(console: Console, path: Path, count: int) -> None:
         RunDirectoryError: if there is no run, or it has no whole network yet.
     """
     depth = read_config(path).space.depth
-    whole = best_trials(read_records(path / RunDirectory.RECORDS), depth)
+    whole = best_trials(path, depth)
     if not whole:
         raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {path}. Let the search go on.")
     ranked = whole[:count]
-    table = Table("accuracy", "parameters", "child", "iteration", "architecture", box=None, pad_edge=False)
+    table = Table("estimate", "accuracy", "parameters", "child", "iteration", "architecture", box=None, pad_edge=False)
     for trial in ranked:
         table.add_row(
+            f"{100 * trial['estimate']:.2f} %",
             f"{100 * trial['score']:.2f} %",
             f"{trial['parameters']:,}",
             str(trial["child"]),
             str(trial["iteration"]),
             trial["text"],
         )
-    console.print(f"{path}: the best {len(ranked)} of {len(whole)} whole networks, accuracy on the shared weights")
+    console.print(
+        f"{path}: the best {len(ranked)} of {len(whole)} whole networks by the estimate of their "
+        "accuracy on the shared weights"
+    )
     console.print(table)
     console.print()
     show_architecture(console, architecture_from_dict(ranked[0]["architecture"]))

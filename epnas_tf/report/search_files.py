@@ -13,7 +13,7 @@ from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
 from epnas_tf.storage.data_file import DATA_FILE, DataDescription, load_description
-from epnas_tf.storage.records import newest_best_first, read_records
+from epnas_tf.storage.records import newest_best_first, read_ranking, read_records
 from epnas_tf.storage.run_directory import RunDirectory, read_config, read_config_document
 from epnas_tf.storage.state_files import StateFiles
 
@@ -60,6 +60,7 @@ class Search:
         versions: of the packages.
         trials: the children in the order of their training.
         best: the best whole architecture, None as long as there is none.
+        ranking: what whole architectures are ranked by, by the child's number.
         description: the data set, None for a run that did not note it.
         updates: training steps of each key of the store, None before the first state.
         seconds: time spent.
@@ -71,6 +72,7 @@ class Search:
     versions: dict[str, str]
     trials: tuple[Trial, ...]
     best: Architecture | None
+    ranking: dict[int, float]
     description: DataDescription | None
     updates: Updates | None
     seconds: float
@@ -86,10 +88,14 @@ class Search:
         """The children that did not diverge."""
         return tuple(trial for trial in self.trials if trial.score is not None)
 
+    def estimate(self, trial: Trial) -> float:
+        """Returns what a whole architecture's trial is ranked by; its score, if the run noted nothing else."""
+        return self.ranking.get(trial.child, trial.score or 0.0)
+
     def best_trials(self) -> list[Trial]:
-        """Returns the newest trial of each whole architecture, the best score first, of equal ones the earlier."""
+        """Returns the newest trial of each whole architecture, the best first, of equal ones the earlier."""
         whole = [trial for trial in self.completed if trial.level == self.depth]
-        return newest_best_first(whole, lambda trial: trial.architecture, lambda trial: trial.score or 0.0)
+        return newest_best_first(whole, lambda trial: trial.architecture, self.estimate)
 
 
 def read_search(path: Path) -> Search:
@@ -112,6 +118,7 @@ def read_search(path: Path) -> Search:
         versions=document["versions"],
         trials=trials,
         best=architecture_of(path),
+        ranking=read_ranking(path),
         description=description_of(path),
         updates=updates,
         seconds=seconds,

@@ -77,6 +77,7 @@ class BestRow:
     """One of the best architectures; `operations` are its layers' or blocks' operations, level by level."""
 
     place: int
+    estimate: str
     accuracy: str
     parameters: str
     multiply_adds: str
@@ -95,6 +96,7 @@ def best_row(search: Search, place: int, trial: Trial) -> BestRow:
     costs = search_cost(search, trial.architecture)
     return BestRow(
         place=place,
+        estimate=percent(search.estimate(trial), 2),
         accuracy=percent(trial.score, 2),
         parameters=count(trial.parameters),
         multiply_adds=MISSING if costs is None else count(costs.multiply_adds),

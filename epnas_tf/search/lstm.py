@@ -1,7 +1,10 @@
 """The arithmetic of the surrogate as pure functions of its weights (paper, section 4, "Surrogate function").
 
-A linear layer turns one level's symbol array into the input of one step of an LSTM; a linear layer and a sigmoid turn
-its last hidden state into a score. The gates are in Keras's order: input, forget, cell, output.
+A linear layer turns one level's symbol array into the input of one step of an LSTM; a linear layer turns its last
+hidden state into an output. The gates are in Keras's order: input, forget, cell, output.
+
+Every weight has a leading axis of M members: an ensemble is M such networks, computed by the same few products. The
+paper's surrogate is the ensemble of one.
 """
 
 from typing import NamedTuple
@@ -10,16 +13,16 @@ import tensorflow as tf
 
 
 class Weights(NamedTuple):
-    """The weights of a surrogate of F features, I input units and H hidden units; float32 tensors or variables.
+    """The weights of M surrogates of F features, I input units and H hidden units; float32 tensors or variables.
 
     Attributes:
-        input_kernel: [F, I].
-        input_bias: [I].
-        lstm_kernel: [I, 4H].
-        lstm_recurrent_kernel: [H, 4H].
-        lstm_bias: [4H].
-        output_kernel: [H, 1].
-        output_bias: [1].
+        input_kernel: [M, F, I].
+        input_bias: [M, 1, I].
+        lstm_kernel: [M, I, 4H].
+        lstm_recurrent_kernel: [M, H, 4H].
+        lstm_bias: [M, 1, 4H].
+        output_kernel: [M, H, 1].
+        output_bias: [M, 1, 1].
     """
 
     input_kernel: tf.Tensor
@@ -39,61 +42,65 @@ def states(weights: Weights, features: tf.Tensor, lengths: tf.Tensor) -> tuple[t
 
     Args:
         weights: the weights.
-        features: float32 [n, levels, F] with a static number of levels, rows padded with zeros at the end.
-        lengths: int32 [n], the levels of each row, 0 … levels; the state of a row of length 0 is zero.
+        features: float32 [M, n, levels, F], each member's rows, or [1, n, levels, F], the same for all; with a static
+            number of levels, rows padded with zeros at the end.
+        lengths: int32 [M, n] or [1, n], the levels of each row, 0 … levels; the state of a row of length 0 is zero.
 
     Returns:
-        The hidden and the cell state, float32 [n, H] each.
+        The hidden and the cell state, float32 [M, n, H] each.
     """
-    levels = features.shape[1]
-    inputs = input_part(weights, tf.reshape(features, [-1, features.shape[2]]))  # one product for all levels
-    inputs = tf.unstack(tf.reshape(inputs, [-1, levels, inputs.shape[1]]), axis=1)
-    hidden = cell = tf.zeros([tf.shape(features)[0], weights.lstm_recurrent_kernel.shape[0]])
+    levels, size = features.shape[2], features.shape[3]
+    inputs = input_part(weights, tf.reshape(features, [tf.shape(features)[0], -1, size]))  # one product for all levels
+    members, width = inputs.shape[0], inputs.shape[2]
+    inputs = tf.unstack(tf.reshape(inputs, [members, -1, levels, width]), axis=2)
+    hidden = cell = tf.zeros([members, tf.shape(features)[1], weights.lstm_recurrent_kernel.shape[1]])
     hiddens, cells = [], []
     for level in range(levels):
         hidden, cell = _step(inputs[level] + recurrent_part(weights, hidden), cell)
         hiddens.append(hidden)
         cells.append(cell)
-    last = tf.one_hot(lengths - 1, levels)[:, :, tf.newaxis]
+    last = tf.one_hot(lengths - 1, levels)[..., tf.newaxis]
     return (
-        tf.reduce_sum(tf.stack(hiddens, axis=1) * last, axis=1),
-        tf.reduce_sum(tf.stack(cells, axis=1) * last, axis=1),
+        tf.reduce_sum(tf.stack(hiddens, axis=2) * last, axis=2),
+        tf.reduce_sum(tf.stack(cells, axis=2) * last, axis=2),
     )
 
 
 def input_part(weights: Weights, features: tf.Tensor) -> tf.Tensor:
-    """Returns what a step's gates take from its symbol array: features float32 [n, F] → float32 [n, 4H]."""
+    """Returns what a step's gates take from its symbol array: float32 [M or 1, n, F] → float32 [M, n, 4H]."""
     inputs = tf.matmul(features, weights.input_kernel) + weights.input_bias
     return tf.matmul(inputs, weights.lstm_kernel)
 
 
 def recurrent_part(weights: Weights, hidden: tf.Tensor) -> tf.Tensor:
-    """Returns what a step's gates take from the state before it: hidden float32 [n, H] → float32 [n, 4H]."""
+    """Returns what a step's gates take from the state before it: hidden float32 [M, n, H] → float32 [M, n, 4H]."""
     return tf.matmul(hidden, weights.lstm_recurrent_kernel) + weights.lstm_bias
 
 
-def logits(weights: Weights, hidden: tf.Tensor) -> tf.Tensor:
-    """Returns the scores before the sigmoid: last hidden states float32 [..., H] → float32 [...]."""
+def outputs(weights: Weights, hidden: tf.Tensor) -> tf.Tensor:
+    """Returns each member's outputs: last hidden states float32 [M, n, H] → float32 [M, n]."""
     return tf.squeeze(tf.matmul(hidden, weights.output_kernel) + weights.output_bias, axis=-1)
 
 
-def log_scores(weights: Weights, hidden: tf.Tensor, cell: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-    """Returns the log scores of parents × extensions, with only the last step of a sequence a candidate.
+def candidate_outputs(weights: Weights, hidden: tf.Tensor, cell: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    """Returns each member's outputs for parents × extensions, with only the last step of a sequence a candidate.
 
     The gates' inputs are a sum of a part that each parent and a part that each extension has, so the matrix products
     are taken once a parent and once an extension; a candidate costs the sum, the gates and the output.
 
     Args:
         weights: the weights.
-        hidden: float32 [parents, H], the parents' hidden states.
-        cell: float32 [parents, H], their cell states.
+        hidden: float32 [M, parents, H], the parents' hidden states.
+        cell: float32 [M, parents, H], their cell states.
         features: float32 [n, F], the extensions' symbol arrays.
 
     Returns:
-        float32 [parents, n], log sigmoid of the logits, finite for any finite logit.
+        float32 [M, parents, n].
     """
-    gates = recurrent_part(weights, hidden)[:, tf.newaxis] + input_part(weights, features)
-    return tf.math.log_sigmoid(logits(weights, _step(gates, cell[:, tf.newaxis])[0]))
+    extensions = input_part(weights, features[tf.newaxis])
+    gates = recurrent_part(weights, hidden)[:, :, tf.newaxis] + extensions[:, tf.newaxis]
+    last, _ = _step(gates, cell[:, :, tf.newaxis])
+    return tf.squeeze(tf.matmul(last, weights.output_kernel[:, tf.newaxis]), axis=-1) + weights.output_bias
 
 
 def _step(gates: tf.Tensor, cell: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

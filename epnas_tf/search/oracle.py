@@ -130,7 +130,7 @@ class EPNASOracle(keras_tuner.Oracle):
                 self.failure = error  # raised by `populate_space`: the trial itself has ended well
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """Returns the best trials: whole networks by their score, and only then shallower ones.
+        """Returns the best trials: whole networks as the search ranks them, and only then shallower ones by score.
 
         An architecture that was trained in several iterations is there once, with its newest score.
         """
@@ -141,8 +141,12 @@ class EPNASOracle(keras_tuner.Oracle):
                 architecture = self._architecture(trial)
                 newest.pop(architecture, None)  # so that of equal scores the earlier trial comes first
                 newest[architecture] = trial
-        ranked = sorted(newest, key=lambda a: (len(self.space.extensions(a)), newest[a].score), reverse=True)
-        return [newest[architecture] for architecture in ranked[:num_trials]]
+        estimates = {ranked.architecture: ranked.estimate for ranked in self.progressive.ranking()}
+
+        def worth(architecture: Any) -> tuple[int, float]:
+            return len(self.space.extensions(architecture)), estimates.get(architecture, newest[architecture].score)
+
+        return [newest[architecture] for architecture in sorted(newest, key=worth, reverse=True)[:num_trials]]
 
     def _architecture(self, trial: Trial) -> Any:
         if trial.trial_id not in self._architectures:

@@ -22,15 +22,20 @@ from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.errors import SearchError
 from epnas_tf.metrics import rank_correlation
 from epnas_tf.search import sampling
+from epnas_tf.search.ranking import estimates
 from epnas_tf.search.search_state import SearchState
-from epnas_tf.search.surrogate import Surrogate, score_candidates
-from epnas_tf.search.table import Indices, ScoreTable, encode_rows
+from epnas_tf.search.surrogate import Rows, Surrogate, score_candidates
+from epnas_tf.search.table import Indices, Measurement, ScoreTable, encode_rows, from_arrays, to_arrays
 from epnas_tf.space.base import SearchSpace
+from epnas_tf.storage.state_files import prefixed, with_prefix
 
 A = TypeVar("A")
 
 MAX_CANDIDATES = 2**62
 """The most candidates that can be numbered by an int64."""
+
+TABLE = "table/"
+"""What the names of the table's arrays begin with in a saved state."""
 
 FIT, CHOICE = 1, 2
 """What a generator is for."""
@@ -46,7 +51,7 @@ class Candidate(Generic[A]):
         iteration: the pass over all levels, from 0.
         level: the architecture's depth, from 1.
         temperature: the sampling temperature τ of the iteration.
-        predicted: the surrogate's score in [0, 1] when the architecture was chosen; None before the first fit.
+        predicted: the surrogate's score when the architecture was chosen, about in [0, 1]; None before the first fit.
     """
 
     number: int
@@ -55,6 +60,23 @@ class Candidate(Generic[A]):
     level: int
     temperature: float
     predicted: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranked(Generic[A]):
+    """A whole architecture in its place among all that were scored.
+
+    Attributes:
+        architecture: the architecture.
+        number: the number of its newest trial that was scored.
+        score: its newest score in [0, 1].
+        estimate: what it is ranked by: the score, or an estimate of what it would be without noise.
+    """
+
+    architecture: A
+    number: int
+    score: float
+    estimate: float
 
 
 class Constraint(Protocol):
@@ -102,13 +124,16 @@ class ProgressiveSearch(Generic[A]):
             SearchError: if no architecture of level 1 may be trained.
         """
         self.space = space
-        self.surrogate = Surrogate(space.num_features, space.num_levels, surrogate_config, seed)
+        self.surrogate = Surrogate(space.num_features, space.num_levels, surrogate_config, seed, config.iterations)
         self.rank_correlation: float | None = None
         self._config = config
         self._seed = seed
         self._constraint = constraint
         self._first_level = self._level_one()
         self._table = ScoreTable()
+        self._saved_table: list[Measurement] = []  # the table as it was at the last fit
+        self._whole_predicted: dict[Indices, float] = {}  # what the last fit predicts of whole architectures measured
+        self._ranked: tuple[tuple[int, int], list[tuple[Measurement, float]]] | None = None  # and when it was made
         self._first_number = 0  # trial number of the level's first architecture
         self._chosen: list[Indices] = []  # the architectures of the level; their positions count from 0
         self._predicted: list[float | None] = []  # their predicted scores
@@ -151,12 +176,45 @@ class ProgressiveSearch(Generic[A]):
 
     @property
     def best(self) -> tuple[A, float] | None:
-        """The architecture of the deepest level with the highest newest score, and that score.
+        """The first architecture of the ranking and its newest score; None before there is one."""
+        ranking = self._ranking()
+        return None if not ranking else (self.space.architecture(ranking[0][0].indices), ranking[0][0].score)
 
-        Of equal scores, that of the earlier trial counts. None before there is one.
+    def ranking(self) -> list[Ranked[A]]:
+        """Returns the whole architectures that were scored, the best first, of equal ones that of the earlier trial.
+
+        By the newest score, or (`reported`) by an estimate that takes the noise of scores into account. The estimates
+        of a finished search are there after the `ask` that returns None: it fits the surrogate a last time.
         """
-        best = self._table.best(self.space.num_levels)
-        return None if best is None else (self.space.architecture(best[0]), best[1])
+        return [
+            Ranked(self.space.architecture(newest.indices), newest.number, newest.score, estimate)
+            for newest, estimate in self._ranking()
+        ]
+
+    def _ranking(self) -> list[tuple[Measurement, float]]:
+        """Returns the newest measurement of each whole architecture and its estimate, the best first."""
+        moment = self.num_told, self.surrogate.num_fits
+        if self._ranked is None or self._ranked[0] != moment:
+            groups = self._table.at_level(self.space.num_levels)
+            by_estimate = self._config.reported == "estimate" and groups
+            worth = self._estimates(groups) if by_estimate else np.array([group[-1].score for group in groups])
+            order = np.argsort(-worth, kind="stable").tolist()
+            self._ranked = moment, [(groups[i][-1], float(worth[i])) for i in order]
+        return self._ranked[1]
+
+    def _estimates(self, groups: list[list[Measurement]]) -> npt.NDArray[np.floating[Any]]:
+        """Returns the estimates of whole architectures, for their measurements."""
+        scores = [
+            self.surrogate.brought_up(
+                np.array([one.score for one in group]), np.array([one.iteration for one in group], np.int64)
+            )
+            for group in groups
+        ]
+        at_choice = dict(zip(self._chosen, self._predicted, strict=True))
+        predictions = [self._whole_predicted.get(group[0].indices, at_choice.get(group[0].indices)) for group in groups]
+        means = [float(np.mean(each)) for each in scores]
+        known = [mean if p is None else p for p, mean in zip(predictions, means, strict=True)]  # no fit yet: one level
+        return estimates(scores, np.array(known))
 
     def ask(self) -> Candidate[A] | None:
         """Returns the next architecture to train, or None if there is none for now, or no more.
@@ -168,6 +226,8 @@ class ProgressiveSearch(Generic[A]):
             SearchError: if every child of the level failed, or the surrogate diverged.
         """
         if self.finished:
+            if self._config.reported == "estimate":
+                self._fit()
             return None
         if self._level_is_told:
             self._advance()
@@ -198,7 +258,7 @@ class ProgressiveSearch(Generic[A]):
             raise ValueError(f"`score` of trial {number} must be in [0, 1], or None. Received: score={score}")
         self._scores[position] = None if score is None else float(score)
         if score is not None:
-            self._table.record(self._chosen[position], number, float(score))
+            self._table.record(Measurement(self._chosen[position], number, self.iteration, float(score)))
         if self._level_is_told:
             pairs = [(p, self._scores[i]) for i, p in enumerate(self._predicted) if p is not None]
             self.rank_correlation = rank_correlation([(p, s) for p, s in pairs if s is not None])
@@ -217,10 +277,10 @@ class ProgressiveSearch(Generic[A]):
             chosen=self._chosen,
             predicted=self._predicted,
             scores=self._scores,
-            table=self._table.rows(),
             rank_correlation=self.rank_correlation,
         )
-        return state.to_values(self.space), self.surrogate.get_state()
+        table = prefixed(TABLE, to_arrays(self._saved_table, self.space.num_levels))
+        return state.to_values(self.space), {**self.surrogate.get_state(), **table}
 
     def set_state(self, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Goes on from what `get_state` returned. Architectures that were out, but not told, are asked again in order.
@@ -233,13 +293,21 @@ class ProgressiveSearch(Generic[A]):
             StateError: if the state is of another format, of another space or of other surrogate sizes, or incomplete.
         """
         state = SearchState.from_values(values, self.space, self._config.iterations)
-        self.surrogate.set_state(arrays)
+        table = from_arrays(with_prefix(TABLE, arrays), self.space)
+        self.surrogate.set_state({name: array for name, array in arrays.items() if not name.startswith(TABLE)})
         self._begin_level(state.iteration, state.level, state.chosen, state.predicted, state.first_number)
         self._num_asked, self._scores = state.num_asked, state.scores
         self.rank_correlation = state.rank_correlation
         self._table = ScoreTable()
-        for row in state.table:
-            self._table.record(*row)
+        for measurement in table:
+            self._table.record(measurement)
+        self._note_fit()
+        self._ranked = None
+        known = {measurement.number for measurement in table}
+        for position, score in state.scores.items():
+            if score is not None and self._first_number + position not in known:
+                number = self._first_number + position
+                self._table.record(Measurement(self._chosen[position], number, self.iteration, score))
 
     def _begin_level(
         self,
@@ -292,22 +360,39 @@ class ProgressiveSearch(Generic[A]):
         return sampled
 
     def _advance(self) -> None:
-        """Fits the surrogate on the whole table and begins the next level, or the next iteration after the last one.
-
-        After the last level of the last iteration there is nothing left to predict, and no fit. A fit that is already
-        done, because an `ask` was interrupted after it, is not done again.
-        """
+        """Fits the surrogate and begins the next level, or the next iteration after the last one."""
         parents = self._parents()
-        if self.surrogate.num_fits < self.iteration * self.space.num_levels + self.level:
-            rows = self._table.rows()
-            scores = np.array([score for _, _, score in rows], np.float32)
-            self.surrogate.fit(*encode_rows(self.space, [row[0] for row in rows]), scores, self._rng(FIT))
+        self._fit()
         if self.level < self.space.num_levels:
             iteration, level, chosen = self.iteration, self.level + 1, self._choose(parents)
         else:
             iteration, level, chosen = self.iteration + 1, 1, self._first_level
         predicted = self.surrogate.predict(*encode_rows(self.space, chosen)).tolist()
         self._begin_level(iteration, level, chosen, predicted, self._first_number + len(self._chosen))
+
+    def _fit(self) -> None:
+        """Fits the surrogate on the whole table.
+
+        A fit that is already done, because an `ask` was interrupted after it, is not done again.
+        """
+        if self.surrogate.num_fits >= self.iteration * self.space.num_levels + self.level:
+            return
+        level = [one for one in self._table.measurements() if one.number >= self._first_number]
+        rows = self._table.measurements(self._config.repeated)
+        self.surrogate.fit(self._rows(rows), self._rng(FIT), unseen=self._rows(level))
+        self._note_fit()
+
+    def _note_fit(self) -> None:
+        """Keeps what the table and the predictions of whole architectures are at a fit, or at one that is restored."""
+        self._saved_table = self._table.measurements()
+        whole = [group[0].indices for group in self._table.at_level(self.space.num_levels)]
+        predicted = self.surrogate.predict(*encode_rows(self.space, whole)).tolist()
+        self._whole_predicted = dict(zip(whole, predicted, strict=True))
+
+    def _rows(self, measurements: Sequence[Measurement]) -> Rows:
+        features, lengths = encode_rows(self.space, [one.indices for one in measurements])
+        scores = np.array([one.score for one in measurements], np.float32)
+        return Rows(features, lengths, scores, np.array([one.iteration for one in measurements], np.int32))
 
     def _choose(self, parents: list[Indices]) -> list[Indices]:
         """Draws the architectures of the next level out of parents × extensions (paper, section 4)."""
@@ -318,8 +403,8 @@ class ProgressiveSearch(Generic[A]):
         if self._config.sampling == "uniform":
             chunks: sampling.Chunks = sampling.uniform_chunks(num_candidates, 2**18)  # no candidate needs a prediction
         else:
-            hidden, cell = self.surrogate.states(*encode_rows(self.space, parents))
-            chunks = score_candidates(self.surrogate, self.space, level, hidden, cell)
+            of_parents = self.surrogate.parents(*encode_rows(self.space, parents))
+            chunks = score_candidates(self.surrogate, self.space, level, of_parents)
         tau = sampling.temperature(self._config, self.iteration)
         allowed = self._constraint.allowed(parents, level) if self._constraint else None
         flat, _ = sampling.choose(chunks, self._config.k, self._config.sampling, tau, self._rng(CHOICE), allowed)

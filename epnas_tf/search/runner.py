@@ -185,7 +185,7 @@ class _Run:
             raise StateError(
                 f"{self.directory.path} holds a finished search without a result. Remove it to start anew."
             )
-        self.directory.save_best(best[0])
+        self._save_best()
         return SearchResult(
             *best,
             self.search.num_told,
@@ -224,9 +224,13 @@ class _Run:
             "latencies": self.latencies.times,
         }
         save_child(self.directory, candidate, result, self.search, self.store, values)
-        best = self.search.best
-        if best is not None:
-            self.directory.save_best(best[0])
+        self._save_best()
+
+    def _save_best(self) -> None:
+        ranking = self.search.ranking()
+        if ranking:
+            estimates = {ranked.number + 1: ranked.estimate for ranked in ranking}
+            self.directory.save_best(ranking[0].architecture, estimates)
 
     def _restore(self, state: State) -> None:
         try:

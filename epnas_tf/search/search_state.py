@@ -9,13 +9,13 @@ from epnas_tf.errors import StateError
 from epnas_tf.search.table import Indices
 from epnas_tf.space.base import SearchSpace
 
-FORMAT = 1
+FORMAT = 2
 """Version of the saved state."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchState:
-    """A moment of a search, with its current level in full and of the levels before only the table of scores.
+    """A moment of a search: its current level. The scores of the levels before are arrays, see `ScoreTable`.
 
     Attributes:
         iteration: the current iteration, from 0.
@@ -25,7 +25,6 @@ class SearchState:
         chosen: the architectures of the level.
         predicted: their predicted scores.
         scores: what was told, by position in `chosen`; None is a failure.
-        table: architecture, trial number and score of each row of the table.
         rank_correlation: that of the last level that was completed.
     """
 
@@ -36,7 +35,6 @@ class SearchState:
     chosen: list[Indices]
     predicted: list[float | None]
     scores: dict[int, float | None]
-    table: list[tuple[Indices, int, float]]
     rank_correlation: float | None
 
     def to_values(self, space: SearchSpace[Any, Any]) -> dict[str, Any]:
@@ -51,7 +49,6 @@ class SearchState:
             "chosen": [list(indices) for indices in self.chosen],
             "predicted": list(self.predicted),
             "scores": [[position, score] for position, score in sorted(self.scores.items())],
-            "table": [[list(indices), number, score] for indices, number, score in self.table],
             "rank_correlation": self.rank_correlation,
         }
 
@@ -79,10 +76,9 @@ class SearchState:
                 chosen=[_indices(indices) for indices in values["chosen"]],
                 predicted=[_optional(score) for score in values["predicted"]],
                 scores={int(position): _optional(score) for position, score in values["scores"]},
-                table=[(_indices(indices), int(number), float(score)) for indices, number, score in values["table"]],
                 rank_correlation=_optional(correlation),
             )
-            for indices in (*state.chosen, *(row[0] for row in state.table)):
+            for indices in state.chosen:
                 space.architecture(indices)
         except (KeyError, TypeError, ValueError) as error:  # an ArchitectureError is a ValueError
             raise StateError(f"The search state is incomplete or broken. Received: {error!r}") from error

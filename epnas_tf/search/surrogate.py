@@ -1,9 +1,13 @@
-"""The surrogate function: an LSTM that predicts a score from an architecture's symbol arrays (paper, section 4)."""
+"""The surrogate function: predicts a score from an architecture's symbol arrays (paper, section 4).
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+The paper's is an LSTM whose output goes through a sigmoid. Ours by default is a sum of two parts: an additive model,
+and the mean of a few LSTMs that learn what it leaves; how far these are to be trusted is learned from levels that they
+had not seen when they predicted them. BUILD_NOTES.md has the reasons and the figures.
+"""
 
-import keras
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -11,115 +15,109 @@ import tensorflow as tf
 from epnas_tf.config import SurrogateConfig
 from epnas_tf.errors import SearchError, StateError
 from epnas_tf.search import lstm
+from epnas_tf.search.additive import AdditiveModel
+from epnas_tf.search.ensemble import DEVICE, FloatArray, IntArray, LSTMEnsemble, float32
+from epnas_tf.search.trust import Trust
 from epnas_tf.space.base import SearchSpace
-
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.integer[Any]]
-
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
-"""Adam's constants, those of Keras."""
-
-ROWS_AT_ONCE = 1024
-"""Rows of a whole-sequence prediction: at 20 levels of 100 units some 50 MB."""
 
 EXTENSIONS_AT_ONCE = 2048
 """Extensions of a scored block; with 25 parents some 20 MB."""
 
-DEVICE = "CPU:0"
-"""Where the surrogate lives: its steps are too small for a GPU to gain on them, and a CPU repeats them bit by bit."""
+SMALLEST = 1e-6
+"""The score that takes the place of an additive prediction below it, for there to be a logarithm."""
+
+
+class Rows(NamedTuple):
+    """Measured scores of some architectures.
+
+    Attributes:
+        features: float32 [rows, L, F], the symbol arrays, padded with zeros after a row's length.
+        lengths: integers [rows], the levels of each row, 1 … L.
+        scores: float32 [rows], in [0, 1].
+        passes: integers [rows], in which pass over the levels each was measured, from 0.
+    """
+
+    features: FloatArray
+    lengths: IntArray
+    scores: FloatArray
+    passes: IntArray
+
+
+class Parents(NamedTuple):
+    """What the scores of some parents' extensions are made of.
+
+    Attributes:
+        hidden: float32 [members, parents, hidden units].
+        cell: float32 [members, parents, hidden units].
+        base: float32 [parents], the additive part without the extension's own; zeros if there is none.
+        kernel: float32 [F], the additive terms of the extension's symbol array; zeros if there are none.
+    """
+
+    hidden: FloatArray
+    cell: FloatArray
+    base: FloatArray
+    kernel: FloatArray
 
 
 class Surrogate:
-    """Predicts the validation accuracy of an architecture, and learns it by Adam on the L1 loss.
-
-    Keras makes the layers: a linear input layer and a linear output layer, both with a kernel uniform in [-1, 1]
-    (paper, section 5), and an LSTM cell with Keras's own initial weights (the paper is silent).
+    """Predicts the validation accuracy of an architecture.
 
     Attributes:
-        num_fits: how many fits the weights have seen.
+        num_fits: how many fits it has seen.
     """
 
-    def __init__(self, num_features: int, num_levels: int, config: SurrogateConfig, seed: int) -> None:
-        """Makes the layers with weights that depend on `seed` alone.
+    def __init__(
+        self, num_features: int, num_levels: int, config: SurrogateConfig, seed: int, iterations: int = 1
+    ) -> None:
+        """Makes the parts with weights that depend on `seed` alone.
 
         Args:
             num_features: length F of a level's symbol array.
             num_levels: levels L of the longest sequence.
-            config: sizes and training of the surrogate.
-            seed: decides the initial weights, at least 0.
+            config: which parts, their sizes and training.
+            seed: decides the first weights, at least 0.
+            iterations: passes over the levels that there will be.
         """
         self._config = config
         self._shape = (num_levels, num_features)
         self.num_fits = 0
-        seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(4)]
-        with tf.device(DEVICE):
-            self._make_variables(seeds)
-        self._make_functions()
-
-    def _make_variables(self, seeds: Sequence[int]) -> None:
-        """Makes the layers, the first kernels from the seeds, and Adam's moments and step."""
-        num_features, config = self._shape[1], self._config
-        uniform = keras.initializers.RandomUniform
-        self.input_layer = keras.layers.Dense(
-            config.input_units, kernel_initializer=uniform(-1.0, 1.0, seed=seeds[0]), dtype="float32"
+        self._ensemble = LSTMEnsemble(
+            num_features, num_levels, config, seed, tf.identity if config.additive else tf.sigmoid
         )
-        self.lstm_cell = keras.layers.LSTMCell(
-            config.hidden_units,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=seeds[1]),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[2]),
-            seed=0,  # of a dropout that is not used
-            dtype="float32",
-        )
-        self.output_layer = keras.layers.Dense(1, kernel_initializer=uniform(-1.0, 1.0, seed=seeds[3]), dtype="float32")
-        self.input_layer.build((None, num_features))
-        self.lstm_cell.build((None, config.input_units))
-        self.output_layer.build((None, config.hidden_units))
-        self._weights = lstm.Weights(
-            *(layer.value for layer in (self.input_layer.kernel, self.input_layer.bias)),
-            *(layer.value for layer in (self.lstm_cell.kernel, self.lstm_cell.recurrent_kernel, self.lstm_cell.bias)),
-            *(layer.value for layer in (self.output_layer.kernel, self.output_layer.bias)),
-        )
-        self._first_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self._weights]
-        self._second_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self._weights]
-        self._step = tf.Variable(0, dtype=tf.int64)
-
-    def _make_functions(self) -> None:
-        """Wraps the graphs, each with a signature that lets the number of rows vary: one trace serves the search."""
-        rows = tf.TensorSpec([None, *self._shape], tf.float32)
-        lengths = tf.TensorSpec([None], tf.int32)
-        scores = tf.TensorSpec([None], tf.float32)
-        batches = tf.TensorSpec([None, None], tf.int32)
-        state = tf.TensorSpec([None, self._config.hidden_units], tf.float32)
-        features = tf.TensorSpec([None, self._shape[1]], tf.float32)
-        rate = tf.TensorSpec([], tf.float32)
-        self._train = tf.function(self._train_steps, input_signature=[rows, lengths, scores, batches, rate])
-        self._logits = tf.function(self._row_logits, input_signature=[rows, lengths])
-        self._states = tf.function(
-            lambda features, lengths: lstm.states(self._weights, features, lengths), input_signature=[rows, lengths]
-        )
+        self._additive = AdditiveModel.zero(num_levels, num_features, iterations)
+        self._scale = np.ones((), np.float64)  # of the LSTMs' outputs, in units of a score
+        self._trust = Trust.none()
+        state = tf.TensorSpec([config.ensemble, None, config.hidden_units], tf.float32)
         self._log_scores = tf.function(
-            lambda hidden, cell, features: lstm.log_scores(self._weights, hidden, cell, features),
-            input_signature=[state, state, features],
+            self._candidate_log_scores,
+            input_signature=[
+                Parents(state, state, tf.TensorSpec([None], tf.float32), tf.TensorSpec([num_features], tf.float32)),
+                tf.TensorSpec([None, num_features], tf.float32),
+                tf.TensorSpec([], tf.float32),
+            ],
             jit_compile=tf.test.is_built_with_xla(),  # fused it takes half the time and no memory for the gates
         )
 
     @property
     def num_traces(self) -> int:
         """How many times the graphs were traced; at most once each."""
-        functions = (self._train, self._logits, self._states, self._log_scores)
-        return sum(function.experimental_get_tracing_count() for function in functions)
+        return self._ensemble.num_traces + self._log_scores.experimental_get_tracing_count()
 
-    def fit(self, features: FloatArray, lengths: IntArray, scores: FloatArray, rng: np.random.Generator) -> float:
+    @property
+    def trust(self) -> float:
+        """The factor in [0, 1] of what the LSTMs add to the additive model; 1 without one."""
+        return self._trust.factor if self._config.additive else 1.0
+
+    def fit(self, rows: Rows, rng: np.random.Generator, unseen: Rows | None = None) -> float:
         """Trains on a table of measured scores: `surrogate_steps` steps of Adam on the L1 loss (paper, section 4).
 
-        The first fit has the higher learning rate of the two (PNAS), and begins by centring the predictions on the
-        scores. Adam's moments live on from fit to fit.
+        The first fit has the higher learning rate of the two (PNAS), and so has every one that begins anew (`refit`);
+        it begins by centring the predictions on the scores.
 
         Args:
-            features: float32 [rows, L, F], the symbol arrays, padded with zeros after a row's length.
-            lengths: integers [rows], the levels of each row, 1 … L.
-            scores: float32 [rows], the measured scores in [0, 1].
+            rows: the table.
             rng: decides the order of the rows.
+            unseen: those of the table that are in no fit so far; they show how good the predictions were.
 
         Returns:
             The mean absolute error over all rows after the fit.
@@ -128,21 +126,18 @@ class Surrogate:
             ValueError: if the shapes do not fit or there is no row.
             SearchError: if the weights are no longer finite.
         """
-        self._check_rows(features, lengths)
-        if scores.shape != lengths.shape or not scores.size:
+        self._check_rows(rows.features, rows.lengths)
+        if rows.scores.shape != rows.lengths.shape or rows.passes.shape != rows.lengths.shape or not rows.scores.size:
             raise ValueError(
-                f"`scores` must have one score a row, and at least one. Received: shape={scores.shape} for "
-                f"{lengths.shape[0]} rows"
+                "`scores` and `passes` must have one number a row, and at least one. Received: "
+                f"shapes {rows.scores.shape} and {rows.passes.shape} for {rows.lengths.shape[0]} rows"
             )
-        config = self._config
-        rate = config.surrogate_learning_rate if self.num_fits else config.first_surrogate_learning_rate
-        batches = minibatches(len(scores), config.surrogate_batch_size, config.surrogate_steps, rng)
-        if not self.num_fits:
-            self._centre(features, lengths, scores)
-        with tf.device(DEVICE):
-            self._train(_float32(features), _int32(lengths), _float32(scores), batches, np.float32(rate))
+        trust = self._learned_trust(unseen) if unseen is not None and self.num_fits else self._trust
+        targets = self._fit_additive(rows) if self._config.additive else rows.scores
+        rate = self._fit_ensemble(rows, targets, rng)
+        self._trust = trust
         self.num_fits += 1
-        error = float(np.mean(np.abs(self.predict(features, lengths) - scores)))
+        error = float(np.mean(np.abs(self.predict(rows.features, rows.lengths) - rows.scores)))
         if not np.isfinite(error):
             raise SearchError(
                 f"The surrogate diverged in fit {self.num_fits} at learning rate {rate}; a lower one may help. "
@@ -151,44 +146,44 @@ class Surrogate:
         return error
 
     def predict(self, features: FloatArray, lengths: IntArray) -> FloatArray:
-        """Returns the predicted scores in [0, 1], float32 [rows]; the arguments are those of `fit`."""
-        with tf.device(DEVICE):
-            return tf.sigmoid(self.logits(features, lengths)).numpy()
+        """Returns the predicted scores, float32 [rows]; the arguments are those of `Rows`.
 
-    def logits(self, features: FloatArray, lengths: IntArray) -> FloatArray:
-        """Returns the predictions before the sigmoid, float32 [rows]; the arguments are those of `fit`."""
-        self._check_rows(features, lengths)
-        blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(lengths), ROWS_AT_ONCE)]
-        with tf.device(DEVICE):
-            logits = [self._logits(_float32(features[block]), _int32(lengths[block])).numpy() for block in blocks]
-        return np.concatenate([np.empty(0, np.float32), *logits])
-
-    def states(self, features: FloatArray, lengths: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Returns the hidden and the cell state after each row's last level, float32 [rows, hidden units] each.
-
-        A row of length 0 has the zero state, that before the first level.
+        In [0, 1], but with the additive part, which may lie a little outside.
         """
         self._check_rows(features, lengths)
-        with tf.device(DEVICE):
-            hidden, cell = self._states(_float32(features), _int32(lengths))
-        return hidden.numpy(), cell.numpy()
+        mean = self._ensemble.outputs(features, lengths).mean(axis=0)
+        if not self._config.additive:
+            return 1 / (1 + np.exp(-mean))
+        return (self._additive.predict(features, lengths) + self._weight * mean).astype(np.float32)
 
-    def log_scores(self, hidden: FloatArray, cell: FloatArray, features: FloatArray) -> FloatArray:
+    def brought_up(self, scores: npt.NDArray[np.floating[Any]], passes: IntArray) -> npt.NDArray[np.floating[Any]]:
+        """Returns what scores of earlier passes would be in the newest one; without the additive part, the same."""
+        return self._additive.brought_up(scores, passes) if self._config.additive else scores
+
+    def parents(self, features: FloatArray, lengths: IntArray) -> Parents:
+        """Returns what `log_scores` needs of parents of one level, of level 0 (of one row) for the first extensions."""
+        self._check_rows(features, lengths)
+        additive, level = self._additive, int(lengths[0]) + 1
+        base = additive.predict(features, lengths) - additive.depths[level - 1] + additive.depths[level]
+        return Parents(*self._ensemble.states(features, lengths), float32(base), float32(additive.kernel[level - 1]))
+
+    def log_scores(self, parents: Parents, features: FloatArray) -> FloatArray:
         """Returns the log scores of every parent with every extension, float32 [parents, n].
 
         Args:
-            hidden: float32 [parents, hidden units], the parents' hidden states, as `states` returns them.
-            cell: float32 [parents, hidden units], their cell states.
+            parents: as `parents` returns them.
             features: float32 [n, F], the symbol arrays of n extensions of the parents' next level. Each new pair of
                 numbers of parents and extensions is compiled, for a few tenths of a second.
         """
         with tf.device(DEVICE):
-            return self._log_scores(_float32(hidden), _float32(cell), _float32(features)).numpy()
+            return self._log_scores(parents, float32(features), np.float32(self._weight)).numpy()
 
     def get_state(self) -> dict[str, npt.NDArray[Any]]:
-        """Returns copies of the weights, of Adam's moments and step and of the number of fits, by name."""
-        arrays = {name: np.array(variable.numpy()) for name, variable in self._variables().items()}
-        return {**arrays, "surrogate/fits": np.array(self.num_fits, np.int64)}
+        """Returns copies of all that was learned and of the number of fits, by name."""
+        arrays = {name: np.array(variable.numpy()) for name, variable in self._ensemble.variables().items()}
+        arrays |= {f"additive/{name}": np.array(term) for name, term in vars(self._additive).items()}
+        arrays |= {"scale": self._scale, "trust": self._trust.sums(), "fits": np.array(self.num_fits, np.int64)}
+        return {f"surrogate/{name}": array for name, array in arrays.items()}
 
     def set_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Takes what `get_state` returned; changes nothing if it does not fit.
@@ -196,31 +191,64 @@ class Surrogate:
         Raises:
             StateError: if a name is missing or unknown, or an array has another shape or data type.
         """
-        expected = self.get_state()
-        if set(state) != set(expected):
-            raise StateError(
-                f"A surrogate's state lacks {sorted(set(expected) - set(state))} and has unknown arrays. "
-                f"Received: {sorted(set(state) - set(expected))}"
-            )
-        for name, array in expected.items():
-            found = np.asarray(state[name])
-            if found.shape != array.shape or found.dtype != array.dtype:
-                raise StateError(
-                    f"`{name}` must have shape {array.shape} and data type {array.dtype}. "
-                    f"Received: shape={found.shape}, data type {found.dtype}"
-                )
-        for name, variable in self._variables().items():
-            variable.assign(state[name])
-        self.num_fits = int(state["surrogate/fits"])
+        check_arrays(state, self.get_state())
+        own = {name.removeprefix("surrogate/"): array for name, array in state.items()}
+        for name, variable in self._ensemble.variables().items():
+            variable.assign(own[name])
+        self._additive = AdditiveModel(**{name: np.array(own[f"additive/{name}"]) for name in vars(self._additive)})
+        self._scale, self._trust = np.array(own["scale"]), Trust(*own["trust"].tolist())
+        self.num_fits = int(own["fits"])
 
-    def _variables(self) -> dict[str, tf.Variable]:
-        names = self._weights._fields
-        return {
-            **{f"surrogate/{name}": variable for name, variable in zip(names, self._weights, strict=True)},
-            **{f"surrogate/adam_m/{name}": slot for name, slot in zip(names, self._first_moments, strict=True)},
-            **{f"surrogate/adam_v/{name}": slot for name, slot in zip(names, self._second_moments, strict=True)},
-            "surrogate/adam_step": self._step,
-        }
+    @property
+    def _weight(self) -> float:
+        """What an LSTM's output counts in the sum of both parts; 1 without an additive part."""
+        return float(self._scale) * self.trust
+
+    def _fit_additive(self, rows: Rows) -> FloatArray:
+        """Fits the additive model and returns what it leaves to the LSTMs, in units of its spread."""
+        self._additive = self._additive.fitted(*rows, self._config.additive_penalty)
+        left = self._additive.brought_up(rows.scores, rows.passes) - self._additive.predict(rows.features, rows.lengths)
+        self._scale = np.maximum(left.std(dtype=np.float64), SMALLEST)
+        return float32(left / self._scale)
+
+    def _fit_ensemble(self, rows: Rows, targets: FloatArray, rng: np.random.Generator) -> float:
+        """Fits the LSTMs and returns the learning rate."""
+        config, anew = self._config, not self.num_fits or self._config.refit
+        if anew:
+            if self.num_fits:
+                self._ensemble.begin_anew(self.num_fits)
+            self._centre(rows, targets)
+        rate = config.first_surrogate_learning_rate if anew else config.surrogate_learning_rate
+        self._ensemble.fit(rows.features, rows.lengths, targets, rate, rng)
+        return rate
+
+    def _centre(self, rows: Rows, targets: FloatArray) -> None:
+        """Moves each member's outputs so that their median is that of the targets.
+
+        With a bias of zero, scores that are all high pull every weight the same way in Adam's first steps, each by the
+        whole learning rate. Behind kernels in [-1, 1] (paper, section 5) a rate of 0.01 (PNAS) then throws the logits
+        so far that the sigmoid saturates, and the L1 loss has no gradient left to come back by: on accuracies around
+        0.9, most first fits in the micro space ended so. Around their median, the scores pull both ways.
+        """
+        median = np.median(targets)
+        if not self._config.additive:
+            median = np.clip(median, 0.01, 0.99)
+            median = np.log(median / (1 - median))
+        self._ensemble.shift(median - np.median(self._ensemble.outputs(rows.features, rows.lengths), axis=1))
+
+    def _learned_trust(self, unseen: Rows) -> Trust:
+        """Returns the trust after a level that no fit has seen: how much of what was left did the LSTMs foresee?"""
+        left = unseen.scores - self._additive.predict(unseen.features, unseen.lengths)
+        foreseen = float(self._scale) * self._ensemble.outputs(unseen.features, unseen.lengths).mean(axis=0)
+        return self._trust.after(left, foreseen)
+
+    def _candidate_log_scores(self, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+        outputs = lstm.candidate_outputs(self._ensemble.weights, parents.hidden, parents.cell, features)
+        mean = tf.reduce_mean(outputs, axis=0)
+        if not self._config.additive:
+            return tf.math.log_sigmoid(mean)
+        extensions = tf.linalg.matvec(features, parents.kernel)
+        return tf.math.log(tf.maximum(parents.base[:, tf.newaxis] + extensions + weight * mean, SMALLEST))
 
     def _check_rows(self, features: FloatArray, lengths: IntArray) -> None:
         if features.shape[1:] != self._shape or lengths.shape != features.shape[:1]:
@@ -229,68 +257,32 @@ class Surrogate:
                 f"Received: features.shape={features.shape}, lengths.shape={lengths.shape}"
             )
 
-    def _centre(self, features: FloatArray, lengths: IntArray, scores: FloatArray) -> None:
-        """Moves the output bias so that the median of the predictions is that of the scores.
 
-        With a bias of zero, scores that are all high pull every weight the same way in Adam's first steps, each by the
-        whole learning rate. Behind kernels in [-1, 1] (paper, section 5) a rate of 0.01 (PNAS) then throws the logits
-        so far that the sigmoid saturates, and the L1 loss has no gradient left to come back by: on accuracies around
-        0.9, most first fits in the micro space ended so. Around their median, the scores pull both ways.
-        """
-        median = np.clip(np.median(scores), 0.01, 0.99)
-        shift = np.log(median / (1 - median)) - np.median(self.logits(features, lengths))
-        self._weights.output_bias.assign_add([np.float32(shift)])
+def check_arrays(found: Mapping[str, npt.NDArray[Any]], expected: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Refuses arrays of a surrogate's state that are not of the names, shapes and data types of others.
 
-    def _row_logits(self, features: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        return lstm.logits(self._weights, lstm.states(self._weights, features, lengths)[0])
-
-    def _train_steps(
-        self, features: tf.Tensor, lengths: tf.Tensor, scores: tf.Tensor, batches: tf.Tensor, rate: tf.Tensor
-    ) -> None:
-        """One step of Adam for each row of `batches`, int32 [steps, batch size], which holds row numbers."""
-        for step in tf.range(tf.shape(batches)[0]):  # a loop inside the graph
-            batch = batches[step]
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(self._weights)
-                predicted = tf.sigmoid(self._row_logits(tf.gather(features, batch), tf.gather(lengths, batch)))
-                loss = tf.reduce_mean(tf.abs(predicted - tf.gather(scores, batch)))
-            self._apply(tape.gradient(loss, list(self._weights)), rate)
-
-    def _apply(self, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
-        """One step of Adam; one fused kernel a variable, where Keras's optimizer needs a dozen operations."""
-        step = tf.cast(self._step.assign_add(1), tf.float32)
-        slots = zip(self._weights, self._first_moments, self._second_moments, gradients, strict=True)
-        for weight, first, second, gradient in slots:
-            tf.raw_ops.ResourceApplyAdam(
-                var=weight.handle,
-                m=first.handle,
-                v=second.handle,
-                beta1_power=tf.pow(BETA_1, step),
-                beta2_power=tf.pow(BETA_2, step),
-                lr=rate,
-                beta1=BETA_1,
-                beta2=BETA_2,
-                epsilon=EPSILON,
-                grad=gradient,
-            )
-
-
-def minibatches(rows: int, batch_size: int, steps: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
-    """Returns int32 [steps, min(batch_size, rows)], the row numbers of each step.
-
-    The rows are shuffled, gone through and shuffled anew, so each is used as often as the next one, give or take one.
+    Raises:
+        StateError: if a name is missing or unknown, or an array has another shape or data type.
     """
-    size = min(batch_size, rows)
-    epochs = [rng.permutation(rows) for _ in range(-(-steps * size // rows))]
-    return np.concatenate(epochs)[: steps * size].reshape(steps, size).astype(np.int32)
+    if set(found) != set(expected):
+        raise StateError(
+            f"A surrogate's state lacks {sorted(set(expected) - set(found))} and has unknown arrays. "
+            f"Received: {sorted(set(found) - set(expected))}"
+        )
+    for name, array in expected.items():
+        other = np.asarray(found[name])
+        if other.shape != array.shape or other.dtype != array.dtype:
+            raise StateError(
+                f"`{name}` must have shape {array.shape} and data type {array.dtype}. "
+                f"Received: shape={other.shape}, data type {other.dtype}"
+            )
 
 
 def score_candidates(
     surrogate: Surrogate,
     space: SearchSpace[Any, Any],
     level: int,
-    hidden: FloatArray,
-    cell: FloatArray,
+    parents: Parents,
     chunk_size: int = 2**18,
 ) -> Iterator[tuple[int, FloatArray]]:
     """Yields the log scores of all parents × extensions of a level, in the order of their flat index.
@@ -302,25 +294,16 @@ def score_candidates(
         surrogate: predicts the scores.
         space: encodes the extensions.
         level: the level of the extensions, from 1.
-        hidden: float32 [parents, hidden units], the parents' hidden states.
-        cell: float32 [parents, hidden units], their cell states.
+        parents: what `Surrogate.parents` returns of the architectures of the level before.
         chunk_size: the most candidates of a chunk, as far as there are no more parents than that.
 
     Yields:
         The flat index of the chunk's first candidate and float32 [n], the log scores from there on.
     """
-    parents, extensions = len(hidden), space.num_extensions(level)
-    block = max(1, min(EXTENSIONS_AT_ONCE, chunk_size // parents))
+    count, extensions = len(parents.base), space.num_extensions(level)
+    block = max(1, min(EXTENSIONS_AT_ONCE, chunk_size // count))
     for start in range(0, extensions, block):
         size = min(block, extensions - start)
         features = np.zeros((block, space.num_features), np.float32)  # always whole: one shape to compile
         features[:size] = space.encode(level, np.arange(start, start + size, dtype=np.int64))
-        yield start * parents, surrogate.log_scores(hidden, cell, features)[:, :size].T.reshape(-1)
-
-
-def _float32(array: npt.NDArray[Any]) -> FloatArray:
-    return np.ascontiguousarray(array, np.float32)
-
-
-def _int32(array: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-    return np.ascontiguousarray(array, np.int32)
+        yield start * count, surrogate.log_scores(parents, features)[:, :size].T.reshape(-1)

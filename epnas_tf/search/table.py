@@ -1,45 +1,96 @@
 """The hash table of measured scores that feeds the surrogate (paper, section 4, "Surrogate function")."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.errors import StateError
 from epnas_tf.space.base import SearchSpace
+
+NO_LEVEL = -1
+"""Stands for an index in the rows of architectures that are not so deep."""
 
 Indices = tuple[int, ...]
 """An architecture as one extension index a level, as `SearchSpace.indices` gives it."""
 
 
-class ScoreTable:
-    """Maps an architecture to its newest score, "so we can keep control of repeated network configurations".
+class Measurement(NamedTuple):
+    """One measured score.
 
-    An architecture that is trained again, in a later iteration, overwrites its score: the shared weights have moved on,
-    and the old score says less about them. So each architecture is one row of the surrogate's data.
+    Attributes:
+        indices: the architecture.
+        number: the trial's number.
+        iteration: the pass over the levels, from 0.
+        score: the validation accuracy in [0, 1].
+    """
+
+    indices: Indices
+    number: int
+    iteration: int
+    score: float
+
+
+class ScoreTable:
+    """All measured scores, by architecture.
+
+    The paper keeps a hash table "so we can keep control of repeated network configurations". What is repeated is either
+    overwritten ("newest": the shared weights have moved on, and the old score says less about them) or kept ("all": the
+    scores of three epochs are noisy, and the mean of two is less so).
     """
 
     def __init__(self) -> None:
-        self._entries: dict[Indices, tuple[int, float]] = {}
+        self._measured: dict[Indices, list[Measurement]] = {}
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._measured)
 
-    def record(self, indices: Indices, number: int, score: float) -> None:
-        """Notes the score of trial `number`, in place of one of an earlier trial of the same architecture."""
-        self._entries[indices] = (number, score)
+    def record(self, measurement: Measurement) -> None:
+        """Notes a score."""
+        self._measured.setdefault(measurement.indices, []).append(measurement)
 
-    def rows(self) -> list[tuple[Indices, int, float]]:
-        """Returns architecture, trial number and score of each row, in the order of the trial numbers."""
-        return sorted(((indices, *entry) for indices, entry in self._entries.items()), key=lambda row: row[1])
+    def measurements(self, repeated: str = "all") -> list[Measurement]:
+        """Returns what was measured in the order of the trial numbers; of each architecture "all" or the "newest"."""
+        kept = slice(None) if repeated == "all" else slice(-1, None)
+        return sorted((one for group in self._measured.values() for one in group[kept]), key=lambda one: one.number)
 
-    def best(self, level: int) -> tuple[Indices, float] | None:
-        """Returns the architecture of a level with the highest score, of equal ones that of the earlier trial."""
-        rows = [row for row in self.rows() if len(row[0]) == level]
-        if not rows:
-            return None
-        indices, _, score = max(rows, key=lambda row: row[2])  # the first of equal ones
-        return indices, score
+    def at_level(self, level: int) -> list[list[Measurement]]:
+        """Returns the measurements of each architecture of a level, in the order of their newest trial numbers."""
+        groups = [group for indices, group in self._measured.items() if len(indices) == level]
+        return sorted(groups, key=lambda group: group[-1].number)
+
+
+def to_arrays(measurements: Sequence[Measurement], num_levels: int) -> dict[str, npt.NDArray[Any]]:
+    """Returns measurements as arrays by name, to be saved."""
+    indices = np.full((len(measurements), num_levels), NO_LEVEL, np.int64)
+    for row, measurement in zip(indices, measurements, strict=True):
+        row[: len(measurement.indices)] = measurement.indices
+    return {
+        "indices": indices,
+        "numbers": np.array([one.number for one in measurements], np.int64),
+        "iterations": np.array([one.iteration for one in measurements], np.int64),
+        "scores": np.array([one.score for one in measurements], np.float64),
+    }
+
+
+def from_arrays(arrays: Mapping[str, npt.NDArray[Any]], space: SearchSpace[Any, Any]) -> list[Measurement]:
+    """Returns the measurements that `to_arrays` gave.
+
+    Raises:
+        StateError: if an array is missing or does not fit the others, or an architecture is not of the space.
+    """
+    try:
+        columns = [arrays[name].tolist() for name in ("indices", "numbers", "iterations", "scores")]
+        rows = [
+            Measurement(tuple(index for index in indices if index != NO_LEVEL), *rest)
+            for indices, *rest in zip(*columns, strict=True)
+        ]
+        for row in rows:
+            space.architecture(row.indices)
+    except (KeyError, TypeError, ValueError) as error:  # an ArchitectureError is a ValueError
+        raise StateError(f"The saved table of scores is incomplete or broken. Received: {error!r}") from error
+    return rows
 
 
 def encode_rows(

@@ -9,6 +9,8 @@ from epnas_tf.errors import RunDirectoryError
 
 T = TypeVar("T")
 
+TRIALS_FILE, RANKING_FILE = "trials.jsonl", "ranking.json"
+
 
 def read_records(file: Path) -> list[dict[str, Any]]:
     """Returns the objects of a file, none if there is no file; a line that is still being written is left out.
@@ -23,27 +25,51 @@ def read_records(file: Path) -> list[dict[str, Any]]:
         raise RunDirectoryError(f"{file} cannot be read. Received: {error}") from error
 
 
-def best_trials(trials: list[dict[str, Any]], depth: int) -> list[dict[str, Any]]:
-    """Returns the newest trial of each whole architecture, the best score first.
+def best_trials(run_dir: Path, depth: int) -> list[dict[str, Any]]:
+    """Returns the newest trial of each whole architecture of a run, the best first, each with its "estimate".
 
     Args:
-        trials: the lines of trials.jsonl.
+        run_dir: the run's directory.
         depth: the level of a whole architecture.
+
+    Raises:
+        RunDirectoryError: if a file is not one that a run wrote.
     """
-    whole = [trial for trial in trials if trial["status"] == "completed" and trial["level"] == depth]
-    return newest_best_first(whole, lambda trial: trial["text"], lambda trial: trial["score"])
+    trials, estimates = read_records(run_dir / TRIALS_FILE), read_ranking(run_dir)
+    whole = [
+        trial | {"estimate": estimates.get(trial["child"], trial["score"])}
+        for trial in trials
+        if trial["status"] == "completed" and trial["level"] == depth
+    ]
+    return newest_best_first(whole, lambda trial: trial["text"], lambda trial: trial["estimate"])
 
 
-def newest_best_first(trials: Iterable[T], name: Callable[[T], Hashable], score: Callable[[T], float]) -> list[T]:
-    """Returns the newest trial of each architecture, the best score first, of equal ones the earlier trial.
+def read_ranking(run_dir: Path) -> dict[int, float]:
+    """Returns what each whole architecture is ranked by, by the child's number; empty if the run has no such file.
+
+    A child that is missing there, as the run was stopped at that moment, is ranked by its score.
+
+    Raises:
+        RunDirectoryError: if the file is not one that a run wrote.
+    """
+    file = run_dir / RANKING_FILE
+    try:
+        ranking = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return {int(child): float(estimate) for child, estimate in ranking.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise RunDirectoryError(f"{file} cannot be read. Received: {error}") from error
+
+
+def newest_best_first(trials: Iterable[T], name: Callable[[T], Hashable], worth: Callable[[T], float]) -> list[T]:
+    """Returns the newest trial of each architecture, the best first, of equal ones the earlier trial.
 
     Args:
         trials: in the order of their training.
         name: tells architectures apart.
-        score: of a trial.
+        worth: what a trial is ranked by.
     """
     newest: dict[Hashable, T] = {}
     for trial in trials:
         newest.pop(name(trial), None)  # so that it takes its place in the order anew
         newest[name(trial)] = trial
-    return sorted(newest.values(), key=score, reverse=True)
+    return sorted(newest.values(), key=worth, reverse=True)

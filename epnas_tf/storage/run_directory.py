@@ -5,6 +5,7 @@
       data.json           what the data set is
       trials.jsonl        one line a child
       architecture.json   the best architecture so far
+      ranking.json        what each whole architecture is ranked by, the best first, by its child's number
       state/              the two newest states, each one file that is written beside and renamed
       logs/               TensorBoard
       final/              the final training, a directory of the same kind
@@ -29,6 +30,7 @@ from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.data_file import DATA_FILE
+from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE
 from epnas_tf.storage.state_files import State, StateFiles, holds, reported, to_disk, write_whole
 
 T = TypeVar("T")
@@ -56,7 +58,7 @@ class RunDirectory:
     """
 
     FORMAT = "epnas_tf.run"
-    RECORDS = "trials.jsonl"
+    RECORDS = TRIALS_FILE
     STATES = "after-"
     FLAG = "--run_dir"
 
@@ -178,15 +180,22 @@ class RunDirectory:
         data = (self.path / self.RECORDS).read_bytes()[: self._records_bytes]
         return [json.loads(line) for line in data.splitlines()]
 
-    def save_best(self, architecture: Architecture) -> None:
-        """Writes architecture.json, unless it holds that architecture already.
+    def save_best(self, architecture: Architecture, ranking: dict[int, float] | None = None) -> None:
+        """Writes architecture.json, and ranking.json if there is a ranking, unless they hold that already.
+
+        Args:
+            architecture: the best one.
+            ranking: what each whole architecture is ranked by, by the number of its newest child from 1.
 
         Raises:
-            RunDirectoryError: if it cannot be written.
+            RunDirectoryError: if one cannot be written.
         """
-        file, data = self.path / "architecture.json", architecture_to_json(architecture).encode()
-        if not holds(file, data):
-            write_whole(file, data)
+        files = {"architecture.json": architecture_to_json(architecture)}
+        if ranking is not None:
+            files[RANKING_FILE] = json.dumps(ranking, indent=1) + "\n"
+        for name, text in files.items():
+            if not holds(self.path / name, text.encode()):
+                write_whole(self.path / name, text.encode())
 
     def save_state(self, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Writes the state after the last trial; the one before it stays until the next.

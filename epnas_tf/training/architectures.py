@@ -7,8 +7,8 @@ from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
 from epnas_tf.space.architecture import Architecture, MacroArchitecture
 from epnas_tf.space.operations import MACRO_OPERATIONS, MICRO_OPERATIONS
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
-from epnas_tf.storage.records import best_trials, read_records
-from epnas_tf.storage.run_directory import RunDirectory, read_config
+from epnas_tf.storage.records import best_trials
+from epnas_tf.storage.run_directory import read_config
 from epnas_tf.storage.training_directory import FOLDER
 
 
@@ -72,7 +72,7 @@ def find_candidates(run_dir: Path, architecture_file: str | None, count: int) ->
             f"architecture file with --architecture{example}."
         )
     depth = read_config(run_dir).space.depth
-    best = best_trials(read_records(run_dir / RunDirectory.RECORDS), depth)[:count]
+    best = best_trials(run_dir, depth)[:count]
     if not best:
         raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {run_dir}. Let the search go on.")
     return [Candidate(architecture_from_dict(trial["architecture"]), trial["score"]) for trial in best]

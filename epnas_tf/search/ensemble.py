@@ -1,0 +1,227 @@
+"""An ensemble of LSTMs that learns to predict a number from an architecture's symbol arrays (paper, section 4)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from epnas_tf.config import SurrogateConfig
+from epnas_tf.search import lstm
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.integer[Any]]
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
+"""Adam's constants, those of Keras."""
+
+ROWS_AT_ONCE = 1024
+"""Rows of a whole-sequence prediction: at 20 levels of 100 units some 50 MB."""
+
+DEVICE = "CPU:0"
+"""Where the surrogate lives: its steps are too small for a GPU to gain on them, and a CPU repeats them bit by bit."""
+
+
+class LSTMEnsemble:
+    """Some LSTMs of the same sizes and other first weights, each trained by Adam on the L1 loss.
+
+    Keras makes the first weights: a linear input layer and a linear output layer, both with a kernel uniform in [-1, 1]
+    (paper, section 5), and an LSTM cell with Keras's own (the paper is silent).
+
+    Attributes:
+        weights: those of all members.
+        levels: levels L of the longest sequence.
+        num_features: length F of a level's symbol array.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_levels: int,
+        config: SurrogateConfig,
+        seed: int,
+        link: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    ) -> None:
+        """Makes the members with weights that depend on `seed` alone.
+
+        Args:
+            num_features: length F of a level's symbol array.
+            num_levels: levels L of the longest sequence.
+            config: sizes and training.
+            seed: decides the first weights, at least 0.
+            link: what turns an output into a number to compare with a target.
+        """
+        self.levels, self.num_features = num_levels, num_features
+        self._config = config
+        self._seed = seed
+        self._link = link
+        with tf.device(DEVICE):
+            values = first_weights(num_features, config, (seed, 0))
+            self.weights = lstm.Weights(*(tf.Variable(value) for value in values))
+            self._first_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self.weights]
+            self._second_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self.weights]
+            self._step = tf.Variable(0, dtype=tf.int64)
+        # Signatures that let the number of rows vary: one trace serves the search.
+        rows = tf.TensorSpec([None, num_levels, num_features], tf.float32)
+        lengths = tf.TensorSpec([None], tf.int32)
+        targets = tf.TensorSpec([None], tf.float32)
+        batches = tf.TensorSpec([None, config.ensemble, None], tf.int32)
+        rate = tf.TensorSpec([], tf.float32)
+        self._train = tf.function(self._train_steps, input_signature=[rows, lengths, targets, batches, rate])
+        self._outputs = tf.function(self._row_outputs, input_signature=[rows, lengths])
+        self._states = tf.function(self._row_states, input_signature=[rows, lengths])
+
+    @property
+    def num_traces(self) -> int:
+        """How many times the graphs were traced; at most once each."""
+        functions = (self._train, self._outputs, self._states)
+        return sum(function.experimental_get_tracing_count() for function in functions)
+
+    def begin_anew(self, fit: int) -> None:
+        """Gives the members the first weights of a fit, by its number, and forgets Adam's moments."""
+        with tf.device(DEVICE):
+            values = first_weights(self.num_features, self._config, (self._seed, fit))
+            for weight, value in zip(self.weights, values, strict=True):
+                weight.assign(value)
+            for slot in (*self._first_moments, *self._second_moments):
+                slot.assign(tf.zeros_like(slot))
+            self._step.assign(0)
+
+    def fit(
+        self, features: FloatArray, lengths: IntArray, targets: FloatArray, rate: float, rng: np.random.Generator
+    ) -> None:
+        """Trains each member for `surrogate_steps` steps on minibatches of its own. Adam's moments live on.
+
+        Args:
+            features: float32 [rows, L, F], the symbol arrays, padded with zeros after a row's length.
+            lengths: integers [rows], the levels of each row, 1 … L.
+            targets: float32 [rows].
+            rate: Adam's learning rate.
+            rng: decides the order of the rows.
+        """
+        config = self._config
+        members = [
+            minibatches(len(targets), config.surrogate_batch_size, config.surrogate_steps, rng)
+            for _ in range(config.ensemble)
+        ]
+        batches = np.stack(members, axis=1)
+        with tf.device(DEVICE):
+            self._train(float32(features), int32(lengths), float32(targets), batches, np.float32(rate))
+
+    def shift(self, by: FloatArray) -> None:
+        """Adds a number, float32 [members], to each member's outputs."""
+        self.weights.output_bias.assign_add(by.astype(np.float32)[:, np.newaxis, np.newaxis])
+
+    def outputs(self, features: FloatArray, lengths: IntArray) -> FloatArray:
+        """Returns each member's outputs, float32 [members, rows]; the arguments are those of `fit`."""
+        blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(lengths), ROWS_AT_ONCE)]
+        with tf.device(DEVICE):
+            parts = [self._outputs(float32(features[block]), int32(lengths[block])).numpy() for block in blocks]
+        return np.concatenate([np.empty((self._config.ensemble, 0), np.float32), *parts], axis=1)
+
+    def states(self, features: FloatArray, lengths: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Returns the hidden and the cell state after each row's last level, float32 [members, rows, hidden units].
+
+        A row of length 0 has the zero state, that before the first level.
+        """
+        with tf.device(DEVICE):
+            hidden, cell = self._states(float32(features), int32(lengths))
+        return hidden.numpy(), cell.numpy()
+
+    def variables(self) -> dict[str, tf.Variable]:
+        """Returns the weights and Adam's moments and step by name."""
+        names = self.weights._fields
+        return {
+            **dict(zip(names, self.weights, strict=True)),
+            **{f"adam_m/{name}": slot for name, slot in zip(names, self._first_moments, strict=True)},
+            **{f"adam_v/{name}": slot for name, slot in zip(names, self._second_moments, strict=True)},
+            "adam_step": self._step,
+        }
+
+    def _row_states(self, features: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return lstm.states(self.weights, features[tf.newaxis], lengths[tf.newaxis])
+
+    def _row_outputs(self, features: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        return lstm.outputs(self.weights, self._row_states(features, lengths)[0])
+
+    def _train_steps(
+        self, features: tf.Tensor, lengths: tf.Tensor, targets: tf.Tensor, batches: tf.Tensor, rate: tf.Tensor
+    ) -> None:
+        """One step of Adam for each row of `batches`, int32 [steps, members, batch size], which holds row numbers."""
+        for step in tf.range(tf.shape(batches)[0]):  # a loop inside the graph
+            batch = batches[step]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(self.weights)
+                hidden, _ = lstm.states(self.weights, tf.gather(features, batch), tf.gather(lengths, batch))
+                errors = self._link(lstm.outputs(self.weights, hidden)) - tf.gather(targets, batch)
+                # The sum over the members: none of their weights is another's, so each gets its own gradient.
+                loss = tf.reduce_sum(tf.reduce_mean(tf.abs(errors), axis=1))
+            self._apply(tape.gradient(loss, list(self.weights)), rate)
+
+    def _apply(self, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
+        """One step of Adam; one fused kernel a variable, where Keras's optimizer needs a dozen operations."""
+        step = tf.cast(self._step.assign_add(1), tf.float32)
+        slots = zip(self.weights, self._first_moments, self._second_moments, gradients, strict=True)
+        for weight, first, second, gradient in slots:
+            tf.raw_ops.ResourceApplyAdam(
+                var=weight.handle,
+                m=first.handle,
+                v=second.handle,
+                beta1_power=tf.pow(BETA_1, step),
+                beta2_power=tf.pow(BETA_2, step),
+                lr=rate,
+                beta1=BETA_1,
+                beta2=BETA_2,
+                epsilon=EPSILON,
+                grad=gradient,
+            )
+
+
+def first_weights(num_features: int, config: SurrogateConfig, entropy: Sequence[int]) -> lstm.Weights:
+    """Returns an ensemble's first weights as arrays; `entropy`, whole numbers of at least 0, decides them."""
+    seeds = np.random.SeedSequence(entropy).generate_state(4 * config.ensemble).reshape(-1, 4)
+    members = [_first_weights(num_features, config, [int(seed) for seed in row]) for row in seeds]
+    return lstm.Weights(*(np.stack(weights) for weights in zip(*members, strict=True)))
+
+
+def _first_weights(num_features: int, config: SurrogateConfig, seeds: Sequence[int]) -> lstm.Weights:
+    """Returns the first weights of one LSTM as arrays; kernels are matrices and biases rows."""
+    uniform = keras.initializers.RandomUniform
+    input_layer = keras.layers.Dense(
+        config.input_units, kernel_initializer=uniform(-1.0, 1.0, seed=seeds[0]), dtype="float32"
+    )
+    cell = keras.layers.LSTMCell(
+        config.hidden_units,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seeds[1]),
+        recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[2]),
+        seed=0,  # of a dropout that is not used
+        dtype="float32",
+    )
+    output_layer = keras.layers.Dense(1, kernel_initializer=uniform(-1.0, 1.0, seed=seeds[3]), dtype="float32")
+    input_layer.build((None, num_features))
+    cell.build((None, config.input_units))
+    output_layer.build((None, config.hidden_units))
+    variables = (*input_layer.variables, cell.kernel, cell.recurrent_kernel, cell.bias, *output_layer.variables)
+    return lstm.Weights(*(np.atleast_2d(variable.numpy()) for variable in variables))
+
+
+def minibatches(rows: int, batch_size: int, steps: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+    """Returns int32 [steps, min(batch_size, rows)], the row numbers of each step.
+
+    The rows are shuffled, gone through and shuffled anew, so each is used as often as the next one, give or take one.
+    """
+    size = min(batch_size, rows)
+    epochs = [rng.permutation(rows) for _ in range(-(-steps * size // rows))]
+    return np.concatenate(epochs)[: steps * size].reshape(steps, size).astype(np.int32)
+
+
+def float32(array: npt.NDArray[Any]) -> FloatArray:
+    """Returns an array as TensorFlow takes it without a copy."""
+    return np.ascontiguousarray(array, np.float32)
+
+
+def int32(array: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """Returns an array as TensorFlow takes it without a copy."""
+    return np.ascontiguousarray(array, np.int32)

@@ -1,0 +1,45 @@
+"""Which of the measured architectures to call the best, when scores are noisy.
+
+The highest of many noisy scores is a lucky one. A prediction is made from all scores, so it is less noisy, but it is
+wrong where the model is. The estimate lies between the two, as far from the prediction as the noise allows: it is the
+mean of a normal distribution with the prediction as the prior's mean.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+SMALLEST_VARIANCE = 1e-10
+"""Of the model's errors, in squares of a score in [0, 1]: below it a model is taken as right."""
+
+
+def noise_variance(repeated: Sequence[FloatArray]) -> float | None:
+    """Returns the variance of a single score, from architectures that were scored several times; None without any."""
+    several = [scores for scores in repeated if len(scores) > 1]
+    if not several:
+        return None
+    return float(sum(scores.var() * len(scores) for scores in several) / sum(len(scores) - 1 for scores in several))
+
+
+def estimates(scores: Sequence[FloatArray], predicted: FloatArray) -> FloatArray:
+    """Returns what the architectures are worth, float64 [n].
+
+    Args:
+        scores: of each architecture, all that were measured.
+        predicted: [n], what the surrogate predicts.
+
+    Returns:
+        Between the mean of the scores and the prediction. Without an architecture that was measured twice nothing is
+        known of the noise: then it is the mean of the scores.
+    """
+    means = np.array([np.mean(each) for each in scores])
+    noise = noise_variance(scores)
+    if noise is None:
+        return means
+    of_mean = noise / np.array([len(each) for each in scores])
+    of_model = max(float(np.mean((means - predicted) ** 2 - of_mean)), SMALLEST_VARIANCE)
+    return predicted + of_model / (of_model + of_mean) * (means - predicted)
