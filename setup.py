@@ -48,6 +48,7 @@ setup(
             "epnas-train = epnas_tf.bin.train:run",
             "epnas-show = epnas_tf.bin.show:run",
             "epnas-report = epnas_tf.bin.report:run",
+            "epnas-rank = epnas_tf.bin.rank:run",
         ]
     },
 )

@@ -181,6 +181,12 @@ class ChildConfig(Settings):
     clip_norm: float = option(
         5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
     )
+    validation_statistics: str = option(
+        "moving",
+        "statistics by which batch norm works while a child is scored: moving (averages over the training), batch (of "
+        "the validation batch) or fresh (taken anew over 20 training batches) [ENAS: macro moving]",
+        choices=("moving", "batch", "fresh"),
+    )
     mixed_precision: bool = option(False, MIXED_PRECISION)
     xla: bool = option(
         False, f"{XLA}; every child anew, which takes longer than its training but on large data [ENAS: none]"
@@ -387,6 +393,19 @@ class RecipeConfig(Settings):
     candidate_epochs: int = option(5, "epochs of each of several candidates", minimum=1)
     mixed_precision: bool = option(False, MIXED_PRECISION)
     xla: bool = option(False, XLA)
+
+
+@dataclasses.dataclass(frozen=True)
+class RankConfig(Settings):
+    """How a search's scores on shared weights are compared with trainings of one's own."""
+
+    architectures: int = option(
+        30,
+        "how many of the search's whole architectures to train, drawn by the seed; all if there are fewer",
+        minimum=3,
+    )
+    own_epochs: int = option(30, "epochs each of them is trained for, on weights of its own", minimum=1)
+    seed: int = option(0, "decides the sample, the first weights and the batches", minimum=0, maximum=2**31 - 1)
 
 
 @dataclasses.dataclass(frozen=True)

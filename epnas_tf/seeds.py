@@ -2,7 +2,7 @@
 
 import numpy as np
 
-CHILD, EPOCH, DROPOUT, EXAMPLES = 3, 4, 5, 6
+CHILD, EPOCH, DROPOUT, EXAMPLES, OWN = 3, 4, 5, 6, 7
 """The streams; the search itself draws from those before."""
 
 

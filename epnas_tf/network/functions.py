@@ -127,8 +127,9 @@ def class_scores(
     weights: dict[Key, tf.Tensor],
     statistics: dict[Key, tf.Tensor],
     call: CallLayer = call_layer,
-) -> tf.Tensor:
-    """Returns a network's class scores before the softmax, of given values and not while training.
+    training: bool = False,
+) -> tuple[tf.Tensor, dict[Key, tf.Tensor]]:
+    """Returns a network's class scores before the softmax, of given values, and its statistics after them.
 
     Args:
         network: gives the nodes and the layers.
@@ -136,12 +137,17 @@ def class_scores(
         weights: the trainable variables of each layer that has any, flat.
         statistics: the other variables likewise.
         call: calls a layer.
+        training: whether batch norm uses the batch's statistics and moves its averages.
 
     Returns:
-        float32 [batch, classes].
+        float32 [batch, classes], and the statistics of each layer that has any, flat.
     """
     outputs: dict[Key, tf.Tensor] = {IMAGE: images}
+    after: dict[Key, tf.Tensor] = {}
     for node in network.graph:
         key, inputs = node.key, [outputs[source] for source in node.sources]
-        outputs[key], _ = call(node, network.layers[key], inputs, weights.get(key), statistics.get(key), training=False)
-    return outputs[network.graph.keys[-1]]
+        own = weights.get(key), statistics.get(key)
+        outputs[key], moved = call(node, network.layers[key], inputs, *own, training=training)
+        if moved is not None:
+            after[key] = moved
+    return outputs[network.graph.keys[-1]], after

@@ -8,6 +8,9 @@ import tensorflow as tf
 
 from epnas_tf.devices import mean_over_replicas, num_replicas
 
+MOMENTUM = 0.9
+"""Weight of the old moving statistics in their update (ENAS)."""
+
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
 class FusedBatchNormalization(keras.layers.Layer):
@@ -28,7 +31,7 @@ class FusedBatchNormalization(keras.layers.Layer):
         The input's.
     """
 
-    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs: Any) -> None:
+    def __init__(self, momentum: float = MOMENTUM, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.momentum = momentum
         self.epsilon = epsilon

@@ -21,10 +21,14 @@ from epnas_tf.network.graph import NetworkShape
 from epnas_tf.network.layout import FlatValues, Layout
 from epnas_tf.network.network import Network
 from epnas_tf.network.optimizer import cosine, moved
+from epnas_tf.network.statistics import make_fresh_statistics
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import CHILD, derived_seed
 
 PROFILED_STEPS = 5
+
+FRESH_BATCHES = 20
+"""Training batches over which the statistics of batch norm are taken anew."""
 
 CHILDREN_BETWEEN_COLLECTIONS = 10
 """After how many children the memory of their graphs is given back: each graph is a few MB."""
@@ -150,6 +154,13 @@ class ChildTrainer:
             evaluate_seconds=evaluated - trained,
         )
 
+    def score(self, architecture: Any) -> float:
+        """Returns an architecture's validation accuracy in [0, 1] on the shared weights as they are, untrained."""
+        network = Network(architecture, self.shape, self.store)
+        layout = Layout(self.store, network.layers)
+        correct, _, count = self._evaluate(network, layout)(self.validation, layout.read())
+        return float(correct) / float(count)
+
     def profile(self, architecture: Any, seed: int, folder: str | os.PathLike[str]) -> None:
         """Writes a TensorBoard profile of a few training steps of an architecture. The shared weights are as before it.
 
@@ -173,17 +184,32 @@ class ChildTrainer:
         """Returns the traced training and evaluation of a network."""
         layout = Layout(self.store, network.layers)
 
-        def scores(images: tf.Tensor, values: FlatValues) -> tf.Tensor:
-            weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
-            return class_scores(network, images, weights, statistics, self.call_layer)
-
-        evaluate = make_evaluate(scores)
-        spec = tf.data.DatasetSpec(self.validation.element_spec)
         return ChildFunctions(
             layout,
             self._fit(network, layout, self.training.steps),
-            evaluate.get_concrete_function(spec, _specs(layout)),
+            self._evaluate(network, layout),
         )
+
+    def _evaluate(self, network: Network, layout: Layout) -> Callable[..., Any]:
+        """Returns the evaluation of a network's values, by the statistics of batch norm that the settings name."""
+        by = self.config.validation_statistics
+
+        def forward(images: tf.Tensor, values: FlatValues, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+            weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
+            scores, after = class_scores(network, images, weights, statistics, self.call_layer, training)
+            return scores, layout.statistics.join(after)
+
+        specs = _specs(layout)
+        evaluate = make_evaluate(lambda images, values: forward(images, values, by == "batch")[0])
+        validation = tf.data.DatasetSpec(self.validation.element_spec)
+        traced: Callable[..., Any] = evaluate.get_concrete_function(validation, specs)
+        if by != "fresh":
+            return traced
+        count = min(self.training.steps, FRESH_BATCHES)
+        fresh = make_fresh_statistics(lambda images, values: forward(images, values, True)[1], count)
+        fresh = fresh.get_concrete_function(tf.data.DatasetSpec(self.training.element_spec), specs)
+        # The same batches for all children: what is compared should differ in the architecture alone.
+        return lambda batches, values: traced(batches, fresh(self.training.batches(0), values))
 
     def _fit(self, network: Network, layout: Layout, steps: int) -> Callable[..., Any]:
         fit = make_fit(network, layout, self.config, steps, self.call_layer, self.strategy)

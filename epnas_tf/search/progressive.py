@@ -206,7 +206,9 @@ class ProgressiveSearch(Generic[A]):
         """Returns the estimates of whole architectures, for their measurements."""
         scores = [
             self.surrogate.brought_up(
-                np.array([one.score for one in group]), np.array([one.iteration for one in group], np.int64)
+                np.array([one.score for one in group]),
+                np.full(len(group), self.space.num_levels),
+                np.array([one.iteration for one in group]),
             )
             for group in groups
         ]

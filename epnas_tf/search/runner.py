@@ -17,6 +17,7 @@ from epnas_tf.network.latency import Latencies
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
 from epnas_tf.search.limits import constraint
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+from epnas_tf.search.search_state import SearchState
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.serialization import architecture_to_dict
@@ -86,6 +87,30 @@ def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageDa
     )
     build_graph(space.sample(np.random.default_rng(0)), shape)
     return shape
+
+
+def restore_store(store: VariableStore, state: State) -> None:
+    """Gives a store the shared weights of a saved state.
+
+    Raises:
+        KeyError: if it has none.
+        StateError: if they do not belong together.
+    """
+    store.set_state(state.values["store"], with_prefix("store.", state.arrays))
+
+
+def is_finished(state: State, config: RunConfig, space: SearchSpace[Any, Any]) -> bool:
+    """Tells whether a saved state is the last one of its search.
+
+    Raises:
+        StateError: if it is not one of this search.
+    """
+    saved = SearchState.from_values(state.values["search"], space, config.search.iterations)
+    return (
+        saved.iteration == config.search.iterations - 1
+        and saved.level == space.num_levels
+        and len(saved.scores) == len(saved.chosen)
+    )
 
 
 def run_search(
@@ -235,7 +260,7 @@ class _Run:
     def _restore(self, state: State) -> None:
         try:
             self.search.set_state(state.values["search"], with_prefix("search.", state.arrays))
-            self.store.set_state(state.values["store"], with_prefix("store.", state.arrays))
+            restore_store(self.store, state)
             self.seconds, self.num_failed = state.values["seconds"], state.values["num_failed"]
             self.parts |= state.values.get("parts", {})  # a run that is older than these has none
         except KeyError as error:

@@ -156,15 +156,17 @@ class Surrogate:
             return 1 / (1 + np.exp(-mean))
         return (self._additive.predict(features, lengths) + self._weight * mean).astype(np.float32)
 
-    def brought_up(self, scores: npt.NDArray[np.floating[Any]], passes: IntArray) -> npt.NDArray[np.floating[Any]]:
+    def brought_up(
+        self, scores: npt.NDArray[np.floating[Any]], lengths: IntArray, passes: IntArray
+    ) -> npt.NDArray[np.floating[Any]]:
         """Returns what scores of earlier passes would be in the newest one; without the additive part, the same."""
-        return self._additive.brought_up(scores, passes) if self._config.additive else scores
+        return self._additive.brought_up(scores, lengths, passes) if self._config.additive else scores
 
     def parents(self, features: FloatArray, lengths: IntArray) -> Parents:
         """Returns what `log_scores` needs of parents of one level, of level 0 (of one row) for the first extensions."""
         self._check_rows(features, lengths)
         additive, level = self._additive, int(lengths[0]) + 1
-        base = additive.predict(features, lengths) - additive.depths[level - 1] + additive.depths[level]
+        base = additive.predict(features, lengths) + additive.of_depth(lengths + 1) - additive.of_depth(lengths)
         return Parents(*self._ensemble.states(features, lengths), float32(base), float32(additive.kernel[level - 1]))
 
     def log_scores(self, parents: Parents, features: FloatArray) -> FloatArray:
@@ -207,7 +209,9 @@ class Surrogate:
     def _fit_additive(self, rows: Rows) -> FloatArray:
         """Fits the additive model and returns what it leaves to the LSTMs, in units of its spread."""
         self._additive = self._additive.fitted(*rows, self._config.additive_penalty)
-        left = self._additive.brought_up(rows.scores, rows.passes) - self._additive.predict(rows.features, rows.lengths)
+        left = self._additive.brought_up(rows.scores, rows.lengths, rows.passes) - self._additive.predict(
+            rows.features, rows.lengths
+        )
         self._scale = np.maximum(left.std(dtype=np.float64), SMALLEST)
         return float32(left / self._scale)
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ class TestFit:
 
         seen, others = encode_rows(space, rows(space, 300)), encode_rows(space, rows(space, 50, seed=1))
         model = fitted(space, *seen, truth(*seen), np.zeros(300, int))
-        np.testing.assert_allclose(model.predict(*others), truth(*others), atol=1e-5)
+        np.testing.assert_allclose(model.predict(*others), truth(*others), atol=2e-3)
 
     def test_minimises_the_penalised_squares(self):
         """Against a general minimiser's condition: the gradient is zero."""
@@ -39,42 +41,40 @@ class TestFit:
         features, lengths = encode_rows(space, rows(space, 30))
         scores, passes = rng.uniform(size=30), rng.integers(0, 3, 30)
         model = fitted(space, features, lengths, scores, passes, penalty=0.3)
-        left = scores - model.brought_up(model.predict(features, lengths), np.full(30, model.newest))
-        left += model.passes[: model.newest + 1].sum() - np.cumsum(model.passes)[passes]
+        left = model.brought_up(scores, lengths, passes) - model.predict(features, lengths)
         np.testing.assert_allclose(np.einsum("n,nlf->lf", left, features), 0.3 * model.kernel, atol=1e-9)
-        for depth in range(4):
-            assert left[lengths == depth].sum() == pytest.approx(0.3 * model.depths[depth], abs=1e-9)
-        for number in (1, 2):
-            assert left[passes >= number].sum() == pytest.approx(0.3 * model.passes[number], abs=1e-9)
+        for number, depth in itertools.product(range(3), range(4)):
+            of_both = (passes >= number) & (lengths == depth)
+            assert left[of_both].sum() == pytest.approx(0.3 * model.depths[number, depth], abs=1e-9)
 
     def test_repeated_rows_are_averaged(self):
         space = ChainSpace(layers=2)
         features, lengths = encode_rows(space, [(0, 1), (0, 1), (2, 2)])
         model = fitted(space, features, lengths, np.array([0.2, 0.6, 0.9]), np.zeros(3, int))
-        np.testing.assert_allclose(model.predict(features, lengths), [0.4, 0.4, 0.9], atol=1e-6)
+        np.testing.assert_allclose(model.predict(features, lengths), [0.4, 0.4, 0.9], atol=2e-3)
 
 
 class TestPasses:
     def data(self, iterations):
-        """The same architectures in each pass; a pass adds 0.1."""
+        """The same architectures in each pass; a pass adds 0.1 to networks of one level, and 0.2 to deeper ones."""
         space = ChainSpace(layers=2)
         architectures = rows(space, 20) * iterations
         passes = np.repeat(np.arange(iterations), 20)
         features, lengths = encode_rows(space, architectures)
-        return space, (features, lengths, 0.1 * features[:, 0, 1] + 0.3 + 0.1 * passes, passes)
+        return space, (features, lengths, 0.1 * features[:, 0, 1] + 0.3 + 0.1 * lengths * passes, passes)
 
     def test_predicts_for_the_newest(self):
         space, data = self.data(2)
         model = fitted(space, *data)
-        np.testing.assert_allclose(model.predict(*data[:2])[:20], data[2][20:], atol=1e-6)
+        np.testing.assert_allclose(model.predict(*data[:2])[:20], data[2][20:], atol=2e-3)
 
     def test_a_pass_without_scores_is_like_the_last(self):
         space, data = self.data(2)
         before, model = fitted(space, *data, iterations=2), fitted(space, *data, iterations=5)
-        np.testing.assert_allclose(model.predict(*data[:2]), before.predict(*data[:2]), atol=1e-6)
+        np.testing.assert_allclose(model.predict(*data[:2]), before.predict(*data[:2]), atol=2e-3)
 
     def test_scores_of_earlier_ones_are_brought_up(self):
         space, data = self.data(3)
         model = fitted(space, *data)
-        brought_up = model.brought_up(data[2], data[3])
-        np.testing.assert_allclose(brought_up, np.tile(data[2][40:], 3), atol=1e-6)
+        brought_up = model.brought_up(data[2], data[1], data[3])
+        np.testing.assert_allclose(brought_up, np.tile(data[2][40:], 3), atol=2e-3)

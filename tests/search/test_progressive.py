@@ -33,6 +33,7 @@ def run(search, evaluate=score):
     while not search.finished:
         candidates.append(search.ask())
         search.tell(candidates[-1], evaluate(candidates[-1]))
+    assert search.ask() is None
     return candidates
 
 
@@ -100,13 +101,11 @@ class TestCourse:
         assert search.best == (max(newest, key=newest.get), max(newest.values()))
 
     def test_surrogate_is_fitted_after_each_level(self, finished):
-        assert finished[0].ask() is None
         assert finished[0].surrogate.num_fits == 6
 
     def test_of_the_paper_is_not_fitted_after_the_very_last_level(self):
         search = make(reported="score")
         run(search)
-        assert search.ask() is None
         assert search.surrogate.num_fits == 5
 
     @pytest.mark.parametrize("space", [MacroSpace(3), MicroSpace(2)], ids=lambda space: space.name)
@@ -163,6 +162,7 @@ class TestParallel:
             candidates += outstanding
             for candidate in order.sample(outstanding, len(outstanding)):
                 search.tell(candidate.number, score(candidate))
+        assert search.ask() is None
         assert candidates == finished[1]
         same_state(search.get_state(), finished[0].get_state())
 
@@ -206,7 +206,6 @@ class TestFailures:
         assert {c.architecture[0] for c in groups[0, 2]} == {"0", "2"}
         assert {c.architecture[:2] for c in groups[0, 3]} == {"00", "01", "02", "21", "22"}
         assert search.num_children == search.num_told == len(candidates) == 3 + 6 + 15
-        assert search.ask() is None
         assert len(search.get_state()[1]["table/numbers"]) == 24 - 2
 
     def test_number_of_children_shrinks_with_each_failure(self):
@@ -340,7 +339,6 @@ class TestState:
     def test_refuses_a_broken_table_and_changes_nothing(self, change, message):
         search = make()
         run(search)
-        search.ask()
         values, arrays = search.get_state()
         broken = {name: array for name, array in {**arrays, **change}.items() if array is not None}
         with pytest.raises(StateError, match=f"saved table.*{message}"):
@@ -416,7 +414,6 @@ class TestRanking:
             return worth + lucky + noise.normal(0, 0.02)
 
         run(search, value)
-        assert search.ask() is None
         ranking = search.ranking()
         assert max(ranking, key=lambda r: r.score).architecture in ("00", "22")
         assert ranking[0].architecture == "22"
@@ -426,7 +423,6 @@ class TestRanking:
 
     def test_is_the_same_after_going_on(self, finished):
         search = finished[0]
-        search.ask()
         other = make()
         other.set_state(*search.get_state())
         assert other.ranking() == search.ranking()

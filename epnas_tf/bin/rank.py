@@ -1,0 +1,122 @@
+"""`epnas-rank`: flags, settings, comparison, result; nothing else."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from epnas_tf import data
+from epnas_tf import flags as config_flags
+from epnas_tf.bin.console import interruptible, make_console, print_next, quiet_tensorflow, run_main, settings_table
+from epnas_tf.config import RankConfig, values_of
+from epnas_tf.errors import ConfigError
+from epnas_tf.storage.rank_directory import FOLDER, RESULT, RankDirectory
+from epnas_tf.storage.run_directory import read_config
+
+if TYPE_CHECKING:
+    from epnas_tf.rank.correlation import Correlation
+
+DESCRIPTION = """Tells how far a search's scores on shared weights can be trusted: trains a sample of its architectures
+on weights of their own, and compares the orders.
+
+  epnas-rank RUN_DIR
+  epnas-rank RUN_DIR --architectures=50 --own_epochs=60
+
+The same command goes on with a comparison that was stopped; epnas-report shows it.
+"""
+
+WAYS = {
+    "search": "score in the search",
+    "estimate": "the search's estimate",
+    "moving": "final weights, moving statistics",
+    "batch": "final weights, statistics of the batch",
+    "fresh": "final weights, fresh statistics",
+}
+"""What the ways of scoring on shared weights are called."""
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the comparison that the flags describe."""
+    if len(arguments) != 1:
+        raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'none'}")
+    run_dir = Path(arguments[0])
+    config = config_flags.to_config(RankConfig)
+    rank_dir = Path(flags.FLAGS.rank_dir or run_dir / FOLDER)
+    data.check(read_config(run_dir).data)
+    console = make_console()
+    console.print("epnas-rank")
+    console.print(settings_table({"rank_dir": str(rank_dir), **values_of(config)}))
+
+    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
+    with quiet_tensorflow():
+        from epnas_tf.rank.comparison import run_rank, sampled
+        from epnas_tf.runtime import prepare_tensorflow
+
+        sampled(run_dir, config)
+        with RankDirectory(rank_dir, config):
+            pass  # refused here if it cannot be used
+        prepare_tensorflow(read_config(run_dir).child.xla)
+
+    display = _display(console)
+    result = interruptible(lambda: run_rank(run_dir, config, rank_dir=rank_dir, listener=display))
+    if result.already_finished:
+        console.print(f"This comparison is finished; give another --rank_dir than {rank_dir} for a new one.")
+    failed = sum(record["own"] is None for record in result.records)
+    if failed:
+        console.print(f"{failed} architectures diverged in their own training and are left out.")
+    table = Table("shared weights against own training", "Kendall's τ", "Spearman's ρ", box=None, pad_edge=False)
+    for way, both in result.agreement.items():
+        table.add_row(WAYS[way], *(shown(both[name]) for name in ("kendall", "spearman")))
+    console.print(table)
+    console.print(f"of {len(result.records) - failed} architectures, with 95 % intervals")
+    console.print(f"  {rank_dir / RESULT}", soft_wrap=True)
+    print_next(console, {"epnas-report": "a page to look at"}, run_dir)
+
+
+def shown(correlation: "Correlation") -> str:
+    """Returns a correlation with its interval."""
+    if correlation.value is None:
+        return "-"
+    return f"{correlation.value:.2f} ({correlation.low:.2f} … {correlation.high:.2f})"
+
+
+def _display(console: Console) -> Any:
+    from epnas_tf.rank.comparison import RankListener
+
+    class Display(RankListener):
+        """One line an architecture."""
+
+        def started(self, data: Any, num_architectures: int, num_done: int) -> None:
+            self.count, self.done = num_architectures, num_done
+            if num_done:
+                console.print(f"Going on after {num_done} of {num_architectures} architectures.")
+
+        def architecture_ended(self, record: dict[str, Any]) -> None:
+            self.done += 1
+            own = "diverged" if record["own"] is None else f"{100 * record['own']:.2f} %"
+            shared = 100 * record["shared"]["search"]
+            console.print(
+                f"{self.done}/{self.count}  child {record['child']}: {shared:.2f} % on shared weights, {own} on its "
+                f"own, {record['seconds']:.0f} s",
+                soft_wrap=True,
+            )
+
+    return Display()
+
+
+def run() -> None:
+    """The console script."""
+    config_flags.define(RankConfig)
+    config_flags.define_string("rank_dir", None, "where the comparison keeps its files; RUN_DIR/rank unless given")
+    run_main(
+        "epnas-rank",
+        main,
+        DESCRIPTION,
+        on_interrupt="The same command goes on from the last architecture.",
+    )
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,197 @@
+"""Compares the scores of a search, on shared weights, with those of trainings of one's own, on the same images."""
+
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from epnas_tf import data as data_module
+from epnas_tf.config import RankConfig, RunConfig, require
+from epnas_tf.data import ImageData
+from epnas_tf.errors import RunDirectoryError
+from epnas_tf.network.graph import NetworkShape
+from epnas_tf.rank.correlation import Correlation, kendall, spearman
+from epnas_tf.search.child import ChildDiverged, ChildTrainer, child_store
+from epnas_tf.search.runner import is_finished, network_shape, restore_store
+from epnas_tf.seeds import OWN, derived_seed
+from epnas_tf.space import make_space
+from epnas_tf.space.serialization import architecture_from_dict
+from epnas_tf.storage.rank_directory import FOLDER, RESULT, RankDirectory
+from epnas_tf.storage.records import best_trials
+from epnas_tf.storage.run_directory import RunDirectory, read_config
+from epnas_tf.storage.state_files import State, StateFiles, write_whole
+
+RECORDED, ESTIMATE = "search", "estimate"
+STATISTICS = ("moving", "batch", "fresh")
+"""How the final shared weights are scored again: the values of `--validation_statistics`."""
+
+FEWEST = 3
+"""Architectures that can be compared."""
+
+Agreement = dict[str, dict[str, Correlation]]
+"""The correlations "kendall" and "spearman" of each way of scoring with the own scores."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RankResult:
+    """What a comparison gave.
+
+    Attributes:
+        records: one for each architecture, the lines of own.jsonl.
+        agreement: the rank correlations; empty where fewer than three architectures did not diverge.
+        directory: where its files are.
+        already_finished: whether there was nothing left to do.
+    """
+
+    records: list[dict[str, Any]]
+    agreement: Agreement
+    directory: Path
+    already_finished: bool
+
+
+class RankListener:
+    """Is told how a comparison goes; this one keeps silent, a subclass shows what it likes."""
+
+    def started(self, data: ImageData, num_architectures: int, num_done: int) -> None:
+        """The training of so many architectures begins, or goes on after `num_done` of them."""
+
+    def architecture_ended(self, record: dict[str, Any]) -> None:
+        """An architecture was scored in all ways; `record` is its line of own.jsonl."""
+
+
+def run_rank(
+    run_dir: str | os.PathLike[str],
+    config: RankConfig = RankConfig(),
+    *,
+    rank_dir: str | os.PathLike[str] | None = None,
+    listener: RankListener | None = None,
+) -> RankResult:
+    """Trains a sample of a finished search's whole architectures on their own, or goes on with it.
+
+    The networks, the images and the recipe are those of the search, but for the number of epochs and for weights that
+    nobody shares. So what differs between the scores comes from the sharing and from the short training.
+
+    Args:
+        run_dir: the search's directory.
+        config: how many architectures, and for how long.
+        rank_dir: where the comparison keeps its files; None for the folder `rank` of `run_dir`.
+        listener: is told how it goes; None for silence.
+
+    Raises:
+        EPNASError: for everything that a user can cause: settings, directories, a search that is not finished.
+    """
+    require(RankConfig, "config", config)
+    run, listener = Path(run_dir), listener or RankListener()
+    trials, search, state = sampled(run, config)
+    directory_path = Path(rank_dir or run / FOLDER)
+    with RankDirectory(directory_path, config) as directory:
+        directory.load_state()
+        records = directory.read_records()
+        finished = len(records) == len(trials)
+        if not finished:
+            data = data_module.load(search.data, search.seed)
+            shape = network_shape(search, make_space(search.space), data)
+            scorer = _Scorer(search, data, shape, state, config)
+            listener.started(data, len(trials), len(records))
+            for number, trial in list(enumerate(trials))[len(records) :]:
+                record = scorer.record(trial, number)
+                directory.append_record(record)
+                directory.save_state({}, {})
+                records.append(record)
+                listener.architecture_ended(record)
+        agreement = agreements(records)
+        _save_result(directory_path, config, records, agreement)
+    return RankResult(records, agreement, directory_path, finished)
+
+
+def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunConfig, State]:
+    """Returns the trials of the architectures to train, the search's settings and its last state.
+
+    Raises:
+        RunDirectoryError: if there is no finished search, or it has too few whole architectures.
+    """
+    search = read_config(run)
+    state = StateFiles(run / "state", RunDirectory.STATES).peek()
+    space = make_space(search.space)
+    if state is None or not is_finished(state, search, space):
+        raise RunDirectoryError(
+            f"The search in {run} must be finished: its shared weights go on changing. Let it end with epnas-search."
+        )
+    whole = sorted(best_trials(run, search.space.depth), key=lambda trial: int(trial["child"]))
+    if len(whole) < FEWEST:
+        raise RunDirectoryError(
+            f"There must be at least {FEWEST} whole architectures to put in an order. Received: {len(whole)} in {run}"
+        )
+    rng = np.random.default_rng(derived_seed(config.seed, OWN))
+    chosen = rng.choice(len(whole), min(config.architectures, len(whole)), replace=False)
+    return [whole[index] for index in chosen.tolist()], search, state
+
+
+def agreements(records: list[dict[str, Any]]) -> Agreement:
+    """Returns how the own scores agree with each way of scoring on shared weights; architectures that diverged are out.
+
+    Args:
+        records: the lines of own.jsonl.
+    """
+    scored = [record for record in records if record["own"] is not None]
+    if len(scored) < FEWEST:
+        return {}
+    own = [record["own"] for record in scored]
+    shared = {way: [record["shared"][way] for record in scored] for way in scored[0]["shared"]}
+    return {way: {"kendall": kendall(s, own), "spearman": spearman(s, own)} for way, s in shared.items()}
+
+
+class _Scorer:
+    """Scores architectures in all ways."""
+
+    def __init__(
+        self, search: RunConfig, data: ImageData, shape: NetworkShape, state: State, config: RankConfig
+    ) -> None:
+        self._search, self._config = search, config
+        child = search.child
+        validation = data_module.evaluation_batches(data.validation, data.mean, data.std)
+        shared = child_store(child, search.seed)
+        restore_store(shared, state)
+        batches, long = (
+            data_module.TrainingPipeline(data, child.batch_size, epochs, search.data.cutout)
+            for epochs in (child.epochs, config.own_epochs)
+        )
+        self._shared = {}
+        for by in STATISTICS:
+            scored = dataclasses.replace(child, validation_statistics=by)
+            self._shared[by] = ChildTrainer(shared, shape, scored, batches, validation)
+        self._own = ChildTrainer(shared, shape, child, long, validation)  # each gets a store of its own, see `record`
+
+    def record(self, trial: dict[str, Any], number: int) -> dict[str, Any]:
+        """Returns an architecture's line of own.jsonl."""
+        began = time.perf_counter()
+        architecture = architecture_from_dict(trial["architecture"])
+        again = {by: trainer.score(architecture) for by, trainer in self._shared.items()}
+        seed = derived_seed(self._config.seed, OWN, number)
+        self._own.store = child_store(self._search.child, seed)
+        try:
+            own: float | None = self._own.train(architecture, seed).score
+        except ChildDiverged:
+            own = None
+        return {
+            "child": trial["child"],
+            "text": trial["text"],
+            "shared": {RECORDED: trial["score"], ESTIMATE: trial["estimate"], **again},
+            "own": own,
+            "seconds": time.perf_counter() - began,
+        }
+
+
+def _save_result(directory: Path, config: RankConfig, records: list[dict[str, Any]], agreement: Agreement) -> None:
+    result = {
+        "architectures": len(records),
+        "own_epochs": config.own_epochs,
+        "agreement": {
+            way: {name: dataclasses.asdict(value) for name, value in both.items()} for way, both in agreement.items()
+        },
+    }
+    write_whole(directory / RESULT, (json.dumps(result, indent=2) + "\n").encode())

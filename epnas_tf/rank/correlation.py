@@ -1,0 +1,63 @@
+"""Rank correlations with their intervals."""
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Correlation:
+    """A rank correlation in [-1, 1] and its 95 % interval; None where it is undefined, as among equal scores.
+
+    Attributes:
+        value: the correlation.
+        low: the interval's lower end.
+        high: its upper end.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def kendall(one: Sequence[float], other: Sequence[float]) -> Correlation:
+    """Returns Kendall's τ (τ-b, which takes account of equal scores)."""
+    return _with_interval(one, other, scipy.stats.kendalltau)
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> Correlation:
+    """Returns Spearman's ρ."""
+    return _with_interval(one, other, scipy.stats.spearmanr)
+
+
+def _with_interval(one: Sequence[float], other: Sequence[float], measure: Callable[..., Any]) -> Correlation:
+    """Returns a correlation with the interval of the bootstrap over pairs: which architectures are there is chance."""
+
+    def correlation(x: Any, y: Any) -> float:
+        return float(measure(x, y).statistic)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a resample of equal scores has no correlation; the others count
+        value = correlation(one, other)
+        if not math.isfinite(value):
+            return Correlation(None, None, None)
+        found = scipy.stats.bootstrap(
+            (np.asarray(one), np.asarray(other)),
+            correlation,
+            n_resamples=RESAMPLES,
+            paired=True,
+            vectorized=False,
+            confidence_level=CONFIDENCE,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        )
+    low, high = np.nanpercentile(found.bootstrap_distribution, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+    return Correlation(value, float(low), float(high))

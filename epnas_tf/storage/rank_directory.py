@@ -1,0 +1,24 @@
+"""The files of a comparison of shared and own scores, in the run directory's folder `rank`.
+
+    RUN_DIR/rank/
+      config.json         the settings and the versions of the packages
+      own.jsonl           one line an architecture: its scores on the shared weights, and that of its own training
+      state/              how many lines count
+      rank.json           the rank correlations
+
+It is locked, written and gone on with as the directory of a search is; see `run_directory`.
+"""
+
+from epnas_tf.storage.run_directory import RunDirectory
+
+FOLDER = "rank"
+RESULT = "rank.json"
+
+
+class RankDirectory(RunDirectory):
+    """A directory that belongs to one comparison; see the module for its files."""
+
+    FORMAT = "epnas_tf.rank"
+    RECORDS = "own.jsonl"
+    STATES = "after-"
+    FLAG = "--rank_dir"
