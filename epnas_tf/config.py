@@ -181,6 +181,10 @@ class ChildConfig(Settings):
     clip_norm: float = option(
         5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
     )
+    share_weights: bool = option(
+        True,
+        "train each child on the weights that all share, not on new weights of its own [paper, section 4: shared]",
+    )
     validation_statistics: str = option(
         "moving",
         "statistics by which batch norm works while a child is scored: moving (averages over the training), batch (of "

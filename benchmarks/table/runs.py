@@ -75,12 +75,12 @@ def run_job(table: Table, job: Job) -> Outcome:
 def run_jobs(table: Table, jobs: Sequence[Job], processes: int) -> Iterator[Outcome]:
     """Runs jobs side by side; yields the outcomes as they come."""
     context = multiprocessing.get_context("spawn")  # TensorFlow's threads do not outlive a fork
-    with concurrent.futures.ProcessPoolExecutor(processes, context, _one_thread) as pool:
+    with concurrent.futures.ProcessPoolExecutor(processes, context, one_thread) as pool:
         for future in concurrent.futures.as_completed(pool.submit(run_job, table, job) for job in jobs):
             yield future.result()
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
     """Keeps TensorFlow to one core a process; the processes share out the cores."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import tensorflow as tf

@@ -111,7 +111,7 @@ class ChildTrainer:
         self.call_layer = LayerFunctions() if config.reuse_traces and not config.mirrored else call_layer
 
     def train(self, architecture: Any, seed: int) -> ChildResult:
-        """Trains an architecture on the shared weights and scores it on the validation images.
+        """Trains an architecture on the shared weights, or on its own, and scores it on the validation images.
 
         Args:
             architecture: the child.
@@ -125,8 +125,9 @@ class ChildTrainer:
         if self._num_trained and self._num_trained % CHILDREN_BETWEEN_COLLECTIONS == 0:
             free_memory()
         self._num_trained += 1
-        network = Network(architecture, self.shape, self.store)
-        layout, fit, evaluate = self.functions(network)
+        store = self.store if self.config.share_weights else child_store(self.config, seed)
+        network = Network(architecture, self.shape, store)
+        layout, fit, evaluate = self.functions(network, store)
         before = layout.read()
         built = time.perf_counter()
         steps, loss_sum, values = fit(self.training.batches(seed), before)
@@ -142,7 +143,7 @@ class ChildTrainer:
         if not all(np.isfinite(array).all() for array in arrays):
             raise ChildDiverged(f"The loss is {training_loss} {where}, but a variable became NaN or infinite.")
         layout.write(arrays, network.layers)
-        self.store.count_updates(network.layers, steps)
+        store.count_updates(network.layers, steps)
         return ChildResult(
             score=correct / count,
             validation_loss=validation_loss / count,
@@ -180,9 +181,9 @@ class ChildTrainer:
         finally:
             tf.profiler.experimental.stop()
 
-    def functions(self, network: Network) -> "ChildFunctions":
-        """Returns the traced training and evaluation of a network."""
-        layout = Layout(self.store, network.layers)
+    def functions(self, network: Network, store: VariableStore | None = None) -> "ChildFunctions":
+        """Returns the traced training and evaluation of a network whose variables are in a store, the shared one."""
+        layout = Layout(self.store if store is None else store, network.layers)
 
         return ChildFunctions(
             layout,

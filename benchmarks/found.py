@@ -1,0 +1,149 @@
+"""What searches find, judged by training the found architectures on their own, over several seeds.
+
+python -m benchmarks.found --dataset=fashion_mnist --seeds=5 --arms='default|random'
+
+Every arm runs the same search but for a few settings, on the same images; "random" draws every architecture uniformly
+and has the same shared weights and as many children. What a run reports is trained from new weights, several times, and
+judged by its accuracy on the test images, which no search sees. Runs that are in --directory already are not repeated.
+The paper's claims (section 5, Fig. 6) are the arms that begin with "paper".
+
+Prints a table, and draws the accuracy against the number of iterations as the paper's Fig. 6 does.
+"""
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+from absl import app, flags
+from rich.progress import track
+
+from benchmarks.sides.found import Job, Judged, run_jobs
+from benchmarks.table.runs import interval
+from benchmarks.turns import show_table
+from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, RunConfig, from_values, values_of
+
+_DATASET = flags.DEFINE_string("dataset", "fashion_mnist", "data set")
+_MANUAL_DIR = flags.DEFINE_string("manual_dir", "/usr/share/datasets/fashion-mnist", "folder of the four IDX files")
+_IMAGES = flags.DEFINE_integer("train_images", 4000, "training images, validation included; 0 for all")
+_SIDE = flags.DEFINE_integer("image_size", 16, "pixels a side; 0 for the images' own")
+_LAYERS = flags.DEFINE_integer("layers", 4, "layers of the macro space", lower_bound=1)
+_CHANNELS = flags.DEFINE_integer("channels", 12, "channels, of the search and of the judgement", lower_bound=2)
+_K = flags.DEFINE_integer("k", 6, "architectures sampled at each level", lower_bound=1)
+_ITERATIONS = flags.DEFINE_integer("iterations", 3, "passes over all levels where the arm does not say", lower_bound=1)
+_BATCH = flags.DEFINE_integer("batch_size", 64, "images a training step", lower_bound=1)
+_SEEDS = flags.DEFINE_integer("seeds", 5, "runs of each arm", lower_bound=2)
+_ARMS = flags.DEFINE_string("arms", "default|random", "a regular expression of the arms to run; empty for all")
+_OWN_EPOCHS = flags.DEFINE_integer("own_epochs", 20, "epochs of the judging trainings", lower_bound=1)
+_TRAININGS = flags.DEFINE_integer("trainings", 3, "judging trainings of each found architecture", lower_bound=1)
+_PROCESSES = flags.DEFINE_integer("processes", 2, "runs side by side", lower_bound=1)
+_DIRECTORY = flags.DEFINE_string("directory", "runs/found", "where the runs are kept")
+_FIGURE = flags.DEFINE_string("figure", "found.png", "file to draw accuracy against iterations into")
+
+OF_PAPER = values_of(PAPER_SEARCH) | values_of(PAPER_SURROGATE)
+
+
+def arms(k: int, iterations: int) -> dict[str, dict[str, Any]]:
+    """Returns the settings in which each arm differs from the defaults, at so many iterations where it does not say."""
+
+    def paper(**settings: Any) -> dict[str, Any]:
+        return OF_PAPER | {"k": k, "iterations": iterations} | settings
+
+    return {
+        "default": {},
+        "random": {"sampling": "uniform", "reported": "score"},
+        **{f"paper, {n} iteration{'s' * (n > 1)}": paper(iterations=n) for n in (1, 2, 3, 4, 5)},
+        f"paper, 1 iteration, K = {3 * k}": paper(iterations=1, k=3 * k),
+        "paper, 1 iteration, 9 epochs": paper(iterations=1, epochs=9),
+        "paper, greedy": paper(sampling="greedy"),
+        "paper, no shared weights": paper(share_weights=False),
+    }
+
+
+def config_of(settings: Mapping[str, Any], seed: int) -> RunConfig:
+    """Returns a run's settings."""
+    fashion = {"manual_dir": _MANUAL_DIR.value} if _DATASET.value == "fashion_mnist" else {}
+    common = {
+        "dataset": _DATASET.value,
+        "train_images": _IMAGES.value,
+        "image_size": _SIDE.value,
+        "validation_fraction": 0.25,
+        "layers": _LAYERS.value,
+        "channels": _CHANNELS.value,
+        "k": _K.value,
+        "iterations": _ITERATIONS.value,
+        "batch_size": _BATCH.value,
+        "seed": seed,
+    }
+    return from_values(RunConfig, {**common, **fashion, **settings})
+
+
+def show(groups: Mapping[str, Sequence[Judged]]) -> None:
+    """Prints the table, and how each arm differs from the first one, seed by seed."""
+    first = np.array([judged.accuracy for judged in next(iter(groups.values()))])
+    rows = []
+    for name, group in groups.items():
+        accuracies = np.array([judged.accuracy for judged in group])
+        ends, difference = interval(accuracies), accuracies - first
+        rows.append(
+            [
+                name,
+                f"{np.mean([judged.children for judged in group]):.0f}",
+                f"{np.median([judged.seconds for judged in group]):.0f} s",
+                f"{100 * accuracies.mean():.2f} %",
+                f"{100 * ends[0]:.2f} … {100 * ends[1]:.2f}",
+                f"{100 * accuracies.std(ddof=1):.2f}",
+                f"{100 * difference.mean():+.2f} ({' … '.join(f'{100 * end:+.2f}' for end in interval(difference))})",
+                f"{(difference > 0).sum()} of {len(difference)}",
+            ]
+        )
+    columns = ["", "children", "search", "test accuracy", "95 % interval", "deviation", "less the first's", "better"]
+    found = f"found by {_SEEDS.value} searches each, trained on their own for {_OWN_EPOCHS.value} epochs"
+    title = f"\n{_DATASET.value}: {found}"
+    show_table(title, columns, rows, f"points of percent; mean of {_TRAININGS.value} trainings of each architecture")
+
+
+def draw(groups: Mapping[str, Sequence[Judged]], path: str) -> None:
+    """Draws the paper's arms against their number of iterations, like its Fig. 6: dots, their mean, their deviation."""
+    found = {re.fullmatch(r"paper, (\d) iterations?", name): group for name, group in groups.items()}
+    points = {int(match.group(1)): 100 * np.array([j.accuracy for j in g]) for match, g in found.items() if match}
+    if len(points) < 2:
+        return
+    figure = matplotlib.figure.Figure(figsize=(6, 4), layout="constrained")
+    axes, numbers = figure.subplots(), list(points)
+    means, deviations = (np.array([f(values) for values in points.values()]) for f in (np.mean, np.std))
+    axes.fill_between(numbers, means - deviations, means + deviations, alpha=0.2)
+    for number, values in points.items():
+        axes.plot([number] * len(values), values, "o", color="tab:blue", alpha=0.6)
+    axes.plot(numbers, means, "k*", markersize=12)
+    axes.set(xlabel="iterations", ylabel="test accuracy (%)", xticks=numbers)
+    figure.savefig(path)
+    print(f"\nAccuracy against iterations: {path}")
+
+
+def main(_: list[str]) -> None:
+    chosen = {name: s for name, s in arms(_K.value, _ITERATIONS.value).items() if re.search(_ARMS.value, name)}
+    if not chosen:
+        names = ", ".join(arms(_K.value, _ITERATIONS.value))
+        sys.exit(f"--arms must match one of {names}. Received: {_ARMS.value!r}")
+    folder = Path(_DIRECTORY.value)
+    jobs = [
+        Job(name, seed, config_of(settings, seed), str(folder / f"{re.sub('[^a-z0-9]+', '-', name.lower())}-{seed}"))
+        for seed in range(_SEEDS.value)
+        for name, settings in chosen.items()
+    ]
+    groups: dict[str, list[Judged]] = {name: [] for name in chosen}
+    outcomes = run_jobs(jobs, _OWN_EPOCHS.value, _TRAININGS.value, _PROCESSES.value)
+    for judged in track(outcomes, "runs", total=len(jobs)):
+        groups[judged.arm].append(judged)
+    for group in groups.values():
+        group.sort(key=lambda judged: judged.seed)
+    show(groups)
+    draw(groups, _FIGURE.value)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,94 @@
+"""Runs a search, and judges what it found by trainings on its own."""
+
+import concurrent.futures
+import dataclasses
+import json
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.table.runs import one_thread
+from epnas_tf.config import RunConfig
+
+JUDGEMENT = "judged.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One search.
+
+    Attributes:
+        arm: its name.
+        seed: of the search.
+        config: its settings.
+        directory: its run directory.
+    """
+
+    arm: str
+    seed: int
+    config: RunConfig
+    directory: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What a search found.
+
+    Attributes:
+        arm: its name.
+        seed: of the search.
+        accuracy: on the test images, in [0, 1], the mean of several trainings.
+        children: trained by the search.
+        seconds: of the search.
+        text: the architecture.
+    """
+
+    arm: str
+    seed: int
+    accuracy: float
+    children: int
+    seconds: float
+    text: str
+
+
+def run_job(job: Job, epochs: int, trainings: int) -> Judged:
+    """Runs a search, or goes on with it, and judges what it found, unless that is done."""
+    from epnas_tf import prepare_tensorflow
+    from epnas_tf.search.runner import run_search
+
+    file = Path(job.directory) / JUDGEMENT
+    if file.exists():
+        return Judged(**json.loads(file.read_text()))
+    prepare_tensorflow()
+    result = run_search(job.config, job.directory)
+    accuracy = own_accuracy(job.config, result.architecture, epochs, trainings)
+    judged = Judged(job.arm, job.seed, accuracy, result.num_children, result.seconds, str(result.architecture))
+    file.write_text(json.dumps(dataclasses.asdict(judged)))
+    return judged
+
+
+def own_accuracy(config: RunConfig, architecture: Any, epochs: int, trainings: int) -> float:
+    """Returns the mean test accuracy of an architecture's network, trained on new weights with the search's recipe."""
+    from epnas_tf import data as data_module
+    from epnas_tf.search.child import ChildTrainer, child_store
+    from epnas_tf.search.runner import network_shape
+    from epnas_tf.space import make_space
+
+    data = data_module.load(config.data, config.seed)
+    shape = network_shape(config, make_space(config.space), data)
+    child = dataclasses.replace(config.child, share_weights=False)
+    batches = data_module.TrainingPipeline(data, child.batch_size, epochs, config.data.cutout)
+    test = data_module.evaluation_batches(data.test, data.mean, data.std)
+    trainer = ChildTrainer(child_store(child, 0), shape, child, batches, test)
+    return float(np.mean([trainer.train(architecture, 1000 + number).score for number in range(trainings)]))
+
+
+def run_jobs(jobs: Sequence[Job], epochs: int, trainings: int, processes: int) -> Iterator[Judged]:
+    """Runs jobs side by side; yields what they found as they come."""
+    context = multiprocessing.get_context("spawn")  # TensorFlow's threads do not outlive a fork
+    with concurrent.futures.ProcessPoolExecutor(processes, context, one_thread) as pool:
+        for future in concurrent.futures.as_completed(pool.submit(run_job, job, epochs, trainings) for job in jobs):
+            yield future.result()
