@@ -4,12 +4,12 @@ Flags and the printed settings are made from these dataclasses.
 """
 
 import dataclasses
-import numbers
 import os
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from epnas_tf.errors import ConfigError
+from epnas_tf.options import Settings, option
 
 T = TypeVar("T")
 
@@ -18,69 +18,6 @@ MIXED_PRECISION = (
 )
 XLA = "compile the training step with XLA"
 """Help of settings that the search's children and the final training both have."""
-
-
-def option(
-    default: T,
-    help: str,
-    *,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    above: float | None = None,
-    choices: tuple[str, ...] = (),
-) -> T:
-    """A dataclass field that carries its help text and its bounds.
-
-    Args:
-        default: the value that holds unless another is given.
-        help: what the setting does, its unit, and where the paper (or ENAS, or PNAS) says so.
-        minimum: the smallest value allowed, inclusive.
-        maximum: the largest value allowed, inclusive.
-        above: a value that must be exceeded.
-        choices: the values allowed, for a setting that is one word of a list.
-    """
-    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "above": above, "choices": choices}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-class Settings:
-    """Base of the frozen settings: each field is checked against its own bounds when the value is made."""
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            _check(field, getattr(self, field.name))
-        self.check()
-
-    def check(self) -> None:
-        """Refuses values that are allowed each, but not together."""
-
-
-_KINDS = {
-    bool: (bool, "true or false"),
-    int: (numbers.Integral, "a whole number"),
-    float: (numbers.Real, "a number"),
-    str: (str, "a text"),
-    tuple: (tuple, "a tuple of texts"),
-}
-"""What a field of a default's type takes, and how to say it."""
-
-
-def _check(field: dataclasses.Field[Any], value: Any) -> None:
-    bounds = field.metadata
-    if not bounds:
-        return
-    kind, kind_name = _KINDS[type(field.default)]
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"`{field.name}` must be {kind_name}. Received: {field.name}={value!r}")
-    rules = (
-        (bounds["choices"] and value not in bounds["choices"], f"one of {', '.join(bounds['choices'])}"),
-        (bounds["minimum"] is not None and not value >= bounds["minimum"], f"at least {bounds['minimum']}"),
-        (bounds["maximum"] is not None and not value <= bounds["maximum"], f"at most {bounds['maximum']}"),
-        (bounds["above"] is not None and not value > bounds["above"], f"greater than {bounds['above']}"),
-    )
-    for broken, expected in rules:
-        if broken:
-            raise ConfigError(f"`{field.name}` must be {expected}. Received: {field.name}={value!r}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,8 @@ ROOTS = {"errors", "config", "seeds", "metrics", "devices", "memory"}
 # What each part of the package may import of the package itself ("bin" everything).
 ALLOWED = {
     "errors": set(),
-    "config": {"errors"},
+    "config": {"errors", "options"},
+    "options": {"errors"},
     "flags": {"config"},
     "space": {"space"} | ROOTS,
     "nn": {"nn"} | ROOTS,
@@ -28,6 +29,7 @@ ALLOWED = {
     "memory": set(),
     "storage": {"storage", "space", "data"} | ROOTS,
     "search": {"search", "storage", "network", "space", "data"} | ROOTS,
+    "rank": {"rank", "search", "storage", "network", "space", "data"} | ROOTS,
     "training": {"training", "storage", "network", "space", "data"} | ROOTS,
     "evaluation": {"evaluation", "training", "storage", "network", "data"} | ROOTS,
     "export": {"export", "evaluation", "training", "storage", "network", "nn", "data"} | ROOTS,

@@ -12,7 +12,7 @@ from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import interruptible, make_console, print_next, quiet_tensorflow, run_main, settings_table
 from epnas_tf.config import RankConfig, values_of
 from epnas_tf.errors import ConfigError
-from epnas_tf.storage.rank_directory import FOLDER, RESULT, RankDirectory
+from epnas_tf.storage.rank_directory import FOLDER, RESULT, WAYS, RankDirectory
 from epnas_tf.storage.run_directory import read_config
 
 if TYPE_CHECKING:
@@ -26,15 +26,6 @@ on weights of their own, and compares the orders.
 
 The same command goes on with a comparison that was stopped; epnas-report shows it.
 """
-
-WAYS = {
-    "search": "score in the search",
-    "estimate": "the search's estimate",
-    "moving": "final weights, moving statistics",
-    "batch": "final weights, statistics of the batch",
-    "fresh": "final weights, fresh statistics",
-}
-"""What the ways of scoring on shared weights are called."""
 
 
 def main(arguments: list[str]) -> None:

@@ -20,14 +20,12 @@ from epnas_tf.search.runner import is_finished, network_shape, restore_store
 from epnas_tf.seeds import OWN, derived_seed
 from epnas_tf.space import make_space
 from epnas_tf.space.serialization import architecture_from_dict
-from epnas_tf.storage.rank_directory import FOLDER, RESULT, RankDirectory
+from epnas_tf.storage.rank_directory import FOLDER, RESULT, WAYS, RankDirectory
 from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import RunDirectory, read_config
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
 
-RECORDED, ESTIMATE = "search", "estimate"
-STATISTICS = ("moving", "batch", "fresh")
-"""How the final shared weights are scored again: the values of `--validation_statistics`."""
+RECORDED, ESTIMATE, *STATISTICS = WAYS
 
 FEWEST = 3
 """Architectures that can be compared."""

@@ -8,14 +8,16 @@ from typing import Any
 import jinja2
 
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.report import architecture_figures, pareto, search_figures, tables, training_figures
+from epnas_tf.report import architecture_figures, pareto, rank_figures, search_figures, tables, training_figures
 from epnas_tf.report.drawing import OPERATIONS, Operation, Picture, drawing
 from epnas_tf.report.images import examples
+from epnas_tf.report.rank_figures import Rank, read_rank
 from epnas_tf.report.search_files import Search, read_search
 from epnas_tf.report.summary import Summary, summarise, training_status
 from epnas_tf.report.text import clean, decimal, plural
 from epnas_tf.report.training_files import Training, read_training
 from epnas_tf.space.architecture import MacroArchitecture
+from epnas_tf.storage.rank_directory import FOLDER as RANK_FOLDER
 from epnas_tf.storage.state_files import reported, write_whole
 from epnas_tf.storage.training_directory import FOLDER, is_training
 
@@ -27,6 +29,7 @@ NAMES = (
     "updates",
     "front-parameters",
     "front-multiply-adds",
+    "rank",
     "architecture",
     "loss",
     "training-accuracy",
@@ -55,9 +58,10 @@ def write_report(run_dir: str | os.PathLike[str], final_dir: str | os.PathLike[s
     """
     path = Path(run_dir)
     search, training = read_run(path, None if final_dir is None else Path(final_dir))
+    rank = None if search is None else read_rank(path / RANK_FOLDER)
     summary = summarise(search, training)
-    pictures = draw(search, training, summary)
-    page = render(search, training, summary, pictures)
+    pictures = draw(search, training, summary, rank)
+    page = render(search, training, summary, pictures, rank)
     folder = path / PICTURES
     with reported(path):
         folder.mkdir(exist_ok=True)
@@ -100,13 +104,17 @@ def read_run(path: Path, final: Path | None = None) -> tuple[Search | None, Trai
     return read_search(path) if has_search else None, read_training(final) if has_training else None
 
 
-def draw(search: Search | None, training: Training | None, summary: Summary) -> dict[str, Picture]:
+def draw(
+    search: Search | None, training: Training | None, summary: Summary, rank: Rank | None = None
+) -> dict[str, Picture]:
     """Draws every picture that there is something to draw for, by its name."""
     with drawing():
-        return {picture.name: picture for picture in _pictures(search, training, summary) if picture is not None}
+        return {picture.name: picture for picture in _pictures(search, training, summary, rank) if picture is not None}
 
 
-def _pictures(search: Search | None, training: Training | None, summary: Summary) -> Iterator[Picture | None]:
+def _pictures(
+    search: Search | None, training: Training | None, summary: Summary, rank: Rank | None
+) -> Iterator[Picture | None]:
     if summary.architecture is not None:
         yield architecture_figures.architecture_picture(summary.architecture)
     if search is not None:
@@ -114,6 +122,8 @@ def _pictures(search: Search | None, training: Training | None, summary: Summary
         yield search_figures.prediction_picture(search)
         yield search_figures.updates_picture(search)
         yield from pareto.front_pictures(search)
+    if rank is not None:
+        yield rank_figures.rank_picture(rank)
     if training is not None:
         yield training_figures.loss_picture(training.epochs, training.config.recipe)
         yield training_figures.training_accuracy_picture(training.epochs, training.config.recipe)
@@ -122,7 +132,13 @@ def _pictures(search: Search | None, training: Training | None, summary: Summary
             yield training_figures.confusion_picture(training.figures)
 
 
-def render(search: Search | None, training: Training | None, summary: Summary, pictures: dict[str, Picture]) -> str:
+def render(
+    search: Search | None,
+    training: Training | None,
+    summary: Summary,
+    pictures: dict[str, Picture],
+    rank: Rank | None = None,
+) -> str:
     """Returns the page's HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("epnas_tf.report"),
@@ -135,6 +151,7 @@ def render(search: Search | None, training: Training | None, summary: Summary, p
         summary=summary,
         pictures=pictures,
         search=_search_values(search),
+        rank=rank,
         training=_training_values(training),
         settings=_settings(search, training),
         levels=[] if summary.architecture is None else tables.level_rows(summary.architecture),

@@ -14,6 +14,16 @@ from epnas_tf.storage.run_directory import RunDirectory
 FOLDER = "rank"
 RESULT = "rank.json"
 
+WAYS = {
+    "search": "score in the search",
+    "estimate": "the search's estimate",
+    "moving": "final weights, moving statistics",
+    "batch": "final weights, statistics of the batch",
+    "fresh": "final weights, fresh statistics",
+}
+"""The ways of scoring on shared weights by their names in the files, and what they are called; the last three are the
+values of `--validation_statistics`, on the shared weights at the end of the search."""
+
 
 class RankDirectory(RunDirectory):
     """A directory that belongs to one comparison; see the module for its files."""

@@ -22,6 +22,7 @@ from epnas_tf.metrics import Metrics
 from epnas_tf.network.cost import Cost
 from epnas_tf.space import load_architecture
 from epnas_tf.space.serialization import architecture_to_dict, architecture_to_json
+from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import RunDirectory
 from epnas_tf.storage.training_directory import TrainingDirectory, read_training_config
 from tests.bin import runs, test_bad_input
@@ -154,18 +155,11 @@ def test_finished_training_says_so_and_changes_no_file(trained):
     assert runs.snapshot(trained.path) == before
 
 
-def best_trials(run_dir):
-    """Returns the whole networks of a search with their newest scores."""
-    return {trial["text"]: trial["score"] for trial in runs.trials(run_dir) if trial["level"] == 3}
-
-
 def test_the_searchs_best_are_compared_and_the_better_is_trained(trained):
-    scores, lines = best_trials(trained.path), candidates(trained.path)
+    best, lines = best_trials(trained.path, 3), candidates(trained.path)
     assert [line["candidate"] for line in lines] == [1, 2]
-    assert [line["shared_score"] for line in lines] == sorted(scores.values(), reverse=True)[:2]
-    for line in lines:
-        assert scores[line["text"]] == line["shared_score"]
-        assert line["epochs"] == 1
+    assert [(line["text"], line["shared_score"]) for line in lines] == [(t["text"], t["score"]) for t in best[:2]]
+    assert {line["epochs"] for line in lines} == {1}
     best = max(lines, key=lambda line: (line["accuracy"], -line["candidate"]))
     architecture = load_architecture(trained.path / "final" / "architecture.json")
     assert (str(architecture), architecture_to_dict(architecture)) == (best["text"], best["architecture"])

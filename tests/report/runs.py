@@ -20,7 +20,7 @@ from epnas_tf.network.cost import cost
 from epnas_tf.space import BlockSide, MicroArchitecture, MicroBlock, make_space
 from epnas_tf.space.serialization import architecture_from_dict, architecture_to_dict
 from epnas_tf.storage.data_file import DataDescription, save_description
-from epnas_tf.storage.records import best_trials, read_records
+from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import RunDirectory, read_config
 from epnas_tf.storage.state_files import write_whole
 from epnas_tf.storage.training_directory import METRICS, PREDICTIONS, TrainingDirectory
@@ -134,7 +134,7 @@ def make_search(path, config=None, num_children=None, data=DESCRIPTION, fail=())
 def best_architectures(path):
     """Returns the whole architectures of a search, the best first."""
     depth = make_space(read_config(path).space).num_levels
-    return [architecture_from_dict(r["architecture"]) for r in best_trials(read_records(path / "trials.jsonl"), depth)]
+    return [architecture_from_dict(r["architecture"]) for r in best_trials(path, depth)]
 
 
 def make_training(

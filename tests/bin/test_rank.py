@@ -1,0 +1,53 @@
+import json
+import re
+import sys
+
+import pytest
+
+from tests.bin import runs
+
+RANK = (sys.executable, "-m", "epnas_tf.bin.rank")
+REPORT = (sys.executable, "-m", "epnas_tf.bin.report")
+FLAGS = ("--architectures=3", "--own_epochs=1")
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rank") / "run"
+    result = runs.search(path, "--k=3")
+    assert result.returncode == 0, result.stderr
+    return path
+
+
+def test_compares_and_the_report_shows_it(run_dir):
+    result = runs.call(RANK, run_dir, *FLAGS)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert len(re.findall(r"^\d/3  child \d+: .* on its own", result.stdout, re.MULTILINE)) == 3
+    agreement = json.loads((run_dir / "rank" / "rank.json").read_text())["agreement"]
+    value = agreement["search"]["kendall"]["value"]
+    shown = "-" if value is None else f"{value:.2f} ("
+    assert re.search(rf"score in the search +{re.escape(shown)}", result.stdout)
+    again = runs.call(RANK, run_dir, *FLAGS)
+    assert "This comparison is finished" in again.stdout
+    assert runs.call(REPORT, run_dir).returncode == 0
+    page = (run_dir / "report.html").read_text()
+    assert "How far the shared weights can be trusted" in page
+    assert (run_dir / "report" / "rank.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Give one run directory, see --help. Received: none"),
+        (("nowhere",), "config.json"),
+        (("RUN", "--architectures=2"), "must be at least 3. Received: architectures=2"),
+        (("RUN", "--own_epochs=2"), "own_epochs: 1 there, 2 now"),
+    ],
+)
+def test_bad_input(run_dir, arguments, message):
+    runs.call(RANK, run_dir, *FLAGS)
+    result = runs.call(RANK, *(run_dir if argument == "RUN" else argument for argument in arguments))
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
