@@ -189,10 +189,14 @@ class SearchConfig(Settings):
     k: int = option(25, "architectures K sampled at each level [paper, section 5: 25]", minimum=1)
     iterations: int = option(3, "passes over all levels [paper, section 5: three to five]", minimum=1)
     sampling: str = option(
-        "greedy",
+        "thompson",
         "rule that picks the K: probability (p^(1/temperature) of the predicted scores [paper, section 4]), greedy "
-        "(the K best predictions [PNAS]) or uniform (random search)",
-        choices=("probability", "greedy", "uniform"),
+        "(the K best predictions [PNAS]), thompson (the best by predictions drawn from what is not known yet, needs "
+        "additive) or uniform (random search)",
+        choices=("thompson", "probability", "greedy", "uniform"),
+    )
+    exploration: float = option(
+        1.0, "thompson: scale of the draws' distance from the prediction; 0 is greedy [paper: none]", minimum=0
     )
     repeated: str = option(
         "all",

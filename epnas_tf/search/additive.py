@@ -5,13 +5,30 @@ noisy scores, and goes on beyond the best architecture seen. What a sum cannot s
 """
 
 import dataclasses
-from typing import Any
+import itertools
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
+
+
+class Rows(NamedTuple):
+    """Measured scores of some architectures.
+
+    Attributes:
+        features: float [rows, L, F], the symbol arrays, padded with zeros after a row's length.
+        lengths: integers [rows], the levels of each row, 1 … L.
+        scores: float [rows], in [0, 1].
+        passes: integers [rows], in which pass over the levels each was measured, from 0.
+    """
+
+    features: FloatArray
+    lengths: IntArray
+    scores: FloatArray
+    passes: IntArray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,32 +57,47 @@ class AdditiveModel:
         kernel, depths = np.zeros((num_levels, num_features)), np.zeros((iterations, num_levels + 1))
         return cls(np.zeros(()), kernel, depths, np.zeros((), np.int64))
 
-    def fitted(
-        self, features: FloatArray, lengths: IntArray, scores: FloatArray, passes: IntArray, penalty: float
-    ) -> "AdditiveModel":
-        """Returns the model of these scores: least squares with a penalty on the squares of all terms (ridge).
+    def fitted(self, rows: Rows, penalty: float) -> "AdditiveModel":
+        """Returns the model of some scores: least squares with a penalty on the squares of all terms (ridge).
 
         Args:
-            features: [rows, L, F], the symbol arrays, padded with zeros after a row's length.
-            lengths: [rows], the levels of each row.
-            scores: [rows].
-            passes: [rows], the pass in which each score was measured, from 0.
+            rows: the scores.
             penalty: above 0; that many rows weigh as much as the belief that a term is zero.
         """
-        rows, (iterations, depths) = len(lengths), self.depths.shape
-        reached = passes[:, np.newaxis] >= np.arange(iterations)
-        of_levels = reached[:, :, np.newaxis] * np.eye(depths)[lengths][:, np.newaxis]
-        design = np.concatenate([features.reshape(rows, -1), of_levels.reshape(rows, -1)], axis=1, dtype=np.float64)
-        intercept = np.asarray(np.mean(scores, dtype=np.float64))
+        design = self._design(rows)
+        intercept = np.asarray(np.mean(rows.scores, dtype=np.float64))
         normal = design.T @ design + penalty * np.eye(design.shape[1])
-        terms = np.linalg.solve(normal, design.T @ (scores - intercept))
+        terms = np.linalg.solve(normal, design.T @ (rows.scores - intercept))
         kernel, of_depths = np.split(terms, [self.kernel.size])
-        newest = np.array(passes.max(), np.int64)
-        shaped = kernel.reshape(self.kernel.shape), of_depths.reshape(self.depths.shape)
-        return AdditiveModel(intercept, *shaped, newest)
+        depths = of_depths.reshape(self.depths.shape) * drift(rows, len(self.depths))[:, np.newaxis]
+        return AdditiveModel(
+            intercept, kernel.reshape(self.kernel.shape), depths, np.array(rows.passes.max(), np.int64)
+        )
+
+    def draws(self, rows: Rows, penalty: float, count: int, rng: np.random.Generator) -> FloatArray:
+        """Returns kernels as they may be, float64 [count, L, F], drawn from what the scores leave open.
+
+        The fit is the mean of a normal distribution of the terms, given the scores, with the penalty as the prior; the
+        variance of a score is that of what the fit leaves, for as many rows as the fit has not used up.
+
+        Args:
+            rows: what the model was fitted to.
+            penalty: with which it was.
+            count: how many to draw.
+            rng: source of the draws.
+        """
+        design = self._design(rows)
+        normal = design.T @ design + penalty * np.eye(design.shape[1])
+        left = self.brought_up(rows.scores, rows.lengths, rows.passes) - self.predict(rows.features, rows.lengths)
+        used = np.trace(np.linalg.solve(normal, design.T @ design))
+        variance = left @ left / max(len(left) - used, 1.0)
+        # normal = C Cᵀ, so C⁻ᵀ z has its inverse as the covariance.
+        noise = rng.normal(size=(design.shape[1], count))
+        deviations = np.sqrt(variance) * np.linalg.solve(np.linalg.cholesky(normal).T, noise)
+        return self.kernel + deviations[: self.kernel.size].T.reshape(count, *self.kernel.shape)
 
     def predict(self, features: FloatArray, lengths: IntArray) -> FloatArray:
-        """Returns the predictions for the newest pass, float64 [rows]; the arguments are those of `fitted`."""
+        """Returns the predictions for the newest pass, float64 [rows]; the arguments are those of `Rows`."""
         at_levels = np.einsum("nlf,lf->n", features.astype(np.float64), self.kernel)
         return self.intercept + at_levels + self.of_depth(lengths)
 
@@ -77,3 +109,31 @@ class AdditiveModel:
         """Returns what scores of earlier passes would be in the newest one, float64 [rows]."""
         until = np.cumsum(self.depths, axis=0)
         return scores + (until[self.newest, lengths] - until[passes, lengths])
+
+    def _design(self, rows: Rows) -> FloatArray:
+        """Returns float64 [rows, terms], what each row has of each term."""
+        count, (iterations, depths) = len(rows.lengths), self.depths.shape
+        reached = (rows.passes[:, np.newaxis] >= np.arange(iterations)) * drift(rows, iterations)
+        of_levels = reached[:, :, np.newaxis] * np.eye(depths)[rows.lengths][:, np.newaxis]
+        columns = (rows.features.reshape(count, -1), of_levels.reshape(count, -1))
+        return np.concatenate(columns, axis=1, dtype=np.float64)
+
+
+def drift(rows: Rows, iterations: int) -> FloatArray:
+    """Returns how sure it is that each pass scores otherwise than the one before it, in [0, 1], float64 [iterations].
+
+    Later passes choose better architectures, which a model that is not quite right would take for better weights. The
+    architectures of level 1 are the same in each pass: the mean of their differences d, against its standard error s,
+    tells one from the other, by d² / (d² + s²). It is 1 for the first pass, and where nothing is known.
+    """
+    found = np.ones(iterations)
+    first = rows.lengths == 1
+    scores: list[dict[bytes, float]] = [{} for _ in range(iterations)]
+    for features, score, number in zip(rows.features[first, 0], rows.scores[first], rows.passes[first], strict=True):
+        scores[number][features.tobytes()] = float(score)
+    for number, (before, now) in enumerate(itertools.pairwise(scores), 1):
+        differences = np.array([now[name] - before[name] for name in now if name in before])
+        if differences.size > 1:
+            squared, error = differences.mean() ** 2, differences.var(ddof=1) / differences.size
+            found[number] = squared / (squared + error) if squared else 0.0
+    return found

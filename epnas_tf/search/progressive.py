@@ -24,7 +24,7 @@ from epnas_tf.metrics import rank_correlation
 from epnas_tf.search import sampling
 from epnas_tf.search.ranking import estimates
 from epnas_tf.search.search_state import SearchState
-from epnas_tf.search.surrogate import Rows, Surrogate, score_candidates
+from epnas_tf.search.surrogate import Rows, Surrogate, draw_scores, score_candidates
 from epnas_tf.search.table import Indices, Measurement, ScoreTable, encode_rows, from_arrays, to_arrays
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import prefixed, with_prefix
@@ -33,6 +33,9 @@ A = TypeVar("A")
 
 MAX_CANDIDATES = 2**62
 """The most candidates that can be numbered by an int64."""
+
+MAX_DRAWS = 25
+"""Draws of Thompson sampling; where K is larger, a draw chooses several."""
 
 TABLE = "table/"
 """What the names of the table's arrays begin with in a saved state."""
@@ -402,14 +405,29 @@ class ProgressiveSearch(Generic[A]):
         num_candidates = len(parents) * self.space.num_extensions(level)
         if num_candidates > MAX_CANDIDATES:
             raise SearchError(f"Level {level} must have at most 2^62 candidates. Received: {num_candidates}")
+        allowed = self._constraint.allowed(parents, level) if self._constraint else None
+        rng = self._rng(CHOICE)
+        if self._config.sampling == "thompson":
+            flat, _ = sampling.choose_in_turns(self._drawn(parents, level, rng), self._config.k, allowed)
+            return self._extended(parents, level, flat)
         if self._config.sampling == "uniform":
             chunks: sampling.Chunks = sampling.uniform_chunks(num_candidates, 2**18)  # no candidate needs a prediction
         else:
             of_parents = self.surrogate.parents(*encode_rows(self.space, parents))
             chunks = score_candidates(self.surrogate, self.space, level, of_parents)
         tau = sampling.temperature(self._config, self.iteration)
-        allowed = self._constraint.allowed(parents, level) if self._constraint else None
-        flat, _ = sampling.choose(chunks, self._config.k, self._config.sampling, tau, self._rng(CHOICE), allowed)
+        flat, _ = sampling.choose(chunks, self._config.k, self._config.sampling, tau, rng, allowed)
+        return self._extended(parents, level, flat)
+
+    def _drawn(self, parents: list[Indices], level: int, rng: np.random.Generator) -> sampling.Chunks:
+        """Returns the scores of the candidates of a level by some draws of what is not known."""
+        rows = self._rows(self._table.measurements(self._config.repeated))  # as in the fit: nothing was told since
+        encoded = encode_rows(self.space, parents)
+        draws = self.surrogate.draws(rows, *encoded, min(self._config.k, MAX_DRAWS), self._config.exploration, rng)
+        return draw_scores(self.surrogate, self.space, level, self.surrogate.parents(*encoded), draws)
+
+    def _extended(self, parents: list[Indices], level: int, flat: npt.NDArray[np.int64]) -> list[Indices]:
+        """Returns the candidates of some flat indices, extension · parents + parent."""
         if not flat.size:
             raise SearchError(f"No candidate of level {level} may be trained. Received: {self._constraint}")
         return [(*parents[index % len(parents)], index // len(parents)) for index in flat.tolist()]

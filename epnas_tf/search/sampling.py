@@ -7,6 +7,7 @@ shifts every log p alike, so the order of the sums does not depend on it: log s 
 exponentiated, and no temperature can overflow. The K largest of a stream need memory for one chunk and K candidates.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from epnas_tf.config import SearchConfig
 from epnas_tf.errors import SearchError
 
 RULES = ("probability", "greedy", "uniform")
+"""Those of `choose`."""
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
@@ -99,6 +101,50 @@ def choose(
             chunk = _where(chunk, allowed(offset, scores.size))
         best = _largest(best, chunk, k)
     return best[1], best[2]
+
+
+def choose_in_turns(chunks: Chunks, k: int, allowed: Allowed | None = None) -> tuple[IndexArray, FloatArray]:
+    """Chooses K candidates by several scores of each: every score in turn takes its best that is left.
+
+    With scores drawn from what is known of a candidate, this is Thompson sampling: a candidate is taken as often as it
+    may be the best.
+
+    Args:
+        chunks: pairs of the index of the chunk's first candidate and float [draws, n], the scores of n candidates by
+            each draw; chunks follow one another without a gap, from candidate 0.
+        k: how many candidates to choose; all of them if there are fewer.
+        allowed: which candidates may be chosen; all by default.
+
+    Returns:
+        int64 [min(k, allowed candidates)], the indices of the chosen in the order of choosing, and their scores by the
+        draw that took them, float64 of the same shape.
+
+    Raises:
+        ValueError: if `k` is out of its range.
+        SearchError: if a score is NaN.
+    """
+    if k < 1:
+        raise ValueError(f"`k` must be at least 1. Received: k={k}")
+    best: list[Triple] = []
+    for offset, scores in chunks:
+        if np.isnan(scores).any():
+            raise SearchError(
+                "A predicted score must be a number; the surrogate has diverged. A lower surrogate learning rate may "
+                f"help. Received: NaN from candidate {offset} on"
+            )
+        best = best or [(np.empty(0), np.empty(0, np.int64), np.empty(0))] * len(scores)
+        ids = np.arange(offset, offset + scores.shape[1], dtype=np.int64)
+        keep = None if allowed is None else allowed(offset, ids.size)
+        for draw, keys in enumerate(scores):
+            chunk = (keys, ids, keys) if keep is None else _where((keys, ids, keys), keep)
+            best[draw] = _largest(best[draw], chunk, k)
+    chosen: dict[int, float] = {}
+    left = [iter(zip(ids.tolist(), keys.tolist(), strict=True)) for keys, ids, _ in best]
+    for ranked in itertools.islice(itertools.cycle(left), k * len(left)):
+        found = next((pair for pair in ranked if pair[0] not in chosen), None)
+        if found is not None and len(chosen) < k:
+            chosen[found[0]] = found[1]
+    return np.array(list(chosen), np.int64), np.array(list(chosen.values()), np.float64)
 
 
 def uniform_chunks(num_candidates: int, chunk_size: int) -> Iterator[tuple[int, FloatArray]]:

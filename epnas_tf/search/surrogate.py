@@ -15,7 +15,7 @@ import tensorflow as tf
 from epnas_tf.config import SurrogateConfig
 from epnas_tf.errors import SearchError, StateError
 from epnas_tf.search import lstm
-from epnas_tf.search.additive import AdditiveModel
+from epnas_tf.search.additive import AdditiveModel, Rows
 from epnas_tf.search.ensemble import DEVICE, FloatArray, IntArray, LSTMEnsemble, float32
 from epnas_tf.search.trust import Trust
 from epnas_tf.space.base import SearchSpace
@@ -23,24 +23,11 @@ from epnas_tf.space.base import SearchSpace
 EXTENSIONS_AT_ONCE = 2048
 """Extensions of a scored block; with 25 parents some 20 MB."""
 
+CHUNK_SIZE = 2**18
+"""Candidates of a chunk."""
+
 SMALLEST = 1e-6
 """The score that takes the place of an additive prediction below it, for there to be a logarithm."""
-
-
-class Rows(NamedTuple):
-    """Measured scores of some architectures.
-
-    Attributes:
-        features: float32 [rows, L, F], the symbol arrays, padded with zeros after a row's length.
-        lengths: integers [rows], the levels of each row, 1 … L.
-        scores: float32 [rows], in [0, 1].
-        passes: integers [rows], in which pass over the levels each was measured, from 0.
-    """
-
-    features: FloatArray
-    lengths: IntArray
-    scores: FloatArray
-    passes: IntArray
 
 
 class Parents(NamedTuple):
@@ -57,6 +44,18 @@ class Parents(NamedTuple):
     cell: FloatArray
     base: FloatArray
     kernel: FloatArray
+
+
+class Draws(NamedTuple):
+    """How the additive part may differ from the fit, for extensions of some parents.
+
+    Attributes:
+        bases: float32 [draws, parents], of the parents.
+        kernels: float32 [draws, F], of the extension's symbol array.
+    """
+
+    bases: FloatArray
+    kernels: FloatArray
 
 
 class Surrogate:
@@ -88,20 +87,22 @@ class Surrogate:
         self._scale = np.ones((), np.float64)  # of the LSTMs' outputs, in units of a score
         self._trust = Trust.none()
         state = tf.TensorSpec([config.ensemble, None, config.hidden_units], tf.float32)
+        parents = Parents(state, state, tf.TensorSpec([None], tf.float32), tf.TensorSpec([num_features], tf.float32))
+        draws = Draws(tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None, num_features], tf.float32))
+        extensions, weight = tf.TensorSpec([None, num_features], tf.float32), tf.TensorSpec([], tf.float32)
+        fused = tf.test.is_built_with_xla()  # it takes half the time and no memory for the gates
         self._log_scores = tf.function(
-            self._candidate_log_scores,
-            input_signature=[
-                Parents(state, state, tf.TensorSpec([None], tf.float32), tf.TensorSpec([num_features], tf.float32)),
-                tf.TensorSpec([None, num_features], tf.float32),
-                tf.TensorSpec([], tf.float32),
-            ],
-            jit_compile=tf.test.is_built_with_xla(),  # fused it takes half the time and no memory for the gates
+            self._candidate_log_scores, input_signature=[parents, extensions, weight], jit_compile=fused
+        )
+        self._drawn_scores = tf.function(
+            self._candidate_drawn_scores, input_signature=[parents, draws, extensions, weight], jit_compile=fused
         )
 
     @property
     def num_traces(self) -> int:
         """How many times the graphs were traced; at most once each."""
-        return self._ensemble.num_traces + self._log_scores.experimental_get_tracing_count()
+        functions = (self._log_scores, self._drawn_scores)
+        return self._ensemble.num_traces + sum(function.experimental_get_tracing_count() for function in functions)
 
     @property
     def trust(self) -> float:
@@ -180,6 +181,35 @@ class Surrogate:
         with tf.device(DEVICE):
             return self._log_scores(parents, float32(features), np.float32(self._weight)).numpy()
 
+    def drawn_scores(self, parents: Parents, draws: Draws, features: FloatArray) -> FloatArray:
+        """Returns the scores of every parent with every extension by each draw, float32 [draws, parents, n].
+
+        Args:
+            parents: as `parents` returns them.
+            draws: of the same parents.
+            features: as for `log_scores`.
+        """
+        with tf.device(DEVICE):
+            return self._drawn_scores(parents, draws, float32(features), np.float32(self._weight)).numpy()
+
+    def draws(
+        self, rows: Rows, features: FloatArray, lengths: IntArray, count: int, scale: float, rng: np.random.Generator
+    ) -> "Draws":
+        """Returns how the additive part may differ, for Thompson sampling: drawn from what the scores leave open.
+
+        Args:
+            rows: the table of the last fit.
+            features: of the parents, as for `parents`.
+            lengths: of the parents.
+            count: how many to draw.
+            scale: of the draws' distance from the fit; 0 gives the fit.
+            rng: source of the draws.
+        """
+        kernels = self._additive.draws(rows, self._config.additive_penalty, count, rng)
+        deviations = scale * (kernels - self._additive.kernel)
+        bases = np.einsum("nlf,clf->cn", features, deviations, optimize=True)
+        return Draws(float32(bases), float32(deviations[:, int(lengths[0])]))
+
     def get_state(self) -> dict[str, npt.NDArray[Any]]:
         """Returns copies of all that was learned and of the number of fits, by name."""
         arrays = {name: np.array(variable.numpy()) for name, variable in self._ensemble.variables().items()}
@@ -208,7 +238,7 @@ class Surrogate:
 
     def _fit_additive(self, rows: Rows) -> FloatArray:
         """Fits the additive model and returns what it leaves to the LSTMs, in units of its spread."""
-        self._additive = self._additive.fitted(*rows, self._config.additive_penalty)
+        self._additive = self._additive.fitted(rows, self._config.additive_penalty)
         left = self._additive.brought_up(rows.scores, rows.lengths, rows.passes) - self._additive.predict(
             rows.features, rows.lengths
         )
@@ -247,12 +277,24 @@ class Surrogate:
         return self._trust.after(left, foreseen)
 
     def _candidate_log_scores(self, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        outputs = lstm.candidate_outputs(self._ensemble.weights, parents.hidden, parents.cell, features)
-        mean = tf.reduce_mean(outputs, axis=0)
         if not self._config.additive:
-            return tf.math.log_sigmoid(mean)
-        extensions = tf.linalg.matvec(features, parents.kernel)
-        return tf.math.log(tf.maximum(parents.base[:, tf.newaxis] + extensions + weight * mean, SMALLEST))
+            return tf.math.log_sigmoid(self._mean_outputs(parents, features))
+        return tf.math.log(tf.maximum(self._sums(parents, features, weight), SMALLEST))
+
+    def _candidate_drawn_scores(
+        self, parents: Parents, draws: Draws, features: tf.Tensor, weight: tf.Tensor
+    ) -> tf.Tensor:
+        of_extensions = tf.matmul(draws.kernels, features, transpose_b=True)[:, tf.newaxis]
+        return self._sums(parents, features, weight) + draws.bases[:, :, tf.newaxis] + of_extensions
+
+    def _sums(self, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+        """The predictions of parents × extensions, float32 [parents, n]."""
+        additive = parents.base[:, tf.newaxis] + tf.linalg.matvec(features, parents.kernel)
+        return additive + weight * self._mean_outputs(parents, features)
+
+    def _mean_outputs(self, parents: Parents, features: tf.Tensor) -> tf.Tensor:
+        outputs = lstm.candidate_outputs(self._ensemble.weights, parents.hidden, parents.cell, features)
+        return tf.reduce_mean(outputs, axis=0)
 
     def _check_rows(self, features: FloatArray, lengths: IntArray) -> None:
         if features.shape[1:] != self._shape or lengths.shape != features.shape[:1]:
@@ -287,7 +329,7 @@ def score_candidates(
     space: SearchSpace[Any, Any],
     level: int,
     parents: Parents,
-    chunk_size: int = 2**18,
+    chunk_size: int = CHUNK_SIZE,
 ) -> Iterator[tuple[int, FloatArray]]:
     """Yields the log scores of all parents × extensions of a level, in the order of their flat index.
 
@@ -304,10 +346,37 @@ def score_candidates(
     Yields:
         The flat index of the chunk's first candidate and float32 [n], the log scores from there on.
     """
-    count, extensions = len(parents.base), space.num_extensions(level)
-    block = max(1, min(EXTENSIONS_AT_ONCE, chunk_size // count))
+    for start, size, features in _blocks(space, level, len(parents.base), chunk_size):
+        yield start * len(parents.base), surrogate.log_scores(parents, features)[:, :size].T.reshape(-1)
+
+
+def draw_scores(
+    surrogate: Surrogate,
+    space: SearchSpace[Any, Any],
+    level: int,
+    parents: Parents,
+    draws: Draws,
+    chunk_size: int = CHUNK_SIZE,
+) -> Iterator[tuple[int, FloatArray]]:
+    """Yields the scores of all parents × extensions of a level by each draw; see `score_candidates`.
+
+    Yields:
+        The flat index of the chunk's first candidate and float32 [draws, n], the scores from there on.
+    """
+    count = len(parents.base)
+    for start, size, features in _blocks(space, level, count, chunk_size):
+        scores = surrogate.drawn_scores(parents, draws, features)[:, :, :size]
+        yield start * count, scores.transpose(0, 2, 1).reshape(len(scores), -1)
+
+
+def _blocks(
+    space: SearchSpace[Any, Any], level: int, parents: int, chunk_size: int
+) -> Iterator[tuple[int, int, FloatArray]]:
+    """Yields the index of a block's first extension, their number, and their symbol arrays, always as many rows."""
+    extensions = space.num_extensions(level)
+    block = max(1, min(EXTENSIONS_AT_ONCE, chunk_size // parents))
     for start in range(0, extensions, block):
         size = min(block, extensions - start)
         features = np.zeros((block, space.num_features), np.float32)  # always whole: one shape to compile
         features[:size] = space.encode(level, np.arange(start, start + size, dtype=np.int64))
-        yield start * count, surrogate.log_scores(parents, features)[:, :size].T.reshape(-1)
+        yield start, size, features
