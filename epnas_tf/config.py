@@ -196,7 +196,10 @@ class SearchConfig(Settings):
         choices=("thompson", "probability", "greedy", "uniform"),
     )
     exploration: float = option(
-        1.0, "thompson: scale of the draws' distance from the prediction; 0 is greedy [paper: none]", minimum=0
+        0.5,
+        "thompson: scale of the draws' distance from the prediction; 0, which is greedy, in the last of several "
+        "iterations [paper: none]",
+        minimum=0,
     )
     repeated: str = option(
         "all",

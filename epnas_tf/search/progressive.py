@@ -423,7 +423,8 @@ class ProgressiveSearch(Generic[A]):
         """Returns the scores of the candidates of a level by some draws of what is not known."""
         rows = self._rows(self._table.measurements(self._config.repeated))  # as in the fit: nothing was told since
         encoded = encode_rows(self.space, parents)
-        draws = self.surrogate.draws(rows, *encoded, min(self._config.k, MAX_DRAWS), self._config.exploration, rng)
+        scale = sampling.exploration(self._config, self.iteration)
+        draws = self.surrogate.draws(rows, *encoded, min(self._config.k, MAX_DRAWS), scale, rng)
         return draw_scores(self.surrogate, self.space, level, self.surrogate.parents(*encoded), draws)
 
     def _extended(self, parents: list[Indices], level: int, flat: npt.NDArray[np.int64]) -> list[Indices]:

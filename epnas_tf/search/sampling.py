@@ -54,6 +54,14 @@ def temperature(config: SearchConfig, iteration: int) -> float:
     return float(first ** (1 - fraction) * last**fraction)
 
 
+def exploration(config: SearchConfig, iteration: int) -> float:
+    """Returns the scale of Thompson sampling's draws in an iteration, from 0: 0 in the last one of several.
+
+    As the paper has it of its temperature: explored more randomly first, fully trusting the surrogate at the end.
+    """
+    return 0.0 if 1 < config.iterations == iteration + 1 else config.exploration
+
+
 def choose(
     chunks: Chunks,
     k: int,
