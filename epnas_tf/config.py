@@ -226,6 +226,19 @@ class SearchConfig(Settings):
     )
 
 
+def check_rule(search: SearchConfig, surrogate: SurrogateConfig) -> None:
+    """Refuses a rule of sampling that the surrogate cannot serve.
+
+    Raises:
+        ConfigError: if it is Thompson sampling, and nothing tells what is not known yet.
+    """
+    if search.sampling == "thompson" and not surrogate.additive:
+        raise ConfigError(
+            "`sampling` thompson draws from what the additive model does not know yet, so `additive` must be true. "
+            "Received: sampling='thompson', additive=False. Give --sampling=greedy or probability to go without it."
+        )
+
+
 PAPER_SURROGATE = SurrogateConfig(additive=False, ensemble=1, refit=False, hidden_units=100, input_units=100)
 """The paper's surrogate (section 4, "Surrogate function"; section 5)."""
 
@@ -267,6 +280,10 @@ class RunConfig(Settings):
     search: SearchConfig = SearchConfig()
     limits: LimitConfig = LimitConfig()
     seed: int = option(0, "decides every random choice of the run", minimum=0, maximum=2**31 - 1)
+
+    def check(self) -> None:
+        """Refuses what cannot be had together."""
+        check_rule(self.search, self.surrogate)
 
 
 @dataclasses.dataclass(frozen=True)

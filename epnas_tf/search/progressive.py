@@ -13,29 +13,24 @@ reason `tell` only takes a note: the surrogate is fitted by the `ask` that needs
 import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from epnas_tf.config import SearchConfig, SurrogateConfig
+from epnas_tf.config import SearchConfig, SurrogateConfig, check_rule
 from epnas_tf.errors import SearchError
 from epnas_tf.metrics import rank_correlation
 from epnas_tf.search import sampling
+from epnas_tf.search.level_choice import Constraint, LevelChoice
 from epnas_tf.search.ranking import estimates
 from epnas_tf.search.search_state import SearchState
-from epnas_tf.search.surrogate import Rows, Surrogate, draw_scores, score_candidates
+from epnas_tf.search.surrogate import Rows, Surrogate
 from epnas_tf.search.table import Indices, Measurement, ScoreTable, encode_rows, from_arrays, to_arrays
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import prefixed, with_prefix
 
 A = TypeVar("A")
-
-MAX_CANDIDATES = 2**62
-"""The most candidates that can be numbered by an int64."""
-
-MAX_DRAWS = 25
-"""Draws of Thompson sampling; where K is larger, a draw chooses several."""
 
 TABLE = "table/"
 """What the names of the table's arrays begin with in a saved state."""
@@ -82,18 +77,6 @@ class Ranked(Generic[A]):
     estimate: float
 
 
-class Constraint(Protocol):
-    """Says which candidates may be trained; `epnas_tf.search.limits.Limits` is one."""
-
-    def allowed(self, parents: Sequence[Indices], level: int) -> sampling.Allowed:
-        """Returns what says so for the candidates of a level, in the order of their flat index.
-
-        Args:
-            parents: the architectures of the level before; [()] before the first one.
-            level: the candidates' level.
-        """
-
-
 class ProgressiveSearch(Generic[A]):
     """EPNAS: from level to level, K architectures drawn by the surrogate's scores, over a few iterations.
 
@@ -124,8 +107,10 @@ class ProgressiveSearch(Generic[A]):
             constraint: which architectures may be trained; all by default.
 
         Raises:
+            ConfigError: if the surrogate cannot serve the sampling rule.
             SearchError: if no architecture of level 1 may be trained.
         """
+        check_rule(config, surrogate_config)
         self.space = space
         self.surrogate = Surrogate(space.num_features, space.num_levels, surrogate_config, seed, config.iterations)
         self.rank_correlation: float | None = None
@@ -400,38 +385,10 @@ class ProgressiveSearch(Generic[A]):
         return Rows(features, lengths, scores, np.array([one.iteration for one in measurements], np.int32))
 
     def _choose(self, parents: list[Indices]) -> list[Indices]:
-        """Draws the architectures of the next level out of parents × extensions (paper, section 4)."""
-        level = self.level + 1
-        num_candidates = len(parents) * self.space.num_extensions(level)
-        if num_candidates > MAX_CANDIDATES:
-            raise SearchError(f"Level {level} must have at most 2^62 candidates. Received: {num_candidates}")
-        allowed = self._constraint.allowed(parents, level) if self._constraint else None
-        rng = self._rng(CHOICE)
-        if self._config.sampling == "thompson":
-            flat, _ = sampling.choose_in_turns(self._drawn(parents, level, rng), self._config.k, allowed)
-            return self._extended(parents, level, flat)
-        if self._config.sampling == "uniform":
-            chunks: sampling.Chunks = sampling.uniform_chunks(num_candidates, 2**18)  # no candidate needs a prediction
-        else:
-            of_parents = self.surrogate.parents(*encode_rows(self.space, parents))
-            chunks = score_candidates(self.surrogate, self.space, level, of_parents)
-        tau = sampling.temperature(self._config, self.iteration)
-        flat, _ = sampling.choose(chunks, self._config.k, self._config.sampling, tau, rng, allowed)
-        return self._extended(parents, level, flat)
-
-    def _drawn(self, parents: list[Indices], level: int, rng: np.random.Generator) -> sampling.Chunks:
-        """Returns the scores of the candidates of a level by some draws of what is not known."""
+        """Returns the architectures of the next level, out of parents × extensions (paper, section 4)."""
         rows = self._rows(self._table.measurements(self._config.repeated))  # as in the fit: nothing was told since
-        encoded = encode_rows(self.space, parents)
-        scale = sampling.exploration(self._config, self.iteration)
-        draws = self.surrogate.draws(rows, *encoded, min(self._config.k, MAX_DRAWS), scale, rng)
-        return draw_scores(self.surrogate, self.space, level, self.surrogate.parents(*encoded), draws)
-
-    def _extended(self, parents: list[Indices], level: int, flat: npt.NDArray[np.int64]) -> list[Indices]:
-        """Returns the candidates of some flat indices, extension · parents + parent."""
-        if not flat.size:
-            raise SearchError(f"No candidate of level {level} may be trained. Received: {self._constraint}")
-        return [(*parents[index % len(parents)], index // len(parents)) for index in flat.tolist()]
+        choice = LevelChoice(self.space, self.surrogate, self._config, self._constraint)
+        return choice.choose(parents, self.iteration, rows, self._rng(CHOICE))
 
     def _level_one(self) -> list[Indices]:
         """Returns every architecture of level 1 (paper, Fig. 3, step 1) that may be trained."""

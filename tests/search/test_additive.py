@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from epnas_tf.search.additive import AdditiveModel
+from epnas_tf.search.additive import AdditiveModel, Rows, drift
 from epnas_tf.search.table import encode_rows
 from epnas_tf.space import MacroSpace
 from tests.space.chain_space import ChainSpace
@@ -19,7 +19,7 @@ def rows(space, count, seed=0):
 
 def fitted(space, features, lengths, scores, passes, penalty=NOTHING, iterations=3):
     model = AdditiveModel.zero(space.num_levels, space.num_features, iterations)
-    return model.fitted(features, lengths, scores, passes, penalty)
+    return model.fitted(Rows(features, lengths, scores, passes), penalty)
 
 
 class TestFit:
@@ -40,6 +40,7 @@ class TestFit:
         space, rng = ChainSpace(layers=3), np.random.default_rng(0)
         features, lengths = encode_rows(space, rows(space, 30))
         scores, passes = rng.uniform(size=30), rng.integers(0, 3, 30)
+        passes[lengths == 1] = 0  # so that nothing is known of a drift
         model = fitted(space, features, lengths, scores, passes, penalty=0.3)
         left = model.brought_up(scores, lengths, passes) - model.predict(features, lengths)
         np.testing.assert_allclose(np.einsum("n,nlf->lf", left, features), 0.3 * model.kernel, atol=1e-9)
@@ -78,3 +79,62 @@ class TestPasses:
         model = fitted(space, *data)
         brought_up = model.brought_up(data[2], data[1], data[3])
         np.testing.assert_allclose(brought_up, np.tile(data[2][40:], 3), atol=2e-3)
+
+
+class TestDrift:
+    def rows(self, *passes):
+        """The scores of the three architectures of level 1 in each pass."""
+        features = np.tile(np.eye(3, dtype=np.float32)[:, np.newaxis], (len(passes), 1, 1))
+        numbers = np.repeat(np.arange(len(passes)), 3)
+        return Rows(features, np.ones(3 * len(passes), int), np.concatenate(passes), numbers)
+
+    def test_equal_scores_are_none_and_a_common_change_is_one(self):
+        first = np.array([0.3, 0.5, 0.6])
+        np.testing.assert_allclose(drift(self.rows(first, first, first + 0.1), 4), [1, 0, 1, 1])
+
+    def test_is_between_them_where_it_may_be_noise(self):
+        first, noise = np.array([0.3, 0.5, 0.6]), np.array([0.03, -0.02, 0.01])
+        expected = noise.mean() ** 2 / (noise.mean() ** 2 + noise.var(ddof=1) / 3)
+        assert drift(self.rows(first, first + noise), 2)[1] == pytest.approx(expected)
+        assert 0 < expected < 0.3
+
+    def test_unknown_without_level_one(self):
+        rows = self.rows(np.full(3, 0.5), np.full(3, 0.5))
+        assert drift(rows._replace(lengths=rows.lengths + 1), 2).tolist() == [1, 1]
+
+    def test_better_choices_are_no_better_weights(self):
+        """The same scores in both passes, but for better architectures of level 2 in the second."""
+        space = ChainSpace(layers=2)
+        first, second = [(0,), (1,), (2,), (0, 0), (1, 0)], [(0,), (1,), (2,), (2, 1), (2, 2)]
+        features, lengths = encode_rows(space, first + second)
+        scores = np.array([0.1 * sum(row) + 0.05 * (sum(row) > 2) for row in first + second])
+        model = fitted(space, features, lengths, scores, np.repeat([0, 1], 5), penalty=0.3)
+        np.testing.assert_array_equal(model.brought_up(scores, lengths, np.repeat([0, 1], 5)), scores)
+
+
+class TestDraws:
+    def draws(self, noise, count=4000):
+        space = ChainSpace(layers=2)
+        features, lengths = encode_rows(space, [(a, b) for a in range(2) for b in range(2)] * 5)
+        scores = features[:, 0, 1] + noise * np.random.default_rng(1).normal(size=20)
+        rows = Rows(features, lengths, scores, np.zeros(20, int))
+        model = AdditiveModel.zero(2, 3, 1).fitted(rows, 0.3)
+        return model, model.draws(rows, 0.3, count, np.random.default_rng(0))
+
+    def test_lie_around_the_fit(self):
+        model, draws = self.draws(noise=0.1)
+        assert draws.shape == (4000, 2, 3)
+        deviations = draws.std(axis=0)
+        # six means, each with a standard error of its deviation / sqrt(4000): five of them
+        assert (np.abs(draws.mean(axis=0) - model.kernel) < 5 * deviations / np.sqrt(4000)).all()
+
+    def test_lie_farther_where_less_is_known(self):
+        """The third choice has no score: its terms have the prior's deviation, noise / sqrt(0.3), within 10 %."""
+        _, draws = self.draws(noise=0.1)
+        deviations = draws.std(axis=0)
+        assert (deviations[:, 2] > 1.5 * deviations[:, :2].max()).all()
+        ratio = deviations[:, 2] / deviations[0, 2]
+        np.testing.assert_allclose(ratio, 1, atol=0.1)
+
+    def test_scores_without_noise_leave_little_open(self):
+        assert self.draws(noise=0.001)[1].std(axis=0).max() < self.draws(noise=0.1)[1].std(axis=0).max() / 2

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from epnas_tf.config import SearchConfig, SurrogateConfig
-from epnas_tf.errors import SearchError, StateError
+from epnas_tf.errors import ConfigError, SearchError, StateError
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.search.table import Measurement, ScoreTable, from_arrays, to_arrays
 from epnas_tf.space import MacroSpace, MicroSpace
@@ -141,6 +141,39 @@ class TestCourse:
         run(search, lambda c: value(c.architecture))
         every = ["".join(choices) for choices in itertools.product("012", repeat=4)]
         assert search.best == (max(every, key=value), pytest.approx(0.9))
+
+
+class TestThompson:
+    def test_tries_what_no_score_speaks_of(self):
+        """Level 1 says nothing of the choices of level 2: over 20 seeds each of them is among the two chosen."""
+        chosen = set()
+        for seed in range(20):
+            search = make(ChainSpace(layers=2), k=2, seed=seed)
+            for _ in range(3):
+                search.tell(search.ask(), 0.1 * (1 + search.num_told))
+            chosen |= {candidate.architecture[-1] for candidate in iter(search.ask, None)}
+        assert chosen == {"0", "1", "2"}
+
+    def test_is_greedy_without_exploration_and_in_the_last_iteration(self):
+        runs = {
+            name: run(make(seed=3, **settings))
+            for name, settings in (
+                ("greedy", {"sampling": "greedy"}),
+                ("none", {"exploration": 0.0}),
+                ("some", {"exploration": 1.0}),
+            )
+        }
+        architectures = {name: [c.architecture for c in candidates] for name, candidates in runs.items()}
+        assert architectures["none"] == architectures["greedy"]
+        assert architectures["some"] != architectures["greedy"]
+        last = [c for c in runs["some"] if c.iteration == 1 and c.level > 1]
+        for group in by_level(last).values():
+            predicted = [c.predicted for c in group]
+            assert predicted == sorted(predicted, reverse=True)
+
+    def test_needs_the_additive_model(self):
+        with pytest.raises(ConfigError, match=r"`additive` must be true.*Received: sampling='thompson'"):
+            make(surrogate_config=SurrogateConfig(additive=False))
 
 
 class TestSeeds:

@@ -191,3 +191,48 @@ class TestStream:
     def test_refuses_bad_arguments(self, k, rule, temperature, received):
         with pytest.raises(ValueError, match=f"Received: {received}"):
             choose([0.0], k, rule, temperature)
+
+
+class TestInTurns:
+    def chosen(self, scores, k, size=3, **options):
+        """Chooses from chunks of so many candidates."""
+        scores = np.asarray(scores, float)
+        starts = range(0, scores.shape[1], size)
+        flat, values = sampling.choose_in_turns([(s, scores[:, s : s + size]) for s in starts], k, **options)
+        return flat.tolist(), values.tolist()
+
+    def test_each_draw_takes_its_best_that_is_left(self):
+        scores = [[5, 4, 3, 2, 1, 0, 0], [5, 0, 1, 2, 3, 4, 0]]
+        assert self.chosen(scores, 4) == ([0, 5, 1, 4], [5, 4, 4, 3])
+
+    def test_a_single_draw_is_greedy(self):
+        scores = np.random.default_rng(0).normal(size=(1, 50))
+        greedy, _ = sampling.choose([(0, scores[0])], 7, "greedy", 1.0, np.random.default_rng(0))
+        assert self.chosen(scores, 7)[0] == greedy.tolist()
+
+    @pytest.mark.parametrize("size", [1, 4, 100])
+    def test_chunks_do_not_matter(self, size):
+        scores = np.random.default_rng(1).normal(size=(5, 60))
+        assert self.chosen(scores, 12, size) == self.chosen(scores, 12, 60)
+
+    def test_fewer_candidates_than_k_are_all(self):
+        assert sorted(self.chosen([[1, 2, 3], [3, 2, 1]], 10)[0]) == [0, 1, 2]
+
+    def test_only_what_is_allowed(self):
+        allowed = np.array([False, True, True, False, True])
+        flat, _ = self.chosen(
+            [[9, 1, 2, 8, 0], [9, 0, 1, 8, 5]], 5, allowed=lambda start, n: allowed[start : start + n]
+        )
+        assert flat == [2, 4, 1]
+
+    def test_refuses_what_is_no_score_and_no_k(self):
+        with pytest.raises(SearchError, match=r"diverged.*Received: NaN from candidate 3"):
+            self.chosen([[1, 2, 3, np.nan]], 2)
+        with pytest.raises(ValueError, match="Received: k=0"):
+            self.chosen([[1, 2]], 0)
+
+
+@pytest.mark.parametrize(("iterations", "expected"), [(1, [0.7]), (3, [0.7, 0.7, 0])])
+def test_exploration_ends_before_the_last_of_several_iterations(iterations, expected):
+    config = SearchConfig(iterations=iterations, exploration=0.7)
+    assert [sampling.exploration(config, iteration) for iteration in range(iterations)] == expected

@@ -13,7 +13,7 @@ from scipy import stats
 from epnas_tf.config import PAPER_SURROGATE, SurrogateConfig
 from epnas_tf.errors import SearchError, StateError
 from epnas_tf.search import ensemble
-from epnas_tf.search.surrogate import Rows, Surrogate, score_candidates
+from epnas_tf.search.surrogate import Draws, Rows, Surrogate, draw_scores, score_candidates
 from epnas_tf.search.table import encode_rows
 from epnas_tf.space import MacroSpace, MicroSpace
 from tests.space.chain_space import ChainSpace
@@ -167,6 +167,25 @@ class TestFactoredScores:
         expected = np.log(model.predict(*encode_rows(space, whole)))
         np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
+    def test_drawn_scores_are_the_sums_with_other_terms(self):
+        space, level = MacroSpace(4), 3
+        model = make(space, OURS)
+        data = table(space, random_rows(space, 40), np.random.default_rng(0).uniform(0.2, 0.7, 40))
+        model.fit(data, np.random.default_rng(0))
+        known = random_rows(space, 7, level=level - 1)
+        encoded = encode_rows(space, known)
+        parents = model.parents(*encoded)
+        draws = model.draws(data, *encoded, 3, 1.0, np.random.default_rng(1))
+        found = np.concatenate([chunk for _, chunk in draw_scores(model, space, level, parents, draws)], axis=1)
+        sums = np.exp(log_scores(model, space, level, parents))
+        extensions = space.encode(level, np.arange(space.num_extensions(level)))
+        expected = sums + (draws.bases[:, np.newaxis] + (draws.kernels @ extensions.T)[:, :, np.newaxis]).reshape(3, -1)
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+        none = model.draws(data, *encoded, 3, 0.0, np.random.default_rng(1))
+        assert isinstance(none, Draws)
+        assert not none.bases.any()
+        assert not none.kernels.any()
+
     def test_first_level_starts_from_the_zero_state(self, chain):
         space, model, _ = chain
         parents = model.parents(np.zeros((1, 5, 3), np.float32), np.zeros(1, np.int32))
@@ -237,8 +256,11 @@ class TestFit:
             rows = random_rows(space, num_rows, level=1)
             data = table(space, rows, np.full(num_rows, 0.5))
             model.fit(data, np.random.default_rng(0), unseen=data)
-            model.log_scores(model.parents(data.features, data.lengths), np.eye(3, dtype=np.float32)[:num_rows])
-            assert model.num_traces == 4
+            parents, extensions = model.parents(data.features, data.lengths), np.eye(3, dtype=np.float32)[:num_rows]
+            model.log_scores(parents, extensions)
+            draws = Draws(np.zeros((2, num_rows), np.float32), np.zeros((2, 3), np.float32))
+            model.drawn_scores(parents, draws, extensions)
+            assert model.num_traces == 5
         assert model.num_fits == 3
 
     def test_many_rows_are_predicted_in_blocks(self, chain, monkeypatch):

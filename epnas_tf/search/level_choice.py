@@ -1,0 +1,93 @@
+"""The choice of a level's architectures out of parents × extensions (paper, section 4)."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from epnas_tf.config import SearchConfig
+from epnas_tf.errors import SearchError
+from epnas_tf.search import sampling
+from epnas_tf.search.surrogate import CHUNK_SIZE, Rows, Surrogate, draw_scores, score_candidates
+from epnas_tf.search.table import Indices, encode_rows
+from epnas_tf.space.base import SearchSpace
+
+MAX_CANDIDATES = 2**62
+"""The most candidates that can be numbered by an int64."""
+
+MAX_DRAWS = 25
+"""Draws of Thompson sampling; where K is larger, a draw chooses several."""
+
+
+class Constraint(Protocol):
+    """Says which candidates may be trained; `epnas_tf.search.limits.Limits` is one."""
+
+    def allowed(self, parents: Sequence[Indices], level: int) -> sampling.Allowed:
+        """Returns what says so for the candidates of a level, in the order of their flat index.
+
+        Args:
+            parents: the architectures of the level before; [()] before the first one.
+            level: the candidates' level.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelChoice:
+    """What a choice is made by.
+
+    Attributes:
+        space: the search space.
+        surrogate: predicts the scores; it was fitted on all that is known.
+        config: K and the sampling rule.
+        constraint: which candidates may be chosen; None for all.
+    """
+
+    space: SearchSpace[Any, Any]
+    surrogate: Surrogate
+    config: SearchConfig
+    constraint: Constraint | None
+
+    def choose(self, parents: list[Indices], iteration: int, rows: Rows, rng: np.random.Generator) -> list[Indices]:
+        """Returns the K architectures of the next level.
+
+        Args:
+            parents: architectures of the level before, all of one level.
+            iteration: the pass over the levels, from 0.
+            rows: what the surrogate was fitted to.
+            rng: source of the choice.
+
+        Raises:
+            SearchError: if no candidate may be chosen, there are too many to be numbered, or a prediction is NaN.
+        """
+        level = len(parents[0]) + 1
+        num_candidates = len(parents) * self.space.num_extensions(level)
+        if num_candidates > MAX_CANDIDATES:
+            raise SearchError(f"Level {level} must have at most 2^62 candidates. Received: {num_candidates}")
+        allowed = self.constraint.allowed(parents, level) if self.constraint else None
+        k, rule = self.config.k, self.config.sampling
+        if rule == "thompson":
+            drawn = self._drawn(parents, level, sampling.exploration(self.config, iteration), rows, rng)
+            flat, _ = sampling.choose_in_turns(drawn, k, allowed)
+        else:
+            # No candidate of a uniform choice needs a prediction.
+            uniform = rule == "uniform"
+            chunks = sampling.uniform_chunks(num_candidates, CHUNK_SIZE) if uniform else self._scored(parents, level)
+            flat, _ = sampling.choose(chunks, k, rule, sampling.temperature(self.config, iteration), rng, allowed)
+        if not flat.size:
+            raise SearchError(f"No candidate of level {level} may be trained. Received: {self.constraint}")
+        return [(*parents[index % len(parents)], index // len(parents)) for index in flat.tolist()]
+
+    def _scored(self, parents: list[Indices], level: int) -> sampling.Chunks:
+        """Returns the log scores of the candidates of a level."""
+        of_parents = self.surrogate.parents(*encode_rows(self.space, parents))
+        return score_candidates(self.surrogate, self.space, level, of_parents)
+
+    def _drawn(
+        self, parents: list[Indices], level: int, scale: float, rows: Rows, rng: np.random.Generator
+    ) -> sampling.Chunks:
+        """Returns the scores of a level's candidates by some draws of what is not known; without exploration one."""
+        encoded = encode_rows(self.space, parents)
+        count = min(self.config.k, MAX_DRAWS) if scale else 1
+        draws = self.surrogate.draws(rows, *encoded, count, scale, rng)
+        return draw_scores(self.surrogate, self.space, level, self.surrogate.parents(*encoded), draws)
