@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-BINARIES = ("search", "train", "evaluate", "export", "report", "show")
+BINARIES = ("search", "train", "evaluate", "export", "report", "show", "rank")
 
 
 def example(word):
