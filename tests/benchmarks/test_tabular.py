@@ -12,7 +12,7 @@ from benchmarks.table.methods import Run, methods, progressive
 from benchmarks.table.runs import Job, interval, run_job
 from benchmarks.table.space import Layers, TableSpace
 from benchmarks.table.table import Table
-from epnas_tf.config import SearchConfig
+from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.errors import ArchitectureError, DataError
 from tests.bin.runs import ROOT
 
@@ -95,7 +95,7 @@ def test_noise_blurs_the_scores_but_not_the_judgement(table):
 
 def test_the_surrogate_s_correlations_are_those_of_the_levels(table):
     run = Run(TableSpace(table.choices), lambda indices: table.accuracy(indices) / 100, 27, seed=0)
-    list(progressive(SearchConfig(k=9, iterations=2))(run))
+    list(progressive(SearchConfig(k=9, iterations=2), SurrogateConfig())(run))
     # Level 1 has predictions from the second iteration on, the others always.
     assert {level: len(found) for level, found in run.correlations.items()} == {1: 1, 2: 2, 3: 2}
 
@@ -122,7 +122,7 @@ def test_the_command_prints_tables_and_draws(tmp_path):
 
 @pytest.mark.parametrize(
     ("flag", "text"),
-    [("--table=nowhere.json", "nowhere.json"), ("--methods=magic", "must match one of EPNAS, 1 iteration")],
+    [("--table=nowhere.json", "nowhere.json"), ("--methods=magic", "must match one of default, 1 iteration")],
 )
 def test_mistakes_are_said_without_a_traceback(tmp_path, flag, text):
     path = tmp_path / "table.json"

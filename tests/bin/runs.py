@@ -99,7 +99,8 @@ def snapshot(run_dir):
 def assert_same_result(run_dir, expected_dir):
     """Checks that a run ended like another, bit for bit, times apart, and left nothing lying about."""
     assert trials(run_dir) == trials(expected_dir)
-    assert (run_dir / "architecture.json").read_bytes() == (expected_dir / "architecture.json").read_bytes()
+    for name in ("architecture.json", "ranking.json"):
+        assert (run_dir / name).read_bytes() == (expected_dir / name).read_bytes()
     ours, theirs = state(run_dir), state(expected_dir)
     timed = {"seconds", "parts", RECORDS_BYTES}
     assert ours.number == theirs.number
@@ -117,6 +118,7 @@ def assert_same_result(run_dir, expected_dir):
         "config.json",
         "data.json",
         "logs",
+        "ranking.json",
         "state",
         "trials.jsonl",
     }

@@ -19,6 +19,7 @@ import pytest
 from epnas_tf.config import RunConfig, fields_of, values_of
 from epnas_tf.search.runner import PARTS
 from epnas_tf.space import load_architecture
+from epnas_tf.storage.records import best_trials
 from tests.bin import runs
 
 FLAGS = runs.ROOT / "flags"
@@ -163,9 +164,8 @@ def test_log_has_one_line_a_child_that_agrees_with_its_trial(unbroken):
 
 
 def best_trial(run_dir):
-    """Returns the trial of the best whole network by its newest score, of equal ones the earlier."""
-    newest = {trial["text"]: trial for trial in runs.trials(run_dir) if trial["level"] == 3}
-    return max(newest.values(), key=lambda trial: (trial["score"], -trial["child"]))
+    """Returns the trial of the whole network that the search ranks first."""
+    return best_trials(run_dir, 3)[0]
 
 
 def test_end_shows_the_best_architecture_and_what_to_type_next(unbroken):
@@ -192,7 +192,8 @@ def test_show_prints_a_runs_best_architectures(unbroken):
     best = best_trial(unbroken.path)
     assert f"{unbroken.path}: the best 1 of " in result.stdout
     row = next(line for line in result.stdout.splitlines() if re.match(r"[\d.]+ %", line))
-    expected = [f"{100 * best['score']:.2f} %", f"{best['parameters']:,}", str(best["child"]), "2", best["text"]]
+    accuracies = [f"{100 * best[name]:.2f} %" for name in ("estimate", "score")]
+    expected = [*accuracies, f"{best['parameters']:,}", str(best["child"]), str(best["iteration"]), best["text"]]
     assert re.split(r"\s{2,}", row.strip()) == expected
     for number, layer in enumerate(best["architecture"]["layers"], 1):
         assert re.search(rf"^{number} +{layer['operation']} +", result.stdout, re.MULTILINE)
