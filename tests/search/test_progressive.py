@@ -13,7 +13,7 @@ from epnas_tf.search.table import Measurement, ScoreTable, from_arrays, to_array
 from epnas_tf.space import MacroSpace, MicroSpace
 from tests.space.chain_space import ChainSpace
 
-SMALL = SurrogateConfig(hidden_units=6, input_units=6, surrogate_steps=5, surrogate_batch_size=16)
+SMALL = SurrogateConfig(ensemble=2, hidden_units=6, input_units=6, surrogate_steps=5, surrogate_batch_size=16)
 
 
 def make(space=None, seed=0, surrogate_config=SMALL, **settings):
