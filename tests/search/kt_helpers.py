@@ -12,7 +12,7 @@ from epnas_tf.search import hyperparameters
 from epnas_tf.search.hypermodel import MacroHyperModel
 from epnas_tf.search.tuner import EPNASTuner
 
-TINY_SURROGATE = SurrogateConfig(hidden_units=6, input_units=6, surrogate_steps=5, surrogate_batch_size=16)
+TINY_SURROGATE = SurrogateConfig(ensemble=2, hidden_units=6, input_units=6, surrogate_steps=5, surrogate_batch_size=16)
 TWO_LEVELS = SearchConfig(k=2, iterations=2)
 NUM_TRIALS = 8
 """Two operations: 2 children at level 1, 2 at level 2, twice."""
