@@ -22,6 +22,7 @@ from absl import app, flags
 from rich.progress import track
 
 from benchmarks.sides.found import Job, Judged, run_jobs
+from benchmarks.table.methods import iterations as in_words
 from benchmarks.table.runs import interval
 from benchmarks.turns import show_table
 from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, RunConfig, from_values, values_of
@@ -55,7 +56,7 @@ def arms(k: int, iterations: int) -> dict[str, dict[str, Any]]:
     return {
         "default": {},
         "random": {"sampling": "uniform", "reported": "score"},
-        **{f"paper, {n} iteration{'s' * (n > 1)}": paper(iterations=n) for n in (1, 2, 3, 4, 5)},
+        **{f"paper, {in_words(n)}": paper(iterations=n) for n in (1, 2, 3, 4, 5)},
         f"paper, 1 iteration, K = {3 * k}": paper(iterations=1, k=3 * k),
         "paper, 1 iteration, 9 epochs": paper(iterations=1, epochs=9),
         "paper, greedy": paper(sampling="greedy"),

@@ -7,8 +7,8 @@ import numpy as np
 from benchmarks.sides import plain_surrogate
 from epnas_tf import prepare_tensorflow
 from epnas_tf.config import PAPER_SURROGATE
-from epnas_tf.search.surrogate import Rows, Surrogate
-from epnas_tf.search.table import encode_rows
+from epnas_tf.search.surrogate import Surrogate
+from epnas_tf.search.table import Rows, encode_rows
 from epnas_tf.space import MacroSpace
 
 

@@ -1,16 +1,14 @@
 """Runs a search, and judges what it found by trainings on its own."""
 
-import concurrent.futures
 import dataclasses
 import json
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.table.runs import one_thread
+from benchmarks.table.runs import side_by_side
 from epnas_tf.config import RunConfig
 
 JUDGEMENT = "judged.json"
@@ -72,23 +70,14 @@ def run_job(job: Job, epochs: int, trainings: int) -> Judged:
 
 def own_accuracy(config: RunConfig, architecture: Any, epochs: int, trainings: int) -> float:
     """Returns the mean test accuracy of an architecture's network, trained on new weights with the search's recipe."""
-    from epnas_tf import data as data_module
-    from epnas_tf.search.child import ChildTrainer, child_store
-    from epnas_tf.search.runner import network_shape
-    from epnas_tf.space import make_space
+    from epnas_tf import data
+    from epnas_tf.rank.comparison import own_trainer
 
-    data = data_module.load(config.data, config.seed)
-    shape = network_shape(config, make_space(config.space), data)
-    child = dataclasses.replace(config.child, share_weights=False)
-    batches = data_module.TrainingPipeline(data, child.batch_size, epochs, config.data.cutout)
-    test = data_module.evaluation_batches(data.test, data.mean, data.std)
-    trainer = ChildTrainer(child_store(child, 0), shape, child, batches, test)
+    images = data.load(config.data, config.seed)
+    trainer = own_trainer(config, images, images.test, epochs)
     return float(np.mean([trainer.train(architecture, 1000 + number).score for number in range(trainings)]))
 
 
 def run_jobs(jobs: Sequence[Job], epochs: int, trainings: int, processes: int) -> Iterator[Judged]:
     """Runs jobs side by side; yields what they found as they come."""
-    context = multiprocessing.get_context("spawn")  # TensorFlow's threads do not outlive a fork
-    with concurrent.futures.ProcessPoolExecutor(processes, context, one_thread) as pool:
-        for future in concurrent.futures.as_completed(pool.submit(run_job, job, epochs, trainings) for job in jobs):
-            yield future.result()
+    return side_by_side(run_job, [(job, epochs, trainings) for job in jobs], processes)

@@ -6,7 +6,8 @@ import multiprocessing
 import os
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from benchmarks.table.methods import Correlations, Run, methods
 from benchmarks.table.space import TableSpace
 from benchmarks.table.table import Table
 from epnas_tf.search.table import Indices
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,13 +77,24 @@ def run_job(table: Table, job: Job) -> Outcome:
 
 def run_jobs(table: Table, jobs: Sequence[Job], processes: int) -> Iterator[Outcome]:
     """Runs jobs side by side; yields the outcomes as they come."""
+    return side_by_side(run_job, [(table, job) for job in jobs], processes)
+
+
+def side_by_side(call: Callable[..., T], arguments: Sequence[tuple[Any, ...]], processes: int) -> Iterator[T]:
+    """Calls a function of a module in several processes; yields what it returns as it comes.
+
+    Args:
+        call: the function.
+        arguments: of each call.
+        processes: how many.
+    """
     context = multiprocessing.get_context("spawn")  # TensorFlow's threads do not outlive a fork
-    with concurrent.futures.ProcessPoolExecutor(processes, context, one_thread) as pool:
-        for future in concurrent.futures.as_completed(pool.submit(run_job, table, job) for job in jobs):
+    with concurrent.futures.ProcessPoolExecutor(processes, context, _one_thread) as pool:
+        for future in concurrent.futures.as_completed(pool.submit(call, *each) for each in arguments):
             yield future.result()
 
 
-def one_thread() -> None:
+def _one_thread() -> None:
     """Keeps TensorFlow to one core a process; the processes share out the cores."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import tensorflow as tf

@@ -12,7 +12,7 @@ from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import interruptible, make_console, print_next, quiet_tensorflow, run_main, settings_table
 from epnas_tf.config import RankConfig, values_of
 from epnas_tf.errors import ConfigError
-from epnas_tf.storage.rank_directory import FOLDER, RESULT, WAYS, RankDirectory
+from epnas_tf.storage.rank_directory import FOLDER, RESULT, WAYS
 from epnas_tf.storage.run_directory import read_config
 
 if TYPE_CHECKING:
@@ -35,20 +35,18 @@ def main(arguments: list[str]) -> None:
     run_dir = Path(arguments[0])
     config = config_flags.to_config(RankConfig)
     rank_dir = Path(flags.FLAGS.rank_dir or run_dir / FOLDER)
-    data.check(read_config(run_dir).data)
+    search = read_config(run_dir)
+    data.check(search.data)
     console = make_console()
     console.print("epnas-rank")
     console.print(settings_table({"rank_dir": str(rank_dir), **values_of(config)}))
 
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
-        from epnas_tf.rank.comparison import run_rank, sampled
+        from epnas_tf.rank.comparison import run_rank
         from epnas_tf.runtime import prepare_tensorflow
 
-        sampled(run_dir, config)
-        with RankDirectory(rank_dir, config):
-            pass  # refused here if it cannot be used
-        prepare_tensorflow(read_config(run_dir).child.xla)
+        prepare_tensorflow(search.child.xla)
 
     display = _display(console)
     result = interruptible(lambda: run_rank(run_dir, config, rank_dir=rank_dir, listener=display))

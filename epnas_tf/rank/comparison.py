@@ -11,9 +11,8 @@ import numpy as np
 
 from epnas_tf import data as data_module
 from epnas_tf.config import RankConfig, RunConfig, require
-from epnas_tf.data import ImageData
+from epnas_tf.data import ImageData, Images
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.network.graph import NetworkShape
 from epnas_tf.rank.correlation import Correlation, kendall, spearman
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, child_store
 from epnas_tf.search.runner import is_finished, network_shape, restore_store
@@ -92,8 +91,7 @@ def run_rank(
         finished = len(records) == len(trials)
         if not finished:
             data = data_module.load(search.data, search.seed)
-            shape = network_shape(search, make_space(search.space), data)
-            scorer = _Scorer(search, data, shape, state, config)
+            scorer = _Scorer(search, data, state, config)
             listener.started(data, len(trials), len(records))
             for number, trial in list(enumerate(trials))[len(records) :]:
                 record = scorer.record(trial, number)
@@ -143,26 +141,38 @@ def agreements(records: list[dict[str, Any]]) -> Agreement:
     return {way: {"kendall": kendall(s, own), "spearman": spearman(s, own)} for way, s in shared.items()}
 
 
+def own_trainer(search: RunConfig, data: ImageData, scored: Images, epochs: int) -> ChildTrainer:
+    """Returns what trains architectures with a search's recipe, but longer and each on weights of its own.
+
+    Args:
+        search: the search's settings.
+        data: its images.
+        scored: the images that an architecture is scored on.
+        epochs: to train for.
+    """
+    shape = network_shape(search, make_space(search.space), data)
+    child = dataclasses.replace(search.child, share_weights=False)
+    batches = data_module.TrainingPipeline(data, child.batch_size, epochs, search.data.cutout)
+    validation = data_module.evaluation_batches(scored, data.mean, data.std)
+    return ChildTrainer(child_store(child, search.seed), shape, child, batches, validation)
+
+
 class _Scorer:
     """Scores architectures in all ways."""
 
-    def __init__(
-        self, search: RunConfig, data: ImageData, shape: NetworkShape, state: State, config: RankConfig
-    ) -> None:
-        self._search, self._config = search, config
+    def __init__(self, search: RunConfig, data: ImageData, state: State, config: RankConfig) -> None:
+        self._config = config
+        self._own = own_trainer(search, data, data.validation, config.own_epochs)
+        shape = self._own.shape
         child = search.child
         validation = data_module.evaluation_batches(data.validation, data.mean, data.std)
         shared = child_store(child, search.seed)
         restore_store(shared, state)
-        batches, long = (
-            data_module.TrainingPipeline(data, child.batch_size, epochs, search.data.cutout)
-            for epochs in (child.epochs, config.own_epochs)
-        )
+        batches = data_module.TrainingPipeline(data, child.batch_size, child.epochs, search.data.cutout)
         self._shared = {}
         for by in STATISTICS:
             scored = dataclasses.replace(child, validation_statistics=by)
             self._shared[by] = ChildTrainer(shared, shape, scored, batches, validation)
-        self._own = ChildTrainer(shared, shape, child, long, validation)  # each gets a store of its own, see `record`
 
     def record(self, trial: dict[str, Any], number: int) -> dict[str, Any]:
         """Returns an architecture's line of own.jsonl."""
@@ -170,7 +180,6 @@ class _Scorer:
         architecture = architecture_from_dict(trial["architecture"])
         again = {by: trainer.score(architecture) for by, trainer in self._shared.items()}
         seed = derived_seed(self._config.seed, OWN, number)
-        self._own.store = child_store(self._search.child, seed)
         try:
             own: float | None = self._own.train(architecture, seed).score
         except ChildDiverged:

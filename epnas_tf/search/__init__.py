@@ -1,6 +1,8 @@
 """The progressive search (paper, section 4) and what surrounds it.
 
-- `progressive`: the algorithm, ask and tell; with `sampling`, `surrogate` (`lstm`: its arithmetic) and `table`.
+- `progressive`: the algorithm, ask and tell; `table`: what was measured; `ranking`: which architecture is the best.
+- `surrogate`: predicts scores, by `additive`, `ensemble` (`lstm`: its arithmetic) and `trust`.
+- `level_choice`: the next level's architectures, by `sampling`, within `limits`.
 - `child`: trains one architecture on the shared weights; `batches`: on a Keras user's arrays and data sets.
 - `runner`: a whole run in its directory, with `timing`.
 - `hyperparameters`, `hypermodel`, `oracle`, `tuner`: the same through KerasTuner.

@@ -6,29 +6,15 @@ noisy scores, and goes on beyond the best architecture seen. What a sum cannot s
 
 import dataclasses
 import itertools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.search.table import Rows
+
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
-
-
-class Rows(NamedTuple):
-    """Measured scores of some architectures.
-
-    Attributes:
-        features: float [rows, L, F], the symbol arrays, padded with zeros after a row's length.
-        lengths: integers [rows], the levels of each row, 1 … L.
-        scores: float [rows], in [0, 1].
-        passes: integers [rows], in which pass over the levels each was measured, from 0.
-    """
-
-    features: FloatArray
-    lengths: IntArray
-    scores: FloatArray
-    passes: IntArray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +50,12 @@ class AdditiveModel:
             rows: the scores.
             penalty: above 0; that many rows weigh as much as the belief that a term is zero.
         """
-        design = self._design(rows)
+        certain = drift(rows, len(self.depths))
+        design, normal = self._system(rows, certain, penalty)
         intercept = np.asarray(np.mean(rows.scores, dtype=np.float64))
-        normal = design.T @ design + penalty * np.eye(design.shape[1])
         terms = np.linalg.solve(normal, design.T @ (rows.scores - intercept))
         kernel, of_depths = np.split(terms, [self.kernel.size])
-        depths = of_depths.reshape(self.depths.shape) * drift(rows, len(self.depths))[:, np.newaxis]
+        depths = of_depths.reshape(self.depths.shape) * certain[:, np.newaxis]
         return AdditiveModel(
             intercept, kernel.reshape(self.kernel.shape), depths, np.array(rows.passes.max(), np.int64)
         )
@@ -86,15 +72,18 @@ class AdditiveModel:
             count: how many to draw.
             rng: source of the draws.
         """
-        design = self._design(rows)
-        normal = design.T @ design + penalty * np.eye(design.shape[1])
-        left = self.brought_up(rows.scores, rows.lengths, rows.passes) - self.predict(rows.features, rows.lengths)
+        design, normal = self._system(rows, drift(rows, len(self.depths)), penalty)
+        left = self.left(rows)
         used = np.trace(np.linalg.solve(normal, design.T @ design))
         variance = left @ left / max(len(left) - used, 1.0)
         # normal = C Cᵀ, so C⁻ᵀ z has its inverse as the covariance.
         noise = rng.normal(size=(design.shape[1], count))
         deviations = np.sqrt(variance) * np.linalg.solve(np.linalg.cholesky(normal).T, noise)
         return self.kernel + deviations[: self.kernel.size].T.reshape(count, *self.kernel.shape)
+
+    def left(self, rows: Rows) -> FloatArray:
+        """Returns what the model leaves of scores, brought up to the newest pass, float64 [rows]."""
+        return self.brought_up(rows.scores, rows.lengths, rows.passes) - self.predict(rows.features, rows.lengths)
 
     def predict(self, features: FloatArray, lengths: IntArray) -> FloatArray:
         """Returns the predictions for the newest pass, float64 [rows]; the arguments are those of `Rows`."""
@@ -110,13 +99,14 @@ class AdditiveModel:
         until = np.cumsum(self.depths, axis=0)
         return scores + (until[self.newest, lengths] - until[passes, lengths])
 
-    def _design(self, rows: Rows) -> FloatArray:
-        """Returns float64 [rows, terms], what each row has of each term."""
+    def _system(self, rows: Rows, certain: FloatArray, penalty: float) -> tuple[FloatArray, FloatArray]:
+        """Returns float64 [rows, terms], what each row has of each term, and the matrix of the normal equations."""
         count, (iterations, depths) = len(rows.lengths), self.depths.shape
-        reached = (rows.passes[:, np.newaxis] >= np.arange(iterations)) * drift(rows, iterations)
+        reached = (rows.passes[:, np.newaxis] >= np.arange(iterations)) * certain
         of_levels = reached[:, :, np.newaxis] * np.eye(depths)[rows.lengths][:, np.newaxis]
         columns = (rows.features.reshape(count, -1), of_levels.reshape(count, -1))
-        return np.concatenate(columns, axis=1, dtype=np.float64)
+        design = np.concatenate(columns, axis=1, dtype=np.float64)
+        return design, design.T @ design + penalty * np.eye(design.shape[1])
 
 
 def drift(rows: Rows, iterations: int) -> FloatArray:

@@ -17,7 +17,7 @@ from epnas_tf.memory import free_memory
 from epnas_tf.network.evaluate import make_evaluate
 from epnas_tf.network.functions import CallLayer, LayerFunctions, call_layer, class_scores
 from epnas_tf.network.gradient import loss_and_gradients
-from epnas_tf.network.graph import NetworkShape
+from epnas_tf.network.graph import Key, NetworkShape
 from epnas_tf.network.layout import FlatValues, Layout
 from epnas_tf.network.network import Network
 from epnas_tf.network.optimizer import cosine, moved
@@ -195,10 +195,9 @@ class ChildTrainer:
         """Returns the evaluation of a network's values, by the statistics of batch norm that the settings name."""
         by = self.config.validation_statistics
 
-        def forward(images: tf.Tensor, values: FlatValues, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        def forward(images: tf.Tensor, values: FlatValues, training: bool) -> tuple[tf.Tensor, dict[Key, tf.Tensor]]:
             weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
-            scores, after = class_scores(network, images, weights, statistics, self.call_layer, training)
-            return scores, layout.statistics.join(after)
+            return class_scores(network, images, weights, statistics, self.call_layer, training)
 
         specs = _specs(layout)
         evaluate = make_evaluate(lambda images, values: forward(images, values, by == "batch")[0])
@@ -207,7 +206,9 @@ class ChildTrainer:
         if by != "fresh":
             return traced
         count = min(self.training.steps, FRESH_BATCHES)
-        fresh = make_fresh_statistics(lambda images, values: forward(images, values, True)[1], count)
+        fresh = make_fresh_statistics(
+            lambda images, values: layout.statistics.join(forward(images, values, True)[1]), count
+        )
         fresh = fresh.get_concrete_function(tf.data.DatasetSpec(self.training.element_spec), specs)
         # The same batches for all children: what is compared should differ in the architecture alone.
         return lambda batches, values: traced(batches, fresh(self.training.batches(0), values))

@@ -9,8 +9,8 @@ import numpy as np
 from epnas_tf.config import SearchConfig
 from epnas_tf.errors import SearchError
 from epnas_tf.search import sampling
-from epnas_tf.search.surrogate import CHUNK_SIZE, Rows, Surrogate, draw_scores, score_candidates
-from epnas_tf.search.table import Indices, encode_rows
+from epnas_tf.search.surrogate import CHUNK_SIZE, Surrogate, draw_scores, score_candidates
+from epnas_tf.search.table import Indices, Measurement, encode_rows, to_rows
 from epnas_tf.space.base import SearchSpace
 
 MAX_CANDIDATES = 2**62
@@ -48,13 +48,15 @@ class LevelChoice:
     config: SearchConfig
     constraint: Constraint | None
 
-    def choose(self, parents: list[Indices], iteration: int, rows: Rows, rng: np.random.Generator) -> list[Indices]:
+    def choose(
+        self, parents: list[Indices], iteration: int, known: list[Measurement], rng: np.random.Generator
+    ) -> list[Indices]:
         """Returns the K architectures of the next level.
 
         Args:
             parents: architectures of the level before, all of one level.
             iteration: the pass over the levels, from 0.
-            rows: what the surrogate was fitted to.
+            known: what the surrogate was fitted to.
             rng: source of the choice.
 
         Raises:
@@ -67,7 +69,7 @@ class LevelChoice:
         allowed = self.constraint.allowed(parents, level) if self.constraint else None
         k, rule = self.config.k, self.config.sampling
         if rule == "thompson":
-            drawn = self._drawn(parents, level, sampling.exploration(self.config, iteration), rows, rng)
+            drawn = self._drawn(parents, level, sampling.exploration(self.config, iteration), known, rng)
             flat, _ = sampling.choose_in_turns(drawn, k, allowed)
         else:
             # No candidate of a uniform choice needs a prediction.
@@ -84,10 +86,10 @@ class LevelChoice:
         return score_candidates(self.surrogate, self.space, level, of_parents)
 
     def _drawn(
-        self, parents: list[Indices], level: int, scale: float, rows: Rows, rng: np.random.Generator
+        self, parents: list[Indices], level: int, scale: float, known: list[Measurement], rng: np.random.Generator
     ) -> sampling.Chunks:
         """Returns the scores of a level's candidates by some draws of what is not known; without exploration one."""
         encoded = encode_rows(self.space, parents)
         count = min(self.config.k, MAX_DRAWS) if scale else 1
-        draws = self.surrogate.draws(rows, *encoded, count, scale, rng)
+        draws = self.surrogate.draws(to_rows(self.space, known), *encoded, count, scale, rng)
         return draw_scores(self.surrogate, self.space, level, self.surrogate.parents(*encoded), draws)

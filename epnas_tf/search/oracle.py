@@ -141,10 +141,11 @@ class EPNASOracle(keras_tuner.Oracle):
                 architecture = self._architecture(trial)
                 newest.pop(architecture, None)  # so that of equal scores the earlier trial comes first
                 newest[architecture] = trial
-        estimates = {ranked.architecture: ranked.estimate for ranked in self.progressive.ranking()}
+        estimates = {ranked.number: ranked.estimate for ranked in self.progressive.ranking()}
 
         def worth(architecture: Any) -> tuple[int, float]:
-            return len(self.space.extensions(architecture)), estimates.get(architecture, newest[architecture].score)
+            trial = newest[architecture]
+            return len(self.space.extensions(architecture)), estimates.get(int(trial.trial_id), trial.score)
 
         return [newest[architecture] for architecture in sorted(newest, key=worth, reverse=True)[:num_trials]]
 

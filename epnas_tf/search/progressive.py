@@ -25,8 +25,8 @@ from epnas_tf.search import sampling
 from epnas_tf.search.level_choice import Constraint, LevelChoice
 from epnas_tf.search.ranking import estimates
 from epnas_tf.search.search_state import SearchState
-from epnas_tf.search.surrogate import Rows, Surrogate
-from epnas_tf.search.table import Indices, Measurement, ScoreTable, encode_rows, from_arrays, to_arrays
+from epnas_tf.search.surrogate import Surrogate
+from epnas_tf.search.table import Indices, Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import prefixed, with_prefix
 
@@ -65,16 +65,23 @@ class Ranked(Generic[A]):
     """A whole architecture in its place among all that were scored.
 
     Attributes:
-        architecture: the architecture.
+        space: its search space.
+        indices: the architecture, as one extension index a level.
         number: the number of its newest trial that was scored.
         score: its newest score in [0, 1].
         estimate: what it is ranked by: the score, or an estimate of what it would be without noise.
     """
 
-    architecture: A
+    space: SearchSpace[A, Any] = dataclasses.field(repr=False, compare=False)
+    indices: Indices
     number: int
     score: float
     estimate: float
+
+    @property
+    def architecture(self) -> A:
+        """The architecture; made when it is asked for, as most of a ranking never is."""
+        return self.space.architecture(self.indices)
 
 
 class ProgressiveSearch(Generic[A]):
@@ -119,9 +126,9 @@ class ProgressiveSearch(Generic[A]):
         self._constraint = constraint
         self._first_level = self._level_one()
         self._table = ScoreTable()
-        self._saved_table: list[Measurement] = []  # the table as it was at the last fit
+        self._saved_table = to_arrays([], space.num_levels)  # the table as it was at the last fit
         self._whole_predicted: dict[Indices, float] = {}  # what the last fit predicts of whole architectures measured
-        self._ranked: tuple[tuple[int, int], list[tuple[Measurement, float]]] | None = None  # and when it was made
+        self._ranked: tuple[tuple[int, int], list[Ranked[A]]] | None = None  # the ranking, and when it was made
         self._first_number = 0  # trial number of the level's first architecture
         self._chosen: list[Indices] = []  # the architectures of the level; their positions count from 0
         self._predicted: list[float | None] = []  # their predicted scores
@@ -165,8 +172,8 @@ class ProgressiveSearch(Generic[A]):
     @property
     def best(self) -> tuple[A, float] | None:
         """The first architecture of the ranking and its newest score; None before there is one."""
-        ranking = self._ranking()
-        return None if not ranking else (self.space.architecture(ranking[0][0].indices), ranking[0][0].score)
+        ranking = self.ranking()
+        return None if not ranking else (ranking[0].architecture, ranking[0].score)
 
     def ranking(self) -> list[Ranked[A]]:
         """Returns the whole architectures that were scored, the best first, of equal ones that of the earlier trial.
@@ -174,21 +181,16 @@ class ProgressiveSearch(Generic[A]):
         By the newest score, or (`reported`) by an estimate that takes the noise of scores into account. The estimates
         of a finished search are there after the `ask` that returns None: it fits the surrogate a last time.
         """
-        return [
-            Ranked(self.space.architecture(newest.indices), newest.number, newest.score, estimate)
-            for newest, estimate in self._ranking()
-        ]
-
-    def _ranking(self) -> list[tuple[Measurement, float]]:
-        """Returns the newest measurement of each whole architecture and its estimate, the best first."""
         moment = self.num_told, self.surrogate.num_fits
         if self._ranked is None or self._ranked[0] != moment:
             groups = self._table.at_level(self.space.num_levels)
             by_estimate = self._config.reported == "estimate" and groups
             worth = self._estimates(groups) if by_estimate else np.array([group[-1].score for group in groups])
-            order = np.argsort(-worth, kind="stable").tolist()
-            self._ranked = moment, [(groups[i][-1], float(worth[i])) for i in order]
+            self._ranked = moment, [self._in_place(groups[i][-1], worth[i]) for i in np.argsort(-worth, kind="stable")]
         return self._ranked[1]
+
+    def _in_place(self, newest: Measurement, estimate: float) -> Ranked[A]:
+        return Ranked(self.space, newest.indices, newest.number, newest.score, float(estimate))
 
     def _estimates(self, groups: list[list[Measurement]]) -> npt.NDArray[np.floating[Any]]:
         """Returns the estimates of whole architectures, for their measurements."""
@@ -269,8 +271,7 @@ class ProgressiveSearch(Generic[A]):
             scores=self._scores,
             rank_correlation=self.rank_correlation,
         )
-        table = prefixed(TABLE, to_arrays(self._saved_table, self.space.num_levels))
-        return state.to_values(self.space), {**self.surrogate.get_state(), **table}
+        return state.to_values(self.space), {**self.surrogate.get_state(), **prefixed(TABLE, self._saved_table)}
 
     def set_state(self, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Goes on from what `get_state` returned. Architectures that were out, but not told, are asked again in order.
@@ -369,26 +370,21 @@ class ProgressiveSearch(Generic[A]):
             return
         level = [one for one in self._table.measurements() if one.number >= self._first_number]
         rows = self._table.measurements(self._config.repeated)
-        self.surrogate.fit(self._rows(rows), self._rng(FIT), unseen=self._rows(level))
+        self.surrogate.fit(to_rows(self.space, rows), self._rng(FIT), unseen=to_rows(self.space, level))
         self._note_fit()
 
     def _note_fit(self) -> None:
         """Keeps what the table and the predictions of whole architectures are at a fit, or at one that is restored."""
-        self._saved_table = self._table.measurements()
+        self._saved_table = to_arrays(self._table.measurements(), self.space.num_levels)
         whole = [group[0].indices for group in self._table.at_level(self.space.num_levels)]
         predicted = self.surrogate.predict(*encode_rows(self.space, whole)).tolist()
         self._whole_predicted = dict(zip(whole, predicted, strict=True))
 
-    def _rows(self, measurements: Sequence[Measurement]) -> Rows:
-        features, lengths = encode_rows(self.space, [one.indices for one in measurements])
-        scores = np.array([one.score for one in measurements], np.float32)
-        return Rows(features, lengths, scores, np.array([one.iteration for one in measurements], np.int32))
-
     def _choose(self, parents: list[Indices]) -> list[Indices]:
         """Returns the architectures of the next level, out of parents × extensions (paper, section 4)."""
-        rows = self._rows(self._table.measurements(self._config.repeated))  # as in the fit: nothing was told since
+        known = self._table.measurements(self._config.repeated)  # as in the fit: nothing was told since
         choice = LevelChoice(self.space, self.surrogate, self._config, self._constraint)
-        return choice.choose(parents, self.iteration, rows, self._rng(CHOICE))
+        return choice.choose(parents, self.iteration, known, self._rng(CHOICE))
 
     def _level_one(self) -> list[Indices]:
         """Returns every architecture of level 1 (paper, Fig. 3, step 1) that may be trained."""

@@ -15,8 +15,9 @@ import tensorflow as tf
 from epnas_tf.config import SurrogateConfig
 from epnas_tf.errors import SearchError, StateError
 from epnas_tf.search import lstm
-from epnas_tf.search.additive import AdditiveModel, Rows
+from epnas_tf.search.additive import AdditiveModel
 from epnas_tf.search.ensemble import DEVICE, FloatArray, IntArray, LSTMEnsemble, float32
+from epnas_tf.search.table import Rows
 from epnas_tf.search.trust import Trust
 from epnas_tf.space.base import SearchSpace
 
@@ -194,7 +195,7 @@ class Surrogate:
 
     def draws(
         self, rows: Rows, features: FloatArray, lengths: IntArray, count: int, scale: float, rng: np.random.Generator
-    ) -> "Draws":
+    ) -> Draws:
         """Returns how the additive part may differ, for Thompson sampling: drawn from what the scores leave open.
 
         Args:
@@ -239,9 +240,7 @@ class Surrogate:
     def _fit_additive(self, rows: Rows) -> FloatArray:
         """Fits the additive model and returns what it leaves to the LSTMs, in units of its spread."""
         self._additive = self._additive.fitted(rows, self._config.additive_penalty)
-        left = self._additive.brought_up(rows.scores, rows.lengths, rows.passes) - self._additive.predict(
-            rows.features, rows.lengths
-        )
+        left = self._additive.left(rows)
         self._scale = np.maximum(left.std(dtype=np.float64), SMALLEST)
         return float32(left / self._scale)
 

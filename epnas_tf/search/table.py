@@ -32,6 +32,22 @@ class Measurement(NamedTuple):
     score: float
 
 
+class Rows(NamedTuple):
+    """Measured scores as the surrogate takes them.
+
+    Attributes:
+        features: float [rows, L, F], the symbol arrays, padded with zeros after a row's length.
+        lengths: integers [rows], the levels of each row, 1 … L.
+        scores: float [rows], in [0, 1].
+        passes: integers [rows], in which pass over the levels each was measured, from 0.
+    """
+
+    features: npt.NDArray[np.floating[Any]]
+    lengths: npt.NDArray[np.integer[Any]]
+    scores: npt.NDArray[np.floating[Any]]
+    passes: npt.NDArray[np.integer[Any]]
+
+
 class ScoreTable:
     """All measured scores, by architecture.
 
@@ -59,6 +75,13 @@ class ScoreTable:
         """Returns the measurements of each architecture of a level, in the order of their newest trial numbers."""
         groups = [group for indices, group in self._measured.items() if len(indices) == level]
         return sorted(groups, key=lambda group: group[-1].number)
+
+
+def to_rows(space: SearchSpace[Any, Any], measurements: Sequence[Measurement]) -> Rows:
+    """Returns measurements as the surrogate takes them, in float32 and int32."""
+    features, lengths = encode_rows(space, [one.indices for one in measurements])
+    scores = np.array([one.score for one in measurements], np.float32)
+    return Rows(features, lengths, scores, np.array([one.iteration for one in measurements], np.int32))
 
 
 def to_arrays(measurements: Sequence[Measurement], num_levels: int) -> dict[str, npt.NDArray[Any]]:

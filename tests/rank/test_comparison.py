@@ -10,24 +10,12 @@ from epnas_tf.rank.correlation import kendall
 from epnas_tf.search.child import ChildDiverged, ChildTrainer
 from epnas_tf.search.runner import Listener, run_search
 from epnas_tf.storage.rank_directory import WAYS
+from tests.search import test_runner
+from tests.search.test_runner import Stopped
 
-SETTINGS = {
-    "layers": 2,
-    "k": 4,
-    "iterations": 1,
-    "channels": 4,
-    "batch_size": 64,
-    "epochs": 1,
-    "train_images": 300,
-    "operations": ("conv_3x3", "max_pool_3x3"),
-    "surrogate_steps": 20,
-}
+SETTINGS = test_runner.SETTINGS | {"k": 4, "iterations": 1}
 SEARCH = from_values(RunConfig, SETTINGS)
 CONFIG = RankConfig(architectures=3, own_epochs=2)
-
-
-class Stopped(Exception):  # noqa: N818  (not an error: the test's own kill)
-    pass
 
 
 class StopsAfter(RankListener):

@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from epnas_tf.search.additive import AdditiveModel, Rows, drift
-from epnas_tf.search.table import encode_rows
+from epnas_tf.search.additive import AdditiveModel, drift
+from epnas_tf.search.table import Rows, encode_rows
 from epnas_tf.space import MacroSpace
 from tests.space.chain_space import ChainSpace
 

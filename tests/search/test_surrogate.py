@@ -13,8 +13,8 @@ from scipy import stats
 from epnas_tf.config import PAPER_SURROGATE, SurrogateConfig
 from epnas_tf.errors import SearchError, StateError
 from epnas_tf.search import ensemble
-from epnas_tf.search.surrogate import Draws, Rows, Surrogate, draw_scores, score_candidates
-from epnas_tf.search.table import encode_rows
+from epnas_tf.search.surrogate import Draws, Surrogate, draw_scores, score_candidates
+from epnas_tf.search.table import Rows, encode_rows
 from epnas_tf.space import MacroSpace, MicroSpace
 from tests.space.chain_space import ChainSpace
 
