@@ -128,7 +128,7 @@ class ProgressiveSearch(Generic[A]):
         self._table = ScoreTable()
         self._saved_table = to_arrays([], space.num_levels)  # the table as it was at the last fit
         self._whole_predicted: dict[Indices, float] = {}  # what the last fit predicts of whole architectures measured
-        self._ranked: tuple[tuple[int, int], list[Ranked[A]]] | None = None  # the ranking, and when it was made
+        self._ranked: tuple[tuple[int | None, int], list[Ranked[A]]] | None = None  # the ranking, and when it was made
         self._first_number = 0  # trial number of the level's first architecture
         self._chosen: list[Indices] = []  # the architectures of the level; their positions count from 0
         self._predicted: list[float | None] = []  # their predicted scores
@@ -181,9 +181,10 @@ class ProgressiveSearch(Generic[A]):
         By the newest score, or (`reported`) by an estimate that takes the noise of scores into account. The estimates
         of a finished search are there after the `ask` that returns None: it fits the surrogate a last time.
         """
-        moment = self.num_told, self.surrogate.num_fits
+        groups = self._table.at_level(self.space.num_levels)
+        newest = groups[-1][-1].number if groups else None
+        moment = newest, self.surrogate.num_fits
         if self._ranked is None or self._ranked[0] != moment:
-            groups = self._table.at_level(self.space.num_levels)
             by_estimate = self._config.reported == "estimate" and groups
             worth = self._estimates(groups) if by_estimate else np.array([group[-1].score for group in groups])
             self._ranked = moment, [self._in_place(groups[i][-1], worth[i]) for i in np.argsort(-worth, kind="stable")]

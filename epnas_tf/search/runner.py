@@ -16,7 +16,7 @@ from epnas_tf.network import NetworkShape, VariableStore, build_graph
 from epnas_tf.network.latency import Latencies
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
 from epnas_tf.search.limits import constraint
-from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+from epnas_tf.search.progressive import Candidate, ProgressiveSearch, Ranked
 from epnas_tf.search.search_state import SearchState
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
@@ -180,6 +180,7 @@ class _Run:
         self.seconds = 0.0
         self.parts = dict.fromkeys(PARTS, 0.0)
         self.num_failed = 0
+        self._saved_ranking: list[Ranked[Any]] | None = None
         for warning in directory.warnings:
             listener.warning(warning)
         if state is not None:
@@ -253,9 +254,10 @@ class _Run:
 
     def _save_best(self) -> None:
         ranking = self.search.ranking()
-        if ranking:
+        if ranking and ranking is not self._saved_ranking:
             estimates = {ranked.number + 1: ranked.estimate for ranked in ranking}
             self.directory.save_best(ranking[0].architecture, estimates)
+            self._saved_ranking = ranking
 
     def _restore(self, state: State) -> None:
         try:
