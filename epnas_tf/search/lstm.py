@@ -100,7 +100,9 @@ def candidate_outputs(weights: Weights, hidden: tf.Tensor, cell: tf.Tensor, feat
     extensions = input_part(weights, features[tf.newaxis])
     gates = recurrent_part(weights, hidden)[:, :, tf.newaxis] + extensions[:, tf.newaxis]
     last, _ = _step(gates, cell[:, :, tf.newaxis])
-    return tf.squeeze(tf.matmul(last, weights.output_kernel[:, tf.newaxis]), axis=-1) + weights.output_bias
+    kernel = tf.squeeze(weights.output_kernel, axis=-1)[:, tf.newaxis, tf.newaxis]
+    # Not a matrix product, for which XLA would write the hidden states of all candidates to memory first.
+    return tf.reduce_sum(last * kernel, axis=-1) + weights.output_bias
 
 
 def _step(gates: tf.Tensor, cell: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -135,17 +135,22 @@ def choose_in_turns(chunks: Chunks, k: int, allowed: Allowed | None = None) -> t
         raise ValueError(f"`k` must be at least 1. Received: k={k}")
     best: list[Triple] = []
     for offset, scores in chunks:
-        if np.isnan(scores).any():
+        highest = scores.max(axis=1)  # NaN where one of them is
+        if np.isnan(highest).any():
             raise SearchError(
                 "A predicted score must be a number; the surrogate has diverged. A lower surrogate learning rate may "
                 f"help. Received: NaN from candidate {offset} on"
             )
         best = best or [(np.empty(0), np.empty(0, np.int64), np.empty(0))] * len(scores)
+        # After the first chunks few draws find anything better in one, and only for those is it looked through.
+        better = [draw for draw, top in enumerate(best) if top[0].size < k or highest[draw] > top[0][-1]]
+        if not better:
+            continue
         ids = np.arange(offset, offset + scores.shape[1], dtype=np.int64)
-        keep = None if allowed is None else allowed(offset, ids.size)
-        for draw, keys in enumerate(scores):
-            chunk = (keys, ids, keys) if keep is None else _where((keys, ids, keys), keep)
-            best[draw] = _largest(best[draw], chunk, k)
+        keep = slice(None) if allowed is None else allowed(offset, ids.size)
+        for draw in better:
+            keys = scores[draw]
+            best[draw] = _largest(best[draw], _where((keys, ids, keys), keep), k)
     chosen: dict[int, float] = {}
     left = [iter(zip(ids.tolist(), keys.tolist(), strict=True)) for keys, ids, _ in best]
     for ranked in itertools.islice(itertools.cycle(left), k * len(left)):
@@ -189,7 +194,7 @@ def _largest(best: Triple, chunk: Triple, k: int) -> Triple:
     return keys[order], ids[order], scores[order]
 
 
-def _where(triple: Triple, keep: npt.NDArray[np.bool_]) -> Triple:
+def _where(triple: Triple, keep: npt.NDArray[np.bool_] | slice) -> Triple:
     return triple[0][keep], triple[1][keep], triple[2][keep]
 
 

@@ -172,7 +172,7 @@ class Surrogate:
         return Parents(*self._ensemble.states(features, lengths), float32(base), float32(additive.kernel[level - 1]))
 
     def log_scores(self, parents: Parents, features: FloatArray) -> FloatArray:
-        """Returns the log scores of every parent with every extension, float32 [parents, n].
+        """Returns the log scores of every parent with every extension, float32 [n, parents].
 
         Args:
             parents: as `parents` returns them.
@@ -183,7 +183,7 @@ class Surrogate:
             return self._log_scores(parents, float32(features), np.float32(self._weight)).numpy()
 
     def drawn_scores(self, parents: Parents, draws: Draws, features: FloatArray) -> FloatArray:
-        """Returns the scores of every parent with every extension by each draw, float32 [draws, parents, n].
+        """Returns the scores of every parent with every extension by each draw, float32 [draws, n, parents].
 
         Args:
             parents: as `parents` returns them.
@@ -277,19 +277,19 @@ class Surrogate:
 
     def _candidate_log_scores(self, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         if not self._config.additive:
-            return tf.math.log_sigmoid(self._mean_outputs(parents, features))
+            return tf.math.log_sigmoid(tf.transpose(self._mean_outputs(parents, features)))
         return tf.math.log(tf.maximum(self._sums(parents, features, weight), SMALLEST))
 
     def _candidate_drawn_scores(
         self, parents: Parents, draws: Draws, features: tf.Tensor, weight: tf.Tensor
     ) -> tf.Tensor:
-        of_extensions = tf.matmul(draws.kernels, features, transpose_b=True)[:, tf.newaxis]
-        return self._sums(parents, features, weight) + draws.bases[:, :, tf.newaxis] + of_extensions
+        of_extensions = tf.matmul(draws.kernels, features, transpose_b=True)[:, :, tf.newaxis]
+        return self._sums(parents, features, weight) + draws.bases[:, tf.newaxis] + of_extensions
 
     def _sums(self, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        """The predictions of parents × extensions, float32 [parents, n]."""
-        additive = parents.base[:, tf.newaxis] + tf.linalg.matvec(features, parents.kernel)
-        return additive + weight * self._mean_outputs(parents, features)
+        """The predictions of parents × extensions, float32 [n, parents]."""
+        additive = parents.base + tf.linalg.matvec(features, parents.kernel)[:, tf.newaxis]
+        return additive + weight * tf.transpose(self._mean_outputs(parents, features))
 
     def _mean_outputs(self, parents: Parents, features: tf.Tensor) -> tf.Tensor:
         outputs = lstm.candidate_outputs(self._ensemble.weights, parents.hidden, parents.cell, features)
@@ -346,7 +346,7 @@ def score_candidates(
         The flat index of the chunk's first candidate and float32 [n], the log scores from there on.
     """
     for start, size, features in _blocks(space, level, len(parents.base), chunk_size):
-        yield start * len(parents.base), surrogate.log_scores(parents, features)[:, :size].T.reshape(-1)
+        yield start * len(parents.base), surrogate.log_scores(parents, features)[:size].reshape(-1)
 
 
 def draw_scores(
@@ -364,8 +364,8 @@ def draw_scores(
     """
     count = len(parents.base)
     for start, size, features in _blocks(space, level, count, chunk_size):
-        scores = surrogate.drawn_scores(parents, draws, features)[:, :, :size]
-        yield start * count, scores.transpose(0, 2, 1).reshape(len(scores), -1)
+        scores = surrogate.drawn_scores(parents, draws, features)[:, :size]
+        yield start * count, scores.reshape(len(scores), -1)
 
 
 def _blocks(
