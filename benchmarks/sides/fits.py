@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.sides import plain_surrogate
 from epnas_tf import prepare_tensorflow
-from epnas_tf.config import PAPER_SURROGATE
+from epnas_tf.config import PAPER_SURROGATE, SurrogateConfig
 from epnas_tf.search.surrogate import Surrogate
 from epnas_tf.search.table import Rows, encode_rows
 from epnas_tf.space import MacroSpace
@@ -27,13 +27,14 @@ class OurFits:
     Args:
         layers: of the macro space.
         rows: of the tables, one table for each number.
+        config: of the surrogate; the paper's by default.
     """
 
-    def __init__(self, layers: int, rows: list[int]) -> None:
+    def __init__(self, layers: int, rows: list[int], config: SurrogateConfig = PAPER_SURROGATE) -> None:
         prepare_tensorflow()
         space = MacroSpace(layers)
         self._tables = [random_table(space, count) for count in rows]
-        self._surrogate = Surrogate(space.num_features, layers, PAPER_SURROGATE, seed=0)
+        self._surrogate = Surrogate(space.num_features, layers, config, seed=0)
         self._rng = np.random.default_rng(0)
 
     def fit(self, table: int) -> None:
