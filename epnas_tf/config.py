@@ -370,6 +370,12 @@ class RankConfig(Settings):
         minimum=3,
     )
     own_epochs: int = option(30, "epochs each of them is trained for, on weights of its own", minimum=1)
+    own_trainings: int = option(
+        1,
+        "how many times each of them is trained, its own score being the mean; from 2 on, it is also said how far two "
+        "own trainings agree, which shared weights can hardly surpass",
+        minimum=1,
+    )
     seed: int = option(0, "decides the sample, the first weights and the batches", minimum=0, maximum=2**31 - 1)
 
 

@@ -12,7 +12,7 @@ from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import interruptible, make_console, print_next, quiet_tensorflow, run_main, settings_table
 from epnas_tf.config import RankConfig, values_of
 from epnas_tf.errors import ConfigError
-from epnas_tf.storage.rank_directory import FOLDER, RESULT, WAYS
+from epnas_tf.storage.rank_directory import CAPTIONS, FOLDER, RESULT
 from epnas_tf.storage.run_directory import read_config
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
         console.print(f"{failed} architectures diverged in their own training and are left out.")
     table = Table("shared weights against own training", "Kendall's τ", "Spearman's ρ", box=None, pad_edge=False)
     for way, both in result.agreement.items():
-        table.add_row(WAYS[way], *(shown(both[name]) for name in ("kendall", "spearman")))
+        table.add_row(CAPTIONS[way], *(shown(both[name]) for name in ("kendall", "spearman")))
     console.print(table)
     console.print(f"of {len(result.records) - failed} architectures, with 95 % intervals")
     console.print(f"  {rank_dir / RESULT}", soft_wrap=True)

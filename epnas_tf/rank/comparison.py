@@ -19,7 +19,7 @@ from epnas_tf.search.runner import is_finished, network_shape, restore_store
 from epnas_tf.seeds import OWN, derived_seed
 from epnas_tf.space import make_space
 from epnas_tf.space.serialization import architecture_from_dict
-from epnas_tf.storage.rank_directory import FOLDER, RESULT, WAYS, RankDirectory
+from epnas_tf.storage.rank_directory import FOLDER, REPEATED, RESULT, WAYS, RankDirectory
 from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import RunDirectory, read_config
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
@@ -132,13 +132,20 @@ def agreements(records: list[dict[str, Any]]) -> Agreement:
 
     Args:
         records: the lines of own.jsonl.
+
+    Returns:
+        The correlations by the way of scoring; where each architecture was trained more than once, also those of a
+        second training with the first, under "repeated".
     """
     scored = [record for record in records if record["own"] is not None]
     if len(scored) < FEWEST:
         return {}
     own = [record["own"] for record in scored]
-    shared = {way: [record["shared"][way] for record in scored] for way in scored[0]["shared"]}
-    return {way: {"kendall": kendall(s, own), "spearman": spearman(s, own)} for way, s in shared.items()}
+    pairs = {way: ([record["shared"][way] for record in scored], own) for way in scored[0]["shared"]}
+    if len(scored[0]["own_scores"]) > 1:
+        first, second = ([record["own_scores"][number] for record in scored] for number in (0, 1))
+        pairs[REPEATED] = (second, first)
+    return {way: {"kendall": kendall(*pair), "spearman": spearman(*pair)} for way, pair in pairs.items()}
 
 
 def own_trainer(search: RunConfig, data: ImageData, scored: Images, epochs: int) -> ChildTrainer:
@@ -179,24 +186,30 @@ class _Scorer:
         began = time.perf_counter()
         architecture = architecture_from_dict(trial["architecture"])
         again = {by: trainer.score(architecture) for by, trainer in self._shared.items()}
-        seed = derived_seed(self._config.seed, OWN, number)
-        try:
-            own: float | None = self._own.train(architecture, seed).score
-        except ChildDiverged:
-            own = None
+        own = self._own_scores(architecture, number)
         return {
             "child": trial["child"],
             "text": trial["text"],
             "shared": {RECORDED: trial["score"], ESTIMATE: trial["estimate"], **again},
-            "own": own,
+            "own": float(np.mean(own)) if own else None,
+            "own_scores": own,
             "seconds": time.perf_counter() - began,
         }
+
+    def _own_scores(self, architecture: Any, number: int) -> list[float]:
+        """Returns the scores of an architecture's own trainings; none if one of them diverged."""
+        seeds = [derived_seed(self._config.seed, OWN, number, again) for again in range(self._config.own_trainings)]
+        try:
+            return [self._own.train(architecture, seed).score for seed in seeds]
+        except ChildDiverged:
+            return []
 
 
 def _save_result(directory: Path, config: RankConfig, records: list[dict[str, Any]], agreement: Agreement) -> None:
     result = {
         "architectures": len(records),
         "own_epochs": config.own_epochs,
+        "own_trainings": config.own_trainings,
         "agreement": {
             way: {name: dataclasses.asdict(value) for name, value in both.items()} for way, both in agreement.items()
         },

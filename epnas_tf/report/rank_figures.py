@@ -9,7 +9,7 @@ from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report.drawing import BLUE, Picture, percent_axis, picture, plot
 from epnas_tf.report.search_files import finite, optional, parsed
 from epnas_tf.report.text import MISSING, plural, signed
-from epnas_tf.storage.rank_directory import RESULT, WAYS, RankDirectory
+from epnas_tf.storage.rank_directory import CAPTIONS, RESULT, RankDirectory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ def read_rank(path: Path) -> Rank | None:
     try:
         result = json.loads(file.read_text(encoding="utf-8"))
         agreement = [
-            (str(WAYS.get(way, way)), _shown(both["kendall"]), _shown(both["spearman"]))
+            (str(CAPTIONS.get(way, way)), _shown(both["kendall"]), _shown(both["spearman"]))
             for way, both in result["agreement"].items()
         ]
         epochs = int(result["own_epochs"])

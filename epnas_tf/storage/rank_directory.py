@@ -2,7 +2,7 @@
 
     RUN_DIR/rank/
       config.json         the settings and the versions of the packages
-      own.jsonl           one line an architecture: its scores on the shared weights, and that of its own training
+      own.jsonl           one line an architecture: its scores on the shared weights, and those of its own trainings
       state/              how many lines count
       rank.json           the rank correlations
 
@@ -23,6 +23,10 @@ WAYS = {
 }
 """The ways of scoring on shared weights by their names in the files, and what they are called; the last three are the
 values of `--validation_statistics`, on the shared weights at the end of the search."""
+
+REPEATED = "repeated"
+CAPTIONS = {**WAYS, REPEATED: "a second own training, against the first"}
+"""What the correlations in rank.json are called."""
 
 
 class RankDirectory(RunDirectory):

@@ -68,6 +68,19 @@ def test_result_file(unbroken):
         assert result["agreement"][way] == {name: dataclasses.asdict(value) for name, value in both.items()}
 
 
+def test_several_own_trainings_are_compared_with_one_another(run_dir, tmp_path, unbroken):
+    twice = run_rank(run_dir, dataclasses.replace(CONFIG, own_trainings=2), rank_dir=tmp_path / "twice")
+    for record, once in zip(twice.records, unbroken.records, strict=True):
+        first, second = record["own_scores"]
+        assert [first] == once["own_scores"] == [once["own"]]
+        assert record["own"] == (first + second) / 2
+    assert any(len(set(record["own_scores"])) == 2 for record in twice.records)  # other weights, other batches
+    assert list(twice.agreement) == [*WAYS, "repeated"]
+    scores = zip(*(record["own_scores"] for record in twice.records), strict=True)
+    assert twice.agreement["repeated"]["kendall"] == kendall(*map(list, scores))
+    assert json.loads((twice.directory / "rank.json").read_text())["own_trainings"] == 2
+
+
 def test_own_trainings_share_nothing(run_dir, tmp_path, unbroken):
     """The same architecture in the same place of the sample scores the same, whatever was trained before it."""
     last = run_rank(run_dir, CONFIG, rank_dir=tmp_path / "again").records
@@ -135,7 +148,7 @@ def test_what_diverged_is_left_out(run_dir, tmp_path, monkeypatch, unbroken):
 
 def test_agreements_are_of_each_way_with_the_own_scores():
     records = [
-        {"shared": {"search": score, "fresh": -score}, "own": own}
+        {"shared": {"search": score, "fresh": -score}, "own": own, "own_scores": [own]}
         for score, own in ((0.1, 0.2), (0.3, 0.1), (0.5, 0.6), (0.9, None), (0.7, 0.8))
     ]
     found = agreements(records)
