@@ -4,7 +4,6 @@ Flags and the printed settings are made from these dataclasses.
 """
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -207,6 +206,11 @@ class SearchConfig(Settings):
         "[paper, section 4: a hash table of repeated architectures]",
         choices=("all", "newest"),
     )
+    shuffle: bool = option(
+        True,
+        "train the children of a level in random order: the shared weights learn meanwhile, which would pass for the "
+        "merit of those that come last [the paper is silent]",
+    )
     reported: str = option(
         "estimate",
         "whole architectures are ranked by their newest score, or by an estimate between the surrogate's prediction "
@@ -242,7 +246,7 @@ def check_rule(search: SearchConfig, surrogate: SurrogateConfig) -> None:
 PAPER_SURROGATE = SurrogateConfig(additive=False, ensemble=1, refit=False, hidden_units=100, input_units=100)
 """The paper's surrogate (section 4, "Surrogate function"; section 5)."""
 
-PAPER_SEARCH = SearchConfig(sampling="probability", repeated="newest", reported="score")
+PAPER_SEARCH = SearchConfig(sampling="probability", repeated="newest", shuffle=False, reported="score")
 """The paper's search (section 4), with three iterations (section 5)."""
 
 
@@ -397,14 +401,6 @@ def require(config_type: type, name: str, value: object) -> None:
     """
     if not isinstance(value, config_type):
         raise ConfigError(f"`{name}` must be a {config_type.__name__}. Received: {value!r}")
-
-
-def same_place(one: str, other: str) -> bool:
-    """Tells whether two values of a setting name the same data set, file or folder; of a place there are many names."""
-    if one == other:
-        return True
-    paths = [os.path.expanduser(name) for name in (one, other)]
-    return all(map(os.path.exists, paths)) and os.path.samefile(*paths)
 
 
 def fields_of(config_type: type) -> Iterator[dataclasses.Field[Any]]:

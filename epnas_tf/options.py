@@ -2,6 +2,7 @@
 
 import dataclasses
 import numbers
+import os
 from typing import Any, TypeVar
 
 from epnas_tf.errors import ConfigError
@@ -70,3 +71,11 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     for broken, expected in rules:
         if broken:
             raise ConfigError(f"`{field.name}` must be {expected}. Received: {field.name}={value!r}")
+
+
+def same_place(one: str, other: str) -> bool:
+    """Tells whether two values of a setting name the same data set, file or folder; of a place there are many names."""
+    if one == other:
+        return True
+    paths = [os.path.expanduser(name) for name in (one, other)]
+    return all(map(os.path.exists, paths)) and os.path.samefile(*paths)

@@ -10,13 +10,13 @@ import epnas_tf
 
 PACKAGE = Path(epnas_tf.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOTS = {"errors", "config", "seeds", "metrics", "devices", "memory"}
+ROOTS = {"errors", "options", "config", "seeds", "metrics", "devices", "memory"}
 
 # What each part of the package may import of the package itself ("bin" everything).
 ALLOWED = {
     "errors": set(),
-    "config": {"errors", "options"},
     "options": {"errors"},
+    "config": {"errors", "options"},
     "flags": {"config"},
     "space": {"space"} | ROOTS,
     "nn": {"nn"} | ROOTS,

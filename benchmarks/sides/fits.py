@@ -8,7 +8,7 @@ from benchmarks.sides import plain_surrogate
 from epnas_tf import prepare_tensorflow
 from epnas_tf.config import PAPER_SURROGATE, SurrogateConfig
 from epnas_tf.search.surrogate import Surrogate
-from epnas_tf.search.table import Rows, encode_rows
+from epnas_tf.search.table import Rows, encode_rows, positions
 from epnas_tf.space import MacroSpace
 
 
@@ -18,7 +18,9 @@ def random_table(space: MacroSpace, rows: int) -> Rows:
     levels = [1 if row < 6 else 2 + (row - 6) // 25 % (space.num_levels - 1) for row in range(rows)]
     architectures = [space.indices(space.sample(rng, level)) for level in levels]
     scores = rng.uniform(0.8, 0.9, rows).astype(np.float32)
-    return Rows(*encode_rows(space, architectures), scores, np.zeros(rows, np.int32))
+    features, lengths = encode_rows(space, architectures)
+    passes = np.zeros(rows, np.int32)
+    return Rows(features, lengths, scores, passes, positions(lengths, passes))
 
 
 class OurFits:
@@ -56,7 +58,7 @@ class KerasFits:
 
     def fit(self, table: int) -> None:
         """Fits on one of the tables, the error over all rows included."""
-        features, _, scores, _ = self._tables[table]
+        features, _, scores, *_ = self._tables[table]
         size = min(self._config.surrogate_batch_size, len(scores))
         options: dict[str, Any] = {"batch_size": size, "verbose": 0}
         steps_per_epoch = len(scores) // size

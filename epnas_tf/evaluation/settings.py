@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from epnas_tf.config import DataConfig, Settings, TrainingConfig, option, same_place
+from epnas_tf.config import DataConfig, Settings, TrainingConfig, option
+from epnas_tf.options import same_place
 
 SPLITS = ("test", "validation", "train", "all")
 

@@ -1,4 +1,4 @@
-"""An additive model of scores: a term for each symbol of each level, and for the mean of each level in each pass.
+"""An additive model of scores: a term for each symbol of each level, and terms of when a score was measured.
 
 Where most of what an operation is worth does not depend on its neighbours, a sum of few terms says it from few and
 noisy scores, and goes on beyond the best architecture seen. What a sum cannot say is left to the LSTM.
@@ -16,32 +16,39 @@ from epnas_tf.search.table import Rows
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 
+FEWEST_FOR_RISE = 4
+"""Scores of a level and pass, for a slope to have an error that means something."""
+
 
 @dataclasses.dataclass(frozen=True)
 class AdditiveModel:
     """score ≈ intercept + Σ over levels of kernel · symbol array + terms of its depth in the passes so far.
 
     Shared weights get better while a search goes on, and shallow networks by more than deep ones. What a level scores
-    in the mean of a pass says nothing of its architectures, so it has terms of its own.
+    in the mean of a pass says nothing of its architectures, so it has terms of its own; and so has what the scores of a
+    level rise by from its first child to its last.
 
     Attributes:
         intercept: float64 [], the mean of the scores.
         kernel: float64 [L, F], a term for each number of each level's symbol array.
         depths: float64 [iterations, L + 1], a term for each number of levels in the first pass, and what each further
             pass adds. So a level that has no scores yet in a pass is predicted to be like in the one before.
+        trends: float64 [iterations, L + 1], what each level of each pass rises by from its first to its last child;
+            predictions are for the middle.
         newest: int64 [], the last pass with scores, from 0; predictions are for it.
     """
 
     intercept: FloatArray
     kernel: FloatArray
     depths: FloatArray
+    trends: FloatArray
     newest: IntArray
 
     @classmethod
     def zero(cls, num_levels: int, num_features: int, iterations: int) -> "AdditiveModel":
         """Returns the model that predicts 0."""
         kernel, depths = np.zeros((num_levels, num_features)), np.zeros((iterations, num_levels + 1))
-        return cls(np.zeros(()), kernel, depths, np.zeros((), np.int64))
+        return cls(np.zeros(()), kernel, depths, np.zeros_like(depths), np.zeros((), np.int64))
 
     def fitted(self, rows: Rows, penalty: float) -> "AdditiveModel":
         """Returns the model of some scores: least squares with a penalty on the squares of all terms (ridge).
@@ -50,14 +57,17 @@ class AdditiveModel:
             rows: the scores.
             penalty: above 0; that many rows weigh as much as the belief that a term is zero.
         """
-        certain = drift(rows, len(self.depths))
-        design, normal = self._system(rows, certain, penalty)
+        design, normal = self._system(rows, penalty)
         intercept = np.asarray(np.mean(rows.scores, dtype=np.float64))
         terms = np.linalg.solve(normal, design.T @ (rows.scores - intercept))
-        kernel, of_depths = np.split(terms, [self.kernel.size])
-        depths = of_depths.reshape(self.depths.shape) * certain[:, np.newaxis]
+        kernel, depths, trends = np.split(terms, [self.kernel.size, self.kernel.size + self.depths.size])
+        shape = self.depths.shape
         return AdditiveModel(
-            intercept, kernel.reshape(self.kernel.shape), depths, np.array(rows.passes.max(), np.int64)
+            intercept,
+            kernel.reshape(self.kernel.shape),
+            depths.reshape(shape) * drift(rows, shape[0])[:, np.newaxis],
+            trends.reshape(shape) * rise(rows, shape),
+            np.array(rows.passes.max(), np.int64),
         )
 
     def draws(self, rows: Rows, penalty: float, count: int, rng: np.random.Generator) -> FloatArray:
@@ -72,7 +82,7 @@ class AdditiveModel:
             count: how many to draw.
             rng: source of the draws.
         """
-        design, normal = self._system(rows, drift(rows, len(self.depths)), penalty)
+        design, normal = self._system(rows, penalty)
         left = self.left(rows)
         used = np.trace(np.linalg.solve(normal, design.T @ design))
         variance = left @ left / max(len(left) - used, 1.0)
@@ -83,7 +93,7 @@ class AdditiveModel:
 
     def left(self, rows: Rows) -> FloatArray:
         """Returns what the model leaves of scores, brought up to the newest pass, float64 [rows]."""
-        return self.brought_up(rows.scores, rows.lengths, rows.passes) - self.predict(rows.features, rows.lengths)
+        return self.brought_up(rows) - self.predict(rows.features, rows.lengths)
 
     def predict(self, features: FloatArray, lengths: IntArray) -> FloatArray:
         """Returns the predictions for the newest pass, float64 [rows]; the arguments are those of `Rows`."""
@@ -94,18 +104,24 @@ class AdditiveModel:
         """Returns the terms of numbers of levels in the newest pass, float64 like `lengths`."""
         return self.depths[: self.newest + 1].sum(axis=0)[lengths]
 
-    def brought_up(self, scores: FloatArray, lengths: IntArray, passes: IntArray) -> FloatArray:
-        """Returns what scores of earlier passes would be in the newest one, float64 [rows]."""
+    def brought_up(self, rows: Rows) -> FloatArray:
+        """Returns what scores would be in the middle of their level in the newest pass, float64 [rows]."""
         until = np.cumsum(self.depths, axis=0)
-        return scores + (until[self.newest, lengths] - until[passes, lengths])
+        by_pass = until[self.newest, rows.lengths] - until[rows.passes, rows.lengths]
+        return rows.scores + by_pass - self.trends[rows.passes, rows.lengths] * rows.positions
 
-    def _system(self, rows: Rows, certain: FloatArray, penalty: float) -> tuple[FloatArray, FloatArray]:
+    def _system(self, rows: Rows, penalty: float) -> tuple[FloatArray, FloatArray]:
         """Returns float64 [rows, terms], what each row has of each term, and the matrix of the normal equations."""
         count, (iterations, depths) = len(rows.lengths), self.depths.shape
-        reached = (rows.passes[:, np.newaxis] >= np.arange(iterations)) * certain
-        of_levels = reached[:, :, np.newaxis] * np.eye(depths)[rows.lengths][:, np.newaxis]
-        columns = (rows.features.reshape(count, -1), of_levels.reshape(count, -1))
-        design = np.concatenate(columns, axis=1, dtype=np.float64)
+        numbers, levels = np.arange(iterations), np.eye(depths)[rows.lengths][:, np.newaxis]
+        reached = (rows.passes[:, np.newaxis] >= numbers) * drift(rows, iterations)
+        during = (rows.passes[:, np.newaxis] == numbers) * rows.positions[:, np.newaxis]
+        columns = (
+            rows.features,
+            reached[:, :, np.newaxis] * levels,
+            during[:, :, np.newaxis] * levels * rise(rows, self.depths.shape),
+        )
+        design = np.concatenate([column.reshape(count, -1) for column in columns], axis=1, dtype=np.float64)
         return design, design.T @ design + penalty * np.eye(design.shape[1])
 
 
@@ -126,4 +142,29 @@ def drift(rows: Rows, iterations: int) -> FloatArray:
         if differences.size > 1:
             squared, error = differences.mean() ** 2, differences.var(ddof=1) / differences.size
             found[number] = squared / (squared + error) if squared else 0.0
+    return found
+
+
+def rise(rows: Rows, shape: tuple[int, ...]) -> FloatArray:
+    """Returns how sure it is that scores rise or fall within each level of each pass, in [0, 1], float64 `shape`.
+
+    The slope b of the scores over their positions, against its standard error s, tells by 1 - s² / b² (James and
+    Stein's shrinkage); 0 where that is negative, or there are too few scores to tell.
+
+    Args:
+        rows: the scores.
+        shape: iterations, L + 1.
+    """
+    found = np.zeros(shape)
+    for number, level in np.ndindex(shape):
+        together = (rows.passes == number) & (rows.lengths == level)
+        scores, positions = (values[together].astype(np.float64) for values in (rows.scores, rows.positions))
+        spread = positions @ positions
+        if len(scores) < FEWEST_FOR_RISE or not spread:
+            continue
+        scores = scores - scores.mean()
+        slope = positions @ scores / spread
+        left = scores - slope * positions
+        error = left @ left / (len(left) - 2) / spread
+        found[number, level] = max(0.0, 1 - error / slope**2) if slope else 0.0
     return found

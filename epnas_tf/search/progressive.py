@@ -35,7 +35,7 @@ A = TypeVar("A")
 TABLE = "table/"
 """What the names of the table's arrays begin with in a saved state."""
 
-FIT, CHOICE = 1, 2
+FIT, CHOICE, ORDER = 1, 2, 3
 """What a generator is for."""
 
 
@@ -135,7 +135,7 @@ class ProgressiveSearch(Generic[A]):
         self._scores: dict[int, float | None] = {}  # what was told, by position
         self._num_asked = 0  # positions below were asked for, in this process or before
         self._to_ask: list[int] = []  # positions that this process has still to give out
-        self._begin_level(0, 1, self._first_level, None, 0)
+        self._begin_level(0, 1, self._in_order(self._first_level, 0, 1), None, 0)
 
     @property
     def finished(self) -> bool:
@@ -195,14 +195,10 @@ class ProgressiveSearch(Generic[A]):
 
     def _estimates(self, groups: list[list[Measurement]]) -> npt.NDArray[np.floating[Any]]:
         """Returns the estimates of whole architectures, for their measurements."""
-        scores = [
-            self.surrogate.brought_up(
-                np.array([one.score for one in group]),
-                np.full(len(group), self.space.num_levels),
-                np.array([one.iteration for one in group]),
-            )
-            for group in groups
-        ]
+        measured = sorted((one for group in groups for one in group), key=lambda one: one.number)
+        brought_up = self.surrogate.brought_up(to_rows(self.space, measured)).tolist()
+        by_number = dict(zip([one.number for one in measured], brought_up, strict=True))
+        scores = [np.array([by_number[one.number] for one in group]) for group in groups]
         at_choice = dict(zip(self._chosen, self._predicted, strict=True))
         predictions = [self._whole_predicted.get(group[0].indices, at_choice.get(group[0].indices)) for group in groups]
         means = [float(np.mean(each)) for each in scores]
@@ -359,6 +355,7 @@ class ProgressiveSearch(Generic[A]):
             iteration, level, chosen = self.iteration, self.level + 1, self._choose(parents)
         else:
             iteration, level, chosen = self.iteration + 1, 1, self._first_level
+        chosen = self._in_order(chosen, iteration, level)
         predicted = self.surrogate.predict(*encode_rows(self.space, chosen)).tolist()
         self._begin_level(iteration, level, chosen, predicted, self._first_number + len(self._chosen))
 
@@ -371,7 +368,9 @@ class ProgressiveSearch(Generic[A]):
             return
         level = [one for one in self._table.measurements() if one.number >= self._first_number]
         rows = self._table.measurements(self._config.repeated)
-        self.surrogate.fit(to_rows(self.space, rows), self._rng(FIT), unseen=to_rows(self.space, level))
+        self.surrogate.fit(
+            to_rows(self.space, rows), self._rng(FIT, self.iteration, self.level), unseen=to_rows(self.space, level)
+        )
         self._note_fit()
 
     def _note_fit(self) -> None:
@@ -385,7 +384,13 @@ class ProgressiveSearch(Generic[A]):
         """Returns the architectures of the next level, out of parents × extensions (paper, section 4)."""
         known = self._table.measurements(self._config.repeated)  # as in the fit: nothing was told since
         choice = LevelChoice(self.space, self.surrogate, self._config, self._constraint)
-        return choice.choose(parents, self.iteration, known, self._rng(CHOICE))
+        return choice.choose(parents, self.iteration, known, self._rng(CHOICE, self.iteration, self.level))
+
+    def _in_order(self, chosen: Sequence[Indices], iteration: int, level: int) -> list[Indices]:
+        """Returns the architectures of a level in the order in which they are to be trained."""
+        if not self._config.shuffle:
+            return list(chosen)
+        return [chosen[index] for index in self._rng(ORDER, iteration, level).permutation(len(chosen)).tolist()]
 
     def _level_one(self) -> list[Indices]:
         """Returns every architecture of level 1 (paper, Fig. 3, step 1) that may be trained."""
@@ -395,6 +400,6 @@ class ProgressiveSearch(Generic[A]):
             raise SearchError(f"No architecture of level 1 may be trained. Received: {self._constraint}")
         return [(index,) for index in np.flatnonzero(allowed).tolist()]
 
-    def _rng(self, purpose: int) -> np.random.Generator:
-        """Returns the generator of one purpose at the level that was just completed."""
-        return np.random.default_rng(np.random.SeedSequence((self._seed, purpose, self.iteration, self.level)))
+    def _rng(self, purpose: int, iteration: int, level: int) -> np.random.Generator:
+        """Returns the generator of one purpose at a level of an iteration."""
+        return np.random.default_rng(np.random.SeedSequence((self._seed, purpose, iteration, level)))

@@ -129,10 +129,11 @@ class Surrogate:
             SearchError: if the weights are no longer finite.
         """
         self._check_rows(rows.features, rows.lengths)
-        if rows.scores.shape != rows.lengths.shape or rows.passes.shape != rows.lengths.shape or not rows.scores.size:
+        shapes = [values.shape for values in (rows.scores, rows.passes, rows.positions)]
+        if set(shapes) != {rows.lengths.shape} or not rows.scores.size:
             raise ValueError(
-                "`scores` and `passes` must have one number a row, and at least one. Received: "
-                f"shapes {rows.scores.shape} and {rows.passes.shape} for {rows.lengths.shape[0]} rows"
+                "`scores`, `passes` and `positions` must have one number a row, and at least one. Received: "
+                f"shapes {', '.join(map(str, shapes))} for {rows.lengths.shape[0]} rows"
             )
         trust = self._learned_trust(unseen) if unseen is not None and self.num_fits else self._trust
         targets = self._fit_additive(rows) if self._config.additive else rows.scores
@@ -158,11 +159,9 @@ class Surrogate:
             return 1 / (1 + np.exp(-mean))
         return (self._additive.predict(features, lengths) + self._weight * mean).astype(np.float32)
 
-    def brought_up(
-        self, scores: npt.NDArray[np.floating[Any]], lengths: IntArray, passes: IntArray
-    ) -> npt.NDArray[np.floating[Any]]:
-        """Returns what scores of earlier passes would be in the newest one; without the additive part, the same."""
-        return self._additive.brought_up(scores, lengths, passes) if self._config.additive else scores
+    def brought_up(self, rows: Rows) -> npt.NDArray[np.floating[Any]]:
+        """Returns what scores would be in the newest pass, float [rows]; without the additive part, the same."""
+        return self._additive.brought_up(rows) if self._config.additive else rows.scores
 
     def parents(self, features: FloatArray, lengths: IntArray) -> Parents:
         """Returns what `log_scores` needs of parents of one level, of level 0 (of one row) for the first extensions."""

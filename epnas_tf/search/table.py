@@ -40,12 +40,14 @@ class Rows(NamedTuple):
         lengths: integers [rows], the levels of each row, 1 … L.
         scores: float [rows], in [0, 1].
         passes: integers [rows], in which pass over the levels each was measured, from 0.
+        positions: float [rows], when in its level and pass each was measured, from -½, the first, to ½, the last.
     """
 
     features: npt.NDArray[np.floating[Any]]
     lengths: npt.NDArray[np.integer[Any]]
     scores: npt.NDArray[np.floating[Any]]
     passes: npt.NDArray[np.integer[Any]]
+    positions: npt.NDArray[np.floating[Any]]
 
 
 class ScoreTable:
@@ -78,10 +80,21 @@ class ScoreTable:
 
 
 def to_rows(space: SearchSpace[Any, Any], measurements: Sequence[Measurement]) -> Rows:
-    """Returns measurements as the surrogate takes them, in float32 and int32."""
+    """Returns measurements, in the order of their numbers, as the surrogate takes them, in float32 and int32."""
     features, lengths = encode_rows(space, [one.indices for one in measurements])
     scores = np.array([one.score for one in measurements], np.float32)
-    return Rows(features, lengths, scores, np.array([one.iteration for one in measurements], np.int32))
+    passes = np.array([one.iteration for one in measurements], np.int32)
+    return Rows(features, lengths, scores, passes, positions(lengths, passes))
+
+
+def positions(lengths: npt.NDArray[np.integer[Any]], passes: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+    """Returns the `positions` of rows that are in the order of their measurement; 0 where a row is alone."""
+    found = np.zeros(len(lengths), np.float32)
+    for of_one in {(level, number) for level, number in zip(lengths.tolist(), passes.tolist(), strict=True)}:
+        together = np.flatnonzero((lengths == of_one[0]) & (passes == of_one[1]))
+        if together.size > 1:
+            found[together] = np.linspace(-0.5, 0.5, together.size)
+    return found
 
 
 def to_arrays(measurements: Sequence[Measurement], num_levels: int) -> dict[str, npt.NDArray[Any]]:

@@ -2,8 +2,9 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
 
-from epnas_tf.search.additive import AdditiveModel, drift
+from epnas_tf.search.additive import AdditiveModel, drift, rise
 from epnas_tf.search.table import Rows, encode_rows
 from epnas_tf.space import MacroSpace
 from tests.space.chain_space import ChainSpace
@@ -17,9 +18,14 @@ def rows(space, count, seed=0):
     return [space.indices(space.sample(rng, int(rng.integers(1, space.num_levels + 1)))) for _ in range(count)]
 
 
-def fitted(space, features, lengths, scores, passes, penalty=NOTHING, iterations=3):
+def at_once(features, lengths, scores, passes):
+    """Rows that were all measured at the same time."""
+    return Rows(features, lengths, scores, passes, np.zeros(len(lengths)))
+
+
+def fitted(space, *columns, penalty=NOTHING, iterations=3):
     model = AdditiveModel.zero(space.num_levels, space.num_features, iterations)
-    return model.fitted(Rows(features, lengths, scores, passes), penalty)
+    return model.fitted(at_once(*columns), penalty)
 
 
 class TestFit:
@@ -42,7 +48,7 @@ class TestFit:
         scores, passes = rng.uniform(size=30), rng.integers(0, 3, 30)
         passes[lengths == 1] = 0  # so that nothing is known of a drift
         model = fitted(space, features, lengths, scores, passes, penalty=0.3)
-        left = model.brought_up(scores, lengths, passes) - model.predict(features, lengths)
+        left = model.left(at_once(features, lengths, scores, passes))
         np.testing.assert_allclose(np.einsum("n,nlf->lf", left, features), 0.3 * model.kernel, atol=1e-9)
         for number, depth in itertools.product(range(3), range(4)):
             of_both = (passes >= number) & (lengths == depth)
@@ -77,7 +83,7 @@ class TestPasses:
     def test_scores_of_earlier_ones_are_brought_up(self):
         space, data = self.data(3)
         model = fitted(space, *data)
-        brought_up = model.brought_up(data[2], data[1], data[3])
+        brought_up = model.brought_up(at_once(*data))
         np.testing.assert_allclose(brought_up, np.tile(data[2][40:], 3), atol=2e-3)
 
 
@@ -86,7 +92,7 @@ class TestDrift:
         """The scores of the three architectures of level 1 in each pass."""
         features = np.tile(np.eye(3, dtype=np.float32)[:, np.newaxis], (len(passes), 1, 1))
         numbers = np.repeat(np.arange(len(passes)), 3)
-        return Rows(features, np.ones(3 * len(passes), int), np.concatenate(passes), numbers)
+        return at_once(features, np.ones(3 * len(passes), int), np.concatenate(passes), numbers)
 
     def test_equal_scores_are_none_and_a_common_change_is_one(self):
         first = np.array([0.3, 0.5, 0.6])
@@ -108,8 +114,47 @@ class TestDrift:
         first, second = [(0,), (1,), (2,), (0, 0), (1, 0)], [(0,), (1,), (2,), (2, 1), (2, 2)]
         features, lengths = encode_rows(space, first + second)
         scores = np.array([0.1 * sum(row) + 0.05 * (sum(row) > 2) for row in first + second])
-        model = fitted(space, features, lengths, scores, np.repeat([0, 1], 5), penalty=0.3)
-        np.testing.assert_array_equal(model.brought_up(scores, lengths, np.repeat([0, 1], 5)), scores)
+        data = features, lengths, scores, np.repeat([0, 1], 5)
+        np.testing.assert_array_equal(fitted(space, *data, penalty=0.3).brought_up(at_once(*data)), scores)
+
+
+class TestRise:
+    SHAPE = (1, 2)
+
+    def rows(self, scores):
+        count = len(scores)
+        features, ones = np.zeros((count, 1, 3), np.float32), np.ones(count, int)
+        return Rows(features, ones, np.asarray(scores), np.zeros(count, int), np.linspace(-0.5, 0.5, count))
+
+    def test_a_line_is_sure_and_equal_scores_are_none(self):
+        assert rise(self.rows([0.1, 0.2, 0.3, 0.4, 0.5]), self.SHAPE)[0].tolist() == pytest.approx([0, 1])
+        assert not rise(self.rows([0.3] * 5), self.SHAPE).any()
+
+    def test_is_between_them_where_it_may_be_noise(self):
+        scores = np.array([0.1, 0.4, 0.2, 0.5, 0.3, 0.7])
+        line = scipy.stats.linregress(np.linspace(-0.5, 0.5, 6), scores)
+        expected = 1 - line.stderr**2 / line.slope**2
+        assert rise(self.rows(scores), self.SHAPE)[0, 1] == pytest.approx(expected)
+        assert 0 < expected < 1
+
+    def test_a_slope_within_its_error_and_too_few_scores_count_as_none(self):
+        assert not rise(self.rows([0.4, 0.1, 0.5, 0.2]), self.SHAPE).any()
+        assert not rise(self.rows([0.1, 0.2, 0.3]), self.SHAPE).any()
+
+    def test_what_weights_learn_during_a_level_is_no_merit_of_the_later_architectures(self):
+        """Four architectures in random order, four times; each child finds the weights 0.02 better."""
+        space, rng = ChainSpace(layers=2), np.random.default_rng(0)
+        architectures = [(first, second) for first in (0, 1) for second in (0, 1)] * 4
+        architectures = [architectures[index] for index in rng.permutation(16)]
+        features, lengths = encode_rows(space, architectures)
+        places = np.linspace(-0.5, 0.5, 16)
+        scores = 0.5 + 0.1 * features[:, 0, 1] + 0.3 * places
+        measured = Rows(features, lengths, scores, np.zeros(16, int), places)
+        model = AdditiveModel.zero(2, 3, 1).fitted(measured, penalty=0.01)
+        np.testing.assert_allclose(model.brought_up(measured), scores - 0.3 * places, atol=0.01)
+        blind = AdditiveModel.zero(2, 3, 1).fitted(measured._replace(positions=np.zeros(16)), penalty=0.01)
+        off = [abs(one.kernel[1, 1] - one.kernel[1, 0]) for one in (model, blind)]  # level 2 is worth nothing
+        assert off[0] < off[1] / 3
 
 
 class TestDraws:
@@ -117,7 +162,7 @@ class TestDraws:
         space = ChainSpace(layers=2)
         features, lengths = encode_rows(space, [(a, b) for a in range(2) for b in range(2)] * 5)
         scores = features[:, 0, 1] + noise * np.random.default_rng(1).normal(size=20)
-        rows = Rows(features, lengths, scores, np.zeros(20, int))
+        rows = at_once(features, lengths, scores, np.zeros(20, int))
         model = AdditiveModel.zero(2, 3, 1).fitted(rows, 0.3)
         return model, model.draws(rows, 0.3, count, np.random.default_rng(0))
 

@@ -267,7 +267,7 @@ class TestGoingOn:
         out = [oracle.create_trial(f"worker{number}") for number in range(3)]
         assert oracle.create_trial("worker3").status == "IDLE"
         out[1].status = "COMPLETED"
-        oracle.update_trial(out[1].trial_id, {"val_accuracy": score(SPACE.architecture([1]), 1)})
+        oracle.update_trial(out[1].trial_id, {"val_accuracy": score(oracle._architecture(out[1]), 1)})
         oracle.end_trial(out[1])
         (tmp_path / "p" / "tuner0.json").write_text("{}")
         numbers = []

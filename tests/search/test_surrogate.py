@@ -34,7 +34,8 @@ def make(space, config=PAPERS, seed=0):
 
 def table(space, rows, scores, passes=0):
     scores = np.asarray(scores, np.float32)
-    return Rows(*encode_rows(space, rows), scores, np.broadcast_to(np.int32(passes), scores.shape))
+    passes = np.broadcast_to(np.int32(passes), scores.shape)
+    return Rows(*encode_rows(space, rows), scores, passes, np.zeros(len(rows), np.float32))
 
 
 def log_scores(model, space, level, parents, **options):
@@ -244,7 +245,7 @@ class TestFit:
         assert error == pytest.approx(np.abs(model.predict(data.features, data.lengths) - data.scores).mean())
 
     def test_padding_does_not_matter(self, chain):
-        _, model, (features, lengths, _, _) = chain
+        _, model, (features, lengths, *_) = chain
         padded = np.where(masks(lengths, 5)[:, :, np.newaxis], features, np.float32(7))
         np.testing.assert_array_equal(model.predict(features, lengths), model.predict(padded, lengths))
 
@@ -264,7 +265,7 @@ class TestFit:
         assert model.num_fits == 3
 
     def test_many_rows_are_predicted_in_blocks(self, chain, monkeypatch):
-        _, model, (features, lengths, _, _) = chain
+        _, model, (features, lengths, *_) = chain
         whole = model.predict(features, lengths)
         monkeypatch.setattr(ensemble, "ROWS_AT_ONCE", 7)
         np.testing.assert_allclose(model.predict(features, lengths), whole, atol=1e-6)
@@ -316,7 +317,7 @@ class TestFit:
         _, model, data = chain
         with pytest.raises(ValueError, match=r"\(rows, 5, 3\).*Received: features.shape=\(60, 4, 3\)"):
             model.predict(data.features[:, :4], data.lengths)
-        with pytest.raises(ValueError, match=r"Received: shapes \(59,\) and \(60,\) for 60 rows"):
+        with pytest.raises(ValueError, match=r"Received: shapes \(59,\), \(60,\), \(60,\) for 60 rows"):
             model.fit(data._replace(scores=data.scores[:59]), np.random.default_rng(0))
 
     @BOTH
