@@ -21,11 +21,14 @@ import numpy as np
 from absl import app, flags
 from rich.progress import track
 
+from benchmarks import checks
 from benchmarks.sides.found import Job, Judged, run_jobs
 from benchmarks.table.methods import iterations as in_words
 from benchmarks.table.runs import interval
 from benchmarks.turns import show_table
+from epnas_tf import data
 from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, RunConfig, from_values, values_of
+from epnas_tf.errors import EPNASError
 
 _DATASET = flags.DEFINE_string("dataset", "fashion_mnist", "data set")
 _MANUAL_DIR = flags.DEFINE_string("manual_dir", "/usr/share/datasets/fashion-mnist", "folder of the four IDX files")
@@ -43,6 +46,9 @@ _TRAININGS = flags.DEFINE_integer("trainings", 3, "judging trainings of each fou
 _PROCESSES = flags.DEFINE_integer("processes", 2, "runs side by side", lower_bound=1)
 _DIRECTORY = flags.DEFINE_string("directory", "runs/found", "where the runs are kept")
 _FIGURE = flags.DEFINE_string("figure", "found.png", "file to draw accuracy against iterations into")
+
+checks.regular_expression("arms")
+checks.picture("figure")
 
 OF_PAPER = values_of(PAPER_SEARCH) | values_of(PAPER_SURROGATE)
 
@@ -136,6 +142,10 @@ def main(_: list[str]) -> None:
         for seed in range(_SEEDS.value)
         for name, settings in chosen.items()
     ]
+    try:
+        data.check(jobs[0].config.data)
+    except EPNASError as error:
+        sys.exit(f"{error}")
     groups: dict[str, list[Judged]] = {name: [] for name in chosen}
     outcomes = run_jobs(jobs, _OWN_EPOCHS.value, _TRAININGS.value, _PROCESSES.value)
     for judged in track(outcomes, "runs", total=len(jobs)):

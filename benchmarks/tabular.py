@@ -22,6 +22,7 @@ import numpy as np
 from absl import app, flags
 from rich.progress import track
 
+from benchmarks import checks
 from benchmarks.table.methods import methods
 from benchmarks.table.runs import Job, Outcome, interval, run_jobs
 from benchmarks.table.table import Table
@@ -42,6 +43,11 @@ _AT = flags.DEFINE_list("at", ["162", "486", "810"], "numbers of evaluations at 
 _PROCESSES = flags.DEFINE_integer("processes", 2, "runs side by side", lower_bound=1)
 _FIGURE = flags.DEFINE_string("figure", "tabular.png", "file to draw regret against evaluations into")
 
+checks.numbers("noise", float, least=0)
+checks.numbers("at", int, least=1)
+checks.regular_expression("methods")
+checks.picture("figure")
+
 Group = dict[str, list[Outcome]]
 """The outcomes of each method, at one noise."""
 
@@ -55,13 +61,15 @@ def jobs_of(names: Sequence[str], noises: Sequence[float]) -> list[Job]:
 
 
 def show(group: Mapping[str, Sequence[Outcome]], noise: float, evaluations: int, networks: int) -> None:
-    """Prints a table of the methods that went so far."""
+    """Prints a table of the methods that went so far and have seen a whole network by then in every run."""
     rows = []
     for name, outcomes in group.items():
         if min(len(outcome.ranks) for outcome in outcomes) < evaluations:
             continue
         ranks = np.array([outcome.ranks[evaluations - 1] for outcome in outcomes])
         regrets = np.array([outcome.regrets[evaluations - 1] for outcome in outcomes])
+        if np.isnan(regrets).any():
+            continue
         low, high = interval(regrets)
         seconds = np.median([outcome.seconds for outcome in outcomes])
         rows.append(
@@ -79,6 +87,8 @@ def show(group: Mapping[str, Sequence[Outcome]], noise: float, evaluations: int,
         columns = ["", "median rank", "mean rank", "rank 1", "regret", "95 % interval", "seconds a run"]
         title = f"\n{evaluations} evaluations, noise of {noise:g} points, {_SEEDS.value} seeds, {networks:,} networks"
         show_table(title, columns, rows, "regret: mean, in points of percent, by true accuracy")
+    else:
+        print(f"\n{evaluations} evaluations, noise of {noise:g} points: no method went so far, or to a whole network.")
 
 
 def show_correlations(group: Mapping[str, Sequence[Outcome]], noise: float, levels: int) -> None:
@@ -117,10 +127,9 @@ def draw(groups: Mapping[float, Group], path: str) -> None:
 def main(_: list[str]) -> None:
     try:
         table = Table.read(_TABLE.value)
-        noises = [float(noise) for noise in _NOISE.value]
-        points = [int(at) for at in _AT.value]
-    except (EPNASError, ValueError) as error:
+    except EPNASError as error:
         sys.exit(f"{error}")
+    noises, points = [float(noise) for noise in _NOISE.value], [int(at) for at in _AT.value]
     names = [name for name in methods() if re.search(_METHODS.value, name)]
     if not names:
         sys.exit(f"--methods must match one of {', '.join(methods())}. Received: {_METHODS.value!r}")

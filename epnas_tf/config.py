@@ -377,7 +377,7 @@ class RankConfig(Settings):
     own_trainings: int = option(
         1,
         "how many times each of them is trained, its own score being the mean; from 2 on, it is also said how far two "
-        "own trainings agree, which shared weights can hardly surpass",
+        "own trainings agree with one another",
         minimum=1,
     )
     seed: int = option(0, "decides the sample, the first weights and the batches", minimum=0, maximum=2**31 - 1)

@@ -90,8 +90,12 @@ def side_by_side(call: Callable[..., T], arguments: Sequence[tuple[Any, ...]], p
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow's threads do not outlive a fork
     with concurrent.futures.ProcessPoolExecutor(processes, context, _one_thread) as pool:
-        for future in concurrent.futures.as_completed(pool.submit(call, *each) for each in arguments):
-            yield future.result()
+        try:
+            for future in concurrent.futures.as_completed([pool.submit(call, *each) for each in arguments]):
+                yield future.result()
+        except BaseException:  # interrupted, too
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _one_thread() -> None:

@@ -39,9 +39,10 @@ class Table:
         """
         try:
             with open(path, encoding="utf-8") as file:
-                return cls.from_values(json.load(file))
+                values = json.load(file)
         except (OSError, ValueError) as error:
             raise DataError(f"{FORM} Received: {os.fspath(path)}, {error}") from error
+        return cls.from_values(values)
 
     @classmethod
     def from_values(cls, values: Any) -> "Table":
@@ -57,9 +58,10 @@ class Table:
         choices = tuple("".join(sorted(set(at_layer))) for at_layer in zip(*accuracies, strict=False))
         names = ["".join(name) for name in itertools.product(*choices)]
         missing = sorted(set(names) ^ set(accuracies))
-        if not choices or missing:
+        if len(names) < 2 or missing:
             raise DataError(
-                f"{FORM} Received: {len(accuracies)} networks; of all, {len(missing)} differ: {missing[:3]}"
+                f"{FORM} Two networks at least. "
+                f"Received: {len(accuracies)} networks; of all, {len(missing)} differ: {missing[:3]}"
             )
         array = np.array([accuracies[name] for name in names]).reshape([len(at_layer) for at_layer in choices])
         if not ((array >= 0) & (array <= 100)).all():

@@ -59,16 +59,18 @@ def main(arguments: list[str]) -> None:
     for way, both in result.agreement.items():
         table.add_row(CAPTIONS[way], *(shown(both[name]) for name in ("kendall", "spearman")))
     console.print(table)
-    console.print(f"of {len(result.records) - failed} architectures, with 95 % intervals")
+    console.print(f"of {len(result.records) - failed} architectures, with 95 % intervals from 10 on")
     console.print(f"  {rank_dir / RESULT}", soft_wrap=True)
-    print_next(console, {"epnas-report": "a page to look at"}, run_dir)
+    if rank_dir == run_dir / FOLDER:  # a page shows no other
+        print_next(console, {"epnas-report": "a page to look at"}, run_dir)
 
 
 def shown(correlation: "Correlation") -> str:
-    """Returns a correlation with its interval."""
+    """Returns a correlation with its interval, if it has one."""
     if correlation.value is None:
         return "-"
-    return f"{correlation.value:.2f} ({correlation.low:.2f} … {correlation.high:.2f})"
+    interval = "" if correlation.low is None else f" ({correlation.low:.2f} … {correlation.high:.2f})"
+    return f"{correlation.value:.2f}{interval}"
 
 
 def _display(console: Console) -> Any:

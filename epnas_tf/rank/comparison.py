@@ -12,7 +12,7 @@ import numpy as np
 from epnas_tf import data as data_module
 from epnas_tf.config import RankConfig, RunConfig, require
 from epnas_tf.data import ImageData, Images
-from epnas_tf.errors import RunDirectoryError
+from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.rank.correlation import Correlation, kendall, spearman
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, child_store
 from epnas_tf.search.runner import is_finished, network_shape, restore_store
@@ -88,6 +88,7 @@ def run_rank(
     with RankDirectory(directory_path, config) as directory:
         directory.load_state()
         records = directory.read_records()
+        _check_same(records, trials, directory_path)
         finished = len(records) == len(trials)
         if not finished:
             data = data_module.load(search.data, search.seed)
@@ -108,10 +109,15 @@ def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunCon
     """Returns the trials of the architectures to train, the search's settings and its last state.
 
     Raises:
+        ConfigError: if the search shared no weights.
         RunDirectoryError: if there is no finished search, or it has too few whole architectures.
     """
     search = read_config(run)
     state = StateFiles(run / "state", RunDirectory.STATES).peek()
+    if not search.child.share_weights:
+        raise ConfigError(
+            f"A search without shared weights has no shared scores to compare. Received: {run}, share_weights=False"
+        )
     space = make_space(search.space)
     if state is None or not is_finished(state, search, space):
         raise RunDirectoryError(
@@ -125,6 +131,21 @@ def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunCon
     rng = np.random.default_rng(derived_seed(config.seed, OWN))
     chosen = rng.choice(len(whole), min(config.architectures, len(whole)), replace=False)
     return [whole[index] for index in chosen.tolist()], search, state
+
+
+def _check_same(records: list[dict[str, Any]], trials: list[dict[str, Any]], directory: Path) -> None:
+    """Refuses a comparison that was begun with another search.
+
+    Raises:
+        RunDirectoryError: if its architectures are not those of the sample.
+    """
+    there = [(record["child"], record["text"], record["shared"][RECORDED]) for record in records]
+    here = [(trial["child"], trial["text"], trial["score"]) for trial in trials]
+    if there != here[: len(there)]:
+        raise RunDirectoryError(
+            f"{directory} belongs to another search. Give another --rank_dir, or remove it to start anew. "
+            f"Received: the architectures {[text for _, text, _ in there]}"
+        )
 
 
 def agreements(records: list[dict[str, Any]]) -> Agreement:

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
+FEWEST_FOR_INTERVAL = 10
+"""Pairs; resamples of fewer say too little of what others would have given."""
+
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
@@ -16,6 +19,8 @@ CONFIDENCE = 0.95
 @dataclasses.dataclass(frozen=True)
 class Correlation:
     """A rank correlation in [-1, 1] and its 95 % interval; None where it is undefined, as among equal scores.
+
+    There is no interval either where there are fewer than `FEWEST_FOR_INTERVAL` pairs.
 
     Attributes:
         value: the correlation.
@@ -49,6 +54,8 @@ def _with_interval(one: Sequence[float], other: Sequence[float], measure: Callab
         value = correlation(one, other)
         if not math.isfinite(value):
             return Correlation(None, None, None)
+        if len(one) < FEWEST_FOR_INTERVAL:
+            return Correlation(value, None, None)
         found = scipy.stats.bootstrap(
             (np.asarray(one), np.asarray(other)),
             correlation,

@@ -86,4 +86,5 @@ def _scores(record: dict[str, Any]) -> Scores:
 
 def _shown(correlation: dict[str, Any]) -> str:
     value, low, high = (optional(correlation[name], finite) for name in ("value", "low", "high"))
-    return MISSING if value is None else f"{signed(value)} ({signed(low)} … {signed(high)})"
+    interval = "" if low is None else f" ({signed(low)} … {signed(high)})"
+    return MISSING if value is None else f"{signed(value)}{interval}"

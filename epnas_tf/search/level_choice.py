@@ -32,6 +32,14 @@ class Constraint(Protocol):
         """
 
 
+def no_candidate(what: str, limits: Constraint | None) -> str:
+    """Returns the message where limits, each of which can be kept, leave nothing together."""
+    return (
+        f"No {what} keeps all limits together, though each of them can be kept: loosen one of them, and give another "
+        f"run directory. Received: {limits}"
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class LevelChoice:
     """What a choice is made by.
@@ -77,7 +85,7 @@ class LevelChoice:
             chunks = sampling.uniform_chunks(num_candidates, CHUNK_SIZE) if uniform else self._scored(parents, level)
             flat, _ = sampling.choose(chunks, k, rule, sampling.temperature(self.config, iteration), rng, allowed)
         if not flat.size:
-            raise SearchError(f"No candidate of level {level} may be trained. Received: {self.constraint}")
+            raise SearchError(no_candidate(f"candidate of level {level}", self.constraint))
         return [(*parents[index % len(parents)], index // len(parents)) for index in flat.tolist()]
 
     def _scored(self, parents: list[Indices], level: int) -> sampling.Chunks:

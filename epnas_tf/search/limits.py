@@ -1,5 +1,6 @@
 """Hard limits: which candidates of a level may be sampled, decided by arithmetic over all of them at once."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -63,7 +64,9 @@ class Limits:
         self._costs = candidate_costs(space, cost_of)
         for (name, limit), least in zip(limits.items(), self._costs.least(), strict=True):
             if least > limit:
-                needed = f"{least:.3g}" if isinstance(limit, float) else f"{least:,.0f}"
+                needed = f"{least:,.0f}"
+                if isinstance(limit, float):  # a time
+                    needed = f"about {math.ceil(1000 * least) / 1000:g} on this device, as it is measured now"
                 raise ConfigError(
                     f"`{name}` must be at least {needed}, what the smallest network of these settings has; fewer "
                     f"channels or levels need less. Received: {name}={limit}"

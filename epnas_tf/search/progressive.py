@@ -22,7 +22,7 @@ from epnas_tf.config import SearchConfig, SurrogateConfig, check_rule
 from epnas_tf.errors import SearchError
 from epnas_tf.metrics import rank_correlation
 from epnas_tf.search import sampling
-from epnas_tf.search.level_choice import Constraint, LevelChoice
+from epnas_tf.search.level_choice import Constraint, LevelChoice, no_candidate
 from epnas_tf.search.ranking import estimates
 from epnas_tf.search.search_state import SearchState
 from epnas_tf.search.surrogate import Surrogate
@@ -397,7 +397,7 @@ class ProgressiveSearch(Generic[A]):
         count = self.space.num_extensions(1)
         allowed = self._constraint.allowed([()], 1)(0, count) if self._constraint else np.ones(count, bool)
         if not allowed.any():
-            raise SearchError(f"No architecture of level 1 may be trained. Received: {self._constraint}")
+            raise SearchError(no_candidate("architecture of level 1", self._constraint))
         return [(index,) for index in np.flatnonzero(allowed).tolist()]
 
     def _rng(self, purpose: int, iteration: int, level: int) -> np.random.Generator:

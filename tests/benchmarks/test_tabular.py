@@ -122,7 +122,16 @@ def test_the_command_prints_tables_and_draws(tmp_path):
 
 @pytest.mark.parametrize(
     ("flag", "text"),
-    [("--table=nowhere.json", "nowhere.json"), ("--methods=magic", "must match one of default, 1 iteration")],
+    [
+        ("--table=nowhere.json", "nowhere.json"),
+        ("--methods=magic", "must match one of default, 1 iteration"),
+        ("--methods=[", "flag --methods=[: must be a regular expression"),
+        ("--at=0", "must be whole numbers of at least 1"),
+        ("--noise=0,-1", "must be numbers of at least 0"),
+        ("--noise=nan", "must be numbers of at least 0"),
+        ("--figure=nowhere/figure.png", "must be in a folder that exists"),
+        ("--figure=figure.zzz", "and end in one of"),
+    ],
 )
 def test_mistakes_are_said_without_a_traceback(tmp_path, flag, text):
     path = tmp_path / "table.json"

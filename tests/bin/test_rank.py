@@ -26,7 +26,7 @@ def test_compares_and_the_report_shows_it(run_dir):
     assert len(re.findall(r"^\d/3  child \d+: .* on its own", result.stdout, re.MULTILINE)) == 3
     agreement = json.loads((run_dir / "rank" / "rank.json").read_text())["agreement"]
     value = agreement["search"]["kendall"]["value"]
-    shown = "-" if value is None else f"{value:.2f} ("
+    shown = "-" if value is None else f"{value:.2f}"
     assert re.search(rf"score in the search +{re.escape(shown)}", result.stdout)
     again = runs.call(RANK, run_dir, *FLAGS)
     assert "This comparison is finished" in again.stdout

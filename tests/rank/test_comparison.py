@@ -103,6 +103,20 @@ def test_other_settings_in_the_same_folder_are_refused(run_dir, unbroken):
         run_rank(run_dir, dataclasses.replace(CONFIG, own_epochs=3), rank_dir=unbroken.directory)
 
 
+def test_the_comparison_of_another_search_is_refused(run_dir, tmp_path, unbroken):
+    run_search(dataclasses.replace(SEARCH, seed=SEARCH.seed + 1), tmp_path / "run")
+    before = (unbroken.directory / "rank.json").read_bytes()
+    with pytest.raises(RunDirectoryError, match=r"belongs to another search.*--rank_dir.*Received: the architectures"):
+        run_rank(tmp_path / "run", CONFIG, rank_dir=unbroken.directory)
+    assert (unbroken.directory / "rank.json").read_bytes() == before
+
+
+def test_a_search_without_shared_weights_is_refused(tmp_path):
+    run_search(from_values(RunConfig, SETTINGS | {"share_weights": False}), tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"has no shared scores.*Received: .*share_weights=False"):
+        run_rank(tmp_path / "run", CONFIG)
+
+
 def test_a_search_that_goes_on_is_refused(tmp_path):
     class Stops(Listener):
         def child_ended(self, candidate, result):

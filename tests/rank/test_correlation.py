@@ -22,6 +22,7 @@ def test_kendall_counts_pairs_in_the_same_order():
 def test_same_and_opposite_order(measure):
     scores = [0.1, 0.4, 0.2, 0.9]
     assert measure(scores, scores).value == pytest.approx(1)
+    assert (measure(scores, scores).low, measure(scores, scores).high) == (None, None)  # of four nothing is sure
     assert measure(scores, [-score for score in scores]).value == pytest.approx(-1)
 
 
