@@ -80,8 +80,8 @@ def test_a_method_keeps_to_the_protocol_and_a_seed_repeats_it(table, name):
             asked.append(indices)
             return table.accuracy(indices) / 100
 
-        reports = list(methods()[name](Run(TableSpace(table.choices), evaluate, evaluations=20, seed=3)))
-        assert len(reports) == len(asked) >= 20
+        reports = list(methods()[name](Run(TableSpace(table.choices), evaluate, evaluations=12, seed=3)))
+        assert len(reports) == len(asked) >= 12
         for number, report in enumerate(reports):
             assert report is None or (len(report) == LAYERS and report in asked[: number + 1])
         best = max((indices for indices in asked if len(indices) == LAYERS), key=table.accuracy)
