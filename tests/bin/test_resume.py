@@ -13,8 +13,10 @@ from tests.bin import runs
 # Moment, the how manieth time in that process, and the children whose state is saved then.
 KILLS = (
     ("half of config.json is written", 1, 0),
+    ("before a child", 1, 0),
     ("in a child's training", 1, 0),
     ("half of a line is written", 2, 1),
+    ("a line is written", 1, 1),
     ("half of a state is written", 2, 2),
     ("a state is written, not renamed", 1, 2),
     ("a state is renamed", 1, 3),
@@ -22,12 +24,13 @@ KILLS = (
     ("before architecture.json", 1, 5),
     ("half of architecture.json is written", 1, 6),
     ("after a child", 2, 8),
+    ("a state is renamed", 4, 12),
     ("before the end", 1, 12),
 )
 SEED = 2018
 
 
-def test_search_killed_at_exact_moments_ends_like_an_unbroken_one(unbroken, tmp_path):
+def test_search_killed_at_fourteen_exact_moments_ends_like_an_unbroken_one(unbroken, tmp_path):
     run_dir, began = tmp_path / "run", []
     for moment, nth, saved in KILLS:
         noted = tmp_path / "children"

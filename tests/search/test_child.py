@@ -160,9 +160,9 @@ def test_reused_traces_give_the_same_bits(shape, children):
 
 def test_xla_gives_nearly_the_same(learned):
     store = VariableStore(0)
-    result = digits_trainer(store, xla=True, epochs=1).train(SMALL_CHILD, seed=0)
+    result = digits_trainer(store, xla=True, epochs=1).train(DIGITS_CHILD, seed=0)
     plain_store = VariableStore(0)
-    plain = digits_trainer(plain_store, epochs=1).train(SMALL_CHILD, seed=0)
+    plain = digits_trainer(plain_store, epochs=1).train(DIGITS_CHILD, seed=0)
     assert result.training_loss == pytest.approx(plain.training_loss, rel=1e-3)
     found, expected = (s.get_state()[1]["weights"] for s in (store, plain_store))
     np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2)  # float32 sums in another order, 37 steps
