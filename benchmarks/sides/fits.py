@@ -8,7 +8,7 @@ from benchmarks.sides import plain_surrogate
 from epnas_tf import prepare_tensorflow
 from epnas_tf.config import PAPER_SURROGATE, SurrogateConfig
 from epnas_tf.search.surrogate import Surrogate
-from epnas_tf.search.table import Rows, encode_rows, positions
+from epnas_tf.search.table import Measurement, Rows, to_rows
 from epnas_tf.space import MacroSpace
 
 
@@ -17,10 +17,9 @@ def random_table(space: MacroSpace, rows: int) -> Rows:
     rng = np.random.default_rng(0)
     levels = [1 if row < 6 else 2 + (row - 6) // 25 % (space.num_levels - 1) for row in range(rows)]
     architectures = [space.indices(space.sample(rng, level)) for level in levels]
-    scores = rng.uniform(0.8, 0.9, rows).astype(np.float32)
-    features, lengths = encode_rows(space, architectures)
-    passes = np.zeros(rows, np.int32)
-    return Rows(features, lengths, scores, passes, positions(lengths, passes))
+    scores = rng.uniform(0.8, 0.9, rows).tolist()
+    measured = zip(architectures, scores, strict=True)
+    return to_rows(space, [Measurement(indices, row, 0, score) for row, (indices, score) in enumerate(measured)])
 
 
 class OurFits:

@@ -57,16 +57,16 @@ class AdditiveModel:
             rows: the scores.
             penalty: above 0; that many rows weigh as much as the belief that a term is zero.
         """
-        design, normal = self._system(rows, penalty)
+        certain = self._certain(rows)
+        design, normal = self._system(rows, certain, penalty)
         intercept = np.asarray(np.mean(rows.scores, dtype=np.float64))
-        terms = np.linalg.solve(normal, design.T @ (rows.scores - intercept))
+        terms = certain * np.linalg.solve(normal, design.T @ (rows.scores - intercept))
         kernel, depths, trends = np.split(terms, [self.kernel.size, self.kernel.size + self.depths.size])
-        shape = self.depths.shape
         return AdditiveModel(
             intercept,
             kernel.reshape(self.kernel.shape),
-            depths.reshape(shape) * drift(rows, shape[0])[:, np.newaxis],
-            trends.reshape(shape) * rise(rows, shape),
+            depths.reshape(self.depths.shape),
+            trends.reshape(self.trends.shape),
             np.array(rows.passes.max(), np.int64),
         )
 
@@ -82,7 +82,7 @@ class AdditiveModel:
             count: how many to draw.
             rng: source of the draws.
         """
-        design, normal = self._system(rows, penalty)
+        design, normal = self._system(rows, self._certain(rows), penalty)
         left = self.left(rows)
         used = np.trace(np.linalg.solve(normal, design.T @ design))
         variance = left @ left / max(len(left) - used, 1.0)
@@ -110,18 +110,21 @@ class AdditiveModel:
         by_pass = until[self.newest, rows.lengths] - until[rows.passes, rows.lengths]
         return rows.scores + by_pass - self.trends[rows.passes, rows.lengths] * rows.positions
 
-    def _system(self, rows: Rows, penalty: float) -> tuple[FloatArray, FloatArray]:
+    def _certain(self, rows: Rows) -> FloatArray:
+        """Returns how sure it is of each term that there is such a thing, in [0, 1], float64 [terms]."""
+        iterations, depths = self.depths.shape
+        of_passes = np.repeat(drift(rows, iterations), depths)
+        return np.concatenate([np.ones(self.kernel.size), of_passes, rise(rows, self.trends.shape).reshape(-1)])
+
+    def _system(self, rows: Rows, certain: FloatArray, penalty: float) -> tuple[FloatArray, FloatArray]:
         """Returns float64 [rows, terms], what each row has of each term, and the matrix of the normal equations."""
         count, (iterations, depths) = len(rows.lengths), self.depths.shape
         numbers, levels = np.arange(iterations), np.eye(depths)[rows.lengths][:, np.newaxis]
-        reached = (rows.passes[:, np.newaxis] >= numbers) * drift(rows, iterations)
+        reached = rows.passes[:, np.newaxis] >= numbers
         during = (rows.passes[:, np.newaxis] == numbers) * rows.positions[:, np.newaxis]
-        columns = (
-            rows.features,
-            reached[:, :, np.newaxis] * levels,
-            during[:, :, np.newaxis] * levels * rise(rows, self.depths.shape),
-        )
-        design = np.concatenate([column.reshape(count, -1) for column in columns], axis=1, dtype=np.float64)
+        columns = (rows.features, reached[:, :, np.newaxis] * levels, during[:, :, np.newaxis] * levels)
+        every = np.concatenate([column.reshape(count, -1) for column in columns], axis=1, dtype=np.float64)
+        design = every * certain
         return design, design.T @ design + penalty * np.eye(design.shape[1])
 
 

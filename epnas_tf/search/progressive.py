@@ -195,7 +195,7 @@ class ProgressiveSearch(Generic[A]):
 
     def _estimates(self, groups: list[list[Measurement]]) -> npt.NDArray[np.floating[Any]]:
         """Returns the estimates of whole architectures, for their measurements."""
-        measured = sorted((one for group in groups for one in group), key=lambda one: one.number)
+        measured = [one for one in self._table.measurements() if len(one.indices) == self.space.num_levels]
         brought_up = self.surrogate.brought_up(to_rows(self.space, measured)).tolist()
         by_number = dict(zip([one.number for one in measured], brought_up, strict=True))
         scores = [np.array([by_number[one.number] for one in group]) for group in groups]

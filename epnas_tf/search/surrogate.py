@@ -276,7 +276,7 @@ class Surrogate:
 
     def _candidate_log_scores(self, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         if not self._config.additive:
-            return tf.math.log_sigmoid(tf.transpose(self._mean_outputs(parents, features)))
+            return tf.math.log_sigmoid(self._mean_outputs(parents, features))
         return tf.math.log(tf.maximum(self._sums(parents, features, weight), SMALLEST))
 
     def _candidate_drawn_scores(
@@ -288,11 +288,12 @@ class Surrogate:
     def _sums(self, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         """The predictions of parents × extensions, float32 [n, parents]."""
         additive = parents.base + tf.linalg.matvec(features, parents.kernel)[:, tf.newaxis]
-        return additive + weight * tf.transpose(self._mean_outputs(parents, features))
+        return additive + weight * self._mean_outputs(parents, features)
 
     def _mean_outputs(self, parents: Parents, features: tf.Tensor) -> tf.Tensor:
+        """The mean of the LSTMs' outputs for parents × extensions, float32 [n, parents]."""
         outputs = lstm.candidate_outputs(self._ensemble.weights, parents.hidden, parents.cell, features)
-        return tf.reduce_mean(outputs, axis=0)
+        return tf.transpose(tf.reduce_mean(outputs, axis=0))
 
     def _check_rows(self, features: FloatArray, lengths: IntArray) -> None:
         if features.shape[1:] != self._shape or lengths.shape != features.shape[:1]:
