@@ -2,6 +2,8 @@
 
 import itertools
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -13,8 +15,8 @@ from benchmarks.sides.plain_keras import build_model
 from epnas_tf import prepare_tensorflow
 from epnas_tf.config import ChildConfig
 from epnas_tf.data import TrainingPipeline
-from epnas_tf.network import Network, VariableStore
-from epnas_tf.search.child import ChildTrainer
+from epnas_tf.network import Network
+from epnas_tf.search.child import ChildTrainer, child_store
 
 
 def one_batch(case: Case, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -52,18 +54,35 @@ class OurSteps:
         batch_size: images of a step.
         steps: steps at a time.
         cutout: side of the blanked square in pixels, where the batches come from the search's input pipeline.
+        settings: of the child, where they are not the defaults.
+        on_cpu: whether a GPU is left alone.
     """
 
-    def __init__(self, case: Case, batch_size: int, steps: int, cutout: int = 0) -> None:
-        prepare_tensorflow()
+    def __init__(
+        self,
+        case: Case,
+        batch_size: int,
+        steps: int,
+        cutout: int = 0,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+        on_cpu: bool = False,
+    ) -> None:
+        config = ChildConfig(batch_size=batch_size, **settings)
+        if on_cpu:
+            tf.config.set_visible_devices([], "GPU")
+        prepare_tensorflow(config.xla)
         self._case, self._steps = case, steps
         self._batches = OneBatch(case, batch_size, steps)
         self._validation = self._batches.dataset.take(steps)
-        self._store = VariableStore()
-        config = ChildConfig(batch_size=batch_size)
+        self._store = child_store(config, seed=0)
         self._trainer = ChildTrainer(self._store, case.shape, config, self._batches, self._validation)
         data = random_data(case, steps * batch_size, 1)
         self._pipeline = TrainingPipeline(data, batch_size, epochs=1, cutout=cutout)
+
+    def device(self) -> str:
+        """Returns the name of what the steps run on."""
+        gpus = tf.config.get_visible_devices("GPU")
+        return tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "CPU"
 
     def prepare(self, architecture: Any) -> None:
         """Makes the network that is measured from now on, and takes all that is slow at first."""
@@ -80,6 +99,12 @@ class OurSteps:
     def train_from_pipeline(self) -> float:
         """Returns the seconds of a training step with the search's input: gathered, cropped, mirrored, blanked."""
         return self._train(self._pipeline)
+
+    def losses(self) -> tuple[float, float]:
+        """Returns the mean loss of the steps from the first weights on, and the loss after them, in nats."""
+        _, loss_sum, values = self._fit(self._batches.batches(seed=0), self._values)
+        _, loss_after, count = self._evaluate(self._validation, values)
+        return float(loss_sum) / self._steps, float(loss_after) / float(count)
 
     def _train(self, training: OneBatch | TrainingPipeline) -> float:
         began = time.perf_counter()

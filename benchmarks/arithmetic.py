@@ -1,0 +1,95 @@
+"""A child's steps in each form of arithmetic that there is a flag for, on this computer's GPU, or CPU without one.
+
+python -m benchmarks.arithmetic --space=macro
+python -m benchmarks.arithmetic --space=micro --batch_size=160
+
+The same architectures everywhere, from the same first weights, on one batch that is used again and again; every form
+has a process of its own. "before" is what comes once a child: making layers, tracing, compiling, and what the first
+step takes longer than others. "loss differs by" is about the loss after a turn of steps, against the CPU's in float32.
+"""
+
+import dataclasses
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import app, flags
+
+from benchmarks.networks import Case, define_flags
+from benchmarks.turns import show_table
+from benchmarks.worker import Worker
+
+_CASE = define_flags()
+_ARCHITECTURES = flags.DEFINE_integer("architectures", 3, "sampled architectures, one more is not counted", 1)
+_SEED = flags.DEFINE_integer("seed", 0, "which architectures are sampled")
+_STEPS = flags.DEFINE_integer("steps", 10, "steps of a turn", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "images of a step", lower_bound=1)
+_TURNS = flags.DEFINE_integer("turns", 3, "turns of each architecture", lower_bound=1)
+
+FORMS: Mapping[str, Mapping[str, Any]] = {
+    "float32": {},
+    "--mixed_precision": {"mixed_precision": True},
+    "--xla": {"xla": True},
+    "--mixed_precision --xla": {"mixed_precision": True, "xla": True},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """What one architecture costs in one form.
+
+    Attributes:
+        before: seconds that come once a child.
+        train: seconds of a training step.
+        evaluate: seconds of an evaluation step.
+        losses: mean of the steps of a turn from the first weights on, and after them, in nats.
+    """
+
+    before: float
+    train: float
+    evaluate: float
+    losses: tuple[float, float]
+
+
+def measured(worker: Worker, architecture: Any) -> Figures:
+    """Returns the figures of an architecture, medians of the turns."""
+    prepared = worker.seconds("prepare", architecture)
+    train, evaluate = (
+        statistics.median(worker.call(kind) for _ in range(_TURNS.value)) for kind in ("train", "evaluate")
+    )
+    before = prepared - _STEPS.value * (train + evaluate)
+    return Figures(before, train, evaluate, worker.call("losses"))
+
+
+def figures_of(case: Case, settings: Mapping[str, Any], on_cpu: bool) -> tuple[str, list[Figures]]:
+    """Returns what the steps ran on, and the figures of every architecture; the first one is for warming up."""
+    first, *architectures = case.architectures(_ARCHITECTURES.value + 1, _SEED.value)
+    side = "benchmarks.sides.steps:OurSteps"
+    with Worker(side, case, _BATCH_SIZE.value, _STEPS.value, 0, settings, on_cpu) as worker:
+        worker.call("prepare", first)
+        return worker.call("device"), [measured(worker, architecture) for architecture in architectures]
+
+
+def row(device: str, form: str, figures: Sequence[Figures], reference: Sequence[Figures]) -> list[str]:
+    """Returns a row of the table: medians over the architectures, and the largest difference of a loss."""
+    medians = (statistics.median(getattr(f, name) for f in figures) for name in ("before", "train", "evaluate"))
+    before, train, evaluate = medians
+    differences = [abs(f.losses[1] / r.losses[1] - 1) for f, r in zip(figures, reference, strict=True)]
+    times = [f"{before:.2f} s", f"{1000 * train:.2f} ms", f"{1000 * evaluate:.2f} ms"]
+    return [device, form, *times, f"{max(differences):.1e}"]
+
+
+def main(_: list[str]) -> None:
+    case = _CASE()
+    device, reference = figures_of(case, {}, on_cpu=True)
+    rows = [row(device, "float32", reference, reference)]
+    for form, settings in FORMS.items():
+        device, figures = figures_of(case, settings, on_cpu=False)
+        rows.append(row(device, form, figures, reference))
+    title = f"steps of {case}, batch {_BATCH_SIZE.value}, {_TURNS.value} turns of {_STEPS.value} steps an architecture"
+    columns = ["", "form", "before", "training step", "evaluation step", "loss differs by"]
+    show_table(title, columns, rows, f"medians of {_ARCHITECTURES.value} architectures")
+
+
+if __name__ == "__main__":
+    app.run(main)
