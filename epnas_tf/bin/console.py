@@ -26,14 +26,19 @@ INTERRUPTED = 130
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+UNUSED_BY_KERAS = ("matplotlib", "pandas", "sklearn")
+"""What Keras imports if it is there, for wrappers and pictures that no binary uses."""
+
+
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Keeps TensorFlow's start-up messages off the terminal; shows them if the start fails.
+    """Imports TensorFlow and Keras, and keeps their start-up messages off the terminal; shows them if the start fails.
 
     They come from C++ before its log level can be set, so standard error itself is led aside. With TF_CPP_MIN_LOG_LEVEL
     set, the user wants to see them.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        _import_tensorflow()
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # for what comes later
@@ -42,6 +47,7 @@ def quiet_tensorflow() -> Iterator[None]:
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
         try:
+            _import_tensorflow()
             yield
         except BaseException:
             os.dup2(kept, 2)
@@ -51,6 +57,18 @@ def quiet_tensorflow() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def _import_tensorflow() -> None:
+    """Imports TensorFlow and Keras without what Keras would import for nothing, a quarter of the time."""
+    hidden = [name for name in UNUSED_BY_KERAS if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import of it fails
+    try:
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def run_main(name: str, main: Callable[[list[str]], None], description: str, on_interrupt: str = "") -> None:
