@@ -1,6 +1,9 @@
 """The training of a child against an independent one, and what it leaves in the store."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -166,6 +169,22 @@ def test_xla_gives_nearly_the_same(learned):
     assert result.training_loss == pytest.approx(plain.training_loss, rel=1e-3)
     found, expected = (s.get_state()[1]["weights"] for s in (store, plain_store))
     np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2)  # float32 sums in another order, 37 steps
+
+
+XLA_CHILD = """
+from epnas_tf.network import VariableStore
+from tests.search.children import trainer
+from tests.search.test_child import DIGITS_CHILD, DIGITS_SHAPE
+result = trainer(VariableStore(0), DIGITS_SHAPE, xla=True).train(DIGITS_CHILD, seed=0)
+assert result.steps == 3, result.steps
+"""
+
+
+def test_xla_compiles_a_childs_step_once(tmp_path):
+    """What it takes for constants, it compiles anew for every value."""
+    environment = {**os.environ, "XLA_FLAGS": f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text"}
+    subprocess.run([sys.executable, "-c", XLA_CHILD], check=True, env=environment)
+    assert len(list(tmp_path.glob("*step*before_optimizations.txt"))) == 1
 
 
 def test_a_profile_leaves_the_shared_weights_as_they_were(tmp_path):
