@@ -14,17 +14,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import app, flags
+from rich.progress import track
 
 from benchmarks.networks import Case, define_flags
 from benchmarks.turns import show_table
 from benchmarks.worker import Worker
 
 _CASE = define_flags()
-_ARCHITECTURES = flags.DEFINE_integer("architectures", 3, "sampled architectures, one more is not counted", 1)
+_ARCHITECTURES = flags.DEFINE_integer("architectures", 2, "sampled architectures; one more is not counted", 1)
 _SEED = flags.DEFINE_integer("seed", 0, "which architectures are sampled")
-_STEPS = flags.DEFINE_integer("steps", 10, "steps of a turn", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 5, "steps of a turn", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "images of a step", lower_bound=1)
-_TURNS = flags.DEFINE_integer("turns", 3, "turns of each architecture", lower_bound=1)
+_TURNS = flags.DEFINE_integer("turns", 2, "turns of each architecture", lower_bound=1)
 
 FORMS: Mapping[str, Mapping[str, Any]] = {
     "float32": {},
@@ -61,31 +62,31 @@ def measured(worker: Worker, architecture: Any) -> Figures:
     return Figures(before, train, evaluate, worker.call("losses"))
 
 
-def figures_of(case: Case, settings: Mapping[str, Any], on_cpu: bool) -> tuple[str, list[Figures]]:
-    """Returns what the steps ran on, and the figures of every architecture; the first one is for warming up."""
+def figures_of(case: Case, settings: Mapping[str, Any], on_cpu: bool = False) -> tuple[str, list[Figures]]:
+    """Returns the name of the GPU, "" for none, and the figures of every architecture but one, which warms up."""
     first, *architectures = case.architectures(_ARCHITECTURES.value + 1, _SEED.value)
     side = "benchmarks.sides.steps:OurSteps"
     with Worker(side, case, _BATCH_SIZE.value, _STEPS.value, 0, settings, on_cpu) as worker:
         worker.call("prepare", first)
-        return worker.call("device"), [measured(worker, architecture) for architecture in architectures]
+        return worker.call("gpu"), [measured(worker, architecture) for architecture in architectures]
 
 
-def row(device: str, form: str, figures: Sequence[Figures], reference: Sequence[Figures]) -> list[str]:
+def row(gpu: str, form: str, figures: Sequence[Figures], reference: Sequence[Figures]) -> list[str]:
     """Returns a row of the table: medians over the architectures, and the largest difference of a loss."""
     medians = (statistics.median(getattr(f, name) for f in figures) for name in ("before", "train", "evaluate"))
     before, train, evaluate = medians
     differences = [abs(f.losses[1] / r.losses[1] - 1) for f, r in zip(figures, reference, strict=True)]
     times = [f"{before:.2f} s", f"{1000 * train:.2f} ms", f"{1000 * evaluate:.2f} ms"]
-    return [device, form, *times, f"{max(differences):.1e}"]
+    return [gpu or "CPU", form, *times, f"{max(differences):.1e}"]
 
 
 def main(_: list[str]) -> None:
     case = _CASE()
-    device, reference = figures_of(case, {}, on_cpu=True)
-    rows = [row(device, "float32", reference, reference)]
-    for form, settings in FORMS.items():
-        device, figures = figures_of(case, settings, on_cpu=False)
-        rows.append(row(device, form, figures, reference))
+    outcomes = [(form, *figures_of(case, settings)) for form, settings in track(FORMS.items(), "forms", transient=True)]
+    if any(gpu for _, gpu, _ in outcomes):
+        outcomes.insert(0, ("float32", *figures_of(case, {}, on_cpu=True)))
+    reference = outcomes[0][2]
+    rows = [row(gpu, form, figures, reference) for form, gpu, figures in outcomes]
     title = f"steps of {case}, batch {_BATCH_SIZE.value}, {_TURNS.value} turns of {_STEPS.value} steps an architecture"
     columns = ["", "form", "before", "training step", "evaluation step", "loss differs by"]
     show_table(title, columns, rows, f"medians of {_ARCHITECTURES.value} architectures")

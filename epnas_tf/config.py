@@ -134,7 +134,7 @@ class ChildConfig(Settings):
     reuse_traces: bool = option(
         True,
         "trace each kind of layer once for all children, not anew for every child; the results are the same, bit for "
-        "bit, but a child starts sooner; without effect with mirrored [ENAS: one graph for all children]",
+        "bit, but a child starts sooner; without effect with mirrored or xla [ENAS: one graph for all children]",
     )
     mirrored: bool = option(
         False,

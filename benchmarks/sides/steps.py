@@ -79,10 +79,10 @@ class OurSteps:
         data = random_data(case, steps * batch_size, 1)
         self._pipeline = TrainingPipeline(data, batch_size, epochs=1, cutout=cutout)
 
-    def device(self) -> str:
-        """Returns the name of what the steps run on."""
+    def gpu(self) -> str:
+        """Returns the name of the GPU that the steps run on; "" for none."""
         gpus = tf.config.get_visible_devices("GPU")
-        return tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "CPU"
+        return str(tf.config.experimental.get_device_details(gpus[0])["device_name"]) if gpus else ""
 
     def prepare(self, architecture: Any) -> None:
         """Makes the network that is measured from now on, and takes all that is slow at first."""
