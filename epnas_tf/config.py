@@ -142,6 +142,11 @@ class ChildConfig(Settings):
         "(tf.distribute.MirroredStrategy), batch norm over the whole batch [ENAS: one GPU]",
     )
 
+    @property
+    def on_weights(self) -> str:
+        """What a child's accuracy was measured on, in words."""
+        return "on the shared weights" if self.share_weights else "on weights of its own"
+
     def check(self) -> None:
         """Refuses what cannot be had together."""
         if self.xla and self.mirrored:

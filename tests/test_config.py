@@ -66,9 +66,15 @@ def test_value_at_a_bound_is_taken(field, bound):
 
 
 @pytest.mark.parametrize("field", [f for f in FIELDS if isinstance(f.default, float)], ids=case_name)
-def test_nan_is_refused(field):
-    with pytest.raises(ConfigError, match=f"^`{field.name}` must be .* Received: {field.name}=nan$"):
-        make(field, math.nan)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_must_be_finite(field, value):
+    with pytest.raises(ConfigError, match=f"^`{field.name}` must be finite. Received: {field.name}={value}$"):
+        make(field, value)
+
+
+def test_a_childs_accuracy_is_said_to_be_on_the_weights_that_it_had():
+    assert ChildConfig().on_weights == "on the shared weights"
+    assert ChildConfig(share_weights=False).on_weights == "on weights of its own"
 
 
 @pytest.mark.parametrize("field", [f for f in FIELDS if f.metadata["choices"]], ids=case_name)

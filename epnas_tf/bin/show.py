@@ -41,7 +41,8 @@ def show_run(console: Console, path: Path, count: int) -> None:
     Raises:
         RunDirectoryError: if there is no run, or it has no whole network yet.
     """
-    depth = read_config(path).space.depth
+    config = read_config(path)
+    depth = config.space.depth
     whole = best_trials(path, depth)
     if not whole:
         raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {path}. Let the search go on.")
@@ -58,7 +59,7 @@ def show_run(console: Console, path: Path, count: int) -> None:
         )
     console.print(
         f"{path}: the best {len(ranked)} of {len(whole)} whole networks by the estimate of their "
-        "accuracy on the shared weights"
+        f"accuracy {config.child.on_weights}"
     )
     console.print(table)
     console.print()

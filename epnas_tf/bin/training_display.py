@@ -53,7 +53,7 @@ class LogTrainingDisplay(TrainingListener):
         epochs = "1 epoch" if record["epochs"] == 1 else f"{record['epochs']} epochs"
         self.console.print(
             f"candidate {record['candidate']}/{self.num_candidates}  accuracy {_percent(record['accuracy'])} after "
-            f"{epochs}, {_percent(record['shared_score'])} on the shared weights",
+            f"{epochs}, {_percent(record['shared_score'])} in the search",
             soft_wrap=True,
         )
 

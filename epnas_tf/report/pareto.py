@@ -39,10 +39,12 @@ def _points(trials: Sized, measure: str) -> tuple[list[int], list[float]]:
 def front_pictures(search: Search) -> list[Picture]:
     """Draws accuracy against each measure of size; none where fewer than two architectures can be compared."""
     trials = sized(search)
-    return [_front_picture(trials, measure) for measure in MEASURES] if len(trials) > 1 else []
+    if len(trials) < 2:
+        return []
+    return [_front_picture(trials, measure, search.config.child.on_weights) for measure in MEASURES]
 
 
-def _front_picture(trials: Sized, measure: str) -> Picture:
+def _front_picture(trials: Sized, measure: str, on_weights: str) -> Picture:
     on_front = front(trials, measure)
     figure, axes = plot(270)
     axes.scatter(*_points(trials, measure), s=16, c=BLUE, alpha=0.55, linewidths=0)
@@ -55,7 +57,7 @@ def _front_picture(trials: Sized, measure: str) -> Picture:
     percent_axis(axes.yaxis)
     name = MEASURES[measure]
     caption = (
-        f"Each dot is a whole architecture, with its newest accuracy on the shared weights and its {name}, at the "
+        f"Each dot is a whole architecture, with its newest accuracy {on_weights} and its {name}, at the "
         "channels of the search. No other is as accurate as one on the line and as small."
     )
     alt = f"Accuracy against {name} of {plural(len(trials), 'architecture')}, {len(on_front)} of them on the front."

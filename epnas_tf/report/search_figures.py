@@ -59,9 +59,9 @@ def accuracy_picture(search: Search) -> Picture | None:
     if best:
         _ring(axes, best[0])
     caption = (
-        "Each dot is a child, in the order of training, with its validation accuracy on the shared weights; the colour "
-        f"is its level, how many {_levels_of(search)} its architecture has. Lines separate the iterations, τ is the "
-        "temperature: the higher, the more evenly architectures are drawn."
+        "Each dot is a child, in the order of training, with its validation accuracy "
+        f"{search.config.child.on_weights}; the colour is its level, how many {_levels_of(search)} its architecture "
+        "has. Lines separate the iterations, τ is the temperature: the higher, the more evenly architectures are drawn."
     )
     caption += " The ring is the best whole architecture." if best else ""
     caption += " A cross is a child that diverged." if failed else ""

@@ -99,9 +99,8 @@ def _tiles(search: Search | None, training: Training | None) -> list[Tile]:
     elif search is not None:
         best = search.best_trials()
         costs = search_cost(search, best[0].architecture) if best else None
-        tiles.append(
-            Tile("Best accuracy", percent(best[0].score, 2) if best else MISSING, "validation, on the shared weights")
-        )
+        note = f"validation, {search.config.child.on_weights}"
+        tiles.append(Tile("Best accuracy", percent(best[0].score, 2) if best else MISSING, note))
         tiles.append(Tile("Parameters", compact(best[0].parameters) if best else MISSING, "while searching"))
         tiles.append(Tile("Multiply-adds", MISSING if costs is None else compact(costs.multiply_adds), "for one image"))
     parts = {} if search is None else {"search": search.seconds}

@@ -189,7 +189,7 @@ def test_log_has_one_line_an_epoch_that_agrees_with_the_history(trained):
     compared = [line for line in lines if line.startswith("candidate ")]
     assert compared == [
         f"candidate {c['candidate']}/2  accuracy {100 * c['accuracy']:.2f} % after 1 epoch, "
-        f"{100 * c['shared_score']:.2f} % on the shared weights"
+        f"{100 * c['shared_score']:.2f} % in the search"
         for c in candidates(trained.path)
     ]
 
@@ -224,7 +224,7 @@ def test_log_counts_the_candidates_that_there_are_and_warns_of_a_cosine_that_is_
     display.candidate_ended({"candidate": 1, "accuracy": 0.5, "epochs": 3, "shared_score": None})
     shown = display.console.file.getvalue().splitlines()
     assert shown[1].startswith("The training ends before the learning rate has come down")
-    assert shown[2] == "candidate 1/2  accuracy 50.00 % after 3 epochs, - on the shared weights"
+    assert shown[2] == "candidate 1/2  accuracy 50.00 % after 3 epochs, - in the search"
     display.recipe = dataclasses.replace(display.recipe, restart_epochs=2)
     display.started(helpers.digits(), num_candidates=1)
     assert len(display.console.file.getvalue().splitlines()) == len(shown) + 1

@@ -77,7 +77,7 @@ class TestMicro:
         text = page_of(micro).texts["architecture"]
         assert "The architecture in training" in page_of(micro).texts["summary"]
         assert str(second) in page_of(micro).texts["summary"]
-        assert f"It is not the one with the best accuracy on the shared weights, which is {best}" in text
+        assert f"It is not the one with the best accuracy in the search, which is {best}" in text
         assert "cell before the previous" in text
 
     def test_candidates(self, micro):
