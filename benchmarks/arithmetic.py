@@ -21,7 +21,7 @@ from benchmarks.turns import show_table
 from benchmarks.worker import Worker
 
 _CASE = define_flags()
-_ARCHITECTURES = flags.DEFINE_integer("architectures", 2, "sampled architectures; one more is not counted", 1)
+_ARCHITECTURES = flags.DEFINE_integer("architectures", 2, "sampled architectures and one to warm up", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "which architectures are sampled")
 _STEPS = flags.DEFINE_integer("steps", 5, "steps of a turn", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "images of a step", lower_bound=1)
@@ -43,23 +43,23 @@ class Figures:
         before: seconds that come once a child.
         train: seconds of a training step.
         evaluate: seconds of an evaluation step.
-        losses: mean of the steps of a turn from the first weights on, and after them, in nats.
+        loss: after a turn of steps from the first weights on, in nats.
     """
 
     before: float
     train: float
     evaluate: float
-    losses: tuple[float, float]
+    loss: float
 
 
 def measured(worker: Worker, architecture: Any) -> Figures:
     """Returns the figures of an architecture, medians of the turns."""
-    prepared = worker.seconds("prepare", architecture)
+    prepared = worker.call("prepare", architecture)
     train, evaluate = (
         statistics.median(worker.call(kind) for _ in range(_TURNS.value)) for kind in ("train", "evaluate")
     )
     before = prepared - _STEPS.value * (train + evaluate)
-    return Figures(before, train, evaluate, worker.call("losses"))
+    return Figures(before, train, evaluate, worker.call("loss"))
 
 
 def figures_of(case: Case, settings: Mapping[str, Any], on_cpu: bool = False) -> tuple[str, list[Figures]]:
@@ -75,7 +75,7 @@ def row(gpu: str, form: str, figures: Sequence[Figures], reference: Sequence[Fig
     """Returns a row of the table: medians over the architectures, and the largest difference of a loss."""
     medians = (statistics.median(getattr(f, name) for f in figures) for name in ("before", "train", "evaluate"))
     before, train, evaluate = medians
-    differences = [abs(f.losses[1] / r.losses[1] - 1) for f, r in zip(figures, reference, strict=True)]
+    differences = [abs(f.loss / r.loss - 1) for f, r in zip(figures, reference, strict=True)]
     times = [f"{before:.2f} s", f"{1000 * train:.2f} ms", f"{1000 * evaluate:.2f} ms"]
     return [gpu or "CPU", form, *times, f"{max(differences):.1e}"]
 

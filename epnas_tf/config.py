@@ -129,12 +129,13 @@ class ChildConfig(Settings):
     )
     mixed_precision: bool = option(False, MIXED_PRECISION)
     xla: bool = option(
-        False, f"{XLA}; every child anew, which takes longer than its training but on large data [ENAS: none]"
+        False, f"{XLA}; every child anew, some ten seconds each; slower than without on a CPU [ENAS: none]"
     )
     reuse_traces: bool = option(
         True,
         "trace each kind of layer once for all children, not anew for every child; the results are the same, bit for "
-        "bit, but a child starts sooner; without effect with mirrored or xla [ENAS: one graph for all children]",
+        "bit, but a child starts sooner; without effect with mirrored, nor on steps that xla compiles [ENAS: one graph "
+        "for all children]",
     )
     mirrored: bool = option(
         False,

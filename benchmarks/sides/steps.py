@@ -82,15 +82,17 @@ class OurSteps:
     def gpu(self) -> str:
         """Returns the name of the GPU that the steps run on; "" for none."""
         gpus = tf.config.get_visible_devices("GPU")
-        return str(tf.config.experimental.get_device_details(gpus[0])["device_name"]) if gpus else ""
+        return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else ""
 
-    def prepare(self, architecture: Any) -> None:
-        """Makes the network that is measured from now on, and takes all that is slow at first."""
+    def prepare(self, architecture: Any) -> float:
+        """Makes the network that is measured from now on, takes all that is slow at first; returns its seconds."""
+        began = time.perf_counter()
         network = Network(architecture, self._case.shape, self._store)
         layout, self._fit, self._evaluate = self._trainer.functions(network)
         self._values = layout.read()
         self.train()
         self.evaluate()
+        return time.perf_counter() - began
 
     def train(self) -> float:
         """Returns the seconds of a training step, on one batch over and over."""
@@ -100,15 +102,16 @@ class OurSteps:
         """Returns the seconds of a training step with the search's input: gathered, cropped, mirrored, blanked."""
         return self._train(self._pipeline)
 
-    def losses(self) -> tuple[float, float]:
-        """Returns the mean loss of the steps from the first weights on, and the loss after them, in nats."""
-        _, loss_sum, values = self._fit(self._batches.batches(seed=0), self._values)
-        _, loss_after, count = self._evaluate(self._validation, values)
-        return float(loss_sum) / self._steps, float(loss_after) / float(count)
+    def loss(self) -> float:
+        """Returns the loss after the steps of a turn from the first weights on, in nats."""
+        _, _, values = self._fit(self._batches.batches(seed=0), self._values)
+        _, loss, count = self._evaluate(self._validation, values)
+        return float(loss) / float(count)
 
     def _train(self, training: OneBatch | TrainingPipeline) -> float:
         began = time.perf_counter()
-        steps, _, _ = self._fit(training.batches(seed=0), self._values)
+        steps, _, values = self._fit(training.batches(seed=0), self._values)
+        float(values.weights[0])  # a GPU may still be at it
         seconds = time.perf_counter() - began
         if int(steps) != self._steps:
             raise ValueError(f"The loss was not finite. Received: {int(steps)} of {self._steps} steps")

@@ -60,7 +60,10 @@ def quiet_tensorflow() -> Iterator[None]:
 
 
 def _import_tensorflow() -> None:
-    """Imports TensorFlow and Keras without what Keras would import for nothing, a quarter of the time."""
+    """Imports TensorFlow and Keras without what Keras would import for nothing: 4.3 s of CPU time become 3.0.
+
+    For a command's own process, before it has threads: Keras's wrappers of scikit-learn are missing in it for good.
+    """
     hidden = [name for name in UNUSED_BY_KERAS if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import of it fails
     try:
@@ -68,7 +71,7 @@ def _import_tensorflow() -> None:
         import tensorflow  # noqa: F401
     finally:
         for name in hidden:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
 
 
 def run_main(name: str, main: Callable[[list[str]], None], description: str, on_interrupt: str = "") -> None:

@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
     console.print(f"{result.num_children} children in {result.seconds:.0f} s{failed}")
     console.print(where_the_time_went(result.seconds, result.parts), soft_wrap=True)
     if flags.FLAGS.profile and result.already_finished:
-        console.print("profile: none, nothing was trained; give another --run_dir for one")
+        console.print("profile: none was written, since nothing was trained")
     elif flags.FLAGS.profile:
         console.print(f"profile: tensorboard --logdir {shlex.quote(str(Path(run_dir) / 'logs'))}", soft_wrap=True)
     console.print(f"best architecture, validation accuracy {100 * result.score:.2f} % {config.child.on_weights}:")

@@ -58,7 +58,7 @@ def show_run(console: Console, path: Path, count: int) -> None:
             trial["text"],
         )
     console.print(
-        f"{path}: the best {len(ranked)} of {len(whole)} whole networks by the estimate of their "
+        f"{path}: the best {len(ranked)} of {len(whole)} whole networks by the estimate of each one's "
         f"accuracy {config.child.on_weights}"
     )
     console.print(table)

@@ -79,7 +79,7 @@ class LayerFunctions:
 
     It gives the same bits on a CPU, if Grappler is off (`prepare_tensorflow`), whose passes see more of a graph without
     functions. Where several devices share a batch it cannot be used: they would have to meet in the middle of a
-    function.
+    function. Nor in a step that XLA compiles: it would take what goes into the functions for constants.
     """
 
     def __init__(self) -> None:

@@ -33,7 +33,7 @@ class Trial:
         level: layers or blocks of its architecture.
         temperature: of the sampling in that iteration.
         predicted: the accuracy that the surrogate predicted, None before its first fit.
-        score: validation accuracy on the shared weights, None for a child that diverged.
+        score: validation accuracy in the search, None for a child that diverged.
         parameters: of its network, None for a child that diverged.
         seconds: spent on it, 0 where that is not known.
         architecture: what was trained.

@@ -36,7 +36,7 @@ class Candidate:
         number: its place among them, the search's best first.
         architecture: what was trained.
         accuracy: validation accuracy after its own training, None as long as it is not known.
-        shared_score: validation accuracy on the search's shared weights, None where that is not known.
+        shared_score: validation accuracy in the search, None where that is not known.
         parameters: of its network.
         multiply_adds: of its network, for one image.
         epochs: it was trained for.

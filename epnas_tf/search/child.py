@@ -107,10 +107,8 @@ class ChildTrainer:
         self.validation = validation
         self.strategy = mirrored_strategy() if config.mirrored else None
         self._num_trained = 0
-        # Several devices meet within batch norm, which they could not in the middle of a function. And XLA would take
-        # images and weights that go into functions for constants, and compile every step anew.
-        reuse_traces = config.reuse_traces and not config.mirrored and not config.xla
-        self.call_layer = LayerFunctions() if reuse_traces else call_layer
+        # Several devices meet within batch norm, which they could not in the middle of a function.
+        self.call_layer = LayerFunctions() if config.reuse_traces and not config.mirrored else call_layer
 
     def train(self, architecture: Any, seed: int) -> ChildResult:
         """Trains an architecture on the shared weights, or on its own, and scores it on the validation images.
@@ -216,7 +214,9 @@ class ChildTrainer:
         return lambda batches, values: traced(batches, fresh(self.training.batches(0), values))
 
     def _fit(self, network: Network, layout: Layout, steps: int) -> Callable[..., Any]:
-        fit = make_fit(network, layout, self.config, steps, self.call_layer, self.strategy)
+        # XLA would take images and weights that go into functions for constants, and compile every step anew.
+        call = call_layer if self.config.xla else self.call_layer
+        fit = make_fit(network, layout, self.config, steps, call, self.strategy)
         spec = tf.data.DatasetSpec(self.training.element_spec)
         traced: Callable[..., Any] = fit.get_concrete_function(spec, _specs(layout))
         return traced

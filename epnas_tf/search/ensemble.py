@@ -191,15 +191,15 @@ def _first_weights(num_features: int, config: SurrogateConfig, seeds: Sequence[i
 
     They are those of Keras's `Dense` and `LSTMCell`, without making the layers, which takes five times as long.
     """
-    initializers = keras.initializers
     units, gates = config.hidden_units, 4 * config.hidden_units
-    kernels = (
-        initializers.RandomUniform(-1.0, 1.0, seed=seeds[0])((num_features, config.input_units)),
-        initializers.GlorotUniform(seed=seeds[1])((config.input_units, gates)),
-        initializers.Orthogonal(seed=seeds[2])((units, gates)),
-        initializers.RandomUniform(-1.0, 1.0, seed=seeds[3])((units, 1)),
+    initializers = (
+        (keras.initializers.RandomUniform(-1.0, 1.0, seed=seeds[0]), (num_features, config.input_units)),
+        (keras.initializers.GlorotUniform(seed=seeds[1]), (config.input_units, gates)),
+        (keras.initializers.Orthogonal(seed=seeds[2]), (units, gates)),
+        (keras.initializers.RandomUniform(-1.0, 1.0, seed=seeds[3]), (units, 1)),
     )
-    inwards, along, recurrent, outwards = (float32(kernel) for kernel in kernels)
+    kernels = (initializer(shape, dtype="float32") for initializer, shape in initializers)
+    inwards, along, recurrent, outwards = (kernel.numpy() for kernel in kernels)
     bias = np.zeros((1, gates), np.float32)
     bias[:, units : 2 * units] = 1.0  # of the forget gate, so that at first all is kept
     zero = np.zeros((1, config.input_units), np.float32)

@@ -39,7 +39,7 @@ class SearchResult:
 
     Attributes:
         architecture: the best architecture of the deepest level.
-        score: its newest validation accuracy on the shared weights, in [0, 1].
+        score: its newest validation accuracy in the search, in [0, 1].
         num_children: children trained, failed ones included.
         num_failed: children that diverged.
         seconds: time spent, over all the times that the search was started.

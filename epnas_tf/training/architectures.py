@@ -18,7 +18,7 @@ class Candidate:
 
     Attributes:
         architecture: the architecture.
-        shared_score: its newest validation accuracy on the shared weights, in [0, 1]; None if no search scored it.
+        shared_score: its newest validation accuracy in the search, in [0, 1]; None if no search scored it.
     """
 
     architecture: Architecture

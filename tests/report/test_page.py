@@ -1,9 +1,11 @@
+import dataclasses
 import itertools
 import json
 import shutil
 
 import pytest
 
+from epnas_tf.config import ChildConfig
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report import write_report
 from epnas_tf.storage.run_directory import RunDirectory
@@ -103,6 +105,21 @@ class TestParts:
         assert "No whole architecture, of 3 layers, has been trained yet." in page.texts["search"]
         assert "There is nothing to test, since no final training has begun." in page.texts["test"]
         assert pictures(running) == {"accuracy", "prediction", "updates"}
+
+    def test_accuracies_are_said_to_be_on_the_weights_that_they_were_measured_on(self, tmp_path):
+        found = {}
+        for share_weights in (True, False):
+            path = tmp_path / str(share_weights)
+            write_report(
+                runs.make_search(
+                    path, dataclasses.replace(runs.run_config(), child=ChildConfig(share_weights=share_weights))
+                )
+            )
+            found[share_weights] = (path / "report.html").read_text()
+        assert "on weights of its own" not in found[True]
+        assert "on the shared weights" not in found[False]
+        # In the first figures, in the picture of accuracies and in the two of the Pareto fronts.
+        assert found[True].count("on the shared weights") == found[False].count("on weights of its own") == 4
 
     def test_search_without_a_child(self, tmp_path):
         write_report(runs.make_search(tmp_path, num_children=0))

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -171,6 +172,7 @@ def test_xla_gives_nearly_the_same(learned):
     np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2)  # float32 sums in another order, 37 steps
 
 
+ROOT = Path(__file__).parents[2]
 XLA_CHILD = """
 from epnas_tf.network import VariableStore
 from tests.search.children import trainer
@@ -183,7 +185,7 @@ assert result.steps == 3, result.steps
 def test_xla_compiles_a_childs_step_once(tmp_path):
     """What it takes for constants, it compiles anew for every value."""
     environment = {**os.environ, "XLA_FLAGS": f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text"}
-    subprocess.run([sys.executable, "-c", XLA_CHILD], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", XLA_CHILD], check=True, env=environment, cwd=ROOT, timeout=300)
     assert len(list(tmp_path.glob("*step*before_optimizations.txt"))) == 1
 
 

@@ -95,6 +95,28 @@ class TestWeights:
             assert not bias.any()
         assert weights.lstm_bias.tolist() == [[[0] * 100 + [1] * 100 + [0] * 200]]
 
+    @pytest.mark.parametrize("floatx", ["float32", "bfloat16"])
+    def test_are_those_of_keras_layers(self, floatx):
+        seeds = [int(seed) for seed in np.random.SeedSequence((7,)).generate_state(4)]
+        uniform = keras.initializers.RandomUniform
+        first = keras.layers.Dense(6, kernel_initializer=uniform(-1.0, 1.0, seed=seeds[0]))
+        cell = keras.layers.LSTMCell(
+            8,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=seeds[1]),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[2]),
+        )
+        last = keras.layers.Dense(1, kernel_initializer=uniform(-1.0, 1.0, seed=seeds[3]))
+        for layer, size in ((first, 5), (cell, 6), (last, 8)):
+            layer.build((None, size))
+        keras.config.set_floatx(floatx)
+        try:
+            weights = ensemble.first_weights(5, SurrogateConfig(ensemble=1, input_units=6, hidden_units=8), (7,))
+        finally:
+            keras.config.set_floatx("float32")
+        for ours, variable in zip(weights, [*first.weights, *cell.weights, *last.weights], strict=True):
+            np.testing.assert_array_equal(ours[0], np.atleast_2d(variable.numpy()))
+            assert ours.dtype == np.float32
+
     def test_members_are_different(self):
         weights = ensemble.first_weights(5, SurrogateConfig(ensemble=3), (0,))
         for kernel in (weights.input_kernel, weights.lstm_kernel, weights.lstm_recurrent_kernel, weights.output_kernel):
