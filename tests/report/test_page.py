@@ -110,11 +110,8 @@ class TestParts:
         found = {}
         for share_weights in (True, False):
             path = tmp_path / str(share_weights)
-            write_report(
-                runs.make_search(
-                    path, dataclasses.replace(runs.run_config(), child=ChildConfig(share_weights=share_weights))
-                )
-            )
+            child = ChildConfig(share_weights=share_weights)
+            write_report(runs.make_search(path, dataclasses.replace(runs.run_config(), child=child)))
             found[share_weights] = (path / "report.html").read_text()
         assert "on weights of its own" not in found[True]
         assert "on the shared weights" not in found[False]
