@@ -64,11 +64,11 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"`{field.name}` must be {kind_name}. Received: {field.name}={value!r}")
     rules = (
-        (value in (math.inf, -math.inf) or value != value, "finite"),
         (bounds["choices"] and value not in bounds["choices"], f"one of {', '.join(bounds['choices'])}"),
         (bounds["minimum"] is not None and not value >= bounds["minimum"], f"at least {bounds['minimum']}"),
         (bounds["maximum"] is not None and not value <= bounds["maximum"], f"at most {bounds['maximum']}"),
         (bounds["above"] is not None and not value > bounds["above"], f"greater than {bounds['above']}"),
+        (value in (math.inf, -math.inf), "finite"),
     )
     for broken, expected in rules:
         if broken:
