@@ -19,15 +19,20 @@ def run_dir(tmp_path_factory):
     return path
 
 
-def test_compares_and_the_report_shows_it(run_dir):
-    result = runs.call(RANK, run_dir, *FLAGS)
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
-    assert len(re.findall(r"^\d/3  child \d+: .* on its own", result.stdout, re.MULTILINE)) == 3
+@pytest.fixture(scope="module")
+def compared(run_dir):
+    """What the comparison printed when it was made."""
+    return runs.call(RANK, run_dir, *FLAGS)
+
+
+def test_compares_and_the_report_shows_it(run_dir, compared):
+    assert compared.returncode == 0, compared.stderr
+    assert compared.stderr == ""
+    assert len(re.findall(r"^\d/3  child \d+: .* on its own", compared.stdout, re.MULTILINE)) == 3
     agreement = json.loads((run_dir / "rank" / "rank.json").read_text())["agreement"]
     value = agreement["search"]["kendall"]["value"]
     shown = "-" if value is None else f"{value:.2f}"
-    assert re.search(rf"score in the search +{re.escape(shown)}", result.stdout)
+    assert re.search(rf"score in the search +{re.escape(shown)}", compared.stdout)
     again = runs.call(RANK, run_dir, *FLAGS)
     assert "This comparison is finished" in again.stdout
     assert runs.call(REPORT, run_dir).returncode == 0
@@ -45,8 +50,8 @@ def test_compares_and_the_report_shows_it(run_dir):
         (("RUN", "--own_epochs=2"), "own_epochs: 1 there, 2 now"),
     ],
 )
+@pytest.mark.usefixtures("compared")
 def test_bad_input(run_dir, arguments, message):
-    runs.call(RANK, run_dir, *FLAGS)
     result = runs.call(RANK, *(run_dir if argument == "RUN" else argument for argument in arguments))
     assert result.returncode == 1
     assert message in result.stderr
