@@ -56,7 +56,7 @@ class TrainingPipeline:
         with tf.device("CPU:0"):
             self._images = tf.constant(data.train.images)
             self._labels = tf.constant(data.train.labels)
-        self._make = tf.function(self._dataset, input_signature=[tf.TensorSpec([], tf.int64)])
+        self._make = tf.function(self._dataset, input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
 
     @property
     def steps(self) -> int:
@@ -138,6 +138,7 @@ def evaluation_batches(
     with tf.device("CPU:0"):
         pixels, labels = tf.constant(images.images), tf.constant(images.labels)
 
+    @tf.autograph.experimental.do_not_convert  # it has no Python control flow, and to look for it takes time
     def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         part = pixels[start : start + batch_size]
         return normalise(part, tf.constant(mean), tf.constant(std)), labels[start : start + batch_size]

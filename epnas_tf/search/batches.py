@@ -72,6 +72,7 @@ class ArrayBatches:
         used = self._steps_per_epoch * self._batch_size
         plan = np.concatenate([rng.permutation(self._count)[:used] for _ in range(self._epochs)])
 
+        @tf.autograph.experimental.do_not_convert
         def batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             images = tf.cast(tf.gather(self._images, indices), tf.float32)
             return tf.ensure_shape(images, self.element_spec[0].shape), tf.gather(self._labels, indices)
@@ -86,6 +87,7 @@ def array_evaluation(images: Any, labels: Any, shape: NetworkShape) -> tf.data.D
     """Returns validation batches of arrays, in order; see `ArrayBatches` for the arguments."""
     all_images, all_labels = _tensors(images, labels, shape)
 
+    @tf.autograph.experimental.do_not_convert
     def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         part = slice(start, start + EVALUATION_BATCH)
         return tf.cast(all_images[part], tf.float32), all_labels[part]
@@ -119,6 +121,7 @@ def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset
     if one_hot:
         _check_one_hot(spec[1].shape[1], shape)
 
+    @tf.autograph.experimental.do_not_convert
     def convert(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         labels = tf.argmax(labels, axis=-1, output_type=tf.int32) if one_hot else tf.reshape(labels, [-1])
         labels = tf.cast(labels, tf.int32)

@@ -69,9 +69,10 @@ class LSTMEnsemble:
         targets = tf.TensorSpec([None], tf.float32)
         batches = tf.TensorSpec([None, config.ensemble, None], tf.int32)
         rate = tf.TensorSpec([], tf.float32)
-        self._train = tf.function(self._train_steps, input_signature=[rows, lengths, targets, batches, rate])
-        self._outputs = tf.function(self._row_outputs, input_signature=[rows, lengths])
-        self._states = tf.function(self._row_states, input_signature=[rows, lengths])
+        fit = [rows, lengths, targets, batches, rate]
+        self._train = tf.function(self._train_steps, input_signature=fit, autograph=False)
+        self._outputs = tf.function(self._row_outputs, input_signature=[rows, lengths], autograph=False)
+        self._states = tf.function(self._row_states, input_signature=[rows, lengths], autograph=False)
 
     @property
     def num_traces(self) -> int:
@@ -150,8 +151,9 @@ class LSTMEnsemble:
         self, features: tf.Tensor, lengths: tf.Tensor, targets: tf.Tensor, batches: tf.Tensor, rate: tf.Tensor
     ) -> None:
         """One step of Adam for each row of `batches`, int32 [steps, members, batch size], which holds row numbers."""
-        for step in tf.range(tf.shape(batches)[0]):  # a loop inside the graph
-            batch = batches[step]
+
+        def step(number: tf.Tensor) -> tf.Tensor:
+            batch = batches[number]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(self.weights)
                 hidden, _ = lstm.states(self.weights, tf.gather(features, batch), tf.gather(lengths, batch))
@@ -159,6 +161,10 @@ class LSTMEnsemble:
                 # The sum over the members: none of their weights is another's, so each gets its own gradient.
                 loss = tf.reduce_sum(tf.reduce_mean(tf.abs(errors), axis=1))
             self._apply(tape.gradient(loss, list(self.weights)), rate)
+            return number + 1
+
+        count = tf.shape(batches)[0]
+        tf.while_loop(lambda number: number < count, step, [tf.constant(0)])
 
     def _apply(self, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
         """One step of Adam; one fused kernel a variable, where Keras's optimizer needs a dozen operations."""

@@ -93,10 +93,10 @@ class Surrogate:
         extensions, weight = tf.TensorSpec([None, num_features], tf.float32), tf.TensorSpec([], tf.float32)
         fused = tf.test.is_built_with_xla()  # it takes half the time and no memory for the gates
         self._log_scores = tf.function(
-            self._candidate_log_scores, input_signature=[parents, extensions, weight], jit_compile=fused
+            self._candidate_log_scores, [parents, extensions, weight], autograph=False, jit_compile=fused
         )
         self._drawn_scores = tf.function(
-            self._candidate_drawn_scores, input_signature=[parents, draws, extensions, weight], jit_compile=fused
+            self._candidate_drawn_scores, [parents, draws, extensions, weight], autograph=False, jit_compile=fused
         )
 
     @property
