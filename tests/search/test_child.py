@@ -1,10 +1,8 @@
 """The training of a child against an independent one, and what it leaves in the store."""
 
 import dataclasses
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +12,7 @@ import tensorflow as tf
 from epnas_tf.config import ChildConfig
 from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
 from epnas_tf.search.child import ChildDiverged, child_store, cosine_learning_rate
+from tests.bin import runs
 from tests.network.architectures import macro, micro
 from tests.network.closed_forms import macro_parameters
 from tests.network.values import arrays, assert_same_values, keys_of
@@ -172,7 +171,6 @@ def test_xla_gives_nearly_the_same(learned):
     np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2)  # float32 sums in another order, 37 steps
 
 
-ROOT = Path(__file__).parents[2]
 XLA_CHILD = """
 from epnas_tf.network import VariableStore
 from tests.search.children import trainer
@@ -184,8 +182,8 @@ assert result.steps == 3, result.steps
 
 def test_xla_compiles_a_childs_step_once(tmp_path):
     """What it takes for constants, it compiles anew for every value."""
-    environment = {**os.environ, "XLA_FLAGS": f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text"}
-    subprocess.run([sys.executable, "-c", XLA_CHILD], check=True, env=environment, cwd=ROOT, timeout=300)
+    environment = runs.environment(XLA_FLAGS=f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text")
+    subprocess.run([sys.executable, "-c", XLA_CHILD], check=True, env=environment, timeout=runs.LIMIT_SECONDS)
     assert len(list(tmp_path.glob("*step*before_optimizations.txt"))) == 1
 
 
