@@ -4,6 +4,9 @@ A search trains hundreds of children, one after the other, on the same images. S
 seed is done once: the images lie in memory as bytes, and one traced function turns a seed into a data set.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -14,6 +17,17 @@ from epnas_tf.errors import ConfigError
 
 EVALUATION_BATCH = 500
 """Images that are evaluated at a time; decides speed and memory, not the result."""
+
+
+def map_in_order(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
+    """Returns what a function makes of a data set's elements, several at a time, in their order.
+
+    Args:
+        dataset: the data set.
+        function: of TensorFlow operations only: AutoGraph does not look for control flow in it, which takes time.
+    """
+    function = tf.autograph.experimental.do_not_convert(function)
+    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 class TrainingPipeline:
@@ -108,7 +122,7 @@ class TrainingPipeline:
 
         # One epoch is planned at a time: a plan of all would hold up the first batch of a long training.
         dataset = tf.data.Dataset.range(self._epochs).map(epoch_plan).unbatch()
-        dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        dataset = map_in_order(dataset, batch)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.steps))
         # Nothing here is left to rewrite, and rewriting took a third of the time until a child's first batch.
         options = tf.data.Options()
@@ -138,11 +152,10 @@ def evaluation_batches(
     with tf.device("CPU:0"):
         pixels, labels = tf.constant(images.images), tf.constant(images.labels)
 
-    @tf.autograph.experimental.do_not_convert  # it has no Python control flow, and to look for it takes time
     def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         part = pixels[start : start + batch_size]
         return normalise(part, tf.constant(mean), tf.constant(std)), labels[start : start + batch_size]
 
     # Slices of the whole array: to take images one by one and batch them would copy each twice.
     dataset = tf.data.Dataset.range(0, len(images), batch_size)
-    return dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    return map_in_order(dataset, batch).prefetch(tf.data.AUTOTUNE)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from epnas_tf.data.pipeline import EVALUATION_BATCH
+from epnas_tf.data.pipeline import EVALUATION_BATCH, map_in_order
 from epnas_tf.errors import DataError
 from epnas_tf.network.graph import NetworkShape
 
@@ -72,14 +72,13 @@ class ArrayBatches:
         used = self._steps_per_epoch * self._batch_size
         plan = np.concatenate([rng.permutation(self._count)[:used] for _ in range(self._epochs)])
 
-        @tf.autograph.experimental.do_not_convert
         def batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             images = tf.cast(tf.gather(self._images, indices), tf.float32)
             return tf.ensure_shape(images, self.element_spec[0].shape), tf.gather(self._labels, indices)
 
         with tf.device("CPU:0"):
             dataset = tf.data.Dataset.from_tensor_slices(plan.reshape(self.steps, self._batch_size))
-            dataset = dataset.map(batch, tf.data.AUTOTUNE, deterministic=True)
+            dataset = map_in_order(dataset, batch)
             return dataset.prefetch(tf.data.AUTOTUNE)
 
 
@@ -87,14 +86,13 @@ def array_evaluation(images: Any, labels: Any, shape: NetworkShape) -> tf.data.D
     """Returns validation batches of arrays, in order; see `ArrayBatches` for the arguments."""
     all_images, all_labels = _tensors(images, labels, shape)
 
-    @tf.autograph.experimental.do_not_convert
     def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         part = slice(start, start + EVALUATION_BATCH)
         return tf.cast(all_images[part], tf.float32), all_labels[part]
 
     with tf.device("CPU:0"):
         dataset = tf.data.Dataset.range(0, len(all_images), EVALUATION_BATCH)
-        return dataset.map(batch, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+        return map_in_order(dataset, batch).prefetch(tf.data.AUTOTUNE)
 
 
 def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset:
@@ -121,7 +119,6 @@ def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset
     if one_hot:
         _check_one_hot(spec[1].shape[1], shape)
 
-    @tf.autograph.experimental.do_not_convert
     def convert(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         labels = tf.argmax(labels, axis=-1, output_type=tf.int32) if one_hot else tf.reshape(labels, [-1])
         labels = tf.cast(labels, tf.int32)
@@ -134,7 +131,7 @@ def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset
         with tf.control_dependencies(checks):
             return tf.ensure_shape(tf.cast(images, tf.float32), [None, *shape.image_shape]), tf.identity(labels)
 
-    return dataset.map(convert, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    return map_in_order(dataset, convert).prefetch(tf.data.AUTOTUNE)
 
 
 def num_batches(dataset: tf.data.Dataset) -> int:
