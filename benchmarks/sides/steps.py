@@ -15,6 +15,7 @@ from benchmarks.sides.plain_keras import build_model
 from epnas_tf import prepare_tensorflow
 from epnas_tf.config import ChildConfig
 from epnas_tf.data import TrainingPipeline
+from epnas_tf.data.pipeline import made_ahead
 from epnas_tf.network import Network
 from epnas_tf.search.child import ChildTrainer, child_store
 
@@ -36,7 +37,7 @@ class OneBatch:
     """
 
     def __init__(self, case: Case, batch_size: int, steps: int) -> None:
-        self.dataset = tf.data.Dataset.from_tensors(one_batch(case, batch_size)).repeat()
+        self.dataset = made_ahead(tf.data.Dataset.from_tensors(one_batch(case, batch_size)).repeat())
         self.element_spec = self.dataset.element_spec
         self.steps = steps
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from epnas_tf.data.pipeline import EVALUATION_BATCH, map_in_order
+from epnas_tf.data.pipeline import EVALUATION_BATCH, made_ahead, map_in_order
 from epnas_tf.errors import DataError
 from epnas_tf.network.graph import NetworkShape
 
@@ -78,8 +78,7 @@ class ArrayBatches:
 
         with tf.device("CPU:0"):
             dataset = tf.data.Dataset.from_tensor_slices(plan.reshape(self.steps, self._batch_size))
-            dataset = map_in_order(dataset, batch)
-            return dataset.prefetch(tf.data.AUTOTUNE)
+            return made_ahead(map_in_order(dataset, batch))
 
 
 def array_evaluation(images: Any, labels: Any, shape: NetworkShape) -> tf.data.Dataset:
@@ -92,7 +91,7 @@ def array_evaluation(images: Any, labels: Any, shape: NetworkShape) -> tf.data.D
 
     with tf.device("CPU:0"):
         dataset = tf.data.Dataset.range(0, len(all_images), EVALUATION_BATCH)
-        return map_in_order(dataset, batch).prefetch(tf.data.AUTOTUNE)
+        return made_ahead(map_in_order(dataset, batch))
 
 
 def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset:
@@ -131,7 +130,7 @@ def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset
         with tf.control_dependencies(checks):
             return tf.ensure_shape(tf.cast(images, tf.float32), [None, *shape.image_shape]), tf.identity(labels)
 
-    return map_in_order(dataset, convert).prefetch(tf.data.AUTOTUNE)
+    return made_ahead(map_in_order(dataset, convert))
 
 
 def num_batches(dataset: tf.data.Dataset) -> int:

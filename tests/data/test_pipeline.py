@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from epnas_tf.data import TrainingPipeline, evaluation_batches
 from epnas_tf.data.augmentation import normalise
+from epnas_tf.data.pipeline import made_ahead
 from epnas_tf.errors import ConfigError
 from tests.data.helpers import make_data
 
@@ -132,6 +133,16 @@ def test_evaluation_goes_through_all_images_in_order():
     np.testing.assert_array_equal(whole, normalise(data.train.images, data.mean, data.std))
     np.testing.assert_allclose(whole.mean(axis=(0, 1, 2)), 0, atol=1e-4)
     np.testing.assert_allclose(whole.std(axis=(0, 1, 2)), 1, atol=1e-4)
+
+
+def test_no_pass_waits_for_the_thread_that_tunes():
+    data = make_data()
+    for batches in (
+        TrainingPipeline(data, 16, 1, 0).batches(0),
+        evaluation_batches(data.test, data.mean, data.std),
+        made_ahead(tf.data.Dataset.range(3).map(tf.identity, num_parallel_calls=tf.data.AUTOTUNE)),
+    ):
+        assert batches.options().autotune.enabled is False
 
 
 def test_evaluation_refuses_an_empty_batch():

@@ -91,6 +91,17 @@ def test_evaluation_has_every_image_once_and_in_order():
     np.testing.assert_array_equal(classes, labels)
 
 
+def test_no_pass_waits_for_the_thread_that_tunes():
+    images, labels = arrays()
+    own = tf.data.Dataset.from_tensor_slices((images, labels)).batch(5)
+    for batches in (
+        ArrayBatches(images, labels, SHAPE, batch_size=4, epochs=1).batches(0),
+        array_evaluation(images, labels, SHAPE),
+        DatasetBatches(own, SHAPE, epochs=1).batches(0),
+    ):
+        assert batches.options().autotune.enabled is False
+
+
 class TestDatasetBatches:
     def test_goes_over_the_data_again_for_each_epoch(self):
         dataset = tf.data.Dataset.from_tensor_slices(arrays()).batch(5)

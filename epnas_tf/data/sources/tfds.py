@@ -180,6 +180,8 @@ def _first_line(error: Exception) -> str:
 def _read_split(builder: Any, split: str, image_key: str, label_key: str, image_size: int) -> _Part:
     import tensorflow_datasets as tfds
 
+    from epnas_tf.data.pipeline import made_ahead
+
     height, width, channels = builder.info.features[image_key].shape
     dataset = builder.as_dataset(
         split=split,
@@ -194,7 +196,7 @@ def _read_split(builder: Any, split: str, image_key: str, label_key: str, image_
     images = np.empty((count, side or height, side or width, channels), np.uint8)
     labels = np.empty(count, np.int64)
     start = 0
-    for batch in tfds.as_numpy(dataset.batch(_READ_BATCH) if fixed else dataset.batch(1)):
+    for batch in tfds.as_numpy(made_ahead(dataset.batch(_READ_BATCH if fixed else 1))):
         part = batch[image_key]
         images[start : start + len(part)] = pictures.resize(part, side) if side else part
         labels[start : start + len(part)] = batch[label_key]
