@@ -5,7 +5,7 @@ same layers over and over. `LayerFunctions` traces a kind once, forwards and bac
 """
 
 from collections.abc import Iterator
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import keras
 import numpy as np
@@ -30,6 +30,7 @@ class CallLayer(Protocol):
         weights: Flat,
         statistics: Flat,
         training: bool,
+        activated: bool,
     ) -> tuple[tf.Tensor, Flat]:
         """Returns what the layer gives, and its statistics after it."""
 
@@ -41,6 +42,7 @@ def call_layer(
     weights: Flat,
     statistics: Flat,
     training: bool,
+    activated: bool = False,
 ) -> tuple[tf.Tensor, Flat]:
     """Returns what a layer gives when it computes with these values in place of its variables.
 
@@ -51,15 +53,17 @@ def call_layer(
         weights: its trainable variables.
         statistics: its other variables, the moving statistics of its batch norm.
         training: whether batch norm uses the batch's statistics and moves its averages.
+        activated: whether the inputs are behind the ReLU that the layer begins with.
 
     Returns:
         What it gives, and its statistics after it; without a gradient.
     """
     inputs = [tf.stop_gradient(x) if key == IMAGE else x for key, x in zip(node.sources, inputs, strict=True)]
     moving = layer.non_trainable_variables
+    options = {"activated": True} if activated else {}
     mapping = [*_cut(layer.trainable_variables, weights), *_cut(moving, statistics)]
     with keras.StatelessScope(mapping) as scope:
-        output = layer(inputs if layer_takes_list(layer) else inputs[0], training=training)
+        output = layer(inputs if layer_takes_list(layer) else inputs[0], training=training, **options)
         after = [scope.get_current_value(variable) for variable in moving]
     # A gradient tells tensors apart: what an identity gives must be another tensor than what it reads.
     output = tf.identity(output) if output is inputs[0] else output
@@ -93,14 +97,15 @@ class LayerFunctions:
         weights: Flat,
         statistics: Flat,
         training: bool,
+        activated: bool,
     ) -> tuple[tf.Tensor, Flat]:
         """Returns what `call_layer` does."""
         reads_images = tuple(source == IMAGE for source in node.sources)
         shapes = tuple((x.dtype, *x.shape) for x in inputs)
-        kind = (node.kind, node.channels, node.stride, layer.compute_dtype, reads_images, shapes, training)
+        kind = (node.kind, node.channels, node.stride, layer.compute_dtype, reads_images, shapes, training, activated)
         function = self._traced.get(kind)
         if function is None:
-            function = self._traced[kind] = _trace(node, layer, inputs, weights, statistics, training)
+            function = self._traced[kind] = _trace(node, layer, inputs, weights, statistics, training, activated)
         output, after = function(inputs, weights, statistics)
         return output, after
 
@@ -109,16 +114,53 @@ class LayerFunctions:
 
 
 def _trace(
-    node: Node, layer: keras.layers.Layer, inputs: list[tf.Tensor], weights: Flat, statistics: Flat, training: bool
+    node: Node,
+    layer: keras.layers.Layer,
+    inputs: list[tf.Tensor],
+    weights: Flat,
+    statistics: Flat,
+    training: bool,
+    activated: bool,
 ) -> Any:
     @tf.function(autograph=False)
     def function(inputs: list[tf.Tensor], weights: Flat, statistics: Flat) -> tuple[tf.Tensor, Flat]:
-        return call_layer(node, layer, inputs, weights, statistics, training)
+        return call_layer(node, layer, inputs, weights, statistics, training, activated)
 
     def spec(tensor: Flat) -> tf.TensorSpec | None:
         return None if tensor is None else tf.TensorSpec(tensor.shape, tensor.dtype)
 
     return function.get_concrete_function([spec(tensor) for tensor in inputs], spec(weights), spec(statistics))
+
+
+class Step(NamedTuple):
+    """What is computed at a time: a layer, or the ReLU that layers which read the same begin with.
+
+    Attributes:
+        key: of what it gives.
+        sources: the keys of what it reads.
+        node: the layer's place; None for a ReLU.
+        activated: whether the layer reads what is behind the ReLU it begins with.
+    """
+
+    key: Key
+    sources: tuple[Key, ...]
+    node: Node | None
+    activated: bool = False
+
+
+def steps_of(network: Network) -> Iterator[Step]:
+    """Yields a network's layers in order. The ReLU that several begin with comes once, before the first of them."""
+    activated: set[Key] = set()
+    for node in network.graph:
+        if not network.layers[node.key].begins_with_relu or IMAGE in node.sources:
+            yield Step(node.key, node.sources, node)
+            continue
+        sources = tuple(("relu", *source) for source in node.sources)
+        for source, key in zip(node.sources, sources, strict=True):
+            if key not in activated:
+                yield Step(key, (source,), None)
+        activated.update(sources)
+        yield Step(node.key, sources, node, activated=True)
 
 
 def class_scores(
@@ -144,10 +186,13 @@ def class_scores(
     """
     outputs: dict[Key, tf.Tensor] = {IMAGE: images}
     after: dict[Key, tf.Tensor] = {}
-    for node in network.graph:
-        key, inputs = node.key, [outputs[source] for source in node.sources]
+    for key, sources, node, activated in steps_of(network):
+        inputs = [outputs[source] for source in sources]
+        if node is None:
+            outputs[key] = tf.nn.relu(inputs[0])
+            continue
         own = weights.get(key), statistics.get(key)
-        outputs[key], moved = call(node, network.layers[key], inputs, *own, training=training)
+        outputs[key], moved = call(node, network.layers[key], inputs, *own, training=training, activated=activated)
         if moved is not None:
             after[key] = moved
     return outputs[network.graph.keys[-1]], after

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from epnas_tf.network.functions import CallLayer, call_layer
+from epnas_tf.network.functions import CallLayer, call_layer, steps_of
 from epnas_tf.network.graph import IMAGE, Key
 from epnas_tf.network.network import Network
 
@@ -50,12 +50,16 @@ def loss_and_gradients(
     outputs: dict[Key, Any] = {IMAGE: images}
     tapes: dict[Key, tf.GradientTape] = {}
     after: dict[Key, tf.Tensor] = {}
-    for node in network.graph:
-        key, inputs = node.key, [outputs[source] for source in node.sources]
-        of_layer, moving = weights.get(key), statistics.get(key)
+    steps = list(steps_of(network))
+    for key, sources, node, activated in steps:
+        inputs = [outputs[source] for source in sources]
+        if node is None:
+            outputs[key] = tf.nn.relu(inputs[0])
+            continue
+        arguments = (inputs, weights.get(key), statistics.get(key))
         with tf.GradientTape(watch_accessed_variables=False) as tapes[key]:
-            tapes[key].watch([tensor for tensor in (*inputs, of_layer) if tensor is not None])
-            outputs[key], moved = call(node, network.layers[key], inputs, of_layer, moving, training=True)
+            tapes[key].watch([tensor for tensor in (*inputs, weights.get(key)) if tensor is not None])
+            outputs[key], moved = call(node, network.layers[key], *arguments, training=True, activated=activated)
         if moved is not None:
             after[key] = moved
     last = network.graph.keys[-1]
@@ -65,15 +69,17 @@ def loss_and_gradients(
     arrived: dict[Key, list[tf.Tensor]] = {key: [] for key in outputs}
     arrived[last].append(tape.gradient(loss, outputs[last]))
     gradients = {}
-    for node in reversed(list(network.graph)):
-        read = [source for source in node.sources if source != IMAGE]
+    for step in reversed(steps):
+        key, read = step.key, [source for source in step.sources if source != IMAGE]
+        of_output = added(arrived.pop(key)[::-1])
+        if step.node is None:
+            arrived[read[0]].append(tf.raw_ops.ReluGrad(gradients=of_output, features=outputs[key]))
+            continue
         inputs = [outputs[source] for source in read]
-        own = [weights[node.key]] if node.key in weights else []
-        of_inputs, of_own = tapes[node.key].gradient(
-            outputs[node.key], (inputs, own), output_gradients=added(arrived.pop(node.key)[::-1])
-        )
+        own = [weights[key]] if key in weights else []
+        of_inputs, of_own = tapes[key].gradient(outputs[key], (inputs, own), output_gradients=of_output)
         if own:
-            (gradients[node.key],) = of_own
+            (gradients[key],) = of_own
         for source, of_input in zip(read, of_inputs, strict=True):
             arrived[source].append(of_input)
     return Gradient(loss, gradients, after)

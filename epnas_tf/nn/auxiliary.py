@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from epnas_tf.nn.base import SeededLayer, Shape, sublayer_name
+from epnas_tf.nn.base import ReluFirst, Shape, sublayer_name
 from epnas_tf.nn.batch_norm import FusedBatchNormalization
 
 POOL_SIZE = 5
@@ -13,7 +13,7 @@ POOL_STRIDE = 3
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
-class AuxiliaryPooling(SeededLayer):
+class AuxiliaryPooling(ReluFirst):
     """ReLU and the mean over windows of 5×5, three pixels apart, inside the image; smaller images are one window.
 
     Args:
@@ -27,10 +27,10 @@ class AuxiliaryPooling(SeededLayer):
         float [batch, (height - 5) // 3 + 1, (width - 5) // 3 + 1, channels], at least one pixel.
     """
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Applies the layer."""
+    def call(self, inputs: tf.Tensor, activated: bool = False) -> tf.Tensor:
+        """Applies the layer; `activated` leaves out the ReLU."""
         window = [min(POOL_SIZE, side) for side in inputs.shape[1:3]]
-        return tf.nn.avg_pool2d(tf.nn.relu(inputs), window, POOL_STRIDE, "VALID")
+        return tf.nn.avg_pool2d(self.activate_inputs(inputs, activated), window, POOL_STRIDE, "VALID")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns the output's shape."""
@@ -43,7 +43,7 @@ def _pooled(side: int | None) -> int | None:
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
-class FullConvolution(SeededLayer):
+class FullConvolution(ReluFirst):
     """ReLU, convolution over all pixels at once without bias, batch norm.
 
     Args:
@@ -66,9 +66,9 @@ class FullConvolution(SeededLayer):
         self.kernel = self.add_kernel("kernel", (*input_shape[1:], self.channels))
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Applies the layer; `training` chooses the batch norm's statistics."""
-        outputs = tf.nn.conv2d(tf.nn.relu(inputs), tf.convert_to_tensor(self.kernel), 1, "VALID")
+    def call(self, inputs: tf.Tensor, training: bool = False, activated: bool = False) -> tf.Tensor:
+        """Applies the layer; `training` chooses the batch norm's statistics, `activated` leaves out the ReLU."""
+        outputs = tf.nn.conv2d(self.activate_inputs(inputs, activated), tf.convert_to_tensor(self.kernel), 1, "VALID")
         return self.batch_norm(outputs, training=training)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 Shape = tuple[int | None, ...]
 
@@ -30,6 +31,11 @@ class SeededLayer(keras.layers.Layer):
         self.stride = stride
         self.seed = seed
 
+    @property
+    def begins_with_relu(self) -> bool:
+        """Whether the layer begins with a ReLU of its whole input, and takes `activated=True` where it is done."""
+        return False
+
     def add_kernel(self, name: str, shape: Shape, seed_offset: int = 0) -> keras.Variable:
         """Adds a kernel with He's normal initial values, as in ENAS.
 
@@ -52,6 +58,19 @@ class SeededLayer(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "channels": self.channels, "stride": self.stride, "seed": self.seed}
+
+
+class ReluFirst(SeededLayer):
+    """Base of the layers that begin with a ReLU of their input; those that read the same may share it."""
+
+    @property
+    def begins_with_relu(self) -> bool:
+        """Whether the layer takes `activated=True`."""
+        return True
+
+    def activate_inputs(self, inputs: tf.Tensor, activated: bool) -> tf.Tensor:
+        """Returns the ReLU of the inputs, or the inputs where `activated` says that it is done."""
+        return inputs if activated else tf.nn.relu(inputs)
 
 
 def sublayer_name(layer: keras.layers.Layer, part: str) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from epnas_tf.nn.base import SeededLayer, Shape, sublayer_name
+from epnas_tf.nn.base import ReluFirst, SeededLayer, Shape, sublayer_name
 from epnas_tf.nn.batch_norm import FusedBatchNormalization
 from epnas_tf.nn.operations import add_halved_kernels, halved_pointwise, pointwise
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
-class SourceProjection(SeededLayer):
+class SourceProjection(ReluFirst):
     """ReLU and a 1×1 convolution of one source; with stride 2 the two halved convolutions of a factorised reduction.
 
     Args:
@@ -30,6 +30,11 @@ class SourceProjection(SeededLayer):
         float [batch, ceil(height / stride), ceil(width / stride), channels].
     """
 
+    @property
+    def begins_with_relu(self) -> bool:
+        """Whether the layer takes `activated=True`: only with stride 1, since halving takes the ReLU of some pixels."""
+        return self.stride == 1
+
     def build(self, input_shape: Shape) -> None:
         """Makes the kernel [1, 1, inputs, channels], or the two that share its channels."""
         self.kernels: tuple[keras.Variable, ...]
@@ -38,12 +43,12 @@ class SourceProjection(SeededLayer):
         else:
             self.kernels = (self.add_kernel("kernel", (1, 1, input_shape[-1], self.channels)),)
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Applies the layer."""
+    def call(self, inputs: tf.Tensor, activated: bool = False) -> tf.Tensor:
+        """Applies the layer; `activated` leaves out the ReLU."""
         kernels = [tf.convert_to_tensor(kernel) for kernel in self.kernels]
         if self.stride == 2:
             return halved_pointwise(inputs, *kernels)
-        return pointwise(tf.nn.relu(inputs), kernels[0])
+        return pointwise(self.activate_inputs(inputs, activated), kernels[0])
 
 
 class _Sum(SeededLayer):
@@ -97,7 +102,7 @@ class SumBatchNorm(_Sum):
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
-class PooledDense(SeededLayer):
+class PooledDense(ReluFirst):
     """ReLU, mean over all pixels, dense layer without bias: one source's part of the class scores (paper, section 3).
 
     Args:
@@ -115,9 +120,10 @@ class PooledDense(SeededLayer):
         """Makes the kernel [inputs, channels]."""
         self.kernel = self.add_kernel("kernel", (input_shape[-1], self.channels))
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Applies the layer."""
-        return tf.matmul(tf.reduce_mean(tf.nn.relu(inputs), axis=[1, 2]), tf.convert_to_tensor(self.kernel))
+    def call(self, inputs: tf.Tensor, activated: bool = False) -> tf.Tensor:
+        """Applies the layer; `activated` leaves out the ReLU."""
+        means = tf.reduce_mean(self.activate_inputs(inputs, activated), axis=[1, 2])
+        return tf.matmul(means, tf.convert_to_tensor(self.kernel))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns [batch, channels]."""

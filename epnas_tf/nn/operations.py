@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from epnas_tf.nn.base import SeededLayer, Shape, sublayer_name
+from epnas_tf.nn.base import ReluFirst, SeededLayer, Shape, sublayer_name
 from epnas_tf.nn.batch_norm import FusedBatchNormalization
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
-class Convolution(SeededLayer):
+class Convolution(ReluFirst):
     """ReLU, convolution without bias, batch norm.
 
     Args:
@@ -34,17 +34,22 @@ class Convolution(SeededLayer):
         self.activate = activate
         self.batch_norm = FusedBatchNormalization(name=sublayer_name(self, "batch_norm"), dtype=self.dtype_policy)
 
+    @property
+    def begins_with_relu(self) -> bool:
+        """Whether the layer takes `activated=True`: where a ReLU comes first."""
+        return self.activate
+
     def build(self, input_shape: Shape) -> None:
         """Makes the kernel [size, size, inputs, channels] and the batch norm."""
         self.kernel = self.add_kernel("kernel", (self.kernel_size, self.kernel_size, input_shape[-1], self.channels))
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Applies the layer; `training` chooses the batch norm's statistics."""
-        activated = tf.nn.relu(inputs) if self.activate else inputs
+    def call(self, inputs: tf.Tensor, training: bool = False, activated: bool = False) -> tf.Tensor:
+        """Applies the layer; `training` chooses the batch norm's statistics, `activated` leaves out the ReLU."""
+        read = self.activate_inputs(inputs, activated or not self.activate)
 
         def convolved(kernel: tf.Tensor) -> tf.Tensor:
-            return tf.nn.conv2d(activated, kernel, self.stride, "SAME")
+            return tf.nn.conv2d(read, kernel, self.stride, "SAME")
 
         return self.batch_norm.after(convolved, tf.convert_to_tensor(self.kernel), training=training)
 
@@ -54,7 +59,7 @@ class Convolution(SeededLayer):
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
-class SeparableConvolution(SeededLayer):
+class SeparableConvolution(ReluFirst):
     """ReLU, depthwise convolution, 1×1 convolution, batch norm: the paper's "depthwise convolution [Xception]".
 
     Args:
@@ -81,11 +86,11 @@ class SeparableConvolution(SeededLayer):
         self.pointwise_kernel = self.add_kernel("pointwise_kernel", (1, 1, inputs, self.channels), seed_offset=1)
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Applies the layer; `training` chooses the batch norm's statistics."""
+    def call(self, inputs: tf.Tensor, training: bool = False, activated: bool = False) -> tf.Tensor:
+        """Applies the layer; `training` chooses the batch norm's statistics, `activated` leaves out the ReLU."""
         strides = [1, self.stride, self.stride, 1]
         spread = tf.nn.depthwise_conv2d(
-            tf.nn.relu(inputs), tf.convert_to_tensor(self.depthwise_kernel), strides, "SAME"
+            self.activate_inputs(inputs, activated), tf.convert_to_tensor(self.depthwise_kernel), strides, "SAME"
         )
         kernel = tf.convert_to_tensor(self.pointwise_kernel)
         return self.batch_norm.after(functools.partial(pointwise, spread), kernel, training=training)
