@@ -152,7 +152,7 @@ def steps_of(network: Network) -> Iterator[Step]:
     """Yields a network's layers in order. The ReLU that several begin with comes once, before the first of them."""
     activated: set[Key] = set()
     for node in network.graph:
-        if not network.layers[node.key].begins_with_relu or IMAGE in node.sources:
+        if not getattr(network.layers[node.key], "begins_with_relu", False) or IMAGE in node.sources:
             yield Step(node.key, node.sources, node)
             continue
         sources = tuple(("relu", *source) for source in node.sources)

@@ -50,8 +50,7 @@ def loss_and_gradients(
     outputs: dict[Key, Any] = {IMAGE: images}
     tapes: dict[Key, tf.GradientTape] = {}
     after: dict[Key, tf.Tensor] = {}
-    steps = list(steps_of(network))
-    for key, sources, node, activated in steps:
+    for key, sources, node, activated in steps_of(network):
         inputs = [outputs[source] for source in sources]
         if node is None:
             outputs[key] = tf.nn.relu(inputs[0])
@@ -66,10 +65,22 @@ def loss_and_gradients(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(outputs[last])
         loss = loss_of(outputs[last])
+    of_scores = tape.gradient(loss, outputs[last])
+    return Gradient(loss, _backwards(network, outputs, tapes, weights, of_scores), after)
+
+
+def _backwards(
+    network: Network,
+    outputs: dict[Key, Any],
+    tapes: dict[Key, tf.GradientTape],
+    weights: dict[Key, tf.Tensor],
+    of_scores: tf.Tensor,
+) -> dict[Key, tf.Tensor]:
+    """Returns the gradient with respect to the weights of each layer, given that with respect to the class scores."""
     arrived: dict[Key, list[tf.Tensor]] = {key: [] for key in outputs}
-    arrived[last].append(tape.gradient(loss, outputs[last]))
+    arrived[network.graph.keys[-1]].append(of_scores)
     gradients = {}
-    for step in reversed(steps):
+    for step in reversed(list(steps_of(network))):
         key, read = step.key, [source for source in step.sources if source != IMAGE]
         of_output = added(arrived.pop(key)[::-1])
         if step.node is None:
@@ -82,7 +93,7 @@ def loss_and_gradients(
             (gradients[key],) = of_own
         for source, of_input in zip(read, of_inputs, strict=True):
             arrived[source].append(of_input)
-    return Gradient(loss, gradients, after)
+    return gradients
 
 
 def added(tensors: list[tf.Tensor]) -> tf.Tensor:

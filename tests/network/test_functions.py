@@ -62,6 +62,19 @@ def test_class_scores_are_the_network_s(case, call):
     np.testing.assert_array_equal(scores, network(images_of(shape), training=False))
 
 
+def test_layers_that_read_the_same_share_their_relu():
+    store = VariableStore(0)
+    network = Network(MICRO, MICRO_SHAPE, store)
+    values = values_of(store, network)
+    graph = tf.function(lambda images: class_scores(network, images, *values)[0], autograph=False)
+    operations = graph.get_concrete_function(images_of(MICRO_SHAPE)).graph.get_operations()
+    first = [node for node in network.graph if network.layers[node.key].begins_with_relu]
+    sources = {node.sources for node in first}
+    assert len(sources) < len(first)
+    halving = [node for node in network.graph if node.stride == 2 and "pool" not in node.kind and node not in first]
+    assert [op.type for op in operations].count("Relu") == len(sources) + 2 * len(halving)  # of two sets of pixels each
+
+
 def test_another_network_traces_only_kinds_that_are_new():
     store, call = VariableStore(0), LayerFunctions()
 

@@ -44,9 +44,19 @@ def check_layer(
     _check_shapes(make, inputs, input_shape, expected_output_shape)
     _check_graph(make, inputs)
     _check_training(make, inputs)
+    _check_relu(make, inputs)
     _check_mixed_precision(make, inputs, input_shape, mixed_output_dtype)
     _check_saving(make, inputs, input_shape)
     _check_seeds(make, inputs)
+
+
+def _check_relu(make: Callable[..., keras.layers.Layer], inputs: Any) -> None:
+    layer = make(seed=0)
+    expected = layer(inputs)  # half of the inputs are below 0
+    if not getattr(layer, "begins_with_relu", False):
+        return
+    np.testing.assert_array_equal(layer(tf.nn.relu(inputs), activated=True), expected)
+    assert np.any(layer(inputs, activated=True) != expected), "With `activated=True` there must be no ReLU."
 
 
 def random_inputs(shape: Shapes, seed: int = 0) -> Any:

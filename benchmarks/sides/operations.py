@@ -1,0 +1,81 @@
+"""Which of TensorFlow's operations the time of a side's steps goes into."""
+
+import collections
+import pkgutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+EXECUTORS = "tf_Compute"
+"""How the names of the threads begin that run a graph's operations on the CPU."""
+
+
+class Cost(NamedTuple):
+    """What the operations of one type cost in a call.
+
+    Attributes:
+        milliseconds: their own time, added up.
+        count: how many there are.
+    """
+
+    milliseconds: float = 0.0
+    count: int = 0
+
+
+class Profiled:
+    """A side whose calls are profiled.
+
+    Args:
+        maker: what makes the side, as "module:name".
+        *arguments: of the maker.
+    """
+
+    def __init__(self, maker: str, *arguments: Any) -> None:
+        self._side = pkgutil.resolve_name(maker)(*arguments)
+
+    def prepare(self, architecture: Any) -> None:
+        """Makes the network that is measured from now on."""
+        self._side.prepare(architecture)
+
+    def costs(self, method: str) -> dict[str, Cost]:
+        """Returns the costs of a call of the side's method, by type of operation."""
+        options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=2, python_tracer_level=0)
+        with tempfile.TemporaryDirectory() as folder:
+            with tf.profiler.experimental.Profile(folder, options):
+                getattr(self._side, method)()
+            (file,) = Path(folder).rglob("*.xplane.pb")
+            return costs_in(xplane_pb2.XSpace.FromString(file.read_bytes()))
+
+
+def costs_in(profile: Any) -> dict[str, Cost]:
+    """Returns the costs in a profile, by type of operation."""
+    costs: dict[str, Cost] = collections.defaultdict(Cost)
+    for plane in profile.planes:
+        names = {number: metadata.name for number, metadata in plane.event_metadata.items()}
+        for line in plane.lines:
+            if line.name.startswith(EXECUTORS):
+                for name, milliseconds in own_times(line.events, names):
+                    type_ = name.rpartition(":")[2].removeprefix("_MklNative")
+                    total, count = costs[type_]
+                    costs[type_] = Cost(total + milliseconds, count + 1)
+    return dict(costs)
+
+
+def own_times(events: Iterable[Any], names: dict[int, str]) -> Iterable[tuple[str, float]]:
+    """Returns the name of each event of a thread and its milliseconds without those of the events inside it."""
+    open_: list[tuple[int, int]] = []  # the end of each event that has not ended, and its place in `times`
+    times: list[tuple[str, float]] = []
+    for event in sorted(events, key=lambda event: (event.offset_ps, -event.duration_ps)):
+        while open_ and open_[-1][0] <= event.offset_ps:
+            open_.pop()
+        milliseconds = event.duration_ps / 1e9
+        if open_:
+            outer, own = times[open_[-1][1]]
+            times[open_[-1][1]] = (outer, own - milliseconds)
+        open_.append((event.offset_ps + event.duration_ps, len(times)))
+        times.append((names[event.metadata_id], milliseconds))
+    return times
