@@ -30,11 +30,6 @@ class SourceProjection(ReluFirst):
         float [batch, ceil(height / stride), ceil(width / stride), channels].
     """
 
-    @property
-    def begins_with_relu(self) -> bool:
-        """Whether the layer takes `activated=True`: only with stride 1, since halving takes the ReLU of some pixels."""
-        return self.stride == 1
-
     def build(self, input_shape: Shape) -> None:
         """Makes the kernel [1, 1, inputs, channels], or the two that share its channels."""
         self.kernels: tuple[keras.Variable, ...]
@@ -46,9 +41,8 @@ class SourceProjection(ReluFirst):
     def call(self, inputs: tf.Tensor, activated: bool = False) -> tf.Tensor:
         """Applies the layer; `activated` leaves out the ReLU."""
         kernels = [tf.convert_to_tensor(kernel) for kernel in self.kernels]
-        if self.stride == 2:
-            return halved_pointwise(inputs, *kernels)
-        return pointwise(self.activate_inputs(inputs, activated), kernels[0])
+        read = self.activate_inputs(inputs, activated)
+        return halved_pointwise(read, *kernels) if self.stride == 2 else pointwise(read, kernels[0])
 
 
 class _Sum(SeededLayer):

@@ -236,7 +236,7 @@ def pointwise(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def halved_pointwise(inputs: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """ReLU, then height and width halved (rounded up) by two 1×1 convolutions of stride 2, one pixel apart (ENAS).
+    """Height and width halved (rounded up) by two 1×1 convolutions of stride 2, one pixel apart (ENAS).
 
     The first convolution sees the pixels of even row and column, the second those of odd row and column.
 
@@ -258,13 +258,13 @@ def halved_pointwise(inputs: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> 
 
     def half(offset: int, kernel: tf.Tensor) -> tf.Tensor:
         picked = tf.slice(pairs, [0, offset, 0, offset * channels], [-1, 1, columns, channels])
-        return pointwise(tf.nn.relu(tf.reshape(picked, [-1, rows, columns, channels])), kernel)
+        return pointwise(tf.reshape(picked, [-1, rows, columns, channels]), kernel)
 
     return tf.concat([half(0, first), half(1, second)], -1)
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
-class FactorizedReduction(SeededLayer):
+class FactorizedReduction(ReluFirst):
     """ReLU, two 1×1 convolutions of stride 2 one pixel apart, concatenation, batch norm (ENAS).
 
     Args:
@@ -287,10 +287,11 @@ class FactorizedReduction(SeededLayer):
         self.kernels = add_halved_kernels(self, input_shape)
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Applies the layer; `training` chooses the batch norm's statistics."""
+    def call(self, inputs: tf.Tensor, training: bool = False, activated: bool = False) -> tf.Tensor:
+        """Applies the layer; `training` chooses the batch norm's statistics, `activated` leaves out the ReLU."""
         kernels = (tf.convert_to_tensor(kernel) for kernel in self.kernels)
-        return self.batch_norm.after(functools.partial(halved_pointwise, inputs), *kernels, training=training)
+        halved = functools.partial(halved_pointwise, self.activate_inputs(inputs, activated))
+        return self.batch_norm.after(halved, *kernels, training=training)
 
 
 def add_halved_kernels(layer: SeededLayer, input_shape: Shape) -> tuple[keras.Variable, keras.Variable]:

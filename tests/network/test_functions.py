@@ -71,8 +71,7 @@ def test_layers_that_read_the_same_share_their_relu():
     first = [node for node in network.graph if network.layers[node.key].begins_with_relu]
     sources = {node.sources for node in first}
     assert len(sources) < len(first)
-    halving = [node for node in network.graph if node.stride == 2 and "pool" not in node.kind and node not in first]
-    assert [op.type for op in operations].count("Relu") == len(sources) + 2 * len(halving)  # of two sets of pixels each
+    assert [operation.type for operation in operations].count("Relu") == len(sources)
 
 
 def test_another_network_traces_only_kinds_that_are_new():
