@@ -2,11 +2,11 @@
 
 python -m benchmarks.operations --space=micro
 
-One architecture, on one random batch that is used again and again. An operation's time is from its beginning to its end
-on the thread that runs it; on two cores two run at a time, and share both. Only for a CPU.
+One architecture, on one random batch that is used again and again, on the CPU. An operation's time is from its start to
+its end on the thread that runs it; on two cores two run at a time, and share both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from absl import app, flags
 
@@ -29,22 +29,22 @@ Costs = Mapping[str, tuple[float, float]]
 """Milliseconds and operations a step, by type of operation."""
 
 
-def measured(case: Case, architecture: object, kind: str) -> list[Costs]:
-    """Returns what a step of a kind costs each side."""
-    sides = []
-    for maker, further in SIDES.values():
-        steps = _STEPS.value
-        with Worker("benchmarks.sides.operations:Profiled", maker, case, _BATCH_SIZE.value, steps) as worker:
-            worker.call("prepare", architecture)
-            costs, taken = worker.call("costs", kind), steps + further
-            sides.append({name: (cost.milliseconds / taken, cost.count / taken) for name, cost in costs.items()})
-    return sides
+def measured(case: Case, architecture: object, maker: str, further: int) -> list[Costs]:
+    """Returns what a step of each kind costs a side."""
+    taken = _STEPS.value + further
+    with Worker("benchmarks.sides.operations:Profiled", maker, case, _BATCH_SIZE.value, _STEPS.value) as worker:
+        worker.call("prepare", architecture)
+        profiles = [worker.call("costs", kind) for kind in KINDS]
+    return [
+        {name: (cost.milliseconds / taken, cost.count / taken) for name, cost in costs.items()} for costs in profiles
+    ]
 
 
-def rows(sides: list[Costs], count: int) -> list[list[str]]:
+def rows(sides: Sequence[Costs], count: int) -> list[list[str]]:
     """Returns a row for each of the types that take longest, one for all others together, and one for all."""
     names = sorted({name for side in sides for name in side}, key=lambda n: -max(s.get(n, (0, 0))[0] for s in sides))
     groups = [*((name, [name]) for name in names[:count]), ("others", names[count:]), ("all", names)]
+    groups = [(title, group) for title, group in groups if group]
     table = []
     for title, group in groups:
         totals = [[sum(side.get(name, (0, 0))[part] for name in group) for part in (0, 1)] for side in sides]
@@ -56,9 +56,9 @@ def main(_: list[str]) -> None:
     case = _CASE()
     (architecture,) = case.architectures(1, _SEED.value)
     columns = ["operation", *(text for side in SIDES for text in (f"{side}, ms", "number"))]
-    for kind, step in KINDS.items():
-        table = rows(measured(case, architecture, kind), _OPERATIONS.value)
-        show_table(f"a step of {step}: {case}, batch {_BATCH_SIZE.value}", columns, table)
+    sides = [measured(case, architecture, *side) for side in SIDES.values()]
+    for step, costs in zip(KINDS.values(), zip(*sides, strict=True), strict=True):
+        show_table(f"a step of {step}: {case}, batch {_BATCH_SIZE.value}", columns, rows(costs, _OPERATIONS.value))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import collections
 import pkgutil
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,11 +15,15 @@ EXECUTORS = "tf_Compute"
 """How the names of the threads begin that run a graph's operations on the CPU."""
 
 
+OPERATION = re.compile("[^:]*:(?:_MklNative|_Mkl)?([^:]+)")
+"""The name of an operation's event, and in it its type. The executor's own events have "::" in their names, or none."""
+
+
 class Cost(NamedTuple):
     """What the operations of one type cost in a call.
 
     Attributes:
-        milliseconds: their own time, added up.
+        milliseconds: from the beginning of each to its end, added up, without what runs inside it.
         count: how many there are.
     """
 
@@ -27,7 +32,7 @@ class Cost(NamedTuple):
 
 
 class Profiled:
-    """A side whose calls are profiled.
+    """A side whose calls are profiled, on the CPU: a GPU is left alone.
 
     Args:
         maker: what makes the side, as "module:name".
@@ -35,6 +40,7 @@ class Profiled:
     """
 
     def __init__(self, maker: str, *arguments: Any) -> None:
+        tf.config.set_visible_devices([], "GPU")
         self._side = pkgutil.resolve_name(maker)(*arguments)
 
     def prepare(self, architecture: Any) -> None:
@@ -59,9 +65,9 @@ def costs_in(profile: Any) -> dict[str, Cost]:
         for line in plane.lines:
             if line.name.startswith(EXECUTORS):
                 for name, milliseconds in own_times(line.events, names):
-                    type_ = name.rpartition(":")[2].removeprefix("_MklNative")
-                    total, count = costs[type_]
-                    costs[type_] = Cost(total + milliseconds, count + 1)
+                    if operation := OPERATION.fullmatch(name):
+                        total, count = costs[operation[1]]
+                        costs[operation[1]] = Cost(total + milliseconds, count + 1)
     return dict(costs)
 
 

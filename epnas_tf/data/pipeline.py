@@ -19,7 +19,7 @@ EVALUATION_BATCH = 500
 """Images that are evaluated at a time; decides speed and memory, not the result."""
 
 BATCHES_AHEAD = 2
-"""Batches that lie ready."""
+"""Batches that lie ready, beside those that are being made, at most one a core and 16."""
 
 
 def map_in_order(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
@@ -33,18 +33,19 @@ def map_in_order(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.d
     return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
-def made_ahead(dataset: tf.data.Dataset) -> tf.data.Dataset:
+def made_ahead(dataset: tf.data.Dataset, tuned: bool = False) -> tf.data.Dataset:
     """Returns a data set whose next elements are made while one is in use.
 
-    TensorFlow does not tune it: the thread that tunes sleeps for 10 ms, 20 ms, 40 ms and so on, up to a minute, and the
-    end of a pass often waits until it wakes, which can double the time of the pass. Without tuning AUTOTUNE in `map`
-    means a call for each core, at most 16.
+    TensorFlow does not tune how: the thread that tunes sleeps for 10, 20, 40 ms and so on, up to a minute, and the end
+    of a pass often waits until it wakes, which can double the time of the pass. Without tuning, AUTOTUNE in `map` means
+    a call for each core, at most 16.
 
     Args:
-        dataset: the data set, whose options for tuning are overruled.
+        dataset: the data set.
+        tuned: whether TensorFlow is to tune it all the same.
     """
     options = tf.data.Options()
-    options.autotune.enabled = False
+    options.autotune.enabled = tuned
     return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 

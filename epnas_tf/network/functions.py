@@ -132,35 +132,43 @@ def _trace(
     return function.get_concrete_function([spec(tensor) for tensor in inputs], spec(weights), spec(statistics))
 
 
+Place: TypeAlias = tuple[Key, bool]
+"""What a node gives, or with True what a ReLU makes of it."""
+
+
 class Step(NamedTuple):
-    """What is computed at a time: a layer, or the ReLU that layers which read the same begin with.
+    """What is computed at a time: a layer, or the ReLU that the layers begin with which read the same.
 
     Attributes:
-        key: of what it gives.
-        sources: the keys of what it reads.
-        node: the layer's place; None for a ReLU.
-        activated: whether the layer reads what is behind the ReLU it begins with.
+        place: of what it gives.
+        sources: the places of what it reads.
+        node: the layer's place in the network; None for a ReLU.
     """
 
-    key: Key
-    sources: tuple[Key, ...]
+    place: Place
+    sources: tuple[Place, ...]
     node: Node | None
-    activated: bool = False
+
+    @property
+    def activated(self) -> bool:
+        """Whether it reads what is behind a ReLU."""
+        return any(activated for _, activated in self.sources)
 
 
 def steps_of(network: Network) -> Iterator[Step]:
-    """Yields a network's layers in order. The ReLU that several begin with comes once, before the first of them."""
-    activated: set[Key] = set()
+    """Yields a network's layers in order, and before the first layer that begins with a ReLU of something that ReLU.
+
+    Layers that read the same share it. One that reads the image has its own: no gradient is taken there.
+    """
+    taken: set[Place] = set()
     for node in network.graph:
-        if not getattr(network.layers[node.key], "begins_with_relu", False) or IMAGE in node.sources:
-            yield Step(node.key, node.sources, node)
-            continue
-        sources = tuple(("relu", *source) for source in node.sources)
-        for source, key in zip(node.sources, sources, strict=True):
-            if key not in activated:
-                yield Step(key, (source,), None)
-        activated.update(sources)
-        yield Step(node.key, sources, node, activated=True)
+        shares = getattr(network.layers[node.key], "begins_with_relu", False) and IMAGE not in node.sources
+        sources = tuple((source, shares) for source in node.sources)
+        for place in sources:
+            if shares and place not in taken:
+                taken.add(place)
+                yield Step(place, ((place[0], False),), None)
+        yield Step((node.key, False), sources, node)
 
 
 def class_scores(
@@ -184,15 +192,16 @@ def class_scores(
     Returns:
         float32 [batch, classes], and the statistics of each layer that has any, flat.
     """
-    outputs: dict[Key, tf.Tensor] = {IMAGE: images}
+    outputs: dict[Place, tf.Tensor] = {(IMAGE, False): images}
     after: dict[Key, tf.Tensor] = {}
-    for key, sources, node, activated in steps_of(network):
-        inputs = [outputs[source] for source in sources]
-        if node is None:
-            outputs[key] = tf.nn.relu(inputs[0])
+    for step in steps_of(network):
+        inputs = [outputs[place] for place in step.sources]
+        if step.node is None:
+            outputs[step.place] = tf.nn.relu(inputs[0])
             continue
-        own = weights.get(key), statistics.get(key)
-        outputs[key], moved = call(node, network.layers[key], inputs, *own, training=training, activated=activated)
+        key = step.node.key
+        arguments = (step.node, network.layers[key], inputs, weights.get(key), statistics.get(key))
+        outputs[step.place], moved = call(*arguments, training=training, activated=step.activated)
         if moved is not None:
             after[key] = moved
-    return outputs[network.graph.keys[-1]], after
+    return outputs[network.graph.keys[-1], False], after

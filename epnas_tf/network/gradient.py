@@ -1,16 +1,17 @@
 """The gradient of a network's loss, layer after layer.
 
 Backwards through the layers by hand, and through each of them by a tape of its own: so the gradient of what several
-layers read is added up in the order of these layers, whatever a layer's own graph looks like.
+layers read is added up in the order of these layers, whatever a layer's own graph looks like. The ReLUs that they share
+have no tape: the gradient of each is one operation.
 """
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from epnas_tf.network.functions import CallLayer, call_layer, steps_of
+from epnas_tf.network.functions import CallLayer, Place, call_layer, steps_of
 from epnas_tf.network.graph import IMAGE, Key
 from epnas_tf.network.network import Network
 
@@ -27,6 +28,13 @@ class Gradient(NamedTuple):
     loss: tf.Tensor
     weights: dict[Key, tf.Tensor]
     statistics: dict[Key, tf.Tensor]
+
+
+class Recorded(NamedTuple):
+    """A layer's tape, and the inputs that it watched."""
+
+    tape: tf.GradientTape
+    inputs: list[tf.Tensor]
 
 
 def loss_and_gradients(
@@ -47,53 +55,66 @@ def loss_and_gradients(
         loss_of: gives the loss, a scalar, of the class scores, float32 [batch, classes].
         call: calls a layer.
     """
-    outputs: dict[Key, Any] = {IMAGE: images}
-    tapes: dict[Key, tf.GradientTape] = {}
+    outputs: dict[Place, tf.Tensor] = {(IMAGE, False): images}
+    recorded: dict[Key, Recorded] = {}
     after: dict[Key, tf.Tensor] = {}
-    for key, sources, node, activated in steps_of(network):
-        inputs = [outputs[source] for source in sources]
-        if node is None:
-            outputs[key] = tf.nn.relu(inputs[0])
+    for step in steps_of(network):
+        inputs = _told_apart([outputs[place] for place in step.sources], step.sources)
+        if step.node is None:
+            outputs[step.place] = tf.nn.relu(inputs[0])
             continue
-        arguments = (inputs, weights.get(key), statistics.get(key))
-        with tf.GradientTape(watch_accessed_variables=False) as tapes[key]:
-            tapes[key].watch([tensor for tensor in (*inputs, weights.get(key)) if tensor is not None])
-            outputs[key], moved = call(node, network.layers[key], *arguments, training=True, activated=activated)
+        key = step.node.key
+        arguments = (step.node, network.layers[key], inputs, weights.get(key), statistics.get(key))
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([tensor for tensor in (*inputs, weights.get(key)) if tensor is not None])
+            outputs[step.place], moved = call(*arguments, training=True, activated=step.activated)
+        recorded[key] = Recorded(tape, inputs)
         if moved is not None:
             after[key] = moved
-    last = network.graph.keys[-1]
+    scores = outputs[network.graph.keys[-1], False]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(outputs[last])
-        loss = loss_of(outputs[last])
-    of_scores = tape.gradient(loss, outputs[last])
-    return Gradient(loss, _backwards(network, outputs, tapes, weights, of_scores), after)
+        tape.watch(scores)
+        loss = loss_of(scores)
+    gradients = _backwards(network, outputs, recorded, weights, tape.gradient(loss, scores))
+    return Gradient(loss, gradients, after)
 
 
 def _backwards(
     network: Network,
-    outputs: dict[Key, Any],
-    tapes: dict[Key, tf.GradientTape],
+    outputs: dict[Place, tf.Tensor],
+    recorded: dict[Key, Recorded],
     weights: dict[Key, tf.Tensor],
     of_scores: tf.Tensor,
 ) -> dict[Key, tf.Tensor]:
     """Returns the gradient with respect to the weights of each layer, given that with respect to the class scores."""
-    arrived: dict[Key, list[tf.Tensor]] = {key: [] for key in outputs}
-    arrived[network.graph.keys[-1]].append(of_scores)
+    arrived: dict[Place, list[tf.Tensor]] = {place: [] for place in outputs}
+    arrived[network.graph.keys[-1], False].append(of_scores)
     gradients = {}
     for step in reversed(list(steps_of(network))):
-        key, read = step.key, [source for source in step.sources if source != IMAGE]
-        of_output = added(arrived.pop(key)[::-1])
+        of_output = added(arrived.pop(step.place)[::-1])
         if step.node is None:
-            arrived[read[0]].append(tf.raw_ops.ReluGrad(gradients=of_output, features=outputs[key]))
+            of_input = tf.raw_ops.ReluGrad(gradients=of_output, features=outputs[step.place])
+            arrived[step.sources[0]].append(of_input)
             continue
-        inputs = [outputs[source] for source in read]
+        key, (tape, inputs) = step.node.key, recorded[step.node.key]
+        read = [(place, x) for place, x in zip(step.sources, inputs, strict=True) if place[0] != IMAGE]
         own = [weights[key]] if key in weights else []
-        of_inputs, of_own = tapes[key].gradient(outputs[key], (inputs, own), output_gradients=of_output)
+        of_inputs, of_own = tape.gradient(
+            outputs[step.place],
+            ([x for _, x in read], own),
+            output_gradients=of_output,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
         if own:
             (gradients[key],) = of_own
-        for source, of_input in zip(read, of_inputs, strict=True):
-            arrived[source].append(of_input)
+        for (place, _), of_input in zip(read, of_inputs, strict=True):
+            arrived[place].append(of_input)
     return gradients
+
+
+def _told_apart(inputs: list[tf.Tensor], sources: tuple[Place, ...]) -> list[tf.Tensor]:
+    """Returns a layer's inputs; where it reads one several times, as other tensors, or each would get the sum."""
+    return [tf.identity(x) if sources.count(place) > 1 else x for place, x in zip(sources, inputs, strict=True)]
 
 
 def added(tensors: list[tf.Tensor]) -> tf.Tensor:

@@ -30,6 +30,9 @@ class Network:
         shape: the image shape, the number of classes and what else fixes the network.
         store: holds the layers; a store of its own makes the network independent.
         graph: the network's nodes where they are not just those of the architecture; None for these.
+
+    Raises:
+        ValueError: if the class scores do not depend on every node.
     """
 
     def __init__(
@@ -38,6 +41,11 @@ class Network:
         self.architecture = architecture
         self.shape = shape
         self.graph: Graph = build_graph(architecture, shape) if graph is None else graph
+        if unread := set(self.graph.keys) - set(self.graph.without_unread().keys):
+            raise ValueError(
+                "The class scores must depend on every node, or nothing could train it; see `Graph.without_unread`. "
+                f"Received: {sorted(unread, key=str)} beside the others"
+            )
         self.layers: dict[Key, keras.layers.Layer] = {}
         shapes: dict[Key, Shape] = {IMAGE: (None, *shape.image_shape)}
         for node in self.graph:

@@ -12,6 +12,7 @@ import keras
 
 from epnas_tf.errors import ArchitectureError
 from epnas_tf.nn.auxiliary import AuxiliaryPooling, FullConvolution
+from epnas_tf.nn.base import ReluFirst, SeededLayer
 from epnas_tf.nn.batch_norm import FusedBatchNormalization
 from epnas_tf.nn.merging import PooledDense, SourceProjection, Sum, SumBatchNorm, SumBias
 from epnas_tf.nn.operations import Convolution, FactorizedReduction, Identity, Pooling, SeparableConvolution
@@ -26,6 +27,8 @@ __all__ = [
     "Identity",
     "PooledDense",
     "Pooling",
+    "ReluFirst",
+    "SeededLayer",
     "SeparableConvolution",
     "SourceProjection",
     "Sum",

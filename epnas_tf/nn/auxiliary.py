@@ -27,10 +27,10 @@ class AuxiliaryPooling(ReluFirst):
         float [batch, (height - 5) // 3 + 1, (width - 5) // 3 + 1, channels], at least one pixel.
     """
 
-    def call(self, inputs: tf.Tensor, activated: bool = False) -> tf.Tensor:
-        """Applies the layer; `activated` leaves out the ReLU."""
+    def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        """Applies what comes behind the ReLU."""
         window = [min(POOL_SIZE, side) for side in inputs.shape[1:3]]
-        return tf.nn.avg_pool2d(self.activate_inputs(inputs, activated), window, POOL_STRIDE, "VALID")
+        return tf.nn.avg_pool2d(inputs, window, POOL_STRIDE, "VALID")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns the output's shape."""
@@ -66,9 +66,9 @@ class FullConvolution(ReluFirst):
         self.kernel = self.add_kernel("kernel", (*input_shape[1:], self.channels))
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
-    def call(self, inputs: tf.Tensor, training: bool = False, activated: bool = False) -> tf.Tensor:
-        """Applies the layer; `training` chooses the batch norm's statistics, `activated` leaves out the ReLU."""
-        outputs = tf.nn.conv2d(self.activate_inputs(inputs, activated), tf.convert_to_tensor(self.kernel), 1, "VALID")
+    def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        """Applies what comes behind the ReLU."""
+        outputs = tf.nn.conv2d(inputs, tf.convert_to_tensor(self.kernel), 1, "VALID")
         return self.batch_norm(outputs, training=training)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -31,11 +31,6 @@ class SeededLayer(keras.layers.Layer):
         self.stride = stride
         self.seed = seed
 
-    @property
-    def begins_with_relu(self) -> bool:
-        """Whether the layer begins with a ReLU of its whole input, and takes `activated=True` where it is done."""
-        return False
-
     def add_kernel(self, name: str, shape: Shape, seed_offset: int = 0) -> keras.Variable:
         """Adds a kernel with He's normal initial values, as in ENAS.
 
@@ -61,16 +56,36 @@ class SeededLayer(keras.layers.Layer):
 
 
 class ReluFirst(SeededLayer):
-    """Base of the layers that begin with a ReLU of their input; those that read the same may share it."""
+    """Base of the layers that begin with a ReLU: they say in `after_relu` what comes behind it.
+
+    A search takes the ReLU once for all layers that read the same; for a layer that overrides `call` it does not.
+
+    Attributes:
+        activate: whether the ReLU is there.
+    """
+
+    activate = True
+
+    def call(self, inputs: Any, training: bool = False, activated: bool = False) -> tf.Tensor:
+        """Applies the layer.
+
+        Args:
+            inputs: what it reads.
+            training: chooses the statistics of batch norm.
+            activated: whether the inputs are behind the ReLU.
+        """
+        if self.activate and not activated:
+            inputs = tf.nest.map_structure(tf.nn.relu, inputs)
+        return self.after_relu(inputs, training)
+
+    def after_relu(self, inputs: Any, training: bool) -> tf.Tensor:
+        """Returns what the layer makes of what is behind the ReLU."""
+        raise NotImplementedError
 
     @property
     def begins_with_relu(self) -> bool:
-        """Whether the layer takes `activated=True`."""
-        return True
-
-    def activate_inputs(self, inputs: tf.Tensor, activated: bool) -> tf.Tensor:
-        """Returns the ReLU of the inputs, or the inputs where `activated` says that it is done."""
-        return inputs if activated else tf.nn.relu(inputs)
+        """Whether the layer takes `activated=True`, and is the same then behind a ReLU."""
+        return self.activate and type(self).call is ReluFirst.call
 
 
 def sublayer_name(layer: keras.layers.Layer, part: str) -> str:

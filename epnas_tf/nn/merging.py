@@ -38,11 +38,10 @@ class SourceProjection(ReluFirst):
         else:
             self.kernels = (self.add_kernel("kernel", (1, 1, input_shape[-1], self.channels)),)
 
-    def call(self, inputs: tf.Tensor, activated: bool = False) -> tf.Tensor:
-        """Applies the layer; `activated` leaves out the ReLU."""
+    def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        """Applies what comes behind the ReLU."""
         kernels = [tf.convert_to_tensor(kernel) for kernel in self.kernels]
-        read = self.activate_inputs(inputs, activated)
-        return halved_pointwise(read, *kernels) if self.stride == 2 else pointwise(read, kernels[0])
+        return halved_pointwise(inputs, *kernels) if self.stride == 2 else pointwise(inputs, kernels[0])
 
 
 class _Sum(SeededLayer):
@@ -114,10 +113,9 @@ class PooledDense(ReluFirst):
         """Makes the kernel [inputs, channels]."""
         self.kernel = self.add_kernel("kernel", (input_shape[-1], self.channels))
 
-    def call(self, inputs: tf.Tensor, activated: bool = False) -> tf.Tensor:
-        """Applies the layer; `activated` leaves out the ReLU."""
-        means = tf.reduce_mean(self.activate_inputs(inputs, activated), axis=[1, 2])
-        return tf.matmul(means, tf.convert_to_tensor(self.kernel))
+    def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        """Applies what comes behind the ReLU."""
+        return tf.matmul(tf.reduce_mean(inputs, axis=[1, 2]), tf.convert_to_tensor(self.kernel))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns [batch, channels]."""

@@ -34,22 +34,16 @@ class Convolution(ReluFirst):
         self.activate = activate
         self.batch_norm = FusedBatchNormalization(name=sublayer_name(self, "batch_norm"), dtype=self.dtype_policy)
 
-    @property
-    def begins_with_relu(self) -> bool:
-        """Whether the layer takes `activated=True`: where a ReLU comes first."""
-        return self.activate
-
     def build(self, input_shape: Shape) -> None:
         """Makes the kernel [size, size, inputs, channels] and the batch norm."""
         self.kernel = self.add_kernel("kernel", (self.kernel_size, self.kernel_size, input_shape[-1], self.channels))
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
-    def call(self, inputs: tf.Tensor, training: bool = False, activated: bool = False) -> tf.Tensor:
-        """Applies the layer; `training` chooses the batch norm's statistics, `activated` leaves out the ReLU."""
-        read = self.activate_inputs(inputs, activated or not self.activate)
+    def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        """Applies what comes behind the ReLU."""
 
         def convolved(kernel: tf.Tensor) -> tf.Tensor:
-            return tf.nn.conv2d(read, kernel, self.stride, "SAME")
+            return tf.nn.conv2d(inputs, kernel, self.stride, "SAME")
 
         return self.batch_norm.after(convolved, tf.convert_to_tensor(self.kernel), training=training)
 
@@ -86,12 +80,10 @@ class SeparableConvolution(ReluFirst):
         self.pointwise_kernel = self.add_kernel("pointwise_kernel", (1, 1, inputs, self.channels), seed_offset=1)
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
-    def call(self, inputs: tf.Tensor, training: bool = False, activated: bool = False) -> tf.Tensor:
-        """Applies the layer; `training` chooses the batch norm's statistics, `activated` leaves out the ReLU."""
+    def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        """Applies what comes behind the ReLU."""
         strides = [1, self.stride, self.stride, 1]
-        spread = tf.nn.depthwise_conv2d(
-            self.activate_inputs(inputs, activated), tf.convert_to_tensor(self.depthwise_kernel), strides, "SAME"
-        )
+        spread = tf.nn.depthwise_conv2d(inputs, tf.convert_to_tensor(self.depthwise_kernel), strides, "SAME")
         kernel = tf.convert_to_tensor(self.pointwise_kernel)
         return self.batch_norm.after(functools.partial(pointwise, spread), kernel, training=training)
 
@@ -287,11 +279,10 @@ class FactorizedReduction(ReluFirst):
         self.kernels = add_halved_kernels(self, input_shape)
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
-    def call(self, inputs: tf.Tensor, training: bool = False, activated: bool = False) -> tf.Tensor:
-        """Applies the layer; `training` chooses the batch norm's statistics, `activated` leaves out the ReLU."""
+    def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        """Applies what comes behind the ReLU."""
         kernels = (tf.convert_to_tensor(kernel) for kernel in self.kernels)
-        halved = functools.partial(halved_pointwise, self.activate_inputs(inputs, activated))
-        return self.batch_norm.after(halved, *kernels, training=training)
+        return self.batch_norm.after(functools.partial(halved_pointwise, inputs), *kernels, training=training)
 
 
 def add_halved_kernels(layer: SeededLayer, input_shape: Shape) -> tuple[keras.Variable, keras.Variable]:

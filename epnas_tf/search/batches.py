@@ -16,6 +16,7 @@ class DatasetBatches:
 
     Args:
         dataset: batches of (images, labels), finite. Its own shuffling and augmentation run anew in each epoch.
+            `tf.data` tunes it only if its options turn that on, see `made_ahead`.
         shape: the networks' image shape and number of classes.
         epochs: epochs of a child.
 
@@ -130,7 +131,7 @@ def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset
         with tf.control_dependencies(checks):
             return tf.ensure_shape(tf.cast(images, tf.float32), [None, *shape.image_shape]), tf.identity(labels)
 
-    return made_ahead(map_in_order(dataset, convert))
+    return made_ahead(map_in_order(dataset, convert), tuned=dataset.options().autotune.enabled is True)
 
 
 def num_batches(dataset: tf.data.Dataset) -> int:

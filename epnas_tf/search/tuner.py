@@ -128,7 +128,8 @@ class EPNASTuner(keras_tuner.Tuner):
         `tf.data.Dataset` shuffles and augments is up to itself.
 
         Args:
-            x: images [n, height, width, channels], normalised by the caller; or a `tf.data.Dataset` of batches.
+            x: images [n, height, width, channels], normalised by the caller; or a `tf.data.Dataset` of batches, which
+                is tuned only if its `options().autotune.enabled` is True; AUTOTUNE is a call a core, at most 16.
             y: labels for arrays: class numbers [n] or [n, 1], or one-hot rows.
             validation_data: (x, y) or a `tf.data.Dataset`; its accuracy scores the children.
             validation_split: with arrays and without `validation_data`, the last part of x and y that scores them.

@@ -34,6 +34,8 @@ def test_operations_of_a_graph_are_counted_and_timed():
     product = next(cost for name, cost in costs.items() if "MatMul" in name)
     assert product.count == costs["Tanh"].count == PRODUCTS
     assert product.milliseconds > 0
+    assert not {"Process", "Record", "StartRegion", "MemoryAllocation"} & costs.keys()  # of the executor
+    assert sum(cost.count for cost in costs.values()) < 3 * PRODUCTS
 
 
 def test_time_inside_another_event_is_not_that_event_s_own():

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from epnas_tf.network import Network, NetworkShape, VariableStore
-from epnas_tf.network.gradient import loss_and_gradients
 from epnas_tf.network.layout import FlatValues, Layout
 from epnas_tf.space.architecture import BlockSide, MicroArchitecture, MicroBlock
 from tests.network.architectures import MACRO, MACRO_SHAPE, MICRO, MICRO_SHAPE
+from tests.network.tapes import assert_like_one_tape
 
 # Two identities of one input, added: the tensors that a tape sees must not be one and the same.
 TWICE = MicroArchitecture((MicroBlock(BlockSide("identity", -1), BlockSide("identity", -1)),))
@@ -22,29 +22,7 @@ def test_it_is_that_of_one_tape_over_the_whole_network(case):
     architecture, shape = CASES[case]
     store = VariableStore(0)
     network = Network(architecture, shape, store)
-    layout = Layout(store, network.layers)
-    rng = np.random.default_rng(0)
-    images = tf.constant(rng.normal(size=(4, *shape.image_shape)), tf.float32)
-    labels = tf.constant(rng.integers(0, shape.num_classes, 4))
-
-    def loss_of(scores):
-        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
-
-    values = FlatValues(*(tf.constant(array) for array in layout.read()))
-    weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
-    loss, gradients, after = loss_and_gradients(network, images, weights, statistics, loss_of)
-    variables = [variable.value for variable in network.trainable_variables]
-    with tf.GradientTape() as tape:
-        expected_loss = loss_of(network(images, training=True))
-    expected = tape.gradient(expected_loss, variables)
-    assert float(loss) == float(expected_loss)
-    together = np.concatenate([np.ravel(gradient) for gradient in expected])
-    assert gradients.keys() == weights.keys()
-    np.testing.assert_allclose(layout.weights.join(gradients), together, rtol=1e-4, atol=1e-6)  # sums in another order
-    # The variables of the network that ran by itself have moved as the flat statistics say.
-    moved = layout.read()
-    np.testing.assert_array_equal(layout.statistics.join(after), moved.statistics)
-    np.testing.assert_array_equal(values.weights, moved.weights)
+    assert_like_one_tape(network, store)
 
 
 def test_flat_parts_are_joined_as_they_were_split():

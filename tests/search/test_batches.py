@@ -103,6 +103,12 @@ def test_no_pass_waits_for_the_thread_that_tunes():
 
 
 class TestDatasetBatches:
+    def test_tuning_that_the_user_turned_on_stays_on(self):
+        options = tf.data.Options()
+        options.autotune.enabled = True
+        own = tf.data.Dataset.from_tensor_slices(arrays()).batch(5).with_options(options)
+        assert DatasetBatches(own, SHAPE, epochs=1).batches(0).options().autotune.enabled is True
+
     def test_goes_over_the_data_again_for_each_epoch(self):
         dataset = tf.data.Dataset.from_tensor_slices(arrays()).batch(5)
         training = DatasetBatches(dataset, SHAPE, epochs=3)
