@@ -32,7 +32,7 @@ class Network:
         graph: the network's nodes where they are not just those of the architecture; None for these.
 
     Raises:
-        ValueError: if the class scores do not depend on every node.
+        ValueError: if the architecture's class scores do not depend on every node.
     """
 
     def __init__(
@@ -40,12 +40,7 @@ class Network:
     ) -> None:
         self.architecture = architecture
         self.shape = shape
-        self.graph: Graph = build_graph(architecture, shape) if graph is None else graph
-        if unread := set(self.graph.keys) - set(self.graph.without_unread().keys):
-            raise ValueError(
-                "The class scores must depend on every node, or nothing could train it; see `Graph.without_unread`. "
-                f"Received: {sorted(unread, key=str)} beside the others"
-            )
+        self.graph: Graph = _whole_graph(architecture, shape) if graph is None else graph
         self.layers: dict[Key, keras.layers.Layer] = {}
         shapes: dict[Key, Shape] = {IMAGE: (None, *shape.image_shape)}
         for node in self.graph:
@@ -101,6 +96,16 @@ class Network:
     def num_parameters(self) -> int:
         """The number of trainable parameters."""
         return sum(variable.value.shape.num_elements() for variable in self.trainable_variables)
+
+
+def _whole_graph(architecture: Any, shape: NetworkShape) -> Graph:
+    graph = build_graph(architecture, shape)
+    if unread := set(graph.keys) - set(graph.without_unread().keys):
+        raise ValueError(
+            "The class scores must depend on every node, or nothing could train it; see `Graph.without_unread`. "
+            f"Received: {sorted(unread, key=str)} beside the others"
+        )
+    return graph
 
 
 def to_model(network: Network, name: str = "epnas_network") -> keras.Model:
