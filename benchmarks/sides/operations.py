@@ -4,7 +4,7 @@ import collections
 import pkgutil
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,6 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 EXECUTORS = "tf_Compute"
 """How the names of the threads begin that run a graph's operations on the CPU."""
-
 
 OPERATION = re.compile("[^:]*:(?:_MklNative|_Mkl)?([^:]+)")
 """The name of an operation's event, and in it its type. The executor's own events have "::" in their names, or none."""
@@ -60,15 +59,20 @@ class Profiled:
 def costs_in(profile: Any) -> dict[str, Cost]:
     """Returns the costs in a profile, by type of operation."""
     costs: dict[str, Cost] = collections.defaultdict(Cost)
+    for name, milliseconds in times_in(profile):
+        if operation := OPERATION.fullmatch(name):
+            total, count = costs[operation[1]]
+            costs[operation[1]] = Cost(total + milliseconds, count + 1)
+    return dict(costs)
+
+
+def times_in(profile: Any) -> Iterator[tuple[str, float]]:
+    """Yields the name of each event of the executors' threads, and its own milliseconds."""
     for plane in profile.planes:
         names = {number: metadata.name for number, metadata in plane.event_metadata.items()}
         for line in plane.lines:
             if line.name.startswith(EXECUTORS):
-                for name, milliseconds in own_times(line.events, names):
-                    if operation := OPERATION.fullmatch(name):
-                        total, count = costs[operation[1]]
-                        costs[operation[1]] = Cost(total + milliseconds, count + 1)
-    return dict(costs)
+                yield from own_times(line.events, names)
 
 
 def own_times(events: Iterable[Any], names: dict[int, str]) -> Iterable[tuple[str, float]]:

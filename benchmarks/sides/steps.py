@@ -148,6 +148,8 @@ class StepClock(keras.callbacks.Callback):
 class KerasSteps:
     """Steps of `model.fit` and `model.evaluate`, of the same network in plain Keras layers; TensorFlow as it comes.
 
+    The batches are those of the other side: made ahead, without `tf.data`'s tuning.
+
     What Keras does before the first step and after the last one is left out.
 
     Args:

@@ -30,7 +30,6 @@ class CallLayer(Protocol):
         weights: Flat,
         statistics: Flat,
         training: bool,
-        activated: bool,
     ) -> tuple[tf.Tensor, Flat]:
         """Returns what the layer gives, and its statistics after it."""
 
@@ -42,25 +41,23 @@ def call_layer(
     weights: Flat,
     statistics: Flat,
     training: bool,
-    activated: bool = False,
 ) -> tuple[tf.Tensor, Flat]:
     """Returns what a layer gives when it computes with these values in place of its variables.
 
     Args:
         node: the layer's place. No gradient is taken with respect to images.
         layer: the layer.
-        inputs: what it reads, one for each source.
+        inputs: what it reads, one for each source; behind the ReLU that the layer begins with if it `shares_relu`.
         weights: its trainable variables.
         statistics: its other variables, the moving statistics of its batch norm.
         training: whether batch norm uses the batch's statistics and moves its averages.
-        activated: whether the inputs are behind the ReLU that the layer begins with.
 
     Returns:
         What it gives, and its statistics after it; without a gradient.
     """
     inputs = [tf.stop_gradient(x) if key == IMAGE else x for key, x in zip(node.sources, inputs, strict=True)]
     moving = layer.non_trainable_variables
-    options = {"activated": True} if activated else {}
+    options = {"activated": True} if shares_relu(node, layer) else {}
     mapping = [*_cut(layer.trainable_variables, weights), *_cut(moving, statistics)]
     with keras.StatelessScope(mapping) as scope:
         output = layer(inputs if layer_takes_list(layer) else inputs[0], training=training, **options)
@@ -97,15 +94,14 @@ class LayerFunctions:
         weights: Flat,
         statistics: Flat,
         training: bool,
-        activated: bool,
     ) -> tuple[tf.Tensor, Flat]:
         """Returns what `call_layer` does."""
         reads_images = tuple(source == IMAGE for source in node.sources)
         shapes = tuple((x.dtype, *x.shape) for x in inputs)
-        kind = (node.kind, node.channels, node.stride, layer.compute_dtype, reads_images, shapes, training, activated)
+        kind = (node.kind, node.channels, node.stride, layer.compute_dtype, reads_images, shapes, training)
         function = self._traced.get(kind)
         if function is None:
-            function = self._traced[kind] = _trace(node, layer, inputs, weights, statistics, training, activated)
+            function = self._traced[kind] = _trace(node, layer, inputs, weights, statistics, training)
         output, after = function(inputs, weights, statistics)
         return output, after
 
@@ -114,17 +110,11 @@ class LayerFunctions:
 
 
 def _trace(
-    node: Node,
-    layer: keras.layers.Layer,
-    inputs: list[tf.Tensor],
-    weights: Flat,
-    statistics: Flat,
-    training: bool,
-    activated: bool,
+    node: Node, layer: keras.layers.Layer, inputs: list[tf.Tensor], weights: Flat, statistics: Flat, training: bool
 ) -> Any:
     @tf.function(autograph=False)
     def function(inputs: list[tf.Tensor], weights: Flat, statistics: Flat) -> tuple[tf.Tensor, Flat]:
-        return call_layer(node, layer, inputs, weights, statistics, training, activated)
+        return call_layer(node, layer, inputs, weights, statistics, training)
 
     def spec(tensor: Flat) -> tf.TensorSpec | None:
         return None if tensor is None else tf.TensorSpec(tensor.shape, tensor.dtype)
@@ -149,26 +139,50 @@ class Step(NamedTuple):
     sources: tuple[Place, ...]
     node: Node | None
 
-    @property
-    def activated(self) -> bool:
-        """Whether it reads what is behind a ReLU."""
-        return any(activated for _, activated in self.sources)
+
+def shares_relu(node: Node, layer: keras.layers.Layer) -> bool:
+    """Tells whether a layer leaves the ReLU it begins with to others that read the same.
+
+    One that reads the image does not: no gradient is taken there.
+    """
+    return getattr(layer, "begins_with_relu", False) and IMAGE not in node.sources
 
 
 def steps_of(network: Network) -> Iterator[Step]:
-    """Yields a network's layers in order, and before the first layer that begins with a ReLU of something that ReLU.
-
-    Layers that read the same share it. One that reads the image has its own: no gradient is taken there.
-    """
+    """Yields a network's layers in order, and before the first one that shares a ReLU of something that ReLU."""
     taken: set[Place] = set()
     for node in network.graph:
-        shares = getattr(network.layers[node.key], "begins_with_relu", False) and IMAGE not in node.sources
+        shares = shares_relu(node, network.layers[node.key])
         sources = tuple((source, shares) for source in node.sources)
         for place in sources:
             if shares and place not in taken:
                 taken.add(place)
                 yield Step(place, ((place[0], False),), None)
         yield Step((node.key, False), sources, node)
+
+
+def outputs_of(
+    network: Network,
+    images: tf.Tensor,
+    weights: dict[Key, tf.Tensor],
+    statistics: dict[Key, tf.Tensor],
+    call: CallLayer,
+    training: bool,
+) -> tuple[dict[Place, tf.Tensor], dict[Key, tf.Tensor]]:
+    """Returns what every step gives, of given values, and the statistics after them; see `class_scores`."""
+    outputs: dict[Place, tf.Tensor] = {(IMAGE, False): images}
+    after: dict[Key, tf.Tensor] = {}
+    for step in steps_of(network):
+        inputs = [outputs[place] for place in step.sources]
+        if step.node is None:
+            outputs[step.place] = tf.nn.relu(inputs[0])
+            continue
+        key = step.node.key
+        own = weights.get(key), statistics.get(key)
+        outputs[step.place], moved = call(step.node, network.layers[key], inputs, *own, training=training)
+        if moved is not None:
+            after[key] = moved
+    return outputs, after
 
 
 def class_scores(
@@ -192,16 +206,5 @@ def class_scores(
     Returns:
         float32 [batch, classes], and the statistics of each layer that has any, flat.
     """
-    outputs: dict[Place, tf.Tensor] = {(IMAGE, False): images}
-    after: dict[Key, tf.Tensor] = {}
-    for step in steps_of(network):
-        inputs = [outputs[place] for place in step.sources]
-        if step.node is None:
-            outputs[step.place] = tf.nn.relu(inputs[0])
-            continue
-        key = step.node.key
-        arguments = (step.node, network.layers[key], inputs, weights.get(key), statistics.get(key))
-        outputs[step.place], moved = call(*arguments, training=training, activated=step.activated)
-        if moved is not None:
-            after[key] = moved
+    outputs, after = outputs_of(network, images, weights, statistics, call, training)
     return outputs[network.graph.keys[-1], False], after

@@ -9,10 +9,11 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
-from epnas_tf.network.functions import CallLayer, Place, call_layer, steps_of
-from epnas_tf.network.graph import IMAGE, Key
+from epnas_tf.network.functions import CallLayer, Flat, Place, call_layer, outputs_of, steps_of
+from epnas_tf.network.graph import IMAGE, Key, Node
 from epnas_tf.network.network import Network
 
 
@@ -55,22 +56,19 @@ def loss_and_gradients(
         loss_of: gives the loss, a scalar, of the class scores, float32 [batch, classes].
         call: calls a layer.
     """
-    outputs: dict[Place, tf.Tensor] = {(IMAGE, False): images}
     recorded: dict[Key, Recorded] = {}
-    after: dict[Key, tf.Tensor] = {}
-    for step in steps_of(network):
-        inputs = _told_apart([outputs[place] for place in step.sources], step.sources)
-        if step.node is None:
-            outputs[step.place] = tf.nn.relu(inputs[0])
-            continue
-        key = step.node.key
-        arguments = (step.node, network.layers[key], inputs, weights.get(key), statistics.get(key))
+
+    def call_recorded(
+        node: Node, layer: keras.layers.Layer, inputs: list[tf.Tensor], weights: Flat, statistics: Flat, training: bool
+    ) -> tuple[tf.Tensor, Flat]:
+        inputs = _told_apart(inputs, node.sources)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([tensor for tensor in (*inputs, weights.get(key)) if tensor is not None])
-            outputs[step.place], moved = call(*arguments, training=True, activated=step.activated)
-        recorded[key] = Recorded(tape, inputs)
-        if moved is not None:
-            after[key] = moved
+            tape.watch([tensor for tensor in (*inputs, weights) if tensor is not None])
+            output, moved = call(node, layer, inputs, weights, statistics, training)
+        recorded[node.key] = Recorded(tape, inputs)
+        return output, moved
+
+    outputs, after = outputs_of(network, images, weights, statistics, call_recorded, training=True)
     scores = outputs[network.graph.keys[-1], False]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(scores)
@@ -112,9 +110,9 @@ def _backwards(
     return gradients
 
 
-def _told_apart(inputs: list[tf.Tensor], sources: tuple[Place, ...]) -> list[tf.Tensor]:
+def _told_apart(inputs: list[tf.Tensor], sources: tuple[Key, ...]) -> list[tf.Tensor]:
     """Returns a layer's inputs; where it reads one several times, as other tensors, or each would get the sum."""
-    return [tf.identity(x) if sources.count(place) > 1 else x for place, x in zip(sources, inputs, strict=True)]
+    return [tf.identity(x) if sources.count(key) > 1 else x for key, x in zip(sources, inputs, strict=True)]
 
 
 def added(tensors: list[tf.Tensor]) -> tf.Tensor:

@@ -123,7 +123,8 @@ class Graph:
 def build_graph(architecture: Any, shape: NetworkShape) -> Graph:
     """Returns the network of an architecture.
 
-    A new kind of architecture registers its own builder: `@build_graph.register`.
+    A new kind of architecture registers its own builder: `@build_graph.register`. It leaves out nodes that the class
+    scores do not depend on, see `Graph.without_unread`.
 
     Args:
         architecture: a `MacroArchitecture`, a `MicroArchitecture`, or of a type that was registered.

@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from epnas_tf.network.functions import call_layer
 from epnas_tf.network.gradient import loss_and_gradients
-from epnas_tf.network.layout import FlatValues, Layout
+from epnas_tf.network.layout import Layout
+from tests.network.values import split_values
 
 
 def assert_like_one_tape(network, store, call=call_layer):
@@ -18,8 +19,7 @@ def assert_like_one_tape(network, store, call=call_layer):
     def loss_of(scores):
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
 
-    values = FlatValues(*(tf.constant(array) for array in layout.read()))
-    weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
+    values, (weights, statistics) = layout.read(), split_values(store, network)
     loss, gradients, after = loss_and_gradients(network, images, weights, statistics, loss_of, call)
     variables = [variable.value for variable in network.trainable_variables]
     with tf.GradientTape() as tape:

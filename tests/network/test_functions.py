@@ -7,16 +7,10 @@ import tensorflow as tf
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.network.functions import LayerFunctions, call_layer, class_scores
 from epnas_tf.network.gradient import loss_and_gradients
-from epnas_tf.network.layout import Layout
 from tests.network.architectures import MACRO, MACRO_SHAPE, MICRO, MICRO_SHAPE, macro
+from tests.network.values import split_values
 
 CASES = {"macro": (MACRO, MACRO_SHAPE), "micro": (MICRO, MICRO_SHAPE)}
-
-
-def values_of(store, network):
-    layout = Layout(store, network.layers)
-    values = layout.read()
-    return layout.weights.split(tf.constant(values.weights)), layout.statistics.split(tf.constant(values.statistics))
 
 
 def images_of(shape):
@@ -39,7 +33,7 @@ def test_a_network_of_functions_gives_the_same_bits(case):
     architecture, shape = CASES[case]
     store = VariableStore(0)
     network = Network(architecture, shape, store)
-    weights, statistics = values_of(store, network)
+    weights, statistics = split_values(store, network)
     plain, traced = (
         learn(network, images_of(shape), weights, statistics, call) for call in (call_layer, LayerFunctions())
     )
@@ -58,14 +52,14 @@ def test_class_scores_are_the_network_s(case, call):
     architecture, shape = CASES[case]
     store = VariableStore(0)
     network = Network(architecture, shape, store)
-    scores, _ = class_scores(network, images_of(shape), *values_of(store, network), call)
+    scores, _ = class_scores(network, images_of(shape), *split_values(store, network), call)
     np.testing.assert_array_equal(scores, network(images_of(shape), training=False))
 
 
 def test_layers_that_read_the_same_share_their_relu():
     store = VariableStore(0)
     network = Network(MICRO, MICRO_SHAPE, store)
-    values = values_of(store, network)
+    values = split_values(store, network)
     graph = tf.function(lambda images: class_scores(network, images, *values)[0], autograph=False)
     operations = graph.get_concrete_function(images_of(MICRO_SHAPE)).graph.get_operations()
     first = [node for node in network.graph if getattr(network.layers[node.key], "begins_with_relu", False)]
@@ -79,7 +73,7 @@ def test_another_network_traces_only_kinds_that_are_new():
 
     def traced(architecture):
         network = Network(architecture, MACRO_SHAPE, store)
-        class_scores(network, images_of(MACRO_SHAPE), *values_of(store, network), call)
+        class_scores(network, images_of(MACRO_SHAPE), *split_values(store, network), call)
         return len(call)
 
     first = traced(macro("conv_3x3"))
@@ -92,7 +86,7 @@ def test_each_layer_computes_with_its_own_values():
     """Layers of one kind have one trace; what is handed in decides, not what was there when it was traced."""
     store, call = VariableStore(0), LayerFunctions()
     network = Network(macro("conv_3x3"), MACRO_SHAPE, store)
-    weights, statistics = values_of(store, network)
+    weights, statistics = split_values(store, network)
     before, _ = class_scores(network, images_of(MACRO_SHAPE), weights, statistics, call)
     doubled = {key: 2 * value for key, value in weights.items()}
     after, _ = class_scores(network, images_of(MACRO_SHAPE), doubled, statistics, call)

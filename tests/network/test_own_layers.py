@@ -9,10 +9,10 @@ import tensorflow as tf
 from epnas_tf.network import Graph, Network, NetworkShape, VariableStore, build_graph
 from epnas_tf.network.functions import LayerFunctions, call_layer, class_scores
 from epnas_tf.network.graph import add_head, add_stem
-from epnas_tf.network.layout import Layout
 from epnas_tf.nn import LAYERS, Convolution
 from epnas_tf.nn.base import ReluFirst, SeededLayer
 from tests.network.tapes import assert_like_one_tape
+from tests.network.values import split_values
 
 SHAPE = NetworkShape((9, 8, 3), num_classes=5, channels=4, num_levels=1)
 
@@ -81,11 +81,9 @@ def _own_layers(monkeypatch):
 def test_scores_and_gradients_are_those_of_the_whole_network(nodes, call):
     store = VariableStore(0)
     network = Network(None, SHAPE, store, graph_of(nodes))
-    layout = Layout(store, network.layers)
     images = tf.constant(np.random.default_rng(1).normal(size=(3, *SHAPE.image_shape)), tf.float32)
-    values = layout.read()
-    split = layout.weights.split(tf.constant(values.weights)), layout.statistics.split(tf.constant(values.statistics))
-    np.testing.assert_array_equal(class_scores(network, images, *split, call)[0], network(images))
+    scores, _ = class_scores(network, images, *split_values(store, network), call)
+    np.testing.assert_array_equal(scores, network(images))
     assert_like_one_tape(network, store, call)
 
 

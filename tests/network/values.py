@@ -1,8 +1,10 @@
 """Looks into a store: copies of what it holds, and what differs between two copies."""
 
 import numpy as np
+import tensorflow as tf
 
 from epnas_tf.network import build_graph
+from epnas_tf.network.layout import Layout
 
 
 def keys_of(shape, *architectures):
@@ -13,6 +15,13 @@ def keys_of(shape, *architectures):
 def arrays(store, keys):
     """Returns copies of all weights, batch norm statistics and momentum of some layers: key → list of arrays."""
     return {key: [*weights, *momentum] for key, (weights, momentum) in store.snapshot(keys).items()}
+
+
+def split_values(store, network):
+    """Returns a network's trainable variables and its other ones, each layer's flat, as tensors: two dictionaries."""
+    layout = Layout(store, network.layers)
+    values = layout.read()
+    return layout.weights.split(tf.constant(values.weights)), layout.statistics.split(tf.constant(values.statistics))
 
 
 def changes(before, after):
