@@ -1,6 +1,6 @@
 """An ensemble of LSTMs that learns to predict a number from an architecture's symbol arrays (paper, section 4)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,12 +10,10 @@ import tensorflow as tf
 
 from epnas_tf.config import SurrogateConfig
 from epnas_tf.search import lstm
+from epnas_tf.search.lstm_graphs import Link, Slot, lstm_graphs
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.integer[Any]]
-
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
-"""Adam's constants, those of Keras."""
 
 ROWS_AT_ONCE = 1024
 """Rows of a whole-sequence prediction: at 20 levels of 100 units some 50 MB."""
@@ -31,7 +29,7 @@ class LSTMEnsemble:
     (paper, section 5), and an LSTM cell with Keras's own (the paper is silent).
 
     Attributes:
-        weights: those of all members.
+        specs: the shapes of the weights of all members, as `tf.TensorSpec`s.
         levels: levels L of the longest sequence.
         num_features: length F of a level's symbol array.
     """
@@ -42,7 +40,7 @@ class LSTMEnsemble:
         num_levels: int,
         config: SurrogateConfig,
         seed: int,
-        link: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+        link: Link = tf.identity,
     ) -> None:
         """Makes the members with weights that depend on `seed` alone.
 
@@ -56,35 +54,30 @@ class LSTMEnsemble:
         self.levels, self.num_features = num_levels, num_features
         self._config = config
         self._seed = seed
-        self._link = link
         with tf.device(DEVICE):
             values = first_weights(num_features, config, (seed, 0))
-            self.weights = lstm.Weights(*(tf.Variable(value) for value in values))
-            self._first_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self.weights]
-            self._second_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self.weights]
+            self._variables = lstm.Weights(*(tf.Variable(value) for value in values))
+            self._first_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self._variables]
+            self._second_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self._variables]
             self._step = tf.Variable(0, dtype=tf.int64)
-        # Signatures that let the number of rows vary: one trace serves the search.
-        rows = tf.TensorSpec([None, num_levels, num_features], tf.float32)
-        lengths = tf.TensorSpec([None], tf.int32)
-        targets = tf.TensorSpec([None], tf.float32)
-        batches = tf.TensorSpec([None, config.ensemble, None], tf.int32)
-        rate = tf.TensorSpec([], tf.float32)
-        fit = [rows, lengths, targets, batches, rate]
-        self._train = tf.function(self._train_steps, input_signature=fit, autograph=False)
-        self._outputs = tf.function(self._row_outputs, input_signature=[rows, lengths], autograph=False)
-        self._states = tf.function(self._row_states, input_signature=[rows, lengths], autograph=False)
+        self.specs = lstm.Weights(*(tf.TensorSpec(value.shape, value.dtype) for value in values))
+        self._graphs = lstm_graphs(self.specs, num_levels, link)
+
+    @property
+    def weights(self) -> lstm.Weights:
+        """The present weights of all members."""
+        return lstm.Weights(*(variable.value() for variable in self._variables))
 
     @property
     def num_traces(self) -> int:
-        """How many times the graphs were traced; at most once each."""
-        functions = (self._train, self._outputs, self._states)
-        return sum(function.experimental_get_tracing_count() for function in functions)
+        """How many times the graphs of ensembles of these sizes were traced; at most once each."""
+        return self._graphs.num_traces
 
     def begin_anew(self, fit: int) -> None:
         """Gives the members the first weights of a fit, by its number, and forgets Adam's moments."""
         with tf.device(DEVICE):
             values = first_weights(self.num_features, self._config, (self._seed, fit))
-            for weight, value in zip(self.weights, values, strict=True):
+            for weight, value in zip(self._variables, values, strict=True):
                 weight.assign(value)
             for slot in (*self._first_moments, *self._second_moments):
                 slot.assign(tf.zeros_like(slot))
@@ -108,18 +101,25 @@ class LSTMEnsemble:
             for _ in range(config.ensemble)
         ]
         batches = np.stack(members, axis=1)
+        slots = [
+            Slot(*(variable.handle for variable in variables))
+            for variables in zip(self._variables, self._first_moments, self._second_moments, strict=True)
+        ]
+        rows = (float32(features), int32(lengths), float32(targets))
         with tf.device(DEVICE):
-            self._train(float32(features), int32(lengths), float32(targets), batches, np.float32(rate))
+            self._graphs.train(slots, self._step.value(), *rows, batches, np.float32(rate))
+            self._step.assign_add(len(batches))
 
     def shift(self, by: FloatArray) -> None:
         """Adds a number, float32 [members], to each member's outputs."""
-        self.weights.output_bias.assign_add(by.astype(np.float32)[:, np.newaxis, np.newaxis])
+        self._variables.output_bias.assign_add(by.astype(np.float32)[:, np.newaxis, np.newaxis])
 
     def outputs(self, features: FloatArray, lengths: IntArray) -> FloatArray:
         """Returns each member's outputs, float32 [members, rows]; the arguments are those of `fit`."""
         blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(lengths), ROWS_AT_ONCE)]
         with tf.device(DEVICE):
-            parts = [self._outputs(float32(features[block]), int32(lengths[block])).numpy() for block in blocks]
+            graph, weights = self._graphs.outputs, self.weights
+            parts = [graph(weights, float32(features[block]), int32(lengths[block])).numpy() for block in blocks]
         return np.concatenate([np.empty((self._config.ensemble, 0), np.float32), *parts], axis=1)
 
     def states(self, features: FloatArray, lengths: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -128,61 +128,18 @@ class LSTMEnsemble:
         A row of length 0 has the zero state, that before the first level.
         """
         with tf.device(DEVICE):
-            hidden, cell = self._states(float32(features), int32(lengths))
+            hidden, cell = self._graphs.states(self.weights, float32(features), int32(lengths))
         return hidden.numpy(), cell.numpy()
 
     def variables(self) -> dict[str, tf.Variable]:
         """Returns the weights and Adam's moments and step by name."""
-        names = self.weights._fields
+        names = self._variables._fields
         return {
-            **dict(zip(names, self.weights, strict=True)),
+            **dict(zip(names, self._variables, strict=True)),
             **{f"adam_m/{name}": slot for name, slot in zip(names, self._first_moments, strict=True)},
             **{f"adam_v/{name}": slot for name, slot in zip(names, self._second_moments, strict=True)},
             "adam_step": self._step,
         }
-
-    def _row_states(self, features: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return lstm.states(self.weights, features[tf.newaxis], lengths[tf.newaxis])
-
-    def _row_outputs(self, features: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        return lstm.outputs(self.weights, self._row_states(features, lengths)[0])
-
-    def _train_steps(
-        self, features: tf.Tensor, lengths: tf.Tensor, targets: tf.Tensor, batches: tf.Tensor, rate: tf.Tensor
-    ) -> None:
-        """One step of Adam for each row of `batches`, int32 [steps, members, batch size], which holds row numbers."""
-
-        def step(number: tf.Tensor) -> tf.Tensor:
-            batch = batches[number]
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(self.weights)
-                hidden, _ = lstm.states(self.weights, tf.gather(features, batch), tf.gather(lengths, batch))
-                errors = self._link(lstm.outputs(self.weights, hidden)) - tf.gather(targets, batch)
-                # The sum over the members: none of their weights is another's, so each gets its own gradient.
-                loss = tf.reduce_sum(tf.reduce_mean(tf.abs(errors), axis=1))
-            self._apply(tape.gradient(loss, list(self.weights)), rate)
-            return number + 1
-
-        count = tf.shape(batches)[0]
-        tf.while_loop(lambda number: number < count, step, [tf.constant(0)])
-
-    def _apply(self, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
-        """One step of Adam; one fused kernel a variable, where Keras's optimizer needs a dozen operations."""
-        step = tf.cast(self._step.assign_add(1), tf.float32)
-        slots = zip(self.weights, self._first_moments, self._second_moments, gradients, strict=True)
-        for weight, first, second, gradient in slots:
-            tf.raw_ops.ResourceApplyAdam(
-                var=weight.handle,
-                m=first.handle,
-                v=second.handle,
-                beta1_power=tf.pow(BETA_1, step),
-                beta2_power=tf.pow(BETA_2, step),
-                lr=rate,
-                beta1=BETA_1,
-                beta2=BETA_2,
-                epsilon=EPSILON,
-                grad=gradient,
-            )
 
 
 def first_weights(num_features: int, config: SurrogateConfig, entropy: Sequence[int]) -> lstm.Weights:

@@ -6,7 +6,7 @@ had not seen when they predicted them. BUILD_NOTES.md has the reasons and the fi
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from epnas_tf.config import SurrogateConfig
 from epnas_tf.errors import SearchError, StateError
-from epnas_tf.search import lstm
+from epnas_tf.search import scoring
 from epnas_tf.search.additive import AdditiveModel
 from epnas_tf.search.ensemble import DEVICE, FloatArray, IntArray, LSTMEnsemble, float32
+from epnas_tf.search.scoring import SMALLEST, Draws, Parents, scoring_graphs
 from epnas_tf.search.table import Rows
 from epnas_tf.search.trust import Trust
 from epnas_tf.space.base import SearchSpace
@@ -26,37 +27,6 @@ EXTENSIONS_AT_ONCE = 2048
 
 CHUNK_SIZE = 2**18
 """Candidates of a chunk."""
-
-SMALLEST = 1e-6
-"""The score that takes the place of an additive prediction below it, for there to be a logarithm."""
-
-
-class Parents(NamedTuple):
-    """What the scores of some parents' extensions are made of.
-
-    Attributes:
-        hidden: float32 [members, parents, hidden units].
-        cell: float32 [members, parents, hidden units].
-        base: float32 [parents], the additive part without the extension's own; zeros if there is none.
-        kernel: float32 [F], the additive terms of the extension's symbol array; zeros if there are none.
-    """
-
-    hidden: FloatArray
-    cell: FloatArray
-    base: FloatArray
-    kernel: FloatArray
-
-
-class Draws(NamedTuple):
-    """How the additive part may differ from the fit, for extensions of some parents.
-
-    Attributes:
-        bases: float32 [draws, parents], of the parents.
-        kernels: float32 [draws, F], of the extension's symbol array.
-    """
-
-    bases: FloatArray
-    kernels: FloatArray
 
 
 class Surrogate:
@@ -87,23 +57,12 @@ class Surrogate:
         self._additive = AdditiveModel.zero(num_levels, num_features, iterations)
         self._scale = np.ones((), np.float64)  # of the LSTMs' outputs, in units of a score
         self._trust = Trust.none()
-        state = tf.TensorSpec([config.ensemble, None, config.hidden_units], tf.float32)
-        parents = Parents(state, state, tf.TensorSpec([None], tf.float32), tf.TensorSpec([num_features], tf.float32))
-        draws = Draws(tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None, num_features], tf.float32))
-        extensions, weight = tf.TensorSpec([None, num_features], tf.float32), tf.TensorSpec([], tf.float32)
-        fused = tf.test.is_built_with_xla()  # it takes half the time and no memory for the gates
-        self._log_scores = tf.function(
-            self._candidate_log_scores, [parents, extensions, weight], autograph=False, jit_compile=fused
-        )
-        self._drawn_scores = tf.function(
-            self._candidate_drawn_scores, [parents, draws, extensions, weight], autograph=False, jit_compile=fused
-        )
+        self._scoring = scoring_graphs(self._ensemble.specs, config.additive)
 
     @property
     def num_traces(self) -> int:
-        """How many times the graphs were traced; at most once each."""
-        functions = (self._log_scores, self._drawn_scores)
-        return self._ensemble.num_traces + sum(function.experimental_get_tracing_count() for function in functions)
+        """How many times the graphs of surrogates of these sizes were traced; at most once each."""
+        return self._ensemble.num_traces + sum(way.num_traces for way in self._scoring)
 
     @property
     def trust(self) -> float:
@@ -175,11 +134,12 @@ class Surrogate:
 
         Args:
             parents: as `parents` returns them.
-            features: float32 [n, F], the symbol arrays of n extensions of the parents' next level. Each new pair of
-                numbers of parents and extensions is compiled, for a few tenths of a second.
+            features: float32 [n, F], the symbol arrays of n extensions of the parents' next level. Beyond `FEW`
+                candidates each new pair of numbers of parents and extensions is compiled, for some tenths of a second.
         """
         with tf.device(DEVICE):
-            return self._log_scores(parents, float32(features), np.float32(self._weight)).numpy()
+            arguments = (self._ensemble.weights, parents, float32(features), np.float32(self._weight))
+            return self._scoring.log_scores(*arguments)
 
     def drawn_scores(self, parents: Parents, draws: Draws, features: FloatArray) -> FloatArray:
         """Returns the scores of every parent with every extension by each draw, float32 [draws, n, parents].
@@ -190,7 +150,8 @@ class Surrogate:
             features: as for `log_scores`.
         """
         with tf.device(DEVICE):
-            return self._drawn_scores(parents, draws, float32(features), np.float32(self._weight)).numpy()
+            arguments = (self._ensemble.weights, parents, float32(features), np.float32(self._weight))
+            return self._scoring.drawn_scores(*arguments, draws)
 
     def draws(
         self, rows: Rows, features: FloatArray, lengths: IntArray, count: int, scale: float, rng: np.random.Generator
@@ -274,27 +235,6 @@ class Surrogate:
         foreseen = float(self._scale) * self._ensemble.outputs(unseen.features, unseen.lengths).mean(axis=0)
         return self._trust.after(left, foreseen)
 
-    def _candidate_log_scores(self, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        if not self._config.additive:
-            return tf.math.log_sigmoid(self._mean_outputs(parents, features))
-        return tf.math.log(tf.maximum(self._sums(parents, features, weight), SMALLEST))
-
-    def _candidate_drawn_scores(
-        self, parents: Parents, draws: Draws, features: tf.Tensor, weight: tf.Tensor
-    ) -> tf.Tensor:
-        of_extensions = tf.matmul(draws.kernels, features, transpose_b=True)[:, :, tf.newaxis]
-        return self._sums(parents, features, weight) + draws.bases[:, tf.newaxis] + of_extensions
-
-    def _sums(self, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        """The predictions of parents × extensions, float32 [n, parents]."""
-        additive = parents.base + tf.linalg.matvec(features, parents.kernel)[:, tf.newaxis]
-        return additive + weight * self._mean_outputs(parents, features)
-
-    def _mean_outputs(self, parents: Parents, features: tf.Tensor) -> tf.Tensor:
-        """The mean of the LSTMs' outputs for parents × extensions, float32 [n, parents]."""
-        outputs = lstm.candidate_outputs(self._ensemble.weights, parents.hidden, parents.cell, features)
-        return tf.transpose(tf.reduce_mean(outputs, axis=0))
-
     def _check_rows(self, features: FloatArray, lengths: IntArray) -> None:
         if features.shape[1:] != self._shape or lengths.shape != features.shape[:1]:
             raise ValueError(
@@ -374,6 +314,8 @@ def _blocks(
     """Yields the index of a block's first extension, their number, and their symbol arrays, always as many rows."""
     extensions = space.num_extensions(level)
     block = max(1, min(EXTENSIONS_AT_ONCE, chunk_size // parents))
+    if extensions * parents <= scoring.FEW:
+        block = min(block, extensions)
     for start in range(0, extensions, block):
         size = min(block, extensions - start)
         features = np.zeros((block, space.num_features), np.float32)  # always whole: one shape to compile

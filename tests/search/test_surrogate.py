@@ -12,8 +12,9 @@ from scipy import stats
 
 from epnas_tf.config import PAPER_SURROGATE, SurrogateConfig
 from epnas_tf.errors import SearchError, StateError
-from epnas_tf.search import ensemble
-from epnas_tf.search.surrogate import Draws, Surrogate, draw_scores, score_candidates
+from epnas_tf.search import ensemble, scoring
+from epnas_tf.search.scoring import Draws
+from epnas_tf.search.surrogate import Surrogate, draw_scores, score_candidates
 from epnas_tf.search.table import Rows, encode_rows
 from epnas_tf.space import MacroSpace, MicroSpace
 from tests.space.chain_space import ChainSpace
@@ -172,7 +173,14 @@ class TestAgainstKeras:
             assert np.abs(expected.numpy() - start).max() > 5e-4
 
 
+@pytest.fixture(params=[True, False], ids=["compiled", "as it is"])
+def graph(request, monkeypatch):
+    """Lets candidates be scored by the graph that XLA compiles, or by the other one, whatever their number."""
+    monkeypatch.setattr(scoring, "FEW", 0 if request.param else 2**30)
+
+
 class TestFactoredScores:
+    @pytest.mark.usefixtures("graph")
     @pytest.mark.parametrize(
         ("space", "level"),
         [(MacroSpace(5), level) for level in range(2, 6)] + [(MicroSpace(3), level) for level in (2, 3)],
@@ -190,6 +198,7 @@ class TestFactoredScores:
         expected = np.log(model.predict(*encode_rows(space, whole)))
         np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
+    @pytest.mark.usefixtures("graph")
     def test_drawn_scores_are_the_sums_with_other_terms(self):
         space, level = MacroSpace(4), 3
         model = make(space, OURS)
@@ -218,6 +227,7 @@ class TestFactoredScores:
         expected = np.log(model.predict(*encode_rows(space, [(0,), (1,), (2,)])))
         np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
+    @pytest.mark.usefixtures("graph")
     @pytest.mark.parametrize("factor", [1.0, 30.0, 1e4])
     def test_hold_for_saturated_gates_and_stay_finite(self, factor):
         space = MacroSpace(3)
@@ -274,7 +284,9 @@ class TestFit:
     @BOTH
     def test_nothing_is_traced_twice(self, config):
         space = ChainSpace(layers=2)
-        model = make(space, config)
+        model = make(
+            space, dataclasses.replace(config, hidden_units=13)
+        )  # no other test's, whose graphs it would share
         for num_rows in (1, 5, 40):
             rows = random_rows(space, num_rows, level=1)
             data = table(space, rows, np.full(num_rows, 0.5))
@@ -285,6 +297,7 @@ class TestFit:
             model.drawn_scores(parents, draws, extensions)
             assert model.num_traces == 5
         assert model.num_fits == 3
+        assert make(space, config, seed=1).num_traces == 5
 
     def test_many_rows_are_predicted_in_blocks(self, chain, monkeypatch):
         _, model, (features, lengths, *_) = chain
