@@ -1,9 +1,12 @@
-"""The binary, with something that happens to it at an exact moment.
+"""Runs the binaries, each in a process of its own, with something that happens to it at an exact moment.
 
-    python -m tests.bin.driver PLAN FLAGS
+    python -m tests.bin.driver
 
-PLAN is JSON: `moment`, a name of `MOMENTS`; `nth`, the how manieth time that it comes; `children`, a file to which the
-number of each child that begins is written; other keys belong to the moment.
+takes jobs, one a line of JSON, and answers each with the exit code of its process, or the signal that ended it, as a
+negative number. A job has `program`, a name of `PROGRAMS`; `arguments`, its flags; `output`, a folder for `stdout` and
+`stderr`; and `plan`: `moment`, a name of `MOMENTS`; `nth`, the how manieth time that it comes; `children`, a file to
+which the number of each child that begins is written; other keys belong to the moment. The processes are forked from
+this one, so they find TensorFlow imported, and not yet started.
 """
 
 import errno
@@ -15,23 +18,24 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from pathlib import Path
 
-from epnas_tf.bin import search
+from epnas_tf.bin import search, train
 from epnas_tf.bin.console import quiet_tensorflow
 from epnas_tf.storage import run_directory, state_files
 from epnas_tf.storage.run_directory import RunDirectory
 
 with quiet_tensorflow():
     from epnas_tf.network.store import VariableStore
-    from epnas_tf.runtime import prepare_tensorflow
     from epnas_tf.search import runner
     from epnas_tf.search.child import ChildDiverged, ChildTrainer
     from epnas_tf.storage.logs import TensorBoardLogs
+    from epnas_tf.training import trainer
 
-    prepare_tensorflow()
-
+PROGRAMS = {"search": search.run, "train": train.run}
 TRAINING_BEGAN_SECONDS = 0.05
+LIMIT_SECONDS = 300
 
 
 def die(*_):
@@ -116,6 +120,7 @@ MOMENTS = {
     "half of architecture.json is written": at(run_directory, "write_whole", half_beside),
     "after a child": at(TensorBoardLogs, "add", die, after=True),
     "before the end": at(runner, "SearchResult", die),
+    "test.npz is written": at(trainer, "write_whole", die, after=True),
     "children diverge": at(ChildTrainer, "train", diverge),
     "the disk is full": lambda plan: at(RunDirectory, "append_record", fill_disk(plan))(plan),
     "no network": lambda plan: setattr(socket, "create_connection", no_network),
@@ -134,12 +139,32 @@ def note_children(file):
     runner._Run._train = train
 
 
-def main():
-    plan = json.loads(sys.argv.pop(1))
+def start(program, arguments, output, plan):
+    """Starts a job in a new process and returns its number; never returns in that process."""
+    if process := os.fork():
+        return process
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(Path(output) / name, os.O_WRONLY | os.O_CREAT), descriptor)
+    signal.alarm(LIMIT_SECONDS)
     MOMENTS[plan["moment"]](plan)
     if "children" in plan:
         note_children(Path(plan["children"]))
-    search.run()
+    sys.argv[1:] = arguments
+    code = 1
+    try:
+        PROGRAMS[program]()
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def main():
+    for line in sys.stdin:
+        _, status = os.waitpid(start(**json.loads(line)), 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 if __name__ == "__main__":

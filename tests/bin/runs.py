@@ -1,10 +1,13 @@
 """Starts the binaries as processes, and compares what runs left."""
 
+import atexit
 import dataclasses
+import functools
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from epnas_tf.storage.run_directory import RECORDS_BYTES
@@ -66,9 +69,30 @@ def search(run_dir, *arguments, tiny=TINY):
     return call(SEARCH, *tiny, f"--run_dir={run_dir}", *arguments)
 
 
-def drive(run_dir, *arguments, **plan):
-    """Runs the tiny search with something that happens to it at an exact moment; see `driver`."""
-    return call(DRIVER, json.dumps(plan), *TINY, f"--run_dir={run_dir}", *arguments)
+def drive(program, *arguments, **plan):
+    """Runs a binary with something that happens to it at an exact moment; see `driver`."""
+    process = driver()
+    with tempfile.TemporaryDirectory() as output:
+        job = {"program": program, "arguments": [str(argument) for argument in arguments], "output": output}
+        process.stdin.write(json.dumps(job | {"plan": plan}) + "\n")
+        process.stdin.flush()
+        code = int(process.stdout.readline())
+        printed = ((Path(output) / name).read_text() for name in ("stdout", "stderr"))
+        return subprocess.CompletedProcess(job["arguments"], code, *printed)
+
+
+@functools.cache
+def driver():
+    """Starts the process that the driven binaries are forked from."""
+    quiet = environment(TF_CPP_MIN_LOG_LEVEL="3")  # the programs do not see to it where TensorFlow is imported before
+    process = subprocess.Popen(DRIVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet)
+    atexit.register(process.kill)
+    return process
+
+
+def drive_search(run_dir, **plan):
+    """Drives the tiny search."""
+    return drive("search", *TINY, f"--run_dir={run_dir}", **plan)
 
 
 def trials(run_dir):

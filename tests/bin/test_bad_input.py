@@ -1,4 +1,3 @@
-import json
 import os
 import re
 import shutil
@@ -108,9 +107,8 @@ def test_images_smaller_than_the_space_halves_are_refused(tmp_path, space):
 
 
 def test_data_set_that_cannot_be_downloaded_is_refused(tmp_path):
-    plan = json.dumps({"moment": "no network"})
     flags = ("--dataset=cifar10", f"--data_dir={tmp_path / 'data'}", f"--run_dir={tmp_path / 'run'}")
-    result = runs.call(runs.DRIVER, plan, *flags)
+    result = runs.drive("search", *flags, moment="no network")
     runs.assert_clear_error(result, "cifar10 could not be downloaded", "no network?", "Network is unreachable")
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
@@ -226,7 +224,7 @@ def small_disk(tmp_path):
 def test_full_disk_stops_the_run_cleanly_and_it_goes_on_when_there_is_space(unbroken, small_disk, tmp_path):
     disk, ballast = small_disk
     run_dir = disk / "run"
-    result = runs.drive(run_dir, moment="the disk is full", nth=4, ballast=ballast and str(ballast))
+    result = runs.drive_search(run_dir, moment="the disk is full", nth=4, ballast=ballast and str(ballast))
     runs.assert_clear_error(result, f"{run_dir}/state cannot be written: ")
     assert re.search("No space left on device|File too large", result.stderr)
     assert result.stderr.count("\n") == 1
@@ -267,7 +265,7 @@ def test_run_whose_states_are_all_cut_short_is_refused_and_left_alone(unbroken, 
 
 
 def test_children_that_diverge_are_failed_trials_and_the_search_goes_on(tmp_path):
-    result = runs.drive(tmp_path / "run", moment="children diverge", nth=[2, 6, 8])
+    result = runs.drive_search(tmp_path / "run", moment="children diverge", nth=[2, 6, 8])
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
     trials = runs.trials(tmp_path / "run")

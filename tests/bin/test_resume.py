@@ -35,7 +35,7 @@ def test_search_killed_at_fourteen_exact_moments_ends_like_an_unbroken_one(unbro
     for moment, nth, saved in KILLS:
         noted = tmp_path / "children"
         noted.write_text("")
-        result = runs.drive(run_dir, moment=moment, nth=nth, children=str(noted))
+        result = runs.drive_search(run_dir, moment=moment, nth=nth, children=str(noted))
         assert result.returncode == -signal.SIGKILL, (moment, result.stdout[-500:], result.stderr)
         assert num_saved(run_dir) == saved, moment
         began.append([int(number) for number in noted.read_text().split()])

@@ -31,7 +31,6 @@ from tests.network.architectures import macro
 from tests.training import helpers
 
 TRAIN = (sys.executable, "-m", "epnas_tf.bin.train")
-DRIVER = (sys.executable, "-m", "tests.training.driver")
 # Everything that is random, and epochs enough to be stopped among them.
 TINY = (
     "--channels=4",
@@ -113,7 +112,7 @@ def test_training_stopped_again_and_again_ends_like_an_unbroken_one(unbroken, tr
 
     plan = {"moment": "the disk is full", "nth": 2, "ballast": ballast and str(ballast)}
     before = helpers.checkpoint(final_dir).number
-    result = runs.call(DRIVER, json.dumps(plan), run_dir, *TINY)
+    result = runs.drive("train", run_dir, *TINY, **plan)
     runs.assert_clear_error(result, f"{final_dir}/state cannot be written: ")
     assert re.search("No space left on device|File too large", result.stderr)
     assert result.stderr.count("\n") == 1
@@ -123,7 +122,7 @@ def test_training_stopped_again_and_again_ends_like_an_unbroken_one(unbroken, tr
         ballast.unlink()
 
     plan = {"moment": "test.npz is written", "nth": 1}
-    result = runs.call(DRIVER, json.dumps(plan), run_dir, *TINY)
+    result = runs.drive("train", run_dir, *TINY, **plan)
     assert result.returncode == -signal.SIGKILL
     assert f"Going on after epoch {before + 1} of 12." in result.stdout
     assert (final_dir / "test.npz").exists()
