@@ -14,7 +14,7 @@ FLAGS = ("--architectures=3", "--own_epochs=1")
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     path = tmp_path_factory.mktemp("rank") / "run"
-    result = runs.search(path, "--k=3")
+    result = runs.search(path, "--layers=2", "--k=3", "--iterations=1")
     assert result.returncode == 0, result.stderr
     return path
 

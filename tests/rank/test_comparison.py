@@ -18,6 +18,9 @@ SEARCH = from_values(RunConfig, SETTINGS)
 CONFIG = RankConfig(architectures=3, own_epochs=2)
 
 
+pytestmark = pytest.mark.usefixtures("without_grappler")
+
+
 class StopsAfter(RankListener):
     def __init__(self, count):
         self.left = count
@@ -112,7 +115,7 @@ def test_the_comparison_of_another_search_is_refused(run_dir, tmp_path, unbroken
 
 
 def test_a_search_without_shared_weights_is_refused(tmp_path):
-    run_search(from_values(RunConfig, SETTINGS | {"share_weights": False}), tmp_path / "run")
+    run_search(from_values(RunConfig, SETTINGS | {"layers": 1, "share_weights": False}), tmp_path / "run")
     with pytest.raises(ConfigError, match=r"has no shared scores.*Received: .*share_weights=False"):
         run_rank(tmp_path / "run", CONFIG)
 
@@ -133,7 +136,7 @@ def test_a_search_that_goes_on_is_refused(tmp_path):
 
 
 def test_too_few_architectures_are_refused(tmp_path):
-    run_search(from_values(RunConfig, SETTINGS | {"k": 2}), tmp_path / "run")
+    run_search(from_values(RunConfig, SETTINGS | {"layers": 1}), tmp_path / "run")
     with pytest.raises(RunDirectoryError, match=r"at least 3 whole architectures.*Received: 2"):
         run_rank(tmp_path / "run", CONFIG)
 

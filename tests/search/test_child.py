@@ -39,6 +39,9 @@ CONSTANT = {"learning_rate": 0.05, "final_learning_rate": 0.05}
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 
+pytestmark = pytest.mark.usefixtures("without_grappler")
+
+
 def digits_trainer(store, **settings):
     train, validation = digits()
     return trainer(store, DIGITS_SHAPE, train=train, validation=validation, batch_size=16, **{"epochs": 4, **settings})
@@ -140,7 +143,6 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_float32(learned):
     assert result.score > 0.6
 
 
-@pytest.mark.usefixtures("without_grappler")
 @pytest.mark.parametrize(
     ("shape", "children"),
     [

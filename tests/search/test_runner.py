@@ -40,6 +40,9 @@ SCALARS = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("without_grappler")
+
+
 class Stopped(Exception):  # noqa: N818  (not an error: the test's own kill)
     pass
 
@@ -189,7 +192,6 @@ def test_finished_search_gives_its_result_again(finished):
     assert recorder.num_resumed == NUM_CHILDREN
 
 
-@pytest.mark.usefixtures("without_grappler")
 @pytest.mark.parametrize("space", [{}, {"space": "micro", "blocks": 2, "normal_cells": 1, "operations": ("conv_3x3",)}])
 def test_reused_traces_change_no_result(space, tmp_path):
     for reuse in (False, True):

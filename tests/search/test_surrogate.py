@@ -284,9 +284,8 @@ class TestFit:
     @BOTH
     def test_nothing_is_traced_twice(self, config):
         space = ChainSpace(layers=2)
-        model = make(
-            space, dataclasses.replace(config, hidden_units=13)
-        )  # no other test's, whose graphs it would share
+        config = dataclasses.replace(config, hidden_units=13)  # no other test's, whose graphs it would share
+        model = make(space, config)
         for num_rows in (1, 5, 40):
             rows = random_rows(space, num_rows, level=1)
             data = table(space, rows, np.full(num_rows, 0.5))
