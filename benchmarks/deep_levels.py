@@ -5,7 +5,7 @@ python -m benchmarks.deep_levels --levels=12,16,20
 Each level has a fresh process, in which a search whose level before is told is asked for the next candidate: that
 scores all parents × extensions and samples K of them; the fit is done before. The extra memory is the peak of resident
 memory (VmHWM, cleared by writing 5 to /proc/self/clear_refs) less what was resident just before, when a choice at a
-level of few candidates had made the libraries take what they keep. The seconds are those of a first call, the
+level of some thousand candidates had made the libraries take what they keep. The seconds are those of a first call, the
 compilation by XLA included. Beside them stands what the input of scoring each sequence whole would take, which no
 process holds.
 """

@@ -14,7 +14,7 @@ from epnas_tf.search.search_state import SearchState
 from epnas_tf.space.base import SearchSpace
 
 WARM_LEVEL = 7
-"""With K = 25 it has 9,600 candidates: more than are scored without XLA, which takes memory of its own."""
+"""With 26 parents it has 9,984 candidates: more than are scored without XLA, which takes memory of its own."""
 
 
 class LevelChoice:
@@ -30,7 +30,7 @@ class LevelChoice:
         self._space, self._parents = space, parents
 
     def choose(self) -> tuple[float, int, int]:
-        """Scores and samples; the libraries' own buffers are taken before, by the choice of a level of few.
+        """Scores and samples; the libraries' own buffers are taken before, by the choice of a level of some thousand.
 
         Returns:
             The seconds from `ask` to the first candidate, the bytes of memory at the peak above those just before, and

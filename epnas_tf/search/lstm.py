@@ -13,7 +13,8 @@ import tensorflow as tf
 
 
 class Weights(NamedTuple):
-    """The weights of M surrogates of F features, I input units and H hidden units; float32 tensors or variables.
+    """The weights of M surrogates of F features, I input units and H hidden units; float32 tensors or variables, or
+    their `tf.TensorSpec`s.
 
     Attributes:
         input_kernel: [M, F, I].

@@ -11,6 +11,9 @@ from epnas_tf.search import lstm
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 """Adam's constants, those of Keras."""
 
+KEPT = 8
+"""Sizes whose graphs are kept in a process, some 20 MB each; a surrogate keeps its own as long as it lives."""
+
 Link = Callable[[tf.Tensor], tf.Tensor]
 """What turns an output into a number to compare with a target."""
 
@@ -101,7 +104,7 @@ class LSTMGraphs:
         return lstm.Weights(*values)
 
 
-@functools.cache
+@functools.lru_cache(KEPT)
 def lstm_graphs(weights: lstm.Weights, levels: int, link: Link) -> LSTMGraphs:
     """Returns the graphs of all ensembles of some sizes; the arguments are those of `LSTMGraphs`."""
     return LSTMGraphs(weights, levels, link)

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from epnas_tf.search import lstm
+from epnas_tf.search.lstm_graphs import KEPT
 
 FEW = 2**12
-"""Candidates that are scored by a graph as it is: it takes twice the time, but no new shape has to be compiled."""
+"""The most candidates of a block that a graph scores as it is: in twice the time, but no new shape is compiled."""
 
 SMALLEST = 1e-6
 """The score that takes the place of an additive prediction below it, for there to be a logarithm."""
@@ -82,7 +83,7 @@ class ScoringGraphs(NamedTuple):
     drawn_scores: Scoring
 
 
-@functools.cache
+@functools.lru_cache(KEPT)
 def scoring_graphs(weights: lstm.Weights, additive: bool) -> ScoringGraphs:
     """Returns the graphs of all surrogates of some sizes.
 

@@ -134,8 +134,9 @@ class Surrogate:
 
         Args:
             parents: as `parents` returns them.
-            features: float32 [n, F], the symbol arrays of n extensions of the parents' next level. Beyond `FEW`
-                candidates each new pair of numbers of parents and extensions is compiled, for some tenths of a second.
+            features: float32 [n, F], the symbol arrays of n extensions of the parents' next level. Beyond
+                `scoring.FEW` candidates each new pair of numbers of parents and extensions is compiled, for some tenths
+                of a second.
         """
         with tf.device(DEVICE):
             arguments = (self._ensemble.weights, parents, float32(features), np.float32(self._weight))

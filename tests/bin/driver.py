@@ -18,13 +18,13 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from pathlib import Path
 
 from epnas_tf.bin import search, train
 from epnas_tf.bin.console import quiet_tensorflow
 from epnas_tf.storage import run_directory, state_files
 from epnas_tf.storage.run_directory import RunDirectory
+from tests.bin.runs import LIMIT_SECONDS
 
 with quiet_tensorflow():
     from epnas_tf.network.store import VariableStore
@@ -35,7 +35,6 @@ with quiet_tensorflow():
 
 PROGRAMS = {"search": search.run, "train": train.run}
 TRAINING_BEGAN_SECONDS = 0.05
-LIMIT_SECONDS = 300
 
 
 def die(*_):
@@ -140,7 +139,7 @@ def note_children(file):
 
 
 def start(program, arguments, output, plan):
-    """Starts a job in a new process and returns its number; never returns in that process."""
+    """Starts a job in a new process and returns its number; ends that process with it."""
     if process := os.fork():
         return process
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
@@ -150,15 +149,7 @@ def start(program, arguments, output, plan):
     if "children" in plan:
         note_children(Path(plan["children"]))
     sys.argv[1:] = arguments
-    code = 1
-    try:
-        PROGRAMS[program]()
-    except SystemExit as end:
-        code = end.code or 0
-    except BaseException:
-        traceback.print_exc()
-    sys.stdout.flush()
-    os._exit(code)
+    sys.exit(PROGRAMS[program]())
 
 
 def main():

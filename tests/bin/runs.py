@@ -76,9 +76,10 @@ def drive(program, *arguments, **plan):
         job = {"program": program, "arguments": [str(argument) for argument in arguments], "output": output}
         process.stdin.write(json.dumps(job | {"plan": plan}) + "\n")
         process.stdin.flush()
-        code = int(process.stdout.readline())
+        code = process.stdout.readline()
+        assert code, "the driver has ended"
         printed = ((Path(output) / name).read_text() for name in ("stdout", "stderr"))
-        return subprocess.CompletedProcess(job["arguments"], code, *printed)
+        return subprocess.CompletedProcess(job["arguments"], int(code), *printed)
 
 
 @functools.cache

@@ -218,6 +218,7 @@ class TestFactoredScores:
         assert not none.bases.any()
         assert not none.kernels.any()
 
+    @pytest.mark.usefixtures("graph")
     def test_first_level_starts_from_the_zero_state(self, chain):
         space, model, _ = chain
         parents = model.parents(np.zeros((1, 5, 3), np.float32), np.zeros(1, np.int32))
@@ -243,6 +244,7 @@ class TestFactoredScores:
         assert np.isfinite(found).all()
         np.testing.assert_allclose(found, expected, atol=TOLERANCE * factor, rtol=1e-5)
 
+    @pytest.mark.usefixtures("graph")
     def test_chunks_follow_one_another_and_encode_each_extension_once(self, monkeypatch):
         space = MacroSpace(4)
         model = make(space)
@@ -296,7 +298,10 @@ class TestFit:
             model.drawn_scores(parents, draws, extensions)
             assert model.num_traces == 5
         assert model.num_fits == 3
-        assert make(space, config, seed=1).num_traces == 5
+        other = make(space, config, seed=1)
+        other.fit(data, np.random.default_rng(0))
+        assert not np.array_equal(other.parents(data.features, data.lengths).hidden, parents.hidden)
+        assert other.num_traces == 5
 
     def test_many_rows_are_predicted_in_blocks(self, chain, monkeypatch):
         _, model, (features, lengths, *_) = chain
