@@ -13,8 +13,7 @@ import tensorflow as tf
 
 
 class Weights(NamedTuple):
-    """The weights of M surrogates of F features, I input units and H hidden units; float32 tensors or variables, or
-    their `tf.TensorSpec`s.
+    """The weights of M surrogates of F features, I input units and H hidden units: float32 tensors, variables, specs.
 
     Attributes:
         input_kernel: [M, F, I].

@@ -7,11 +7,10 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from epnas_tf.search import lstm
+from epnas_tf.search.ensemble import FloatArray
 from epnas_tf.search.lstm_graphs import KEPT
 
 FEW = 2**12
@@ -31,10 +30,10 @@ class Parents(NamedTuple):
         kernel: float32 [F], the additive terms of the extension's symbol array; zeros if there are none.
     """
 
-    hidden: npt.NDArray[np.float32]
-    cell: npt.NDArray[np.float32]
-    base: npt.NDArray[np.float32]
-    kernel: npt.NDArray[np.float32]
+    hidden: FloatArray
+    cell: FloatArray
+    base: FloatArray
+    kernel: FloatArray
 
 
 class Draws(NamedTuple):
@@ -45,8 +44,13 @@ class Draws(NamedTuple):
         kernels: float32 [draws, F], of the extension's symbol array.
     """
 
-    bases: npt.NDArray[np.float32]
-    kernels: npt.NDArray[np.float32]
+    bases: FloatArray
+    kernels: FloatArray
+
+
+def few(parents: int, extensions: int) -> bool:
+    """Tells whether parents × extensions are so few candidates that nothing is compiled for them."""
+    return parents * extensions <= FEW
 
 
 class Scoring:
@@ -58,11 +62,9 @@ class Scoring:
         # Fused, the gates take half the time and none of the memory.
         self._fused = tf.function(arithmetic, signature, autograph=False, jit_compile=tf.test.is_built_with_xla())
 
-    def __call__(
-        self, weights: lstm.Weights, parents: Parents, features: npt.NDArray[np.float32], *others: Any
-    ) -> npt.NDArray[np.float32]:
+    def __call__(self, weights: lstm.Weights, parents: Parents, features: FloatArray, *others: Any) -> FloatArray:
         """Returns what the arithmetic gives for parents and the symbol arrays, float32 [n, F], of n extensions."""
-        graph = self._plain if len(parents.base) * len(features) <= FEW else self._fused
+        graph = self._plain if few(len(parents.base), len(features)) else self._fused
         return graph(weights, parents, features, *others).numpy()  # type: ignore[no-any-return]  # no stubs
 
     @property

@@ -14,10 +14,9 @@ import tensorflow as tf
 
 from epnas_tf.config import SurrogateConfig
 from epnas_tf.errors import SearchError, StateError
-from epnas_tf.search import scoring
 from epnas_tf.search.additive import AdditiveModel
 from epnas_tf.search.ensemble import DEVICE, FloatArray, IntArray, LSTMEnsemble, float32
-from epnas_tf.search.scoring import SMALLEST, Draws, Parents, scoring_graphs
+from epnas_tf.search.scoring import SMALLEST, Draws, Parents, Scoring, few, scoring_graphs
 from epnas_tf.search.table import Rows
 from epnas_tf.search.trust import Trust
 from epnas_tf.space.base import SearchSpace
@@ -138,9 +137,7 @@ class Surrogate:
                 `scoring.FEW` candidates each new pair of numbers of parents and extensions is compiled, for some tenths
                 of a second.
         """
-        with tf.device(DEVICE):
-            arguments = (self._ensemble.weights, parents, float32(features), np.float32(self._weight))
-            return self._scoring.log_scores(*arguments)
+        return self._scores(self._scoring.log_scores, parents, features)
 
     def drawn_scores(self, parents: Parents, draws: Draws, features: FloatArray) -> FloatArray:
         """Returns the scores of every parent with every extension by each draw, float32 [draws, n, parents].
@@ -150,9 +147,7 @@ class Surrogate:
             draws: of the same parents.
             features: as for `log_scores`.
         """
-        with tf.device(DEVICE):
-            arguments = (self._ensemble.weights, parents, float32(features), np.float32(self._weight))
-            return self._scoring.drawn_scores(*arguments, draws)
+        return self._scores(self._scoring.drawn_scores, parents, features, draws)
 
     def draws(
         self, rows: Rows, features: FloatArray, lengths: IntArray, count: int, scale: float, rng: np.random.Generator
@@ -236,6 +231,11 @@ class Surrogate:
         foreseen = float(self._scale) * self._ensemble.outputs(unseen.features, unseen.lengths).mean(axis=0)
         return self._trust.after(left, foreseen)
 
+    def _scores(self, scoring: Scoring, parents: Parents, features: FloatArray, *others: Any) -> FloatArray:
+        """Returns what one way of scoring gives with the present weights."""
+        with tf.device(DEVICE):
+            return scoring(self._ensemble.weights, parents, float32(features), np.float32(self._weight), *others)
+
     def _check_rows(self, features: FloatArray, lengths: IntArray) -> None:
         if features.shape[1:] != self._shape or lengths.shape != features.shape[:1]:
             raise ValueError(
@@ -315,7 +315,7 @@ def _blocks(
     """Yields the index of a block's first extension, their number, and their symbol arrays, always as many rows."""
     extensions = space.num_extensions(level)
     block = max(1, min(EXTENSIONS_AT_ONCE, chunk_size // parents))
-    if extensions * parents <= scoring.FEW:
+    if few(parents, extensions):
         block = min(block, extensions)
     for start in range(0, extensions, block):
         size = min(block, extensions - start)
