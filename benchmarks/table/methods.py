@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 import keras_tuner
 import numpy as np
 
+from benchmarks.table.bayesian import BayesianOptimizationOracle
 from benchmarks.table.space import TableSpace
 from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, SearchConfig, SurrogateConfig
 from epnas_tf.search.progressive import ProgressiveSearch
@@ -24,6 +25,8 @@ Correlations = dict[int, list[float]]
 """Spearman's rank correlations of predicted and measured scores, by level."""
 
 OBJECTIVE = "score"
+ZERO = 10_001
+"""What KerasTuner is given for the seed 0, which it takes for "any"."""
 
 
 @dataclasses.dataclass
@@ -145,7 +148,7 @@ def keras_tuner_oracle(oracle: type[keras_tuner.Oracle]) -> Method:
             objective=keras_tuner.Objective(OBJECTIVE, "max"),
             max_trials=run.evaluations,
             hyperparameters=parameters,
-            seed=run.seed,
+            seed=run.seed or ZERO,
         )
         best = Best()
         with tempfile.TemporaryDirectory() as folder:
@@ -176,5 +179,5 @@ def methods() -> Mapping[str, Method]:
         "random": random_networks,
         "regularized evolution": regularized_evolution(),
         "KerasTuner RandomSearch": keras_tuner_oracle(keras_tuner.oracles.RandomSearchOracle),
-        "KerasTuner BayesianOptimization": keras_tuner_oracle(keras_tuner.oracles.BayesianOptimizationOracle),
+        "KerasTuner BayesianOptimization": keras_tuner_oracle(BayesianOptimizationOracle),
     }

@@ -89,6 +89,7 @@ def side_by_side(call: Callable[..., T], arguments: Sequence[tuple[Any, ...]], p
         processes: how many.
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow's threads do not outlive a fork
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read where a process imports NumPy; they share out the cores
     with concurrent.futures.ProcessPoolExecutor(processes, context, _one_thread) as pool:
         try:
             for future in concurrent.futures.as_completed([pool.submit(call, *each) for each in arguments]):
