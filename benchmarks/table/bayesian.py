@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 
 
 class QuickGaussianProcess(GaussianProcessRegressor):
-    """A Gaussian process with KerasTuner's kernel, that predicts by the same operations without scikit-learn's checks."""
+    """A Gaussian process of KerasTuner's kernel that predicts by the same operations, without the checks."""
 
     def fit(self, X: Array, y: Array) -> Self:  # noqa: N803 - the name is scikit-learn's
         super().fit(X, y)
