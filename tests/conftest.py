@@ -1,6 +1,14 @@
 """Fixtures that tests of several packages share."""
 
+import os
+
 import pytest
+
+from tests.bin.runs import THREADS
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # set before TensorFlow is imported: the workers share out the cores
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+
 import tensorflow as tf
 
 

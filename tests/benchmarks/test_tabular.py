@@ -145,7 +145,12 @@ def test_the_command_prints_tables_and_draws(tmp_path):
     path = tmp_path / "table.json"
     path.write_text(json.dumps(values()))
     command = [sys.executable, "benchmarks/tabular.py", f"--table={path}", "--seeds=2", "--noise=0,1", "--at=9,20"]
-    command += ["--methods=random|evolution", "--evaluations=20", f"--figure={tmp_path / 'figure.png'}"]
+    command += [
+        "--methods=random|evolution",
+        "--evaluations=20",
+        "--processes=1",
+        f"--figure={tmp_path / 'figure.png'}",
+    ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("20 evaluations, noise of") == 2

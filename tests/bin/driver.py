@@ -1,15 +1,16 @@
-"""Runs the binaries, each in a process of its own, with something that happens to it at an exact moment.
+"""Runs the binaries, each in a process of its own that finds TensorFlow imported, and what happens to it if told so.
 
     python -m tests.bin.driver
 
 takes jobs, one a line of JSON, and answers each with the exit code of its process, or the signal that ended it, as a
-negative number. A job has `program`, a name of `PROGRAMS`; `arguments`, its flags; `output`, a folder for `stdout` and
-`stderr`; and `plan`: `moment`, a name of `MOMENTS`; `nth`, the how manieth time that it comes; `children`, a file to
-which the number of each child that begins is written; other keys belong to the moment. The processes are forked from
-this one, so they find TensorFlow imported, and not yet started.
+negative number. A job has `program`, the name of a binary; `arguments`, its flags; `folder`, where it is started;
+`output`, a folder for `stdout` and `stderr`; and `plan`, which may be empty: `moment`, a name of `MOMENTS`; `nth`, the
+how manieth time that it comes; `children`, a file to which the number of each child that begins is written; other keys
+belong to the moment. The processes are forked from this one, so they find TensorFlow imported, and not yet started.
 """
 
 import errno
+import importlib
 import itertools
 import json
 import os
@@ -20,7 +21,6 @@ import sys
 import threading
 from pathlib import Path
 
-from epnas_tf.bin import search, train
 from epnas_tf.bin.console import quiet_tensorflow
 from epnas_tf.storage import run_directory, state_files
 from epnas_tf.storage.run_directory import RunDirectory
@@ -33,7 +33,6 @@ with quiet_tensorflow():
     from epnas_tf.storage.logs import TensorBoardLogs
     from epnas_tf.training import trainer
 
-PROGRAMS = {"search": search.run, "train": train.run}
 TRAINING_BEGAN_SECONDS = 0.05
 
 
@@ -74,6 +73,10 @@ def fill_disk(plan):
                         break
 
     return fill
+
+
+def limit_files(plan):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (plan["bytes"], plan["bytes"]))
 
 
 def diverge(trainer, *_):
@@ -122,6 +125,7 @@ MOMENTS = {
     "test.npz is written": at(trainer, "write_whole", die, after=True),
     "children diverge": at(ChildTrainer, "train", diverge),
     "the disk is full": lambda plan: at(RunDirectory, "append_record", fill_disk(plan))(plan),
+    "files have a limit": limit_files,
     "no network": lambda plan: setattr(socket, "create_connection", no_network),
 }
 
@@ -138,18 +142,21 @@ def note_children(file):
     runner._Run._train = train
 
 
-def start(program, arguments, output, plan):
+def start(program, arguments, folder, output, plan):
     """Starts a job in a new process and returns its number; ends that process with it."""
     if process := os.fork():
         return process
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(Path(output) / name, os.O_WRONLY | os.O_CREAT), descriptor)
+    os.chdir(folder)
     signal.alarm(LIMIT_SECONDS)
-    MOMENTS[plan["moment"]](plan)
+    binary = importlib.import_module(f"epnas_tf.bin.{program}")
+    if "moment" in plan:
+        MOMENTS[plan["moment"]](plan)
     if "children" in plan:
         note_children(Path(plan["children"]))
     sys.argv[1:] = arguments
-    sys.exit(PROGRAMS[program]())
+    sys.exit(binary.run())
 
 
 def main():

@@ -31,6 +31,7 @@ SEARCH = (sys.executable, "-m", "epnas_tf.bin.search")
 SHOW = (sys.executable, "-m", "epnas_tf.bin.show")
 DRIVER = (sys.executable, "-m", "tests.bin.driver")
 LIMIT_SECONDS = 300
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 ROOT = Path(__file__).parents[2]
 
 
@@ -44,14 +45,14 @@ class Run:
 
 
 def environment(**variables):
-    """Returns an environment in which neither this terminal nor a proxy shows."""
-    hidden = ("TF_CPP_MIN_LOG_LEVEL", "COLUMNS", "LINES", "PYTHONWARNINGS")
+    """Returns an environment in which neither this terminal nor a proxy shows, and no one has chosen the threads."""
+    hidden = ("TF_CPP_MIN_LOG_LEVEL", "COLUMNS", "LINES", "PYTHONWARNINGS", *THREADS)
     kept = {k: v for k, v in os.environ.items() if k not in hidden and not k.lower().endswith("_proxy")}
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), **variables}
 
 
-def call(command, *arguments, cwd=None, **options):
+def call(command, *arguments, cwd=None):
     """Runs a program to its end."""
     return subprocess.run(
         [*command, *map(str, arguments)],
@@ -60,26 +61,28 @@ def call(command, *arguments, cwd=None, **options):
         timeout=LIMIT_SECONDS,
         env=environment(),
         cwd=cwd,
-        **options,
     )
 
 
-def search(run_dir, *arguments, tiny=TINY):
+def search(run_dir, *arguments):
     """Runs the tiny search to its end."""
-    return call(SEARCH, *tiny, f"--run_dir={run_dir}", *arguments)
+    return call(SEARCH, *TINY, f"--run_dir={run_dir}", *arguments)
 
 
-def drive(program, *arguments, **plan):
-    """Runs a binary with something that happens to it at an exact moment; see `driver`."""
-    process = driver()
+def drive(program, *arguments, cwd=ROOT, **plan):
+    """Runs a binary to its end, where TensorFlow is imported, with what may happen to it at an exact moment.
+
+    See `driver`. A third of the time of many a `call` is TensorFlow's import.
+    """
+    process, arguments = driver(), [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as output:
-        job = {"program": program, "arguments": [str(argument) for argument in arguments], "output": output}
-        process.stdin.write(json.dumps(job | {"plan": plan}) + "\n")
+        job = {"program": program, "arguments": arguments, "folder": str(cwd), "output": output, "plan": plan}
+        process.stdin.write(json.dumps(job) + "\n")
         process.stdin.flush()
         code = process.stdout.readline()
         assert code, "the driver has ended"
         printed = ((Path(output) / name).read_text() for name in ("stdout", "stderr"))
-        return subprocess.CompletedProcess(job["arguments"], int(code), *printed)
+        return subprocess.CompletedProcess(arguments, int(code), *printed)
 
 
 @functools.cache

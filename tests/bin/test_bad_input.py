@@ -25,7 +25,15 @@ def make_folder(root, side=8, classes=("cat", "dog"), images=12):
 
 def assert_refused(cwd, flags, *words):
     """Checks that the binary refuses the flags in one message with these words, and makes no run directory."""
-    result = runs.call(runs.SEARCH, *flags, cwd=cwd)
+    check_refusal(runs.call(runs.SEARCH, *flags, cwd=cwd), cwd, *words)
+
+
+def assert_data_refused(cwd, flags, *words):
+    """Checks the same where it needs TensorFlow to know."""
+    check_refusal(runs.drive("search", *flags, cwd=cwd), cwd, *words)
+
+
+def check_refusal(result, cwd, *words):
     runs.assert_clear_error(result, *words)
     assert not (cwd / "runs").exists() or not list((cwd / "runs").iterdir())
 
@@ -71,7 +79,7 @@ def test_wrong_flags_are_refused_before_any_work(tmp_path, flags, words):
 @pytest.mark.parametrize("name", ["max_params", "max_multiply_adds"])
 def test_limits_that_no_network_keeps_are_refused_with_the_least(tmp_path, name):
     small = ["--layers=2", "--channels=4", "--operations=conv_3x3"]
-    assert_refused(tmp_path, [*small, f"--{name}=100"], f"`{name}` must be at least ", f"Received: {name}=100")
+    assert_data_refused(tmp_path, [*small, f"--{name}=100"], f"`{name}` must be at least ", f"Received: {name}=100")
 
 
 def test_flag_file_that_is_no_text_is_refused(tmp_path):
@@ -97,13 +105,13 @@ def test_class_folder_without_images_is_refused(tmp_path):
 
 def test_broken_image_is_named(tmp_path):
     (make_folder(tmp_path / "photos") / "dog" / "7.png").write_bytes(BROKEN_PNG)
-    assert_refused(tmp_path, ["--dataset=photos"], "Every image file must hold a whole image", "photos/dog/7.png")
+    assert_data_refused(tmp_path, ["--dataset=photos"], "Every image file must hold a whole image", "photos/dog/7.png")
 
 
 @pytest.mark.parametrize("space", ["macro", "micro"])
 def test_images_smaller_than_the_space_halves_are_refused(tmp_path, space):
     make_folder(tmp_path / "photos", side=3)
-    assert_refused(tmp_path, ["--dataset=photos", f"--space={space}"], "at least", "Received:", "3×3")
+    assert_data_refused(tmp_path, ["--dataset=photos", f"--space={space}"], "at least", "Received:", "3×3")
 
 
 def test_data_set_that_cannot_be_downloaded_is_refused(tmp_path):
@@ -115,7 +123,7 @@ def test_data_set_that_cannot_be_downloaded_is_refused(tmp_path):
 
 
 def test_refused_data_leave_no_run_that_the_corrected_settings_would_not_fit(tmp_path):
-    assert_refused(tmp_path, ["--crop_padding=9"], "`crop_padding` must be less than", "crop_padding=9")
+    assert_data_refused(tmp_path, ["--crop_padding=9"], "`crop_padding` must be less than", "crop_padding=9")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +252,7 @@ def test_state_cut_short_and_half_a_line_fall_back_to_the_state_before(unbroken,
     os.truncate(newest, newest.stat().st_size // 2)
     with open(run_dir / "trials.jsonl", "a") as file:
         file.write('{"child": 13, "iterat')
-    result = runs.search(run_dir)
+    result = runs.drive_search(run_dir)
     assert result.returncode == 0, result.stderr
     assert f"warning: {newest} is not whole" in result.stdout
     assert "going on from the state before it." in result.stdout
@@ -257,7 +265,7 @@ def test_run_whose_states_are_all_cut_short_is_refused_and_left_alone(unbroken, 
     for file in (run_dir / "state").glob("*.npz"):
         os.truncate(file, 1000)
     before = runs.snapshot(run_dir)
-    result = runs.search(run_dir)
+    result = runs.drive_search(run_dir)
     runs.assert_clear_error(
         result, f"None of the states in {run_dir}/state is whole", f"Remove {run_dir} to start anew"
     )

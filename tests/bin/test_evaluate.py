@@ -67,7 +67,7 @@ def test_run_directory_is_evaluated_on_its_own_data_set(run_dir, tmp_path):
 
 def test_exported_model_is_evaluated_on_a_split_of_its_runs_data_set(run_dir):
     model = run_dir / "export" / "model.keras"
-    result = runs.call(EVALUATE, model, "--split=validation")
+    result = runs.drive("evaluate", model, "--split=validation")
     assert result.returncode == 0, result.stderr
     assert f"{model} on digits, validation part\n162 images of 8×8×1 in 10 classes\n" in result.stdout
     assert "the network may have been trained on these images" in result.stdout
@@ -90,7 +90,7 @@ def test_another_data_set_of_the_same_classes(run_dir, other_data):
 
 
 def test_images_of_another_shape_are_refused_and_no_figures_left(run_dir, tmp_path):
-    result = runs.call(EVALUATE, run_dir, "--image_size=12", f"--json={tmp_path / 'figures.json'}")
+    result = runs.drive("evaluate", run_dir, "--image_size=12", f"--json={tmp_path / 'figures.json'}")
     runs.assert_clear_error(result, "takes images of 8×8×1. Received: digits with 12×12×1", "--image_size=8")
     assert not (tmp_path / "figures.json").exists()
 

@@ -1,6 +1,4 @@
-import functools
 import json
-import resource
 import shutil
 import sys
 
@@ -53,12 +51,12 @@ def test_run_directory_is_exported_in_every_format(run_dir):
 
 def test_an_export_is_replaced_only_when_that_is_asked_for(run_dir, tmp_path):
     output = tmp_path / "mine"
-    assert runs.call(EXPORT, run_dir, f"--output={output}", "--format=keras").returncode == 0
+    assert runs.drive("export", run_dir, f"--output={output}", "--format=keras").returncode == 0
     assert {file.name for file in output.iterdir()} == {"model.keras", "export.json"}
     before = runs.snapshot(output)
-    result = runs.call(EXPORT, run_dir, f"--output={output}", "--format=tflite")
+    result = runs.drive("export", run_dir, f"--output={output}", "--format=tflite")
     assert_refused(result, output, before, "exists", "--overwrite", str(output))
-    result = runs.call(EXPORT, run_dir, f"--output={output}", "--format=tflite", "--overwrite")
+    result = runs.drive("export", run_dir, f"--output={output}", "--format=tflite", "--overwrite")
     assert result.returncode == 0, result.stderr
     assert {file.name for file in output.iterdir()} == {"model.tflite", "export.json"}
     assert not (run_dir / "export").exists()
@@ -67,22 +65,21 @@ def test_an_export_is_replaced_only_when_that_is_asked_for(run_dir, tmp_path):
 @pytest.mark.parametrize(("name", "limit"), [("saved_model", 30_000), ("keras", 60_000), ("tflite_int8", 20_000)])
 def test_full_disk(run_dir, name, limit):
     before = runs.snapshot(run_dir)
-    limited = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
-    result = runs.call(EXPORT, run_dir, f"--format={name}", preexec_fn=limited)
+    result = runs.drive("export", run_dir, f"--format={name}", moment="files have a limit", bytes=limit)
     assert_refused(result, run_dir, before, "cannot be written")
 
 
 def test_unfinished_training(run_dir):
     shutil.rmtree(run_dir / "final" / "state")
     before = runs.snapshot(run_dir)
-    assert_refused(runs.call(EXPORT, run_dir), run_dir, before, "has not ended", "epnas-train")
+    assert_refused(runs.drive("export", run_dir), run_dir, before, "has not ended", "epnas-train")
 
 
 def test_checkpoint_that_is_cut_short(run_dir):
     file = next((run_dir / "final" / "state").glob("*.npz"))
     file.write_bytes(file.read_bytes()[:-100])
     before = runs.snapshot(run_dir)
-    assert_refused(runs.call(EXPORT, run_dir), run_dir, before, str(run_dir / "final"))
+    assert_refused(runs.drive("export", run_dir), run_dir, before, str(run_dir / "final"))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_compares_and_the_report_shows_it(run_dir, compared):
     value = agreement["search"]["kendall"]["value"]
     shown = "-" if value is None else f"{value:.2f}"
     assert re.search(rf"score in the search +{re.escape(shown)}", compared.stdout)
-    again = runs.call(RANK, run_dir, *FLAGS)
+    again = runs.drive("rank", run_dir, *FLAGS)
     assert "This comparison is finished" in again.stdout
     assert runs.call(REPORT, run_dir).returncode == 0
     page = (run_dir / "report.html").read_text()
@@ -52,7 +52,7 @@ def test_compares_and_the_report_shows_it(run_dir, compared):
 )
 @pytest.mark.usefixtures("compared")
 def test_bad_input(run_dir, arguments, message):
-    result = runs.call(RANK, *(run_dir if argument == "RUN" else argument for argument in arguments))
+    result = runs.drive("rank", *(run_dir if argument == "RUN" else argument for argument in arguments))
     assert result.returncode == 1
     assert message in result.stderr
     assert "Traceback" not in result.stderr

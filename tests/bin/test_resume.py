@@ -137,7 +137,8 @@ def test_finished_run_says_so_and_changes_no_file(unbroken):
 
 
 def test_settings_in_another_order_and_defaults_given_are_the_same_run(unbroken):
-    result = runs.search(unbroken.path, "--momentum=0.90", "--seed=0", "--blocks=5", tiny=runs.TINY[::-1])
+    flags = (*runs.TINY[::-1], f"--run_dir={unbroken.path}", "--momentum=0.90", "--seed=0", "--blocks=5")
+    result = runs.drive("search", *flags)
     assert result.returncode == 0
     assert "This search is finished" in result.stdout
 

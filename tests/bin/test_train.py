@@ -450,7 +450,7 @@ def test_second_process_in_the_directory_is_refused(folder):
 
 def test_training_that_diverges_ends_in_one_message_and_may_be_tried_again(folder):
     flags = ("--channels=4", "--epochs=1", "--restart_epochs=0")
-    result = runs.call(TRAIN, "searched", *flags, "--learning_rate=1e20", cwd=folder)
+    result = runs.drive("train", "searched", *flags, "--learning_rate=1e20", cwd=folder)
     assert result.returncode == 1
     runs.assert_clear_error(result, "The loss became ", "Use a lower learning rate. Received: learning_rate=1e+20")
     assert result.stderr.count("\n") == 1

@@ -192,7 +192,9 @@ def test_finished_search_gives_its_result_again(finished):
     assert recorder.num_resumed == NUM_CHILDREN
 
 
-@pytest.mark.parametrize("space", [{}, {"space": "micro", "blocks": 2, "normal_cells": 1, "operations": ("conv_3x3",)}])
+@pytest.mark.parametrize(
+    "space", [{}, {"space": "micro", "blocks": 2, "normal_cells": 1, "operations": ("conv_3x3",), "k": 1}]
+)
 def test_reused_traces_change_no_result(space, tmp_path):
     for reuse in (False, True):
         settings = {**SETTINGS, "iterations": 1, **space, "reuse_traces": reuse}
