@@ -1,4 +1,4 @@
-"""Runs the binaries, each in a process of its own that finds TensorFlow imported, and what happens to it if told so.
+"""Runs the binaries in processes that find TensorFlow imported, where a test may let something happen at a moment.
 
     python -m tests.bin.driver
 
