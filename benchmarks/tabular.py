@@ -17,7 +17,9 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a file: its own folder is on the path, and the project's is not
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+import matplotlib
 import matplotlib.figure
+import matplotlib.rcsetup
 import numpy as np
 from absl import app, flags
 from rich.progress import track
@@ -37,7 +39,10 @@ _EVALUATIONS = flags.DEFINE_integer(
     "evaluations", 486, "evaluations of the methods that take any number", lower_bound=2
 )
 _BAYESIAN = flags.DEFINE_integer(
-    "bayesian_evaluations", 162, "evaluations of KerasTuner's BayesianOptimization, which are slow", lower_bound=2
+    "bayesian_evaluations",
+    162,
+    "evaluations of KerasTuner's BayesianOptimization, which is slow",
+    lower_bound=2,
 )
 _AT = flags.DEFINE_list("at", ["162", "486", "810"], "numbers of evaluations at which a table is printed")
 _PROCESSES = flags.DEFINE_integer("processes", 2, "runs side by side", lower_bound=1)
@@ -110,6 +115,7 @@ def draw(groups: Mapping[float, Group], path: str) -> None:
     """Draws the mean regret and its 95 % interval against evaluations, one picture for each noise."""
     figure = matplotlib.figure.Figure(figsize=(7 * len(groups), 5), layout="constrained")
     for axes, (noise, group) in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups.items(), strict=True):
+        axes.set_prop_cycle(matplotlib.rcsetup.cycler(linestyle=["-", "--"]) * matplotlib.rcParams["axes.prop_cycle"])
         for name, outcomes in group.items():
             length = min(len(outcome.regrets) for outcome in outcomes)
             regrets = np.array([outcome.regrets[:length] for outcome in outcomes])
@@ -129,7 +135,8 @@ def main(_: list[str]) -> None:
         table = Table.read(_TABLE.value)
     except EPNASError as error:
         sys.exit(f"{error}")
-    noises, points = [float(noise) for noise in _NOISE.value], [int(at) for at in _AT.value]
+    noises = list(dict.fromkeys(float(noise) for noise in _NOISE.value))  # each once
+    points = sorted({int(at) for at in _AT.value})
     names = [name for name in methods() if re.search(_METHODS.value, name)]
     if not names:
         sys.exit(f"--methods must match one of {', '.join(methods())}. Received: {_METHODS.value!r}")

@@ -4,9 +4,9 @@
 
 takes jobs, one a line of JSON, and answers each with the exit code of its process, or the signal that ended it, as a
 negative number. A job has `program`, the name of a binary; `arguments`, its flags; `folder`, where it is started;
-`output`, a folder for `stdout` and `stderr`; and `plan`, which may be empty: `moment`, a name of `MOMENTS`; `nth`, the
-how manieth time that it comes; `children`, a file to which the number of each child that begins is written; other keys
-belong to the moment. The processes are forked from this one, so they find TensorFlow imported, and not yet started.
+`output`, a folder for `stdout` and `stderr`; and `plan`, which may be empty: `moment`, a name of `MOMENTS`; `nth`, at
+which of the times that it comes; `children`, a file to which the number of each child that begins is written; other
+keys belong to the moment. The processes are forked from this one, so they find TensorFlow imported, and not started.
 """
 
 import errno
