@@ -4,10 +4,14 @@ python -m benchmarks.trial --levels=6 --epochs=3 --turns=5
 
 Both sides train the same architectures on the same digits, not augmented, in the same number of steps, validate after
 it (KerasTuner's after every epoch, as it does) and write their files. Each has a process of its own, ours with the
-settings of `epnas-search`. Ours also has L2 and a cosine, which the plain model lacks.
+settings of `epnas-search`: as in a search within a level the next trial's network is traced while one trains, so that
+a trial has the tracing of the next one, to its end, in place of its own; `--notrace_ahead` leaves each its own. Ours
+also has L2 and a cosine, which the plain model lacks.
 """
 
 import dataclasses
+import itertools
+from typing import Any
 
 import numpy as np
 from absl import app, flags
@@ -21,6 +25,7 @@ from epnas_tf.data import load
 _CASE = define_flags(levels=6, image_shape=(8, 8, 1))
 _EPOCHS = flags.DEFINE_integer("epochs", ChildConfig.epochs, "epochs of a trial", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", ChildConfig.batch_size, "images of a training step", lower_bound=1)
+_TRACE_AHEAD = flags.DEFINE_bool("trace_ahead", True, "trace the next network while one trains")
 _TURNS = flags.DEFINE_integer("turns", 5, "trials of each side that are counted", lower_bound=1)
 
 
@@ -29,13 +34,17 @@ def main(_: list[str]) -> None:
     data = without_augmentation(load(DataConfig(dataset="digits"), seed=0))
     used = len(data.train) // batch_size * batch_size  # whole batches only: Keras would make a step of the rest
     data = dataclasses.replace(data, train=data.train.take(np.arange(used)))
-    architectures = case.architectures(_TURNS.value + 1)
-    turns = [iter(architectures), iter(architectures)]
+    architectures = case.architectures(_TURNS.value + 2)  # the first turn is not counted, the last one is traced only
+    pairs, single = itertools.pairwise(architectures), iter(architectures)
     with trial_workers(case, [data], epochs, batch_size) as (ours, theirs):
+
+        def ours_run(architecture: Any, following: Any) -> float:
+            return ours.seconds("run", architecture, 0, following if _TRACE_AHEAD.value else None)
+
         compare(
             f"a trial on digits: {case}, {epochs} epochs of {used // batch_size} steps of {batch_size}",
-            lambda: ours.seconds("run", next(turns[0])),
-            lambda: theirs.seconds("run", next(turns[1])),
+            lambda: ours_run(*next(pairs)),
+            lambda: theirs.seconds("run", next(single)),
             _TURNS.value,
             NAMES,
             aim="10 or more",

@@ -133,9 +133,11 @@ class ChildConfig(Settings):
     )
     reuse_traces: bool = option(
         True,
-        "trace each kind of layer once for all children, not anew for every child; the results are the same, bit for "
-        "bit, but a child starts sooner; without effect with mirrored, nor on steps that xla compiles [ENAS: one graph "
-        "for all children]",
+        "trace each kind of layer once for all children: a child starts sooner, with the same results, bit for bit; "
+        "not with mirrored, nor in steps that xla compiles [ENAS: one graph for all children]",
+    )
+    trace_ahead: bool = option(
+        True, "trace the next child of a level while one trains, to the same bits; not with mirrored [paper: none]"
     )
     mirrored: bool = option(
         False,

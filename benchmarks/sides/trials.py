@@ -55,10 +55,18 @@ class SharedWeightTrials:
         self._directory = RunDirectory(self._folder.name, RunConfig())
         self._logs = TensorBoardLogs(self._directory.path / "logs", print)
 
-    def run(self, architecture: Any, part: int = 0) -> float:
-        """Builds, traces, trains, validates and saves; returns the validation accuracy."""
-        result = self._trainers[part].train(architecture, seed=self._number)
+    def run(self, architecture: Any, part: int = 0, following: Any = None) -> float:
+        """Builds, traces, trains, validates and saves; returns the validation accuracy.
+
+        Args:
+            architecture: the network.
+            part: the data set.
+            following: the network of the next trial, which is traced meanwhile; None to leave it to that.
+        """
+        trainer = self._trainers[part]
+        result = trainer.train(architecture, self._number, following)
         self._save(Candidate(self._number, architecture, 0, self._case.levels, 1.0, 0.5), result)
+        trainer.wait()  # it should not go on while the other side has its turn
         self._number += 1
         return result.score
 

@@ -38,6 +38,7 @@ class Layout:
         keys: the layers, in the order in which they are to lie.
 
     Attributes:
+        store: the store.
         keys: the layers.
         weights: where their trainable variables lie, and as well their momentum.
         statistics: where their other variables lie.
@@ -45,12 +46,18 @@ class Layout:
 
     def __init__(self, store: VariableStore, keys: Iterable[Key]) -> None:
         self.keys = tuple(keys)
-        self._store = store
+        self.store = store
         layers = {key: store[key] for key in self.keys}
         self.weights = Part({key: layer.trainable_variables for key, layer in layers.items()})
         self.statistics = Part({key: layer.non_trainable_variables for key, layer in layers.items()})
         # Which of a layer's variables, in the order of the store's values, can be trained.
         self._is_trained = {key: [variable.trainable for variable in layer.weights] for key, layer in layers.items()}
+
+    @property
+    def specs(self) -> FlatValues:
+        """What the flat tensors are, as `tf.TensorSpec`s."""
+        sizes = (self.weights.size, self.weights.size, self.statistics.size)
+        return FlatValues(*(tf.TensorSpec([size], tf.float32) for size in sizes))
 
     def read(self) -> FlatValues:
         """Returns the store's values."""
@@ -58,7 +65,7 @@ class Layout:
         momentum: Arrays = []
         statistics: Arrays = []
         for key in self.keys:
-            values, slots = self._store.values(key)
+            values, slots = self.store.values(key)
             for array, trained in zip(values, self._is_trained[key], strict=True):
                 (weights if trained else statistics).append(array)
             momentum += slots
@@ -76,16 +83,21 @@ class Layout:
         for key in keys:
             trained, others = iter(weights[key]), iter(statistics[key])
             arrays = [next(trained if is_trained else others) for is_trained in self._is_trained[key]]
-            self._store.assign(key, (arrays, momentum[key]))
+            self.store.assign(key, (arrays, momentum[key]))
 
 
 class Part:
-    """Some variables of each layer in one flat array."""
+    """Some variables of each layer in one flat array.
+
+    Attributes:
+        size: of the array.
+    """
 
     def __init__(self, variables: dict[Key, list[keras.Variable]]) -> None:
         self._shapes = {key: [tuple(variable.shape) for variable in of_layer] for key, of_layer in variables.items()}
         sizes = {key: sum(int(np.prod(shape)) for shape in shapes) for key, shapes in self._shapes.items()}
         self._sizes = {key: size for key, size in sizes.items() if size}
+        self.size = sum(self._sizes.values())
 
     def arrays(self, values: npt.NDArray[np.float32]) -> dict[Key, Arrays]:
         """Returns each layer's part of a flat array, as views of it."""

@@ -23,6 +23,7 @@ from epnas_tf.network.network import Network
 from epnas_tf.network.optimizer import cosine, moved
 from epnas_tf.network.statistics import make_fresh_statistics
 from epnas_tf.network.store import VariableStore, dtype_policy
+from epnas_tf.search.ahead import TracedAhead
 from epnas_tf.seeds import CHILD, derived_seed
 
 PROFILED_STEPS = 5
@@ -63,7 +64,7 @@ class ChildResult:
         training_loss: mean cross-entropy over all training steps, in nats.
         steps: training steps.
         parameters: trainable parameters of the child's network.
-        build_seconds: making layers and tracing.
+        build_seconds: making layers and tracing; where it was traced ahead, what was still to be waited for.
         train_seconds: training.
         evaluate_seconds: validation.
     """
@@ -109,13 +110,15 @@ class ChildTrainer:
         self._num_trained = 0
         # Several devices meet within batch norm, which they could not in the middle of a function.
         self.call_layer = LayerFunctions() if config.reuse_traces and not config.mirrored else call_layer
+        self._ahead = TracedAhead(self.functions)
 
-    def train(self, architecture: Any, seed: int) -> ChildResult:
+    def train(self, architecture: Any, seed: int, following: Any = None) -> ChildResult:
         """Trains an architecture on the shared weights, or on its own, and scores it on the validation images.
 
         Args:
             architecture: the child.
             seed: decides the order of the images and their augmentation.
+            following: the child after this one, to be traced meanwhile; None if it is not known.
 
         Raises:
             ChildDiverged: if a loss or a variable became NaN or infinite. The shared weights are then as before, bit
@@ -125,10 +128,10 @@ class ChildTrainer:
         if self._num_trained and self._num_trained % CHILDREN_BETWEEN_COLLECTIONS == 0:
             free_memory()
         self._num_trained += 1
-        store = self.store if self.config.share_weights else child_store(self.config, seed)
-        network = Network(architecture, self.shape, store)
-        layout, fit, evaluate = self.functions(network, store)
+        network, (layout, fit, evaluate) = self._ahead.take(architecture) or self._made(architecture, seed)
         before = layout.read()
+        if following is not None and self._may_trace_ahead:
+            self._ahead.begin(Network(following, self.shape, self.store))
         built = time.perf_counter()
         steps, loss_sum, values = fit(self.training.batches(seed), before)
         steps, training_loss = int(steps), float(loss_sum) / max(int(steps), 1)
@@ -143,7 +146,7 @@ class ChildTrainer:
         if not all(np.isfinite(array).all() for array in arrays):
             raise ChildDiverged(f"The loss is {training_loss} {where}, but a variable became NaN or infinite.")
         layout.write(arrays, network.layers)
-        store.count_updates(network.layers, steps)
+        layout.store.count_updates(network.layers, steps)
         return ChildResult(
             score=correct / count,
             validation_loss=validation_loss / count,
@@ -154,6 +157,20 @@ class ChildTrainer:
             train_seconds=trained - built,
             evaluate_seconds=evaluated - trained,
         )
+
+    def wait(self) -> None:
+        """Waits until the child that follows is traced."""
+        self._ahead.wait()
+
+    @property
+    def _may_trace_ahead(self) -> bool:
+        # Weights of a child's own come with its seed; several devices are entered by one thread.
+        return self.config.trace_ahead and self.config.share_weights and self.strategy is None
+
+    def _made(self, architecture: Any, seed: int) -> tuple[Network, "ChildFunctions"]:
+        store = self.store if self.config.share_weights else child_store(self.config, seed)
+        network = Network(architecture, self.shape, store)
+        return network, self.functions(network, store)
 
     def score(self, architecture: Any) -> float:
         """Returns an architecture's validation accuracy in [0, 1] on the shared weights as they are, untrained."""
@@ -199,7 +216,7 @@ class ChildTrainer:
             weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
             return class_scores(network, images, weights, statistics, self.call_layer, training)
 
-        specs = _specs(layout)
+        specs = layout.specs
         evaluate = make_evaluate(lambda images, values: forward(images, values, by == "batch")[0])
         validation = tf.data.DatasetSpec(self.validation.element_spec)
         traced: Callable[..., Any] = evaluate.get_concrete_function(validation, specs)
@@ -218,7 +235,7 @@ class ChildTrainer:
         call = call_layer if self.config.xla else self.call_layer
         fit = make_fit(network, layout, self.config, steps, call, self.strategy)
         spec = tf.data.DatasetSpec(self.training.element_spec)
-        traced: Callable[..., Any] = fit.get_concrete_function(spec, _specs(layout))
+        traced: Callable[..., Any] = fit.get_concrete_function(spec, layout.specs)
         return traced
 
 
@@ -228,10 +245,6 @@ class ChildFunctions(NamedTuple):
     layout: Layout
     fit: Callable[..., Any]
     evaluate: Callable[..., Any]
-
-
-def _specs(layout: Layout) -> FlatValues:
-    return FlatValues(*(tf.TensorSpec(array.shape, tf.float32) for array in layout.read()))
 
 
 def child_store(config: ChildConfig, seed: int) -> VariableStore:

@@ -227,6 +227,12 @@ class ProgressiveSearch(Generic[A]):
                 return self._candidate(position)
         return None
 
+    @property
+    def upcoming(self) -> A | None:
+        """The architecture that the next `ask` gives, where no score can change that; None otherwise."""
+        position = next((position for position in self._to_ask if position not in self._scores), None)
+        return None if position is None else self.space.architecture(self._chosen[position])
+
     def tell(self, candidate: Candidate[A] | int, score: float | None) -> None:
         """Takes the score of an architecture that was asked for; the order of telling within a level does not matter.
 

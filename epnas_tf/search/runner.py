@@ -230,7 +230,8 @@ class _Run:
 
     def _train(self, candidate: Candidate[Any]) -> ChildResult | None:
         try:
-            result = self.trainer.train(candidate.architecture, child_seed(self.seed, candidate.number))
+            seed = child_seed(self.seed, candidate.number)
+            result = self.trainer.train(candidate.architecture, seed, following=self.search.upcoming)
             seconds = (result.build_seconds, result.train_seconds, result.evaluate_seconds)
             for part, spent in zip(PARTS, seconds, strict=False):
                 self.parts[part] += spent

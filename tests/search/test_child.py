@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+import threading
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from epnas_tf.config import ChildConfig
 from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
-from epnas_tf.search.child import ChildDiverged, child_store, cosine_learning_rate
+from epnas_tf.search.child import ChildDiverged, ChildTrainer, child_store, cosine_learning_rate
 from tests.bin import runs
 from tests.network.architectures import macro, micro
 from tests.network.closed_forms import macro_parameters
@@ -162,6 +163,47 @@ def test_reused_traces_give_the_same_bits(shape, children):
         found.append([(result.score, result.training_loss, result.validation_loss) for result in results])
         found[-1].append({name: array.tobytes() for name, array in store.get_state()[1].items()})
     assert found[0] == found[1]
+
+
+def test_a_child_that_is_traced_ahead_gives_the_same_bits():
+    children = [DIGITS_CHILD, SMALL_CHILD, macro("max_pool_3x3", "sep_conv_5x5", ("average_pool_3x3", 0, 1))]
+    train, validation = digits()
+    found = []
+    for ahead in (False, True):
+        store = VariableStore(0)
+        one = trainer(store, DIGITS_SHAPE, train=train, validation=validation, batch_size=60, epochs=1)
+        # What follows is another one once, and unknown at the end.
+        following = [children[2], children[2], None] if ahead else [None] * 3
+        results = [one.train(*each) for each in zip(children, range(3), following, strict=True)]
+        found.append([(result.score, result.training_loss, result.validation_loss) for result in results])
+        found[-1].append({name: array.tobytes() for name, array in store.get_state()[1].items()})
+    assert found[0] == found[1]
+
+
+def test_a_child_is_traced_in_another_thread_while_one_trains(monkeypatch):
+    traced = []
+    real = ChildTrainer.functions
+
+    def functions(self, network, *arguments):
+        traced.append((network.architecture, threading.current_thread() is threading.main_thread()))
+        return real(self, network, *arguments)
+
+    monkeypatch.setattr(ChildTrainer, "functions", functions)
+    for settings, in_main in (({}, False), ({"trace_ahead": False}, True), ({"share_weights": False}, True)):
+        traced.clear()
+        one = trainer(VariableStore(0), SHAPE, **settings)
+        one.train(SMALL_CHILD, 0, following=CHILD)
+        one.train(CHILD, 1)
+        assert traced == [(SMALL_CHILD, True), (CHILD, in_main)], settings
+
+
+def test_what_tracing_ahead_raises_is_raised_when_the_child_is_trained(monkeypatch):
+    one = trainer(VariableStore(0), SHAPE)
+    monkeypatch.setattr(one._ahead, "_trace", lambda network: 1 // 0)
+    one.train(SMALL_CHILD, 0, following=CHILD)
+    with pytest.raises(ZeroDivisionError):
+        one.train(CHILD, 1)
+    one.train(CHILD, 1)  # it is traced anew
 
 
 def test_xla_gives_nearly_the_same():

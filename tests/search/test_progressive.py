@@ -68,6 +68,17 @@ class TestCourse:
         assert search.num_children == search.num_told == 22
         assert search.ask() is None
 
+    def test_what_comes_next_is_known_within_a_level(self):
+        search, candidates, upcoming = make(iterations=1), [], []
+        while not search.finished:
+            candidates.append(search.ask())
+            upcoming.append(search.upcoming)
+            search.tell(candidates[-1], score(candidates[-1]))
+        expected = [c.architecture for c in candidates[1:]] + [None]
+        for last in (2, 6):  # of level 1 and of level 2: it is for the scores to say what follows
+            expected[last] = None
+        assert upcoming == expected
+
     def test_level_one_is_exhaustive(self, finished):
         groups = by_level(finished[1])
         for iteration in (0, 1):

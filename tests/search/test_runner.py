@@ -202,6 +202,12 @@ def test_reused_traces_change_no_result(space, tmp_path):
     assert trials(tmp_path / "True") == trials(tmp_path / "False")
 
 
+def test_tracing_ahead_changes_no_result(finished, tmp_path):
+    path, _, _ = finished
+    run_search(from_values(RunConfig, {**SETTINGS, "trace_ahead": False}), tmp_path / "run")
+    assert trials(tmp_path / "run") == trials(path)
+
+
 def test_another_seed_gives_another_search(finished, tmp_path):
     path, _, _ = finished
     other = from_values(RunConfig, {**SETTINGS, "seed": 1, "iterations": 1})
@@ -217,10 +223,10 @@ def diverging(monkeypatch, numbers):
     """Makes the children of some numbers, from 1, diverge after their training, with the weights restored."""
     real, count = ChildTrainer.train, iter(range(1, 100))
 
-    def train(trainer, architecture, seed):
+    def train(trainer, architecture, seed, following=None):
         if next(count) in numbers:
             raise ChildDiverged("The loss became nan after 3 of 4 steps.")
-        return real(trainer, architecture, seed)
+        return real(trainer, architecture, seed, following)
 
     monkeypatch.setattr(ChildTrainer, "train", train)
 
