@@ -39,10 +39,7 @@ _EVALUATIONS = flags.DEFINE_integer(
     "evaluations", 486, "evaluations of the methods that take any number", lower_bound=2
 )
 _BAYESIAN = flags.DEFINE_integer(
-    "bayesian_evaluations",
-    162,
-    "evaluations of KerasTuner's BayesianOptimization, which is slow",
-    lower_bound=2,
+    "bayesian_evaluations", 162, "evaluations of KerasTuner's BayesianOptimization, which is slow", lower_bound=2
 )
 _AT = flags.DEFINE_list("at", ["162", "486", "810"], "numbers of evaluations at which a table is printed")
 _PROCESSES = flags.DEFINE_integer("processes", 2, "runs side by side", lower_bound=1)

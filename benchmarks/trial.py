@@ -25,7 +25,7 @@ from epnas_tf.data import load
 _CASE = define_flags(levels=6, image_shape=(8, 8, 1))
 _EPOCHS = flags.DEFINE_integer("epochs", ChildConfig.epochs, "epochs of a trial", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", ChildConfig.batch_size, "images of a training step", lower_bound=1)
-_TRACE_AHEAD = flags.DEFINE_bool("trace_ahead", True, "trace the next network while one trains")
+_TRACE_AHEAD = flags.DEFINE_bool("trace_ahead", ChildConfig.trace_ahead, "trace the next network while one trains")
 _TURNS = flags.DEFINE_integer("turns", 5, "trials of each side that are counted", lower_bound=1)
 
 
