@@ -87,10 +87,15 @@ def show(group: Mapping[str, Sequence[Outcome]], noise: float, evaluations: int,
         )
     if rows:
         columns = ["", "median rank", "mean rank", "rank 1", "regret", "95 % interval", "seconds a run"]
-        title = f"\n{evaluations} evaluations, noise of {noise:g} points, {_SEEDS.value} seeds, {networks:,} networks"
+        title = f"\n{evaluations} evaluations, {in_points(noise)}, {_SEEDS.value} seeds, {networks:,} networks"
         show_table(title, columns, rows, "regret: mean, in points of percent, by true accuracy")
     else:
-        print(f"\n{evaluations} evaluations, noise of {noise:g} points: no method went so far, or to a whole network.")
+        print(f"\n{evaluations} evaluations, {in_points(noise)}: no method went so far, or to a whole network.")
+
+
+def in_points(noise: float) -> str:
+    """Names the noise of a table or picture."""
+    return f"noise of {noise:g} {'point' if noise == 1 else 'points'}"
 
 
 def show_correlations(group: Mapping[str, Sequence[Outcome]], noise: float, levels: int) -> None:
@@ -104,7 +109,7 @@ def show_correlations(group: Mapping[str, Sequence[Outcome]], noise: float, leve
         if by_level:
             rows.append([name, *(f"{np.mean(by_level[n]):.2f}" if n in by_level else "" for n in range(1, levels + 1))])
     if rows:
-        title = f"\nrank correlation of the surrogate's predictions and the scores, by level, noise of {noise:g} points"
+        title = f"\nrank correlation of the surrogate's predictions and the scores, by level, {in_points(noise)}"
         show_table(title, ["", *map(str, range(1, levels + 1))], rows, "Spearman's, mean over seeds and iterations")
 
 
@@ -121,7 +126,7 @@ def draw(groups: Mapping[float, Group], path: str) -> None:
             bands = np.array([interval(regrets[:, point]) for point in points])
             (line,) = axes.plot(points + 1, regrets[:, points].mean(axis=0), label=name)
             axes.fill_between(points + 1, *bands.T, alpha=0.15, color=line.get_color())
-        axes.set(title=f"noise of {noise:g} points", xlabel="evaluations", ylabel="regret (points)", yscale="symlog")
+        axes.set(title=in_points(noise), xlabel="evaluations", ylabel="regret (points)", yscale="symlog")
         axes.legend(fontsize="small")
     figure.savefig(path)
     print(f"\nRegret against evaluations, with 95 % bands: {path}")

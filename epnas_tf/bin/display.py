@@ -155,4 +155,5 @@ class LiveDisplay(LogDisplay):
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
+    # A prediction may lie beyond what an accuracy can be.
+    return "-" if value is None else f"{100 * min(max(value, 0.0), 1.0):.1f} %"

@@ -169,8 +169,16 @@ def _tensors(images: Any, labels: Any, shape: NetworkShape) -> tuple[tf.Tensor, 
         )
     if images.shape[1:] != shape.image_shape:
         raise DataError(f"Images must have the shape {shape.image_shape}. Received: {images.shape[1:]}")
+    _check_finite(images)
     with tf.device("CPU:0"):
         return tf.constant(images), tf.constant(_class_numbers(labels, shape), tf.int32)
+
+
+def _check_finite(images: npt.NDArray[Any]) -> None:
+    """Refuses values with which every child would seem to have diverged."""
+    wrong = [value for value in (images.min(), images.max()) if not np.isfinite(value)]  # NaN is passed on by both
+    if wrong:
+        raise DataError(f"Images must hold finite numbers. Received: {wrong[0]}")
 
 
 def _class_numbers(labels: npt.NDArray[Any], shape: NetworkShape) -> npt.NDArray[Any]:

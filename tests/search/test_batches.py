@@ -136,6 +136,8 @@ class TestRefusals:
             (np.zeros((4, 8, 9, 1)), np.zeros(4), r"shape \(8, 8, 1\). Received: \(8, 9, 1\)"),
             (np.zeros((4, 8, 8, 1)), np.zeros(3), "labels.*Received"),
             (np.zeros((0, 8, 8, 1)), np.zeros(0), "n at least 1"),
+            (np.full((4, 8, 8, 1), np.nan), np.zeros(4), "finite numbers. Received: nan"),
+            (np.full((4, 8, 8, 1), -np.inf), np.zeros(4), "finite numbers. Received: -inf"),
             (np.zeros((4, 8, 8, 1)), np.full(4, 10), "0 … 9. Received: labels from 10 to 10"),
             (np.zeros((4, 8, 8, 1)), np.full((4, 1), -1), "0 … 9. Received: labels from -1 to -1"),
             (np.zeros((4, 8, 8, 1)), np.full(4, np.nan), "0 … 9. Received: labels from nan"),
