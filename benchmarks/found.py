@@ -27,8 +27,9 @@ from benchmarks.table.methods import iterations as in_words
 from benchmarks.table.runs import interval
 from benchmarks.turns import show_table
 from epnas_tf import data
-from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, RunConfig, from_values, values_of
+from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, RunConfig
 from epnas_tf.errors import EPNASError
+from epnas_tf.options import from_values, values_of
 
 _DATASET = flags.DEFINE_string("dataset", "fashion_mnist", "data set")
 _MANUAL_DIR = flags.DEFINE_string("manual_dir", "/usr/share/datasets/fashion-mnist", "folder of the four IDX files")

@@ -4,18 +4,18 @@ Flags and the printed settings are made from these dataclasses.
 """
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, TypeVar
 
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import Settings, option
-
-T = TypeVar("T")
 
 MIXED_PRECISION = (
     "compute in bfloat16 and keep the variables in float32; for GPUs since 2020, slow on most CPUs [ENAS: float32]"
 )
 XLA = "compile the training step with XLA"
+L2_ON = (
+    "what L2 is taken of: kernels, or all variables; with batch norm's scales and offsets among them, channels that "
+    "many children share go out one after the other [ENAS: all]"
+)
 """Help of settings that the search's children and the final training both have."""
 
 
@@ -111,9 +111,15 @@ class ChildConfig(Settings):
         0.0005, "learning rate at the end of a child's cosine [ENAS: 0.0005]", minimum=0
     )
     momentum: float = option(0.9, "Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
+    keep_momentum: bool = option(
+        False,
+        "begin a child with the momentum that the shared variables kept from their last children, not with none [ENAS: "
+        "one optimiser for all children]",
+    )
     l2: float = option(
         2.5e-4, "weight of the sum of squared weights in the loss [ENAS: macro 2.5e-4, micro 1e-4]", minimum=0
     )
+    l2_on: str = option("kernels", L2_ON, choices=("kernels", "all"))
     clip_norm: float = option(
         5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
     )
@@ -330,6 +336,7 @@ class RecipeConfig(Settings):
     restart_factor: int = option(2, "how many times as long each cosine is as the one before it [ENAS: 2]", minimum=1)
     momentum: float = option(0.9, "Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
     l2: float = option(2e-4, "weight of the sum of squared weights in the loss [ENAS: 2e-4]", minimum=0)
+    l2_on: str = option("kernels", L2_ON, choices=("kernels", "all"))
     clip_norm: float = option(
         5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
     )
@@ -399,51 +406,3 @@ class TrainingConfig(Settings):
     recipe: RecipeConfig = RecipeConfig()
     data: DataConfig = DataConfig()
     seed: int = option(0, "decides every random choice of the training", minimum=0, maximum=2**31 - 1)
-
-
-def require(config_type: type, name: str, value: object) -> None:
-    """Refuses an argument that is not of a settings dataclass.
-
-    Raises:
-        ConfigError: if it is something else.
-    """
-    if not isinstance(value, config_type):
-        raise ConfigError(f"`{name}` must be a {config_type.__name__}. Received: {value!r}")
-
-
-def fields_of(config_type: type) -> Iterator[dataclasses.Field[Any]]:
-    """Yields the plain fields of a settings dataclass, those of its groups in their order."""
-    for field in dataclasses.fields(config_type):
-        if dataclasses.is_dataclass(field.type):
-            yield from fields_of(field.type)  # type: ignore[arg-type]  # is_dataclass also holds for instances
-        else:
-            yield field
-
-
-def values_of(config: Any) -> dict[str, Any]:
-    """Returns the plain values of a settings object, groups flattened, in the order of `fields_of`."""
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        values.update(values_of(value) if dataclasses.is_dataclass(value) else {field.name: value})
-    return values
-
-
-def from_values(config_type: type[T], values: dict[str, Any]) -> T:
-    """Builds a settings object from plain values as `values_of` gives them (JSON's lists are taken as tuples).
-
-    Args:
-        config_type: a settings dataclass, `RunConfig` for all of them.
-        values: a value for some or all plain fields; what is absent keeps its default.
-
-    Raises:
-        ConfigError: if a value is out of its bounds.
-    """
-    arguments: dict[str, Any] = {}
-    for field in dataclasses.fields(config_type):  # type: ignore[arg-type]  # config_type is a dataclass
-        if dataclasses.is_dataclass(field.type):
-            arguments[field.name] = from_values(field.type, values)  # type: ignore[arg-type]
-        elif field.name in values:
-            value = values[field.name]
-            arguments[field.name] = tuple(value) if isinstance(value, list) else value
-    return config_type(**arguments)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from epnas_tf.config import fields_of, from_values
+from epnas_tf.options import fields_of, from_values
 
 T = TypeVar("T")
 

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import numbers
 import os
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from epnas_tf.errors import ConfigError
@@ -81,3 +82,51 @@ def same_place(one: str, other: str) -> bool:
         return True
     paths = [os.path.expanduser(name) for name in (one, other)]
     return all(map(os.path.exists, paths)) and os.path.samefile(*paths)
+
+
+def require(config_type: type, name: str, value: object) -> None:
+    """Refuses an argument that is not of a settings dataclass.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    if not isinstance(value, config_type):
+        raise ConfigError(f"`{name}` must be a {config_type.__name__}. Received: {value!r}")
+
+
+def fields_of(config_type: type) -> Iterator[dataclasses.Field[Any]]:
+    """Yields the plain fields of a settings dataclass, those of its groups in their order."""
+    for field in dataclasses.fields(config_type):
+        if dataclasses.is_dataclass(field.type):
+            yield from fields_of(field.type)  # type: ignore[arg-type]  # is_dataclass also holds for instances
+        else:
+            yield field
+
+
+def values_of(config: Any) -> dict[str, Any]:
+    """Returns the plain values of a settings object, groups flattened, in the order of `fields_of`."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        values.update(values_of(value) if dataclasses.is_dataclass(value) else {field.name: value})
+    return values
+
+
+def from_values(config_type: type[T], values: dict[str, Any]) -> T:
+    """Builds a settings object from plain values as `values_of` gives them (JSON's lists are taken as tuples).
+
+    Args:
+        config_type: a settings dataclass, `RunConfig` for all of them.
+        values: a value for some or all plain fields; what is absent keeps its default.
+
+    Raises:
+        ConfigError: if a value is out of its bounds.
+    """
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(config_type):  # type: ignore[arg-type]  # config_type is a dataclass
+        if dataclasses.is_dataclass(field.type):
+            arguments[field.name] = from_values(field.type, values)  # type: ignore[arg-type]
+        elif field.name in values:
+            value = values[field.name]
+            arguments[field.name] = tuple(value) if isinstance(value, list) else value
+    return config_type(**arguments)

@@ -14,12 +14,9 @@ from epnas_tf.config import (
     SearchConfig,
     SpaceConfig,
     SurrogateConfig,
-    fields_of,
-    from_values,
-    require,
-    values_of,
 )
 from epnas_tf.errors import ConfigError
+from epnas_tf.options import fields_of, from_values, require, values_of
 
 GROUPS = (SpaceConfig, NetworkConfig, DataConfig, ChildConfig, SurrogateConfig, SearchConfig, LimitConfig)
 FIELDS = list(fields_of(RunConfig))

@@ -6,8 +6,9 @@ import pytest
 from absl import flags
 
 from epnas_tf import flags as config_flags
-from epnas_tf.config import RunConfig, SpaceConfig, fields_of, from_values, values_of
+from epnas_tf.config import RunConfig, SpaceConfig
 from epnas_tf.errors import ConfigError
+from epnas_tf.options import fields_of, from_values, values_of
 
 
 @pytest.fixture

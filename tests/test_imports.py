@@ -17,7 +17,7 @@ ALLOWED = {
     "errors": set(),
     "options": {"errors"},
     "config": {"errors", "options"},
-    "flags": {"config"},
+    "flags": {"options"},
     "space": {"space"} | ROOTS,
     "nn": {"nn"} | ROOTS,
     "data": {"data"} | ROOTS,

@@ -11,13 +11,13 @@ from rich.table import Table
 from epnas_tf import data
 from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main
-from epnas_tf.config import values_of
 from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation import Evaluation, Latency, Metrics
 from epnas_tf.evaluation.evaluation import evaluate
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.matching import SAME
 from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, base_settings
+from epnas_tf.options import values_of
 from epnas_tf.storage.state_files import write_whole
 
 DESCRIPTION = """Evaluates a trained network on images that are labelled.

@@ -10,8 +10,9 @@ from rich.table import Table
 from epnas_tf import data
 from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import interruptible, make_console, print_next, quiet_tensorflow, run_main, settings_table
-from epnas_tf.config import RankConfig, values_of
+from epnas_tf.config import RankConfig
 from epnas_tf.errors import ConfigError
+from epnas_tf.options import values_of
 from epnas_tf.storage.rank_directory import CAPTIONS, FOLDER, RESULT
 from epnas_tf.storage.run_directory import read_config
 

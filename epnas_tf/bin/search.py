@@ -17,7 +17,8 @@ from epnas_tf.bin.console import (
     run_main,
     settings_table,
 )
-from epnas_tf.config import RunConfig, values_of
+from epnas_tf.config import RunConfig
+from epnas_tf.options import values_of
 from epnas_tf.space import make_space
 from epnas_tf.storage.run_directory import RunDirectory
 

@@ -8,8 +8,9 @@ from absl import flags
 from epnas_tf import data
 from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import interruptible, make_console, print_next, quiet_tensorflow, run_main, settings_table
-from epnas_tf.config import TrainingConfig, values_of
+from epnas_tf.config import TrainingConfig
 from epnas_tf.errors import ConfigError
+from epnas_tf.options import values_of
 from epnas_tf.storage.training_directory import FOLDER, TrainingDirectory
 from epnas_tf.training.architectures import find_candidates
 from epnas_tf.training.settings import search_settings

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from epnas_tf import data as images
-from epnas_tf.config import DataConfig, TrainingConfig, require, values_of
+from epnas_tf.config import DataConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images
 from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation.latency import Latency, measure_latency
@@ -17,7 +17,7 @@ from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
 from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, default_split, may_have_trained_on
 from epnas_tf.metrics import Metrics, measure
-from epnas_tf.options import same_place
+from epnas_tf.options import require, same_place, values_of
 
 
 @dataclasses.dataclass(frozen=True)

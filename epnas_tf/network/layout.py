@@ -4,7 +4,7 @@ A child's graph is traced and started anew each time, and how long that takes fo
 With the values as tensors, the optimiser is some ten operations whatever the network, and nothing is captured.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import keras
@@ -59,8 +59,8 @@ class Layout:
         sizes = (self.weights.size, self.weights.size, self.statistics.size)
         return FlatValues(*(tf.TensorSpec([size], tf.float32) for size in sizes))
 
-    def read(self) -> FlatValues:
-        """Returns the store's values."""
+    def read(self, keep_momentum: bool = True) -> FlatValues:
+        """Returns the store's values; the momentum is 0 unless it is to be kept."""
         weights: Arrays = []
         momentum: Arrays = []
         statistics: Arrays = []
@@ -68,7 +68,7 @@ class Layout:
             values, slots = self.store.values(key)
             for array, trained in zip(values, self._is_trained[key], strict=True):
                 (weights if trained else statistics).append(array)
-            momentum += slots
+            momentum += slots if keep_momentum else [np.zeros_like(slot) for slot in slots]
         return FlatValues(*(flat(arrays) for arrays in (weights, momentum, statistics)))
 
     def write(self, values: FlatValues, keys: Iterable[Key]) -> None:
@@ -98,6 +98,13 @@ class Part:
         sizes = {key: sum(int(np.prod(shape)) for shape in shapes) for key, shapes in self._shapes.items()}
         self._sizes = {key: size for key, size in sizes.items() if size}
         self.size = sum(self._sizes.values())
+
+    def filled(self, value_of: Callable[[tuple[int, ...]], float]) -> npt.NDArray[np.float32]:
+        """Returns a flat array in which all of a variable's part is what `value_of` gives for the variable's shape."""
+        shapes = [shape for of_layer in self._shapes.values() for shape in of_layer]
+        return np.repeat(
+            np.array([value_of(shape) for shape in shapes], np.float32), [int(np.prod(shape)) for shape in shapes]
+        )
 
     def arrays(self, values: npt.NDArray[np.float32]) -> dict[Key, Arrays]:
         """Returns each layer's part of a flat array, as views of it."""

@@ -18,6 +18,10 @@ class OptimizerSettings(Protocol):
         """Weight of the sum of squared weights in the loss."""
 
     @property
+    def l2_on(self) -> str:
+        """What that sum is taken of: "kernels" or "all" variables."""
+
+    @property
     def clip_norm(self) -> float:
         """Bound of the gradient's global norm; 0 for none."""
 
@@ -45,11 +49,20 @@ def clip_by_global_norm(gradients: list[tf.Tensor], bound: float) -> list[tf.Ten
     return [gradient * scale for gradient in gradients]
 
 
+def decay_of(shape: tuple[int, ...], settings: OptimizerSettings) -> float:
+    """Returns by what a variable of this shape is multiplied for the gradient of L2, l2 * sum(w²) without ENAS's ½.
+
+    Where only kernels have L2: a kernel has more than one axis, batch norm's variables and biases have one.
+    """
+    return 2.0 * settings.l2 if settings.l2_on == "all" or len(shape) > 1 else 0.0
+
+
 def moved(
     weights: tf.Tensor,
     momentum: tf.Tensor,
     gradient: tf.Tensor,
     learning_rate: tf.Tensor,
+    decay: tf.Tensor,
     settings: OptimizerSettings,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns weights and their momentum after a step, L2 and clipping included: `apply_gradients` of flat values.
@@ -59,10 +72,11 @@ def moved(
         momentum: float32 [n].
         gradient: of the loss without L2, float32 [n].
         learning_rate: float32 scalar.
-        settings: momentum, L2 and the gradient's bound.
+        decay: by what each weight is multiplied for the gradient of L2, float32 [n]; see `decay_of`.
+        settings: momentum and the gradient's bound, and whether there is L2.
     """
     if settings.l2:
-        gradient += 2.0 * settings.l2 * weights
+        gradient += decay * weights
     if settings.clip_norm:
         (gradient,) = clip_by_global_norm([gradient], settings.clip_norm)
     momentum = settings.momentum * momentum + gradient
@@ -85,19 +99,17 @@ def apply_gradients(
         learning_rate: float32 scalar.
         settings: momentum, L2 and the gradient's bound.
     """
-    if settings.l2:
-        # The gradient of l2 * sum(w²), ENAS's form without the ½, over all trainable variables.
-        twice_l2 = tf.constant(2.0 * settings.l2)
-        gradients = [g + twice_l2 * v for g, v in zip(gradients, variables, strict=True)]
+    decays = [decay_of(variable.shape, settings) for variable in variables]
+    gradients = [g + d * v if d else g for g, d, v in zip(gradients, decays, variables, strict=True)]
     if settings.clip_norm:
         gradients = clip_by_global_norm(gradients, settings.clip_norm)
-    decay = tf.constant(settings.momentum)
+    kept = tf.constant(settings.momentum)
     for variable, slot, gradient in zip(variables, momentum, gradients, strict=True):
         tf.raw_ops.ResourceApplyMomentum(
             var=variable.handle,
             accum=slot.handle,
             lr=learning_rate,
             grad=gradient,
-            momentum=decay,
+            momentum=kept,
             use_nesterov=True,
         )

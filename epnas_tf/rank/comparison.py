@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from epnas_tf import data as data_module
-from epnas_tf.config import RankConfig, RunConfig, require
+from epnas_tf.config import RankConfig, RunConfig
 from epnas_tf.data import ImageData, Images
 from epnas_tf.errors import ConfigError, RunDirectoryError
+from epnas_tf.options import require
 from epnas_tf.rank.correlation import Correlation, kendall, spearman
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, child_store
 from epnas_tf.search.runner import is_finished, network_shape, restore_store

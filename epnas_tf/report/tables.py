@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from epnas_tf.config import fields_of
 from epnas_tf.errors import ArchitectureError, DataError
 from epnas_tf.metrics import rank_correlation
 from epnas_tf.network import NetworkShape, build_graph
 from epnas_tf.network.cost import Cost, cost
+from epnas_tf.options import fields_of
 from epnas_tf.report.drawing import Operation, operation
 from epnas_tf.report.search_files import Search, Trial
 from epnas_tf.report.text import MISSING, clean, count, decimal, duration, percent, plural, signed

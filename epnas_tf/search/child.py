@@ -20,7 +20,7 @@ from epnas_tf.network.gradient import loss_and_gradients
 from epnas_tf.network.graph import Key, NetworkShape
 from epnas_tf.network.layout import FlatValues, Layout
 from epnas_tf.network.network import Network
-from epnas_tf.network.optimizer import cosine, moved
+from epnas_tf.network.optimizer import cosine, decay_of, moved
 from epnas_tf.network.statistics import make_fresh_statistics
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.search.ahead import TracedAhead
@@ -82,8 +82,8 @@ class ChildResult:
 class ChildTrainer:
     """Trains children one after the other on one store.
 
-    Each child has a cosine of its own from `learning_rate` to `final_learning_rate`, SGD with Nesterov momentum whose
-    slots live with the shared variables, L2 on all trainable variables and a bound on the gradient's global norm.
+    Each child has a cosine of its own from `learning_rate` to `final_learning_rate`, SGD with Nesterov momentum, whose
+    slots are kept with the shared variables, L2 and a bound on the gradient's global norm.
 
     Args:
         store: the shared variables.
@@ -129,7 +129,7 @@ class ChildTrainer:
             free_memory()
         self._num_trained += 1
         network, (layout, fit, evaluate) = self._ahead.take(architecture) or self._made(architecture, seed)
-        before = layout.read()
+        before = layout.read(self.config.keep_momentum)
         if following is not None and self._may_trace_ahead:
             self._ahead.begin(Network(following, self.shape, self.store))
         built = time.perf_counter()
@@ -300,6 +300,8 @@ def make_fit(
         A function from a dataset and the values before to (steps done, int32; summed cross-entropy, float32; the values
         after). It stops early once the loss is not finite.
     """
+    # A tensor outside the graph, which then does not hold a copy of it.
+    decay = tf.constant(layout.weights.filled(lambda shape: decay_of(shape, config)))
 
     def step(
         images: tf.Tensor, labels: tf.Tensor, number: tf.Tensor, values: FlatValues
@@ -313,7 +315,7 @@ def make_fit(
         loss, gradients, statistics = loss_and_gradients(network, images, weights, statistics, loss_of, call)
         gradient = mean_over_replicas(layout.weights.join(gradients))
         learning_rate = cosine_learning_rate(number, steps, config)
-        after = moved(values.weights, values.momentum, gradient, learning_rate, config)
+        after = moved(values.weights, values.momentum, gradient, learning_rate, decay, config)
         return mean_over_replicas(loss), FlatValues(*after, layout.statistics.join(statistics))
 
     take_step: Step = on_all_devices(step, strategy) if strategy else compiled(step) if config.xla else step

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from epnas_tf.config import LimitConfig, values_of
+from epnas_tf.config import LimitConfig
 from epnas_tf.errors import ConfigError
 from epnas_tf.network.candidate_costs import candidate_costs
 from epnas_tf.network.cost import cost
@@ -15,6 +15,7 @@ from epnas_tf.network.graph import NetworkShape, build_graph
 from epnas_tf.network.latency import Latencies
 from epnas_tf.network.network import Network
 from epnas_tf.network.store import VariableStore
+from epnas_tf.options import values_of
 from epnas_tf.search.sampling import Allowed
 from epnas_tf.search.table import Indices
 from epnas_tf.space.base import SearchSpace

@@ -13,8 +13,9 @@ from keras_tuner.src.distribute.utils import is_chief_oracle
 from keras_tuner.src.engine import oracle as kt_oracle
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
-from epnas_tf.config import SearchConfig, SurrogateConfig, values_of
+from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError, SearchError, StateError
+from epnas_tf.options import values_of
 from epnas_tf.search import hyperparameters
 from epnas_tf.search.progressive import Constraint, ProgressiveSearch
 from epnas_tf.space.base import SearchSpace

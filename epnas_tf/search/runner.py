@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from epnas_tf import data as data_module
-from epnas_tf.config import RunConfig, require
+from epnas_tf.config import RunConfig
 from epnas_tf.data import ImageData
 from epnas_tf.errors import StateError
 from epnas_tf.network import NetworkShape, VariableStore, build_graph
 from epnas_tf.network.latency import Latencies
+from epnas_tf.options import require
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
 from epnas_tf.search.limits import constraint
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch, Ranked

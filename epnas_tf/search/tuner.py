@@ -13,9 +13,10 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine import conditions
 
-from epnas_tf.config import ChildConfig, LimitConfig, SearchConfig, SurrogateConfig, values_of
+from epnas_tf.config import ChildConfig, LimitConfig, SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.network import Network, VariableStore, to_model
+from epnas_tf.options import values_of
 from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, num_batches
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, child_seed, child_store
 from epnas_tf.search.hypermodel import SpaceHyperModel

@@ -25,9 +25,9 @@ from typing import Any, Self, TypeVar
 
 import numpy.typing as npt
 
-from epnas_tf.config import RunConfig, from_values, values_of
+from epnas_tf.config import RunConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
-from epnas_tf.options import same_place
+from epnas_tf.options import from_values, same_place, values_of
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.data_file import DATA_FILE

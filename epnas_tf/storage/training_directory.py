@@ -21,8 +21,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from epnas_tf.config import TrainingConfig, values_of
+from epnas_tf.config import TrainingConfig
 from epnas_tf.errors import RunDirectoryError
+from epnas_tf.options import values_of
 from epnas_tf.storage.records import read_records
 from epnas_tf.storage.run_directory import RunDirectory, read_config_document, read_settings
 from epnas_tf.storage.state_files import write_whole

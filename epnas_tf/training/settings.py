@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from epnas_tf.config import DataConfig, TrainingConfig, fields_of, from_values, values_of
+from epnas_tf.config import DataConfig, TrainingConfig
 from epnas_tf.errors import ConfigError
+from epnas_tf.options import fields_of, from_values, values_of
 from epnas_tf.storage.run_directory import read_config
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf import data as data_module
-from epnas_tf.config import TrainingConfig, require
+from epnas_tf.config import TrainingConfig
 from epnas_tf.data import ImageData, Images, evaluation_batches
 from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.errors import StateError
@@ -21,6 +21,7 @@ from epnas_tf.metrics import Metrics, measure
 from epnas_tf.network.cost import Cost
 from epnas_tf.network.graph import build_graph
 from epnas_tf.network.predict import predict
+from epnas_tf.options import require
 from epnas_tf.seeds import EXAMPLES, derived_seed
 from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.data_file import describe, save_description

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from epnas_tf.bin import evaluate as program
 from epnas_tf.bin.evaluate import AUGMENTATION
-from epnas_tf.config import DataConfig, RunConfig, fields_of
+from epnas_tf.config import DataConfig, RunConfig
 from epnas_tf.evaluation import Metrics, evaluate, measure
+from epnas_tf.options import fields_of
 from epnas_tf.storage.run_directory import RunDirectory
 from tests.bin import runs
 from tests.evaluation import artifacts

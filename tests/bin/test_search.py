@@ -16,7 +16,8 @@ from pathlib import Path
 import pyte
 import pytest
 
-from epnas_tf.config import RunConfig, fields_of, values_of
+from epnas_tf.config import RunConfig
+from epnas_tf.options import fields_of, values_of
 from epnas_tf.search.runner import PARTS
 from epnas_tf.space import load_architecture
 from epnas_tf.storage.records import best_trials
@@ -51,6 +52,8 @@ PAPER = {
     "learning_rate": "0.05",
     "final_learning_rate": "0.0005",
     "momentum": "0.9",
+    "keep_momentum": "True",
+    "l2_on": "all",
     "clip_norm": "5.0",
     "mixed_precision": "False",
     "xla": "False",

@@ -17,9 +17,10 @@ from rich.console import Console
 
 from epnas_tf.bin import training_display
 from epnas_tf.bin.training_display import LogTrainingDisplay
-from epnas_tf.config import DataConfig, RecipeConfig, RunConfig, SpaceConfig, TrainingConfig, fields_of, values_of
+from epnas_tf.config import DataConfig, RecipeConfig, RunConfig, SpaceConfig, TrainingConfig
 from epnas_tf.metrics import Metrics
 from epnas_tf.network.cost import Cost
+from epnas_tf.options import fields_of, values_of
 from epnas_tf.space import load_architecture
 from epnas_tf.space.serialization import architecture_to_dict, architecture_to_json
 from epnas_tf.storage.records import best_trials
@@ -309,6 +310,7 @@ PAPER = {
     "restart_factor": "2",
     "momentum": "0.9",
     "l2": "0.0002",
+    "l2_on": "all",
     "clip_norm": "5.0",
     "label_smoothing": "0.0",
     "crop_padding": "4",

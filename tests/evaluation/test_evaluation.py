@@ -5,13 +5,13 @@ import shutil
 import numpy as np
 import pytest
 
-from epnas_tf.config import DataConfig, RecipeConfig, values_of
+from epnas_tf.config import DataConfig, RecipeConfig
 from epnas_tf.data import load
 from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.evaluation import evaluate, measure
 from epnas_tf.evaluation.matching import BY_NAME, BY_NUMBER, SAME
 from epnas_tf.evaluation.settings import EvaluationConfig, base_settings, may_have_trained_on
-from epnas_tf.options import same_place
+from epnas_tf.options import same_place, values_of
 from tests.evaluation import artifacts
 
 

@@ -3,8 +3,9 @@ import json
 
 import pytest
 
-from epnas_tf.config import RankConfig, RunConfig, from_values
+from epnas_tf.config import RankConfig, RunConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError
+from epnas_tf.options import from_values
 from epnas_tf.rank.comparison import RankListener, agreements, run_rank
 from epnas_tf.rank.correlation import kendall
 from epnas_tf.search.child import ChildDiverged, ChildTrainer

@@ -69,7 +69,8 @@ def reference(store, architecture, batches, learning_rates, settings, *, shape=S
         with tf.GradientTape() as tape:
             scores = network(images, training=True)
             loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, scores, from_logits=True))
-            loss += settings["l2"] * tf.add_n([tf.reduce_sum(tf.square(variable.value)) for variable in variables])
+            decayed = [v.value for v in variables if settings.get("l2_on") == "all" or len(v.shape) > 1]
+            loss += settings["l2"] * tf.add_n([tf.reduce_sum(tf.square(value)) for value in decayed])
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         norms.append(float(tf.linalg.global_norm(gradients)))
         optimizer.learning_rate = learning_rate
@@ -257,12 +258,13 @@ def test_training_the_same_child_again_goes_on_from_its_weights():
     assert set(store.updates.values()) == {2 * short.training.steps}
 
 
-def test_training_is_that_of_keras_sgd():
-    """Nesterov momentum, L2 as l2 * sum(w²) of all trainable variables, then the bound on the global norm.
+@pytest.mark.parametrize("l2_on", ["kernels", "all"])
+def test_training_is_that_of_keras_sgd(l2_on):
+    """Nesterov momentum, L2 as l2 * sum(w²), then the bound on the global norm.
 
     At a constant learning rate, for Keras puts it into the momentum and TensorFlow does not.
     """
-    settings = settings_of()
+    settings = settings_of(l2_on=l2_on)
     found, expected = VariableStore(1), VariableStore(1)
     child_trainer = trainer(found, SHAPE, **settings)
     child_trainer.train(CHILD, seed=3)
@@ -277,7 +279,9 @@ def test_training_is_that_of_keras_sgd():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"nesterov": False}, {"momentum": 0.8}, {"l2": 2.5e-3}, {"l2": 0.0}, {"clip_norm": 0.0}], ids=str
+    "wrong",
+    [{"nesterov": False}, {"momentum": 0.8}, {"l2": 2.5e-3}, {"l2": 0.0}, {"l2_on": "all"}, {"clip_norm": 0.0}],
+    ids=str,
 )
 def test_the_comparison_notices(wrong, right_weights):
     settings = {**settings_of(), **wrong}
@@ -296,20 +300,22 @@ def right_weights():
     return weights(store)
 
 
-def test_momentum_goes_on_from_child_to_child():
-    """Two children of three steps are one of six: the slots live with the shared variables. New slots would differ."""
-    settings = settings_of(epochs=1)
-    found, expected, anew = VariableStore(1), VariableStore(1), VariableStore(1)
+@pytest.mark.parametrize("keep_momentum", [True, False])
+def test_momentum_goes_on_from_child_to_child_if_it_is_to_be_kept(keep_momentum):
+    """Then two children of three steps are one of six: the slots live with the shared variables."""
+    settings = settings_of(epochs=1, keep_momentum=keep_momentum)
+    found, kept, anew = VariableStore(1), VariableStore(1), VariableStore(1)
     child_trainer = trainer(found, SHAPE, **settings)
     optimizer = None
     for seed in (3, 4):
         child_trainer.train(CHILD, seed)
         batches = child_trainer.training.batches(seed)
-        optimizer, _ = reference(expected, CHILD, batches, [0.05] * 3, settings, optimizer=optimizer)
+        optimizer, _ = reference(kept, CHILD, batches, [0.05] * 3, settings, optimizer=optimizer)
         reference(anew, CHILD, batches, [0.05] * 3, settings)
-    assert_close(weights(found), weights(expected))
+    right, wrong = (kept, anew) if keep_momentum else (anew, kept)
+    assert_close(weights(found), weights(right))
     with pytest.raises(AssertionError):
-        assert_close(weights(found), weights(anew))
+        assert_close(weights(found), weights(wrong))
 
 
 def cosine(step, steps, first, last):

@@ -6,10 +6,11 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
-from epnas_tf.config import RunConfig, from_values, values_of
+from epnas_tf.config import RunConfig
 from epnas_tf.data import evaluation_batches, load
 from epnas_tf.errors import DataError, SearchError
 from epnas_tf.network import Network, VariableStore
+from epnas_tf.options import from_values, values_of
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, make_evaluate
 from epnas_tf.search.runner import PARTS, network_shape, run_search, trial_record
 from epnas_tf.space import load_architecture, make_space

@@ -27,6 +27,7 @@ OPTIMISER = {
     "restart_factor": 3,
     "momentum": 0.7,
     "l2": 0.02,
+    "l2_on": "all",
     "clip_norm": 0.5,
 }
 REGULARISATION = {"dropout_keep": 0.5, "drop_path_keep": 0.3, "label_smoothing": 0.2, "auxiliary_weight": 0.4}
@@ -82,7 +83,8 @@ def reference(architecture, recipe, cutout=0):
                     objective += recipe.auxiliary_weight * cross_entropy(labels, scores, recipe.label_smoothing)
             losses.append(loss.numpy())
             gradients = tape.gradient(objective, variables)
-            gradients = [g.numpy() + 2 * recipe.l2 * v.numpy() for g, v in zip(gradients, variables, strict=True)]
+            decays = [2 * recipe.l2 * (recipe.l2_on == "all" or len(v.shape) > 1) for v in variables]
+            gradients = [g.numpy() + d * v.numpy() for g, d, v in zip(gradients, decays, variables, strict=True)]
             norm = np.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in gradients))
             if recipe.clip_norm and norm > recipe.clip_norm:
                 gradients = [g * recipe.clip_norm / norm for g in gradients]
