@@ -1,6 +1,6 @@
 """What searches find, judged by training the found architectures on their own, over several seeds.
 
-python -m benchmarks.found --dataset=fashion_mnist --seeds=5 --arms='default|random'
+python -m benchmarks.found --dataset=fashion_mnist --seeds=5 --arms='^default$|^random$'
 
 Every arm runs the same search but for a few settings, on the same images; "random" draws every architecture uniformly
 and has the same shared weights and as many children. What a run reports is trained from new weights, several times, and
@@ -41,7 +41,7 @@ _K = flags.DEFINE_integer("k", 6, "architectures sampled at each level", lower_b
 _ITERATIONS = flags.DEFINE_integer("iterations", 3, "passes over all levels where the arm does not say", lower_bound=1)
 _BATCH = flags.DEFINE_integer("batch_size", 64, "images a training step", lower_bound=1)
 _SEEDS = flags.DEFINE_integer("seeds", 5, "runs of each arm", lower_bound=2)
-_ARMS = flags.DEFINE_string("arms", "default|random", "a regular expression of the arms to run; empty for all")
+_ARMS = flags.DEFINE_string("arms", "^default$|^random$", "a regular expression of the arms to run; empty for all")
 _OWN_EPOCHS = flags.DEFINE_integer("own_epochs", 20, "epochs of the judging trainings", lower_bound=1)
 _TRAININGS = flags.DEFINE_integer("trainings", 3, "judging trainings of each found architecture", lower_bound=1)
 _PROCESSES = flags.DEFINE_integer("processes", 2, "runs side by side", lower_bound=1)
@@ -51,7 +51,10 @@ _FIGURE = flags.DEFINE_string("figure", "found.png", "file to draw accuracy agai
 checks.regular_expression("arms")
 checks.picture("figure")
 
-OF_PAPER = values_of(PAPER_SEARCH) | values_of(PAPER_SURROGATE)
+OF_ENAS = {"keep_momentum": True, "l2_on": "all"}
+"""Where the optimiser of the children is ENAS's, and the default is not."""
+OF_PAPER = values_of(PAPER_SEARCH) | values_of(PAPER_SURROGATE) | OF_ENAS
+UNIFORM = {"sampling": "uniform", "reported": "score"}
 
 
 def arms(k: int, iterations: int) -> dict[str, dict[str, Any]]:
@@ -62,7 +65,9 @@ def arms(k: int, iterations: int) -> dict[str, dict[str, Any]]:
 
     return {
         "default": {},
-        "random": {"sampling": "uniform", "reported": "score"},
+        "random": UNIFORM,
+        "ENAS's optimiser": OF_ENAS,
+        "ENAS's optimiser, uniform": OF_ENAS | UNIFORM,
         **{f"paper, {in_words(n)}": paper(iterations=n) for n in (1, 2, 3, 4, 5)},
         f"paper, 1 iteration, K = {3 * k}": paper(iterations=1, k=3 * k),
         "paper, 1 iteration, 9 epochs": paper(iterations=1, epochs=9),
