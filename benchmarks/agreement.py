@@ -1,0 +1,82 @@
+"""How well the scores of several searches agree with the own trainings of the same architectures.
+
+python -m benchmarks.agreement --own=runs/tau/rank runs/tau runs/tau_of_enas
+
+Searches with `--sampling=uniform` and one seed draw the same architectures, however they train them. So the own
+trainings that `epnas-rank` made for one of them do for all. Prints Kendall's τ with 95 % intervals between them and the
+scores in each search, of all passes and of the last pass alone, and their mean in each pass.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import app, flags
+
+from benchmarks.turns import show_table
+from epnas_tf.errors import EPNASError, RunDirectoryError
+from epnas_tf.rank.correlation import kendall
+from epnas_tf.storage.rank_directory import RankDirectory
+from epnas_tf.storage.records import TRIALS_FILE, read_records
+
+_OWN = flags.DEFINE_string("own", None, "directory of a comparison that epnas-rank made", required=True)
+
+
+Pair = tuple[dict[str, Any], dict[str, Any]]
+"""A line of trials.jsonl and one of own.jsonl, of the same architecture."""
+
+
+def pairs_of(run: Path, own: list[dict[str, Any]]) -> list[Pair]:
+    """Returns a search's trials of the architectures that were trained on their own; those that diverged are out.
+
+    Raises:
+        RunDirectoryError: if the search did not draw them.
+    """
+    trials = {(trial["child"], trial["text"]): trial for trial in read_records(run / TRIALS_FILE)}
+    missing = [record["text"] for record in own if (record["child"], record["text"]) not in trials]
+    if missing:
+        raise RunDirectoryError(
+            f"{run} must have drawn the architectures of --own={_OWN.value}: the same space, K, iterations and seed, "
+            f"with --sampling=uniform. Received: no child {missing[0]!r} at its place"
+        )
+    pairs = [(trials[record["child"], record["text"]], record) for record in own]
+    return [(trial, record) for trial, record in pairs if trial["score"] is not None and record["own"] is not None]
+
+
+def row_of(run: Path, own: list[dict[str, Any]]) -> list[str]:
+    """Returns the table's row of a search."""
+    pairs = pairs_of(run, own)
+    passes = sorted({trial["iteration"] for trial, _ in pairs})
+    of_last = [pair for pair in pairs if pair[0]["iteration"] == passes[-1]]
+    means = [np.mean([trial["score"] for trial, _ in pairs if trial["iteration"] == number]) for number in passes]
+    return [
+        run.name,
+        correlation_of(pairs),
+        f"{correlation_of(of_last)}, of {len(of_last)}",
+        ", ".join(f"{100 * mean:.1f} %" for mean in means),
+    ]
+
+
+def correlation_of(pairs: list[Pair]) -> str:
+    """Returns Kendall's τ with its interval, in words."""
+    found = kendall([trial["score"] for trial, _ in pairs], [record["own"] for _, record in pairs])
+    if found.value is None or found.low is None:
+        return "-" if found.value is None else f"{found.value:.2f}"
+    return f"{found.value:.2f} ({found.low:.2f} … {found.high:.2f})"
+
+
+def main(arguments: list[str]) -> None:
+    try:
+        own = read_records(Path(_OWN.value) / RankDirectory.RECORDS)
+        if not own:
+            raise RunDirectoryError(f"`--own` must be a directory that epnas-rank wrote into. Received: {_OWN.value}")
+        rows = [row_of(Path(run), own) for run in arguments[1:]]
+    except EPNASError as error:
+        sys.exit(f"agreement: error: {error}")
+    columns = ["search", "τ, all passes", "τ, last pass", "their mean score, by pass"]
+    show_table(f"{len(own)} architectures", columns, rows, "τ: scores in the search against own trainings")
+
+
+if __name__ == "__main__":
+    app.run(main)
