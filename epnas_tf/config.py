@@ -13,8 +13,8 @@ MIXED_PRECISION = (
 )
 XLA = "compile the training step with XLA"
 L2_ON = (
-    "what L2 is taken of: kernels, or all variables; with batch norm's scales and offsets among them, channels that "
-    "many children share go out one after the other [ENAS: all]"
+    "what L2 is taken of: kernels, or all variables, batch norm's scales and offsets among them, with which channels "
+    "that many children share go out one after the other [ENAS: all]"
 )
 """Help of settings that the search's children and the final training both have."""
 
@@ -336,7 +336,7 @@ class RecipeConfig(Settings):
     restart_factor: int = option(2, "how many times as long each cosine is as the one before it [ENAS: 2]", minimum=1)
     momentum: float = option(0.9, "Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
     l2: float = option(2e-4, "weight of the sum of squared weights in the loss [ENAS: 2e-4]", minimum=0)
-    l2_on: str = option("kernels", L2_ON, choices=("kernels", "all"))
+    l2_on: str = option("all", L2_ON, choices=("kernels", "all"))
     clip_norm: float = option(
         5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
     )

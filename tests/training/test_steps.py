@@ -27,7 +27,7 @@ OPTIMISER = {
     "restart_factor": 3,
     "momentum": 0.7,
     "l2": 0.02,
-    "l2_on": "all",
+    "l2_on": "kernels",
     "clip_norm": 0.5,
 }
 REGULARISATION = {"dropout_keep": 0.5, "drop_path_keep": 0.3, "label_smoothing": 0.2, "auxiliary_weight": 0.4}
