@@ -51,8 +51,8 @@ _FIGURE = flags.DEFINE_string("figure", "found.png", "file to draw accuracy agai
 checks.regular_expression("arms")
 checks.picture("figure")
 
-OF_ENAS = {"keep_momentum": True, "l2_on": "all"}
-"""Where the optimiser of the children is ENAS's, and the default is not."""
+OF_ENAS = {"l2_on": "all"}
+"""Where the optimiser of the children is not ENAS's by default."""
 OF_PAPER = values_of(PAPER_SEARCH) | values_of(PAPER_SURROGATE) | OF_ENAS
 UNIFORM = {"sampling": "uniform", "reported": "score"}
 
@@ -66,8 +66,8 @@ def arms(k: int, iterations: int) -> dict[str, dict[str, Any]]:
     return {
         "default": {},
         "random": UNIFORM,
-        "ENAS's optimiser": OF_ENAS,
-        "ENAS's optimiser, uniform": OF_ENAS | UNIFORM,
+        "ENAS's L2": OF_ENAS,
+        "ENAS's L2, uniform": OF_ENAS | UNIFORM,
         **{f"paper, {in_words(n)}": paper(iterations=n) for n in (1, 2, 3, 4, 5)},
         f"paper, 1 iteration, K = {3 * k}": paper(iterations=1, k=3 * k),
         "paper, 1 iteration, 9 epochs": paper(iterations=1, epochs=9),

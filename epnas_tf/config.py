@@ -112,7 +112,7 @@ class ChildConfig(Settings):
     )
     momentum: float = option(0.9, "Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
     keep_momentum: bool = option(
-        False,
+        True,
         "begin a child with the momentum that the shared variables kept from their last children, not with none [ENAS: "
         "one optimiser for all children]",
     )
