@@ -16,12 +16,11 @@ from absl import app, flags
 
 from benchmarks.turns import show_table
 from epnas_tf.errors import EPNASError, RunDirectoryError
-from epnas_tf.rank.correlation import kendall
+from epnas_tf.rank.correlation import Correlation, kendall
 from epnas_tf.storage.rank_directory import RankDirectory
 from epnas_tf.storage.records import TRIALS_FILE, read_records
 
 _OWN = flags.DEFINE_string("own", None, "directory of a comparison that epnas-rank made", required=True)
-
 
 Pair = tuple[dict[str, Any], dict[str, Any]]
 """A line of trials.jsonl and one of own.jsonl, of the same architecture."""
@@ -52,18 +51,15 @@ def row_of(run: Path, own: list[dict[str, Any]]) -> list[str]:
     means = [np.mean([trial["score"] for trial, _ in pairs if trial["iteration"] == number]) for number in passes]
     return [
         run.name,
-        correlation_of(pairs),
+        str(correlation_of(pairs)),
         f"{correlation_of(of_last)}, of {len(of_last)}",
         ", ".join(f"{100 * mean:.1f} %" for mean in means),
     ]
 
 
-def correlation_of(pairs: list[Pair]) -> str:
-    """Returns Kendall's τ with its interval, in words."""
-    found = kendall([trial["score"] for trial, _ in pairs], [record["own"] for _, record in pairs])
-    if found.value is None or found.low is None:
-        return "-" if found.value is None else f"{found.value:.2f}"
-    return f"{found.value:.2f} ({found.low:.2f} … {found.high:.2f})"
+def correlation_of(pairs: list[Pair]) -> Correlation:
+    """Returns Kendall's τ between the scores in the search and those of own trainings."""
+    return kendall([trial["score"] for trial, _ in pairs], [record["own"] for _, record in pairs])
 
 
 def main(arguments: list[str]) -> None:

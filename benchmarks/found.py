@@ -1,6 +1,6 @@
 """What searches find, judged by training the found architectures on their own, over several seeds.
 
-python -m benchmarks.found --dataset=fashion_mnist --seeds=5 --arms='^default$|^random$'
+python -m benchmarks.found --dataset=fashion_mnist --seeds=5 --arms='default|random'
 
 Every arm runs the same search but for a few settings, on the same images; "random" draws every architecture uniformly
 and has the same shared weights and as many children. What a run reports is trained from new weights, several times, and
@@ -41,7 +41,7 @@ _K = flags.DEFINE_integer("k", 6, "architectures sampled at each level", lower_b
 _ITERATIONS = flags.DEFINE_integer("iterations", 3, "passes over all levels where the arm does not say", lower_bound=1)
 _BATCH = flags.DEFINE_integer("batch_size", 64, "images a training step", lower_bound=1)
 _SEEDS = flags.DEFINE_integer("seeds", 5, "runs of each arm", lower_bound=2)
-_ARMS = flags.DEFINE_string("arms", "^default$|^random$", "a regular expression of the arms to run; empty for all")
+_ARMS = flags.DEFINE_string("arms", "default|random", "a regular expression of the arms to run; empty for all")
 _OWN_EPOCHS = flags.DEFINE_integer("own_epochs", 20, "epochs of the judging trainings", lower_bound=1)
 _TRAININGS = flags.DEFINE_integer("trainings", 3, "judging trainings of each found architecture", lower_bound=1)
 _PROCESSES = flags.DEFINE_integer("processes", 2, "runs side by side", lower_bound=1)

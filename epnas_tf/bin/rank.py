@@ -1,7 +1,7 @@
 """`epnas-rank`: flags, settings, comparison, result; nothing else."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from absl import flags
 from rich.console import Console
@@ -15,9 +15,6 @@ from epnas_tf.errors import ConfigError
 from epnas_tf.options import values_of
 from epnas_tf.storage.rank_directory import CAPTIONS, FOLDER, RESULT
 from epnas_tf.storage.run_directory import read_config
-
-if TYPE_CHECKING:
-    from epnas_tf.rank.correlation import Correlation
 
 DESCRIPTION = """Tells how far a search's scores on shared weights can be trusted: trains a sample of its architectures
 on weights of their own, and compares the orders.
@@ -58,20 +55,12 @@ def main(arguments: list[str]) -> None:
         console.print(f"{failed} architectures diverged in their own training and are left out.")
     table = Table("shared weights against own training", "Kendall's τ", "Spearman's ρ", box=None, pad_edge=False)
     for way, both in result.agreement.items():
-        table.add_row(CAPTIONS[way], *(shown(both[name]) for name in ("kendall", "spearman")))
+        table.add_row(CAPTIONS[way], *(str(both[name]) for name in ("kendall", "spearman")))
     console.print(table)
     console.print(f"of {len(result.records) - failed} architectures, with 95 % intervals from 10 on")
     console.print(f"  {rank_dir / RESULT}", soft_wrap=True)
     if rank_dir == run_dir / FOLDER:  # a page shows no other
         print_next(console, {"epnas-report": "a page to look at"}, run_dir)
-
-
-def shown(correlation: "Correlation") -> str:
-    """Returns a correlation with its interval, if it has one."""
-    if correlation.value is None:
-        return "-"
-    interval = "" if correlation.low is None else f" ({correlation.low:.2f} … {correlation.high:.2f})"
-    return f"{correlation.value:.2f}{interval}"
 
 
 def _display(console: Console) -> Any:

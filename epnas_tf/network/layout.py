@@ -1,7 +1,7 @@
 """The variables of some layers as three flat arrays, so that a graph is handed three tensors and not hundreds.
 
 A child's graph is traced and started anew each time, and how long that takes follows from its number of operations.
-With the values as tensors, the optimiser is some ten operations whatever the network, and nothing is captured.
+With the values as tensors, the optimiser is some ten operations whatever the network, and no variable is captured.
 """
 
 from collections.abc import Callable, Iterable

@@ -32,6 +32,12 @@ class Correlation:
     low: float | None
     high: float | None
 
+    def __str__(self) -> str:
+        if self.value is None:
+            return "-"
+        interval = "" if self.low is None else f" ({self.low:.2f} … {self.high:.2f})"
+        return f"{self.value:.2f}{interval}"
+
 
 def kendall(one: Sequence[float], other: Sequence[float]) -> Correlation:
     """Returns Kendall's τ (τ-b, which takes account of equal scores)."""
