@@ -20,6 +20,7 @@ def option(
     maximum: float | None = None,
     above: float | None = None,
     choices: tuple[str, ...] = (),
+    older: T | None = None,
 ) -> T:
     """A dataclass field that carries its help text and its bounds.
 
@@ -30,8 +31,10 @@ def option(
         maximum: the largest value allowed, inclusive.
         above: a value that must be exceeded.
         choices: the values allowed, for a setting that is one word of a list.
+        older: what was done before there was this setting, where that is not the default.
     """
-    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "above": above, "choices": choices}
+    metadata: dict[str, Any] = {"help": help, "minimum": minimum, "maximum": maximum, "above": above}
+    metadata |= {"choices": choices, "older": default if older is None else older}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -110,6 +113,11 @@ def values_of(config: Any) -> dict[str, Any]:
         value = getattr(config, field.name)
         values.update(values_of(value) if dataclasses.is_dataclass(value) else {field.name: value})
     return values
+
+
+def older_values(config_type: type) -> dict[str, Any]:
+    """Returns, for each plain field, what a run was made with whose settings do not name it: it is older than it."""
+    return {field.name: field.metadata["older"] for field in fields_of(config_type)}
 
 
 def from_values(config_type: type[T], values: dict[str, Any]) -> T:

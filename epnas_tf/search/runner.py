@@ -15,6 +15,7 @@ from epnas_tf.errors import StateError
 from epnas_tf.network import NetworkShape, VariableStore, build_graph
 from epnas_tf.network.latency import Latencies
 from epnas_tf.options import require
+from epnas_tf.search.chance import ChanceWatch
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
 from epnas_tf.search.limits import constraint
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch, Ranked
@@ -178,6 +179,7 @@ class _Run:
             data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs, config.data.cutout),
             data_module.evaluation_batches(data.validation, data.mean, data.std),
         )
+        self.chance = ChanceWatch(data.validation.labels)
         self.seconds = 0.0
         self.parts = dict.fromkeys(PARTS, 0.0)
         self.num_failed = 0
@@ -207,6 +209,8 @@ class _Run:
                 self._timed("save", self._save, candidate, result)
             logs.add(candidate.number + 1, scalars(candidate, result, self.search))
             self.listener.child_ended(candidate, result)
+            if result is not None and (warning := self.chance.warning(result.score)):
+                self.listener.warning(warning)
         best = self.search.best
         if best is None:
             raise StateError(

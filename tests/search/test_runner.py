@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -257,6 +258,18 @@ def test_failures_are_still_counted_after_going_on(monkeypatch, tmp_path):
     with RunDirectory(tmp_path / "run", CONFIG) as directory:
         state = directory.load_state()
     assert (state.number, state.values["num_failed"]) == (4, 1)
+
+
+def test_children_that_learn_nothing_are_one_warning(monkeypatch, tmp_path):
+    real = ChildTrainer.train
+
+    def train(trainer, architecture, seed, following=None):
+        return dataclasses.replace(real(trainer, architecture, seed, following), score=0.0)
+
+    monkeypatch.setattr(ChildTrainer, "train", train)
+    recorder = Recorder()
+    run_search(CONFIG, tmp_path / "run", recorder)
+    assert ["no better than always answering the most common class" in text for text in recorder.warnings] == [True]
 
 
 def test_search_ends_with_a_clear_error_when_a_whole_level_diverges(monkeypatch, tmp_path):

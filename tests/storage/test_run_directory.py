@@ -191,6 +191,17 @@ def test_a_setting_that_an_older_run_does_not_name_has_its_default(path):
         RunDirectory(path, RunConfig(child=ChildConfig(mirrored=True)))
 
 
+def test_a_run_that_is_older_than_a_setting_was_made_with_what_was_done_before_it(path):
+    with RunDirectory(path, CONFIG) as directory:
+        add(directory, 1)
+    document = json.loads((path / "config.json").read_text())
+    del document["settings"]["l2_on"]
+    (path / "config.json").write_text(json.dumps(document))
+    assert read_config(path).child.l2_on == "all"
+    with pytest.raises(RunDirectoryError, match="--l2_on: all there, kernels now"):
+        RunDirectory(path, CONFIG)
+
+
 def test_run_without_a_child_takes_other_settings(path):
     with RunDirectory(path, CONFIG):
         pass
