@@ -43,7 +43,7 @@ def test_keras_tuner_example_runs_as_it_stands(tmp_path):
 
 
 def test_examples_after_a_search_run_as_they_stand(tmp_path):
-    assert runs.search(tmp_path / "runs" / "demo").returncode == 0
+    assert runs.drive_search(tmp_path / "runs" / "demo").returncode == 0
     printed = run_example(example("train_final"), tmp_path)
     assert printed.strip().endswith("report.html")
     answer = run_example(example("saved_model.load"), tmp_path)

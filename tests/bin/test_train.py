@@ -108,9 +108,6 @@ def test_training_stopped_again_and_again_ends_like_an_unbroken_one(unbroken, tr
     assert code == 130
     assert errors.strip() == f"epnas-train: stopped. {ADVICE}"
 
-    code, _ = stop(run_dir, final_dir / "history.jsonl", 2, signal.SIGKILL, generator.uniform(0, 0.05))
-    assert code == -signal.SIGKILL
-
     plan = {"moment": "the disk is full", "nth": 2, "ballast": ballast and str(ballast)}
     before = helpers.checkpoint(final_dir).number
     result = runs.drive("train", run_dir, *TINY, **plan)
