@@ -15,8 +15,8 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.turns import show_table
-from epnas_tf.errors import EPNASError, RunDirectoryError
-from epnas_tf.rank.correlation import Correlation, kendall
+from epnas_tf.errors import ConfigError, EPNASError, RunDirectoryError
+from epnas_tf.rank.correlation import FEWEST, Correlation, kendall
 from epnas_tf.storage.rank_directory import RankDirectory
 from epnas_tf.storage.records import TRIALS_FILE, read_records
 
@@ -30,7 +30,7 @@ def pairs_of(run: Path, own: list[dict[str, Any]]) -> list[Pair]:
     """Returns a search's trials of the architectures that were trained on their own; those that diverged are out.
 
     Raises:
-        RunDirectoryError: if the search did not draw them.
+        RunDirectoryError: if the search did not draw them, or too few are left.
     """
     trials = {(trial["child"], trial["text"]): trial for trial in read_records(run / TRIALS_FILE)}
     missing = [record["text"] for record in own if (record["child"], record["text"]) not in trials]
@@ -40,7 +40,13 @@ def pairs_of(run: Path, own: list[dict[str, Any]]) -> list[Pair]:
             f"with --sampling=uniform. Received: no child {missing[0]!r} at its place"
         )
     pairs = [(trials[record["child"], record["text"]], record) for record in own]
-    return [(trial, record) for trial, record in pairs if trial["score"] is not None and record["own"] is not None]
+    left = [(trial, record) for trial, record in pairs if trial["score"] is not None and record["own"] is not None]
+    if len(left) < FEWEST:
+        raise RunDirectoryError(
+            f"{run} must have at least {FEWEST} of the architectures of --own={_OWN.value} that diverged in neither. "
+            f"Received: {len(left)}"
+        )
+    return left
 
 
 def row_of(run: Path, own: list[dict[str, Any]]) -> list[str]:
@@ -64,6 +70,8 @@ def correlation_of(pairs: list[Pair]) -> Correlation:
 
 def main(arguments: list[str]) -> None:
     try:
+        if len(arguments) < 2:
+            raise ConfigError("Give the run directories of one search or several, see --help. Received: none")
         own = read_records(Path(_OWN.value) / RankDirectory.RECORDS)
         if not own:
             raise RunDirectoryError(f"`--own` must be a directory that epnas-rank wrote into. Received: {_OWN.value}")

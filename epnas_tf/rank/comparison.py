@@ -14,7 +14,7 @@ from epnas_tf.config import RankConfig, RunConfig
 from epnas_tf.data import ImageData, Images
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.options import require
-from epnas_tf.rank.correlation import Correlation, kendall, spearman
+from epnas_tf.rank.correlation import FEWEST, Correlation, kendall, spearman
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, child_store
 from epnas_tf.search.runner import is_finished, network_shape, restore_store
 from epnas_tf.seeds import OWN, derived_seed
@@ -26,9 +26,6 @@ from epnas_tf.storage.run_directory import RunDirectory, read_config
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
 
 RECORDED, ESTIMATE, *STATISTICS = WAYS
-
-FEWEST = 3
-"""Architectures that can be compared."""
 
 Agreement = dict[str, dict[str, Correlation]]
 """The correlations "kendall" and "spearman" of each way of scoring with the own scores."""

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
+FEWEST = 3
+"""Pairs that can be in an order."""
+
 FEWEST_FOR_INTERVAL = 10
 """Pairs; resamples of fewer say too little of what others would have given."""
 

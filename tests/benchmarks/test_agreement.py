@@ -53,8 +53,11 @@ def test_correlations_are_those_of_what_did_not_diverge(own, tmp_path):
 
 def test_mistakes_are_said_without_a_traceback(own, tmp_path):
     another = search(tmp_path / "another", [0.5, 0.4])
+    diverged = search(tmp_path / "diverged", [None, None, 0.5, None, None, 0.5])
     for arguments, message in (
         ((own, another), "another must have drawn the architectures of --own"),
+        ((own,), "Give the run directories of one search or several, see --help. Received: none"),
+        ((own, diverged), "at least 3 of the architectures of"),
         ((f"--own={tmp_path}", another), "`--own` must be a directory that epnas-rank wrote into"),
     ):
         result = agreement(*arguments)
