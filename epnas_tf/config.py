@@ -18,6 +18,8 @@ L2_ON = (
 )
 """Help of settings that the search's children and the final training both have."""
 
+L2_CHOICES = ("kernels", "all")
+
 
 @dataclasses.dataclass(frozen=True)
 class SpaceConfig(Settings):
@@ -119,7 +121,7 @@ class ChildConfig(Settings):
     l2: float = option(
         2.5e-4, "weight of the sum of squared weights in the loss [ENAS: macro 2.5e-4, micro 1e-4]", minimum=0
     )
-    l2_on: str = option("kernels", L2_ON, choices=("kernels", "all"), older="all")
+    l2_on: str = option("kernels", L2_ON, choices=L2_CHOICES, older="all")
     clip_norm: float = option(
         5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
     )
@@ -336,7 +338,7 @@ class RecipeConfig(Settings):
     restart_factor: int = option(2, "how many times as long each cosine is as the one before it [ENAS: 2]", minimum=1)
     momentum: float = option(0.9, "Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
     l2: float = option(2e-4, "weight of the sum of squared weights in the loss [ENAS: 2e-4]", minimum=0)
-    l2_on: str = option("all", L2_ON, choices=("kernels", "all"))
+    l2_on: str = option("all", L2_ON, choices=L2_CHOICES)
     clip_norm: float = option(
         5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
     )
