@@ -13,9 +13,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 from rich.progress import track
 
+from benchmarks import command
 from benchmarks.networks import Case, define_flags
 from benchmarks.turns import show_table
 from benchmarks.worker import Worker
@@ -80,7 +81,7 @@ def row(gpu: str, form: str, figures: Sequence[Figures], reference: Sequence[Fig
     return [gpu or "CPU", form, *times, f"{max(differences):.1e}"]
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     case = _CASE()
     outcomes = [(form, *figures_of(case, settings)) for form, settings in track(FORMS.items(), "forms", transient=True)]
     if any(gpu for _, gpu, _ in outcomes):
@@ -93,4 +94,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -15,8 +15,9 @@ trainings is taken apart. Medians over the trials around those named leave out t
 
 import statistics
 
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.turns import CLOCK, show_table
 from benchmarks.worker import Worker
 
@@ -36,7 +37,7 @@ def medians(laps: list[dict[str, float]], trial: int, around: int) -> list[float
     return [*(statistics.median(values) for values in zip(*parts, strict=True)), statistics.median(map(sum, parts))]
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     trials, around = [int(trial) for trial in _TRIALS.value], _AROUND.value
     rows = []
     for search, name in SEARCHES.items():
@@ -51,4 +52,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

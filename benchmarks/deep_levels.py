@@ -10,8 +10,9 @@ compilation by XLA included. Beside them stands what the input of scoring each s
 process holds.
 """
 
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.turns import show_table
 from benchmarks.worker import Worker
 from epnas_tf.space import MacroSpace
@@ -21,7 +22,7 @@ _PARENTS = flags.DEFINE_integer("parents", 25, "K, also the number of parents", 
 _TURNS = flags.DEFINE_integer("turns", 1, "fresh processes for each level", lower_bound=1)
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     rows = []
     for level in [int(level) for level in _LEVELS.value] * _TURNS.value:
         space = MacroSpace(level)
@@ -46,4 +47,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -11,24 +11,23 @@ Prints a table, and draws the accuracy against the number of iterations as the p
 """
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
 import numpy as np
-from absl import app, flags
+from absl import flags
 from rich.progress import track
 
-from benchmarks import checks
+from benchmarks import checks, command
 from benchmarks.sides.found import Job, Judged, run_jobs
 from benchmarks.table.methods import iterations as in_words
 from benchmarks.table.runs import interval
 from benchmarks.turns import show_table
 from epnas_tf import data
 from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, RunConfig
-from epnas_tf.errors import EPNASError
+from epnas_tf.errors import ConfigError
 from epnas_tf.options import from_values, values_of
 
 _DATASET = flags.DEFINE_string("dataset", "fashion_mnist", "data set")
@@ -137,21 +136,18 @@ def draw(groups: Mapping[str, Sequence[Judged]], path: str) -> None:
     print(f"\nAccuracy against iterations: {path}")
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     chosen = {name: s for name, s in arms(_K.value, _ITERATIONS.value).items() if re.search(_ARMS.value, name)}
     if not chosen:
-        names = ", ".join(arms(_K.value, _ITERATIONS.value))
-        sys.exit(f"--arms must match one of {names}. Received: {_ARMS.value!r}")
+        names = "; ".join(arms(_K.value, _ITERATIONS.value))
+        raise ConfigError(f"`--arms` must match one of {names}. Received: {_ARMS.value!r}")
     folder = Path(_DIRECTORY.value)
     jobs = [
         Job(name, seed, config_of(settings, seed), str(folder / f"{re.sub('[^a-z0-9]+', '-', name.lower())}-{seed}"))
         for seed in range(_SEEDS.value)
         for name, settings in chosen.items()
     ]
-    try:
-        data.check(jobs[0].config.data)
-    except EPNASError as error:
-        sys.exit(f"{error}")
+    data.check(jobs[0].config.data)
     groups: dict[str, list[Judged]] = {name: [] for name in chosen}
     outcomes = run_jobs(jobs, _OWN_EPOCHS.value, _TRAININGS.value, _PROCESSES.value)
     for judged in track(outcomes, "runs", total=len(jobs)):
@@ -163,4 +159,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -6,8 +6,9 @@ Both sides are one process and one graph, which differ in the data set that they
 batch of random images that is used again and again. A pair is one turn.
 """
 
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.networks import define_flags
 from benchmarks.turns import alternate, show
 from benchmarks.worker import Worker
@@ -21,7 +22,7 @@ _CUTOUT = flags.DEFINE_integer("cutout", 16, "side of the blanked square in pixe
 _TURNS = flags.DEFINE_integer("turns", 3, "turns of each architecture", lower_bound=1)
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     case, steps, batch_size, cutout = _CASE(), _STEPS.value, _BATCH_SIZE.value, _CUTOUT.value
     figures: list[list[float]] = [[], []]
     with Worker("benchmarks.sides.steps:OurSteps", case, batch_size, steps, cutout) as worker:
@@ -37,4 +38,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

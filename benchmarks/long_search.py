@@ -7,8 +7,9 @@ memory and the sizes of the run's files after every child. The last lines say wh
 objects by type, and whether memory is only kept by the allocator (`malloc_trim` gives that back).
 """
 
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.moments import History, Moment
 from benchmarks.turns import show_table
 from benchmarks.worker import Worker
@@ -31,7 +32,7 @@ def shown_moments(history: History, first: int) -> list[Moment]:
     return [moment for moment in history.moments if moment.children in wanted]
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     with Worker("benchmarks.sides.long_search:LongSearch", _LAYERS.value, _CHANNELS.value, _K.value) as worker:
         history: History = worker.call("run", _CHILDREN.value, min(_FIRST.value, _CHILDREN.value - 1))
     moments = shown_moments(history, min(_FIRST.value, _CHILDREN.value - 1))
@@ -71,4 +72,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -8,8 +8,9 @@ its end on the thread that runs it; on two cores two run at a time, and share bo
 
 from collections.abc import Mapping, Sequence
 
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.networks import Case, define_flags
 from benchmarks.turns import show_table
 from benchmarks.worker import Worker
@@ -52,7 +53,7 @@ def rows(sides: Sequence[Costs], count: int) -> list[list[str]]:
     return table
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     case = _CASE()
     (architecture,) = case.architectures(1, _SEED.value)
     columns = ["operation", *(text for side in SIDES for text in (f"{side}, ms", "number"))]
@@ -62,4 +63,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

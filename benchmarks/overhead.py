@@ -11,8 +11,9 @@ times vary, weigh little.
 
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.counting import beside_the_steps
 from benchmarks.networks import define_flags, random_data, without_augmentation
 from benchmarks.trial_workers import NAMES, trial_workers
@@ -31,7 +32,7 @@ def trial_without_steps(worker: Worker, architecture: Any) -> float:
     return beside_the_steps(short, long, _STEPS.value)
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     case, steps, batch_size = _CASE(), _STEPS.value, _BATCH_SIZE.value
     counts = (batch_size, steps * batch_size)
     parts = [without_augmentation(random_data(case, count, count)) for count in counts]
@@ -49,4 +50,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

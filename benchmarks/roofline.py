@@ -18,8 +18,7 @@ import dataclasses
 import statistics
 from collections.abc import Mapping
 
-from absl import app
-
+from benchmarks import command
 from benchmarks.counting import TRAINING_IMAGES, num_children, spread_children, steps_of_child
 from benchmarks.networks import Case
 from benchmarks.turns import show_table
@@ -237,11 +236,11 @@ def show_bounds(works: Mapping[PaperSearch, list[Work]]) -> None:
     show_table("a training step and a search, at least", columns, rows, note)
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     works = {search: drawn_work(search) for search in SEARCHES}
     show_work(works)
     show_bounds(works)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

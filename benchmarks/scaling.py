@@ -22,8 +22,9 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.counting import (
     Figures,
     Point,
@@ -146,7 +147,7 @@ COLUMNS = (
 )
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     batch_size = _BATCH_SIZE.value
     points = [point for name in _ONLY.value for point in QUANTITIES[name]]
     figures = measure_all(points)
@@ -160,4 +161,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

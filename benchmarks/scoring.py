@@ -7,8 +7,9 @@ not counted takes the tracing, and of ours the compilation by XLA.
 """
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.turns import SPREAD, alternate, show, show_table, spread
 from benchmarks.worker import Worker
 from epnas_tf.space import MacroSpace
@@ -21,7 +22,7 @@ _TURNS = flags.DEFINE_integer("turns", 5, "how often each side runs", lower_boun
 COMPARED = 1000
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     level, parents = _LEVEL.value, _PARENTS.value
     candidates = parents * MacroSpace(level).num_extensions(level)
     names = ("from the parents' states", "each sequence whole, model.predict")
@@ -39,4 +40,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

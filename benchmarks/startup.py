@@ -10,8 +10,9 @@ asks Python itself (`-X importtime`) whether --help imported TensorFlow.
 import subprocess
 import sys
 
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.turns import SPREAD, alternate, show_table, spread, timed
 
 _TURNS = flags.DEFINE_integer("turns", 5, "how often each program runs", lower_bound=1)
@@ -41,7 +42,7 @@ def heavy_imports(arguments: list[str]) -> list[str]:
     return sorted(imported & {"tensorflow", "keras", "keras_tuner", "tensorflow_datasets"})
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     measures = [timed(lambda arguments=arguments: run(arguments)) for arguments in PROGRAMS.values()]  # type: ignore[misc]
     alternate(measures, 1)  # not counted: it brings the files into memory
     figures = dict(zip(PROGRAMS, alternate(measures, _TURNS.value), strict=True))
@@ -57,4 +58,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -11,8 +11,9 @@ of another counts, while ours has the start of its loop in it. A pair is the med
 import statistics
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.networks import define_flags
 from benchmarks.turns import alternate, show
 from benchmarks.worker import Worker
@@ -34,7 +35,7 @@ def median_seconds(kind: str, sides: Sequence[Worker]) -> tuple[float, ...]:
     return tuple(statistics.median(values) for values in figures)
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     case, steps, batch_size = _CASE(), _STEPS.value, _BATCH_SIZE.value
     figures: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in KINDS}
     with (
@@ -52,4 +53,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -7,8 +7,9 @@ both sides fit the paper's on the largest table in turns. Tables of other sizes 
 the last column counts the traces so far.
 """
 
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.turns import compare, show_table
 from benchmarks.worker import Worker
 from epnas_tf.config import SurrogateConfig
@@ -29,7 +30,7 @@ def show_fits(name: str, fits: Worker, rows: list[int]) -> None:
     show_table(title, ["", "time", "traces so far"], lines, "aim: less than 3 s, and no more traces after the first")
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     rows, layers = [int(count) for count in _ROWS.value], _LAYERS.value
     with Worker("benchmarks.sides.fits:OurFits", layers, rows, SurrogateConfig()) as default:
         show_fits("the default surrogate", default, rows)
@@ -48,4 +49,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -21,15 +21,15 @@ import matplotlib
 import matplotlib.figure
 import matplotlib.rcsetup
 import numpy as np
-from absl import app, flags
+from absl import flags
 from rich.progress import track
 
-from benchmarks import checks
+from benchmarks import checks, command
 from benchmarks.table.methods import methods
 from benchmarks.table.runs import Job, Outcome, interval, run_jobs
 from benchmarks.table.table import Table
 from benchmarks.turns import show_table
-from epnas_tf.errors import EPNASError
+from epnas_tf.errors import ConfigError
 
 _TABLE = flags.DEFINE_string("table", None, "JSON file in the form of NAS-Bench-Macro", required=True)
 _SEEDS = flags.DEFINE_integer("seeds", 20, "runs of each method", lower_bound=2)
@@ -132,16 +132,13 @@ def draw(groups: Mapping[float, Group], path: str) -> None:
     print(f"\nRegret against evaluations, with 95 % bands: {path}")
 
 
-def main(_: list[str]) -> None:
-    try:
-        table = Table.read(_TABLE.value)
-    except EPNASError as error:
-        sys.exit(f"{error}")
+def main() -> None:
+    table = Table.read(_TABLE.value)
     noises = list(dict.fromkeys(float(noise) for noise in _NOISE.value))  # each once
     points = sorted({int(at) for at in _AT.value})
     names = [name for name in methods() if re.search(_METHODS.value, name)]
     if not names:
-        sys.exit(f"--methods must match one of {', '.join(methods())}. Received: {_METHODS.value!r}")
+        raise ConfigError(f"`--methods` must match one of {'; '.join(methods())}. Received: {_METHODS.value!r}")
     jobs = jobs_of(names, noises)
     groups: dict[float, Group] = {noise: {name: [] for name in names} for noise in noises}
     for outcome in track(run_jobs(table, jobs, _PROCESSES.value), "runs", total=len(jobs)):
@@ -157,4 +154,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

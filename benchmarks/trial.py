@@ -14,8 +14,9 @@ import itertools
 from typing import Any
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.networks import define_flags, without_augmentation
 from benchmarks.trial_workers import NAMES, trial_workers
 from benchmarks.turns import compare
@@ -29,7 +30,7 @@ _TRACE_AHEAD = flags.DEFINE_bool("trace_ahead", ChildConfig.trace_ahead, "trace 
 _TURNS = flags.DEFINE_integer("turns", 5, "trials of each side that are counted", lower_bound=1)
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     case, epochs, batch_size = _CASE(), _EPOCHS.value, _BATCH_SIZE.value
     data = without_augmentation(load(DataConfig(dataset="digits"), seed=0))
     used = len(data.train) // batch_size * batch_size  # whole batches only: Keras would make a step of the rest
@@ -52,4 +53,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -13,8 +13,8 @@ MIXED_PRECISION = (
 )
 XLA = "compile the training step with XLA"
 L2_ON = (
-    "what L2 is taken of: kernels, or all variables, batch norm's scales and offsets among them, with which channels "
-    "that many children share go out one after the other [ENAS: all]"
+    "what L2 is taken of: kernels, or all variables, batch norm's scales and offsets among them; scales that many "
+    "children share then go out one after the other [ENAS: all]"
 )
 """Help of settings that the search's children and the final training both have."""
 

@@ -166,7 +166,7 @@ class TestRoofline:
         assert limits[0]["launching"] == pytest.approx(10 * roofline.KERNELS_A_NODE * roofline.LAUNCH_SECONDS)
 
     def test_tables(self, capsys):
-        roofline.main([])
+        roofline.main()
         output = capsys.readouterr().out
         assert "843" in output
         assert "micro, RTX 4090, bfloat16" in output

@@ -54,15 +54,17 @@ def accuracy_picture(search: Search) -> Picture | None:
     failed = [t.child for t in search.trials if t.score is None]
     if failed:
         axes.plot(failed, [axes.get_ylim()[0]] * len(failed), "x", color=VERMILION, ms=5, mew=1.4, clip_on=False)
-    _mark_iterations(axes, search.trials)
+    tempered = search.config.search.sampling == "probability"  # no other rule looks at the temperature
+    _mark_iterations(axes, search.trials, tempered)
     best = search.best_trials()
     if best:
         _ring(axes, best[0])
     caption = (
         "Each dot is a child, in the order of training, with its validation accuracy "
         f"{search.config.child.on_weights}; the colour is its level, how many {_levels_of(search)} its architecture "
-        "has. Lines separate the iterations, τ is the temperature: the higher, the more evenly architectures are drawn."
+        "has. Lines separate the iterations"
     )
+    caption += ", τ is the temperature: the higher, the more evenly architectures are drawn." if tempered else "."
     caption += " The ring is the best whole architecture." if best else ""
     caption += " A cross is a child that diverged." if failed else ""
     children, ends = plural(len(trials), "child", "children"), (float(scores.min()), float(scores.max()))
@@ -188,7 +190,7 @@ def _leave_room(axes: Axes, scores: npt.NDArray[np.float64]) -> None:
     axes.set_ylim(float(scores.min()) - 0.06 * span, float(scores.max()) + 0.26 * span)
 
 
-def _mark_iterations(axes: Axes, trials: Sequence[Trial]) -> None:
+def _mark_iterations(axes: Axes, trials: Sequence[Trial], tempered: bool) -> None:
     firsts = {t.iteration: t for t in reversed(trials)}
     last, num = max(t.child for t in trials), len(firsts)
     axes.set_xlim(0.5 - 0.015 * last, last + 0.5 + 0.015 * last)
@@ -197,11 +199,9 @@ def _mark_iterations(axes: Axes, trials: Sequence[Trial]) -> None:
         if number > min(firsts):
             axes.axvline(first.child - 0.5, color=MUTED, linewidth=1)
         if (number - 1) % (1 + num // 5) == 0:
-            text = (
-                f"iteration {number}\nτ = {first.temperature:.3g}"
-                if num <= 5
-                else f"{number}\nτ {first.temperature:.2g}"
-            )
+            text = f"iteration {number}" if num <= 5 else f"{number}"
+            if tempered:
+                text += f"\nτ = {first.temperature:.3g}" if num <= 5 else f"\nτ {first.temperature:.2g}"
             axes.annotate(
                 text, (first.child - 0.5, top), (5, -3), textcoords="offset points", va="top", color=MUTED, size=SMALL
             )

@@ -22,6 +22,8 @@ T = TypeVar("T")
 Updates = dict[tuple[str | int, ...], int]
 """How many training steps each position and operation of the shared network has had."""
 
+Peeked = tuple[Updates | None, float, int]
+
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
@@ -111,7 +113,8 @@ def read_search(path: Path) -> Search:
     except ConfigError as error:
         raise RunDirectoryError(f"{path / 'config.json'} holds a setting that is not allowed. {error}") from error
     trials = parsed(path / RunDirectory.RECORDS, _trial)
-    updates, seconds = _peeked(path, sum(trial.seconds for trial in trials))
+    without_state = None, sum(trial.seconds for trial in trials), _num_planned(config, space)
+    updates, seconds, num_planned = _peeked(path, without_state)
     return Search(
         config=config,
         settings=document["settings"],
@@ -122,7 +125,7 @@ def read_search(path: Path) -> Search:
         description=description_of(path),
         updates=updates,
         seconds=seconds,
-        num_planned=_num_planned(config, space),
+        num_planned=num_planned,
     )
 
 
@@ -201,14 +204,15 @@ def _trial(record: dict[str, Any]) -> Trial:
     )
 
 
-def _peeked(path: Path, seconds: float) -> tuple[Updates | None, float]:
-    """Returns what only the state knows: the store's counts and the time spent."""
+def _peeked(path: Path, without_state: Peeked) -> Peeked:
+    """Returns what only the state knows: the store's counts, the time spent and the children of the whole search."""
     state = StateFiles(path / "state", RunDirectory.STATES).peek()
     if state is None:
-        return None, seconds
+        return without_state
     try:
         updates = {tuple(entry["key"]): int(entry["updates"]) for entry in state.values["store"]["layers"]}
-        return updates, float(state.values["seconds"])
+        num_planned = int(state.values.get("num_children", without_state[-1]))  # older runs do not say it
+        return updates, float(state.values["seconds"]), num_planned
     except (KeyError, TypeError, ValueError) as error:
         raise RunDirectoryError(
             f"The state in {path / 'state'} is not one that a search wrote. Received: {type(error).__name__}: {error}"
@@ -216,7 +220,7 @@ def _peeked(path: Path, seconds: float) -> tuple[Updates | None, float]:
 
 
 def _num_planned(config: RunConfig, space: SearchSpace[Any, Any]) -> int:
-    """Returns how many children the whole search has, if none of them diverges."""
+    """Returns how many children the whole search has, if none of them diverges and no limit forbids one."""
     parents = in_one_iteration = space.num_extensions(1)
     for level in range(2, space.num_levels + 1):
         parents = min(config.search.k, parents * space.num_extensions(level))

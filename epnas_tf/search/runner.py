@@ -179,7 +179,7 @@ class _Run:
             data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs, config.data.cutout),
             data_module.evaluation_batches(data.validation, data.mean, data.std),
         )
-        self.chance = ChanceWatch(data.validation.labels)
+        self.chance = ChanceWatch(data.validation.labels, config.child)
         self.seconds = 0.0
         self.parts = dict.fromkeys(PARTS, 0.0)
         self.num_failed = 0
@@ -254,6 +254,7 @@ class _Run:
             "parts": self.parts,
             "num_failed": self.num_failed,
             "latencies": self.latencies.times,
+            "num_children": self.search.num_children,
         }
         save_child(self.directory, candidate, result, self.search, self.store, values)
         self._save_best()

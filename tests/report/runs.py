@@ -50,7 +50,7 @@ def run_config(space="macro", levels=3, k=2, iterations=2, dataset="digits"):
     return RunConfig(
         space=SpaceConfig(space=space, layers=levels, blocks=levels, operations=("conv_3x3", "max_pool_3x3")),
         network=NetworkConfig(channels=4),
-        search=SearchConfig(k=k, iterations=iterations),
+        search=SearchConfig(k=k, iterations=iterations, sampling="probability"),
         data=DataConfig(dataset=dataset),
     )
 

@@ -34,6 +34,16 @@ def test_accuracy_has_a_dot_for_every_child(search):
     assert "layers" in whole.caption
 
 
+def test_the_temperature_is_shown_only_where_it_counts(search):
+    rule = dataclasses.replace(search.config.search, sampling="thompson")
+    with drawing():
+        shown = search_figures.accuracy_picture(
+            dataclasses.replace(search, config=dataclasses.replace(search.config, search=rule))
+        )
+    assert {"iteration 1", "iteration 2"} <= set(texts(shown))
+    assert "τ" not in " ".join([*texts(shown), shown.caption])
+
+
 def test_no_child_no_picture(search):
     empty = dataclasses.replace(search, trials=(), updates=None)
     with drawing():
