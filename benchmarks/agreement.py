@@ -30,8 +30,10 @@ def pairs_of(run: Path, own: list[dict[str, Any]]) -> list[Pair]:
     """Returns a search's trials of the architectures that were trained on their own; those that diverged are out.
 
     Raises:
-        RunDirectoryError: if the search did not draw them, or too few are left.
+        RunDirectoryError: if there is no search, it did not draw them, or too few are left.
     """
+    if not (run / TRIALS_FILE).exists():
+        raise RunDirectoryError(f"{run} must be the directory of a search. Received: one without {TRIALS_FILE}")
     trials = {(trial["child"], trial["text"]): trial for trial in read_records(run / TRIALS_FILE)}
     missing = [record["text"] for record in own if (record["child"], record["text"]) not in trials]
     if missing:

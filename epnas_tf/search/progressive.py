@@ -21,6 +21,7 @@ import numpy.typing as npt
 from epnas_tf.config import SearchConfig, SurrogateConfig, check_rule
 from epnas_tf.errors import SearchError
 from epnas_tf.metrics import rank_correlation
+from epnas_tf.options import require
 from epnas_tf.search import sampling
 from epnas_tf.search.level_choice import Constraint, LevelChoice, no_candidate
 from epnas_tf.search.ranking import estimates
@@ -114,9 +115,11 @@ class ProgressiveSearch(Generic[A]):
             constraint: which architectures may be trained; all by default.
 
         Raises:
-            ConfigError: if the surrogate cannot serve the sampling rule.
+            ConfigError: if a settings object is none, or the surrogate cannot serve the sampling rule.
             SearchError: if no architecture of level 1 may be trained.
         """
+        require(SearchConfig, "search", config)
+        require(SurrogateConfig, "surrogate", surrogate_config)
         check_rule(config, surrogate_config)
         self.space = space
         self.surrogate = Surrogate(space.num_features, space.num_levels, surrogate_config, seed, config.iterations)

@@ -68,7 +68,10 @@ class SearchState:
             raise StateError(f"A search state must have format {FORMAT}. Received: format={values.get('format')!r}")
         expected = describe(space)
         if values.get("space") != expected:
-            raise StateError(f"The state must be of the space {expected}. Received: space={values.get('space')}")
+            raise StateError(
+                f"The state must be of the space {expected}. Give the same levels and operations to go on with it, or "
+                f"start anew elsewhere. Received: space={values.get('space')}"
+            )
         try:
             correlation = values["rank_correlation"]
             state = cls(

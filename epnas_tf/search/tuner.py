@@ -16,7 +16,7 @@ from keras_tuner.src.engine import conditions
 from epnas_tf.config import ChildConfig, LimitConfig, SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.network import Network, VariableStore, to_model
-from epnas_tf.options import values_of
+from epnas_tf.options import require, values_of
 from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, num_batches
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, child_seed, child_store
 from epnas_tf.search.hypermodel import SpaceHyperModel
@@ -54,7 +54,8 @@ class EPNASTuner(keras_tuner.Tuner):
         overwrite: whether to start anew where a project of that name is, instead of going on with it.
 
     Raises:
-        ConfigError: if the hypermodel is not one of a search space, or the oracle's space is another one.
+        ConfigError: if the hypermodel is not one of a search space, settings are of another type, or the oracle's
+            space is another one.
         StateError: if the project is of another oracle, of another space or of other settings.
     """
 
@@ -78,6 +79,8 @@ class EPNASTuner(keras_tuner.Tuner):
                 "`hypermodel` must be a MacroHyperModel, a MicroHyperModel or a SpaceHyperModel: children of other "
                 f"models share no weights. Received: {type(hypermodel).__name__}"
             )
+        require(ChildConfig, "child", child)
+        require(LimitConfig, "limits", limits)
         self.child = child
         self.seed = seed
         self.store = child_store(child, seed)

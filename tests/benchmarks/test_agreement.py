@@ -57,6 +57,7 @@ def test_mistakes_are_said_without_a_traceback(own, tmp_path):
     for arguments, message in (
         ((own, another), "another must have drawn the architectures of --own"),
         ((own,), "Give the run directories of one search or several, see --help. Received: none"),
+        ((own, tmp_path / "none"), "none must be the directory of a search"),
         ((own, diverged), "at least 3 of the architectures of"),
         ((f"--own={tmp_path}", another), "`--own` must be a directory that epnas-rank wrote into"),
     ):

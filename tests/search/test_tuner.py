@@ -201,6 +201,11 @@ class TestRefusals:
         with pytest.raises(ConfigError, match=r"MacroHyperModel, a MicroHyperModel or a SpaceHyperModel.*function"):
             EPNASTuner(lambda hp: None)
 
+    @pytest.mark.parametrize("name", ["search", "child", "surrogate", "limits"])
+    def test_settings_that_are_none(self, name):
+        with pytest.raises(ConfigError, match=rf"`{name}` must be a \w+Config. Received: \{{'k': 3\}}"):
+            EPNASTuner(make_hypermodel(), **{name: {"k": 3}})
+
     def test_objective(self, tmp_path):
         for objective, message in [("val_loss", "one metric to maximise"), ("accuracy", "val_accuracy.*: accuracy")]:
             with pytest.raises(ConfigError, match=message):
