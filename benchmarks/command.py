@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from absl import app
+from absl import app, flags
 
 from epnas_tf.errors import EPNASError
 
@@ -21,4 +21,13 @@ def run(main: Callable[[], None]) -> None:
         except EPNASError as error:
             sys.exit(f"{name}: error: {error}")
 
+    _show_all_flags()
     app.run(checked)
+
+
+def _show_all_flags() -> None:
+    """Has --help show the flags that benchmarks share as well, not those of the command's own file alone."""
+    for module, defined in flags.FLAGS.flags_by_module_dict().items():
+        if module.startswith("benchmarks."):
+            for flag in defined:
+                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
