@@ -1,5 +1,7 @@
 """What accuracy costs: the trained whole architectures that none beats with as few parameters or multiply-adds."""
 
+from matplotlib.ticker import MaxNLocator
+
 from epnas_tf.metrics import pareto_front
 from epnas_tf.network.cost import Cost
 from epnas_tf.report.drawing import BLUE, LETTER, VERMILION, Picture, percent_axis, picture, plot
@@ -53,6 +55,7 @@ def _front_picture(trials: Sized, measure: str, on_weights: str) -> Picture:
     axes.scatter(sizes, scores, s=26, c=VERMILION, linewidths=0, zorder=3)
     axes.set_xlabel(MEASURES[measure], color=MUTED, size=LETTER)
     axes.set_ylabel("validation accuracy")
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))  # "3.85 k" is wide
     axes.xaxis.set_major_formatter(lambda number, _: compact(int(number)))
     percent_axis(axes.yaxis)
     name = MEASURES[measure]
