@@ -26,6 +26,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         seed: decides the initial weights.
 
     Raises:
+        ConfigError: if channels or normal cells are too few.
         DataError: if there are fewer than two classes, or the images are too small for the space.
     """
 
@@ -40,6 +41,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         seed: int = 0,
     ) -> None:
         super().__init__(name=f"epnas_{space.name}")
+        NetworkConfig(channels=channels, normal_cells=normal_cells)  # refuses what they cannot be
         self.space = space
         self.shape = NetworkShape(image_shape, num_classes, channels, space.num_levels, normal_cells)
         self.child = child

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from epnas_tf.config import ChildConfig
-from epnas_tf.errors import ArchitectureError, DataError
+from epnas_tf.errors import ArchitectureError, ConfigError, DataError
 from epnas_tf.network import Graph, build_graph
 from epnas_tf.network.graph import add_head, add_stem
 from epnas_tf.search.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel
@@ -63,6 +63,10 @@ class TestRefusals:
     def test_one_class(self):
         with pytest.raises(DataError, match=r"at least 2 classes. Received: 1"):
             MicroHyperModel((8, 8, 1), 1)
+
+    def test_no_channels(self):
+        with pytest.raises(ConfigError, match=r"`channels` must be at least 2. Received: channels=0"):
+            make_hypermodel(channels=0)
 
     def test_unknown_operation(self):
         with pytest.raises(Exception, match="conv_9x9"):
