@@ -7,15 +7,15 @@ trainings that `epnas-rank` made for one of them do for all. Prints Kendall's τ
 scores in each search, of all passes and of the last pass alone, and their mean in each pass.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from benchmarks import command
 from benchmarks.turns import show_table
-from epnas_tf.errors import ConfigError, EPNASError, RunDirectoryError
+from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.rank.correlation import FEWEST, Correlation, kendall
 from epnas_tf.storage.rank_directory import RankDirectory
 from epnas_tf.storage.records import TRIALS_FILE, read_records
@@ -71,18 +71,15 @@ def correlation_of(pairs: list[Pair]) -> Correlation:
 
 
 def main(arguments: list[str]) -> None:
-    try:
-        if len(arguments) < 2:
-            raise ConfigError("Give the run directories of one search or several, see --help. Received: none")
-        own = read_records(Path(_OWN.value) / RankDirectory.RECORDS)
-        if not own:
-            raise RunDirectoryError(f"`--own` must be a directory that epnas-rank wrote into. Received: {_OWN.value}")
-        rows = [row_of(Path(run), own) for run in arguments[1:]]
-    except EPNASError as error:
-        sys.exit(f"agreement: error: {error}")
+    if not arguments:
+        raise ConfigError("Give the run directories of one search or several, see --help. Received: none")
+    own = read_records(Path(_OWN.value) / RankDirectory.RECORDS)
+    if not own:
+        raise RunDirectoryError(f"`--own` must be a directory that epnas-rank wrote into. Received: {_OWN.value}")
+    rows = [row_of(Path(run), own) for run in arguments]
     columns = ["search", "τ, all passes", "τ, last pass", "their mean score, by pass"]
     show_table(f"{len(own)} architectures", columns, rows, "τ: scores in the search against own trainings")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run_with_arguments(main)

@@ -1,33 +1,29 @@
-"""How a benchmark is run as a command."""
+"""How a benchmark is run as a command: like the binaries, with flags alone."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
-from epnas_tf.errors import EPNASError
+from epnas_tf.bin.console import refuse_arguments, run_main
+from epnas_tf.flags import show_in_help
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs a benchmark that takes flags alone; what a user can cause is one line, and exit code 1."""
+    """Runs a benchmark that takes flags alone; `--help` shows those that benchmarks share as well."""
 
-    def checked(arguments: Sequence[str]) -> None:
-        name = Path(arguments[0]).stem
-        if len(arguments) > 1:
-            sys.exit(f"{name}: error: There are flags alone, see --help. Received: {' '.join(arguments[1:])}")
-        try:
-            main()
-        except EPNASError as error:
-            sys.exit(f"{name}: error: {error}")
+    def checked(arguments: list[str]) -> None:
+        refuse_arguments(arguments)
+        main()
 
-    _show_all_flags()
-    app.run(checked)
+    run_with_arguments(checked)
 
 
-def _show_all_flags() -> None:
-    """Has --help show the flags that benchmarks share as well, not those of the command's own file alone."""
+def run_with_arguments(main: Callable[[list[str]], None]) -> None:
+    """Runs a benchmark that takes what is left beside the flags."""
     for module, defined in flags.FLAGS.flags_by_module_dict().items():
         if module.startswith("benchmarks."):
             for flag in defined:
-                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+                show_in_help(flag.name)
+    run_main(Path(sys.argv[0]).stem, main, sys.modules["__main__"].__doc__ or "")

@@ -33,8 +33,14 @@ def option(
         choices: the values allowed, for a setting that is one word of a list.
         older: what was done before there was this setting, where that is not the default.
     """
-    metadata: dict[str, Any] = {"help": help, "minimum": minimum, "maximum": maximum, "above": above}
-    metadata |= {"choices": choices, "older": default if older is None else older}
+    metadata: dict[str, Any] = {
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "above": above,
+        "choices": choices,
+        "older": default if older is None else older,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -115,9 +121,9 @@ def values_of(config: Any) -> dict[str, Any]:
     return values
 
 
-def older_values(config_type: type) -> dict[str, Any]:
-    """Returns, for each plain field, what a run was made with whose settings do not name it: it is older than it."""
-    return {field.name: field.metadata["older"] for field in fields_of(config_type)}
+def completed(config_type: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Returns a run's plain values, and for each field that they do not name what was done before there was it."""
+    return {field.name: field.metadata["older"] for field in fields_of(config_type)} | values
 
 
 def from_values(config_type: type[T], values: dict[str, Any]) -> T:

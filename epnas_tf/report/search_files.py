@@ -22,8 +22,6 @@ T = TypeVar("T")
 Updates = dict[tuple[str | int, ...], int]
 """How many training steps each position and operation of the shared network has had."""
 
-Peeked = tuple[Updates | None, float, int]
-
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
@@ -113,8 +111,8 @@ def read_search(path: Path) -> Search:
     except ConfigError as error:
         raise RunDirectoryError(f"{path / 'config.json'} holds a setting that is not allowed. {error}") from error
     trials = parsed(path / RunDirectory.RECORDS, _trial)
-    without_state = None, sum(trial.seconds for trial in trials), _num_planned(config, space)
-    updates, seconds, num_planned = _peeked(path, without_state)
+    seconds = sum(trial.seconds for trial in trials)
+    updates, seconds, num_planned = _peeked(path, seconds, _num_planned(config, space))
     return Search(
         config=config,
         settings=document["settings"],
@@ -204,14 +202,14 @@ def _trial(record: dict[str, Any]) -> Trial:
     )
 
 
-def _peeked(path: Path, without_state: Peeked) -> Peeked:
+def _peeked(path: Path, seconds: float, num_planned: int) -> tuple[Updates | None, float, int]:
     """Returns what only the state knows: the store's counts, the time spent and the children of the whole search."""
     state = StateFiles(path / "state", RunDirectory.STATES).peek()
     if state is None:
-        return without_state
+        return None, seconds, num_planned
     try:
         updates = {tuple(entry["key"]): int(entry["updates"]) for entry in state.values["store"]["layers"]}
-        num_planned = int(state.values.get("num_children", without_state[-1]))  # older runs do not say it
+        num_planned = int(state.values.get("num_children", num_planned))  # older runs do not say it
         return updates, float(state.values["seconds"]), num_planned
     except (KeyError, TypeError, ValueError) as error:
         raise RunDirectoryError(

@@ -144,8 +144,8 @@ class ChildTrainer:
         steps, loss_sum, values = fit(self.training.batches(seed), before)
         steps, training_loss = int(steps), float(loss_sum) / max(int(steps), 1)
         trained = time.perf_counter()
-        correct, loss_sum, count = (float(value) for value in evaluate(self.validation, values))
-        validation_loss = loss_sum / count
+        correct, validation_sum, count = (float(value) for value in evaluate(self.validation, values))
+        validation_loss = validation_sum / count
         evaluated = time.perf_counter()
         where = f"after {steps} of {self.training.steps} steps"
         if not math.isfinite(training_loss + validation_loss):

@@ -115,7 +115,7 @@ class ProgressiveSearch(Generic[A]):
             constraint: which architectures may be trained; all by default.
 
         Raises:
-            ConfigError: if a settings object is none, or the surrogate cannot serve the sampling rule.
+            ConfigError: if settings are of another type, or the surrogate cannot serve the sampling rule.
             SearchError: if no architecture of level 1 may be trained.
         """
         require(SearchConfig, "search", config)

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from epnas_tf.config import RunConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
-from epnas_tf.options import from_values, older_values, same_place, values_of
+from epnas_tf.options import completed, from_values, same_place, values_of
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.data_file import DATA_FILE
@@ -113,7 +113,7 @@ class RunDirectory:
             }
             write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
             return
-        there = {**_plain(older_values(type(self.config))), **kept["settings"]}
+        there = _plain(completed(type(self.config), kept["settings"]))
         differing = [
             f"  --{name}: {_shown(there.get(name))} there, {_shown(value)} now"
             for name, value in _plain(self._settings()).items()
@@ -280,7 +280,7 @@ def read_settings(path: str | os.PathLike[str], config_type: type[T], expected_f
     file = Path(path) / "config.json"
     try:
         settings = read_config_document(file, expected_format)["settings"]
-        return from_values(config_type, {**older_values(config_type), **settings})
+        return from_values(config_type, completed(config_type, settings))
     except (ConfigError, TypeError) as error:  # TypeError: a word where a number belongs
         raise RunDirectoryError(f"{file} holds a setting that is not allowed. {error}") from error
 

@@ -1,12 +1,10 @@
 """Searches that draw the same architectures, against the own trainings of one of them."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.bin.runs import ROOT
+from tests.bin.runs import benchmark
 
 OWN = [0.9, 0.5, None, 0.7, 0.6, 0.8]
 
@@ -26,11 +24,6 @@ def search(path, scores):
     return path
 
 
-def agreement(*arguments):
-    command = [sys.executable, "-m", "benchmarks.agreement", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-
-
 @pytest.fixture
 def own(tmp_path):
     write(
@@ -44,7 +37,7 @@ def test_correlations_are_those_of_what_did_not_diverge(own, tmp_path):
     same = search(tmp_path / "same", [0.5, 0.1, 0.7, 0.3, 0.2, 0.4])
     # Four architectures count; of the last pass's three pairs one is in order, (3, 5).
     other = search(tmp_path / "other", [None, 0.1, 0.7, 0.3, 0.4, 0.35])
-    result = agreement(own, same, other)
+    result = benchmark("agreement", own, same, other)
     assert result.returncode == 0, result.stderr
     lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in result.stdout.splitlines() if " of 3 " in line}
     assert " ".join(lines["same"].split()) == "1.00 1.00, of 3 30.0 %, 30.0 %"
@@ -61,7 +54,7 @@ def test_mistakes_are_said_without_a_traceback(own, tmp_path):
         ((own, diverged), "at least 3 of the architectures of"),
         ((f"--own={tmp_path}", another), "`--own` must be a directory that epnas-rank wrote into"),
     ):
-        result = agreement(*arguments)
+        result = benchmark("agreement", *arguments)
         assert result.returncode == 1
         assert message in result.stderr
         assert "Traceback" not in result.stderr

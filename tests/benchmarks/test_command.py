@@ -1,30 +1,22 @@
 """Benchmarks as commands."""
 
-import subprocess
-import sys
-
-from tests.bin.runs import ROOT
-
-
-def run(module, *arguments):
-    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+from tests.bin.runs import benchmark
 
 
 def test_arguments_beside_the_flags_are_refused():
-    result = run("roofline", "fast")
+    result = benchmark("roofline", "fast")
     assert result.returncode == 1
-    assert result.stderr.strip() == "roofline: error: There are flags alone, see --help. Received: fast"
+    assert result.stderr.strip() == "roofline: error: Only flags are understood, see --help. Received: fast"
 
 
 def test_what_a_user_can_cause_is_one_line():
-    result = run("found", "--seeds=2", "--image_size=-3")
+    result = benchmark("found", "--seeds=2", "--image_size=-3")
     assert result.returncode == 1
     assert "found: error: `image_size` must be at least 0. Received: image_size=-3" in result.stderr
     assert "Traceback" not in result.stderr
 
 
 def test_help_shows_the_flags_that_benchmarks_share():
-    shown = run("step", "--help").stdout
+    shown = benchmark("step", "--help").stdout
     assert "--steps" in shown
     assert "--space" in shown

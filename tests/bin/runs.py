@@ -64,6 +64,11 @@ def call(command, *arguments, cwd=None):
     )
 
 
+def benchmark(name, *arguments):
+    """Runs a benchmark to its end."""
+    return call((sys.executable, "-m", f"benchmarks.{name}"), *arguments, cwd=ROOT)
+
+
 def search(run_dir, *arguments):
     """Runs the tiny search to its end."""
     return call(SEARCH, *TINY, f"--run_dir={run_dir}", *arguments)

@@ -33,6 +33,15 @@ def add(directory, *numbers):
         directory.save_state({"number": number}, {"a": ARRAYS["a"] + number})
 
 
+def make_run_older_than(path, setting):
+    """Makes a run of one child whose settings do not name one that came later."""
+    with RunDirectory(path, CONFIG) as directory:
+        add(directory, 1)
+    document = json.loads((path / "config.json").read_text())
+    del document["settings"][setting]
+    (path / "config.json").write_text(json.dumps(document))
+
+
 def lines(path):
     return (path / "trials.jsonl").read_text().splitlines()
 
@@ -180,11 +189,7 @@ def test_another_way_to_write_the_place_of_the_data_is_the_same_setting(path, tm
 
 
 def test_a_setting_that_an_older_run_does_not_name_has_its_default(path):
-    with RunDirectory(path, CONFIG) as directory:
-        add(directory, 1)
-    document = json.loads((path / "config.json").read_text())
-    del document["settings"]["mirrored"]
-    (path / "config.json").write_text(json.dumps(document))
+    make_run_older_than(path, "mirrored")
     with RunDirectory(path, CONFIG):
         pass
     with pytest.raises(RunDirectoryError, match="--mirrored: False there, True now"):
@@ -192,11 +197,7 @@ def test_a_setting_that_an_older_run_does_not_name_has_its_default(path):
 
 
 def test_a_run_that_is_older_than_a_setting_was_made_with_what_was_done_before_it(path):
-    with RunDirectory(path, CONFIG) as directory:
-        add(directory, 1)
-    document = json.loads((path / "config.json").read_text())
-    del document["settings"]["l2_on"]
-    (path / "config.json").write_text(json.dumps(document))
+    make_run_older_than(path, "l2_on")
     assert read_config(path).child.l2_on == "all"
     with pytest.raises(RunDirectoryError, match="--l2_on: all there, kernels now"):
         RunDirectory(path, CONFIG)
