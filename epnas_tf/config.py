@@ -245,6 +245,11 @@ class SearchConfig(Settings):
         choices=("geometric", "linear"),
     )
 
+    @property
+    def tempered(self) -> bool:
+        """Whether the rule of sampling looks at the temperature."""
+        return self.sampling == "probability"
+
 
 def check_rule(search: SearchConfig, surrogate: SurrogateConfig) -> None:
     """Refuses a rule of sampling that the surrogate cannot serve.

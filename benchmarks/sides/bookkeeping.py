@@ -79,9 +79,9 @@ class FixedScores:
         self._stopwatch, self._trials, self._store, self._shape = stopwatch, trials, store, shape
         self._rng = np.random.default_rng(0)
 
-    def train(self, architecture: Any, seed: int) -> ChildResult:
+    def train(self, architecture: Any, seed: int, following: Any = None) -> ChildResult:
         """Returns a score; layers are made and assigned as in a training: the state has its size and its cost."""
-        del seed
+        del seed, following
         self._stopwatch.lap()
         if len(self._stopwatch.laps) > self._trials:
             raise Enough

@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from epnas_tf.config import SearchConfig
 from epnas_tf.data import ImageData
 from epnas_tf.search.child import ChildResult
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
@@ -22,12 +23,12 @@ class LogDisplay(Listener):
 
     Args:
         console: where to write.
-        iterations: how many iterations the search has.
+        config: the search's iterations and rule of sampling.
     """
 
-    def __init__(self, console: Console, iterations: int) -> None:
+    def __init__(self, console: Console, config: SearchConfig) -> None:
         self.console = console
-        self.iterations = iterations
+        self.config = config
         self.time_left = TimeLeft()
 
     def started(self, search: ProgressiveSearch[Any], data: ImageData, num_resumed: int) -> None:
@@ -55,7 +56,7 @@ class LogDisplay(Listener):
         """Returns what there is to say of a child."""
         parts = [
             f"child {candidate.number + 1}/{self.search.num_children}",
-            f"iteration {candidate.iteration + 1}/{self.iterations}",
+            f"iteration {candidate.iteration + 1}/{self.config.iterations}",
             f"level {candidate.level}/{self.search.space.num_levels}",
             f"accuracy {_percent(None if result is None else result.score)}",
             f"predicted {_percent(candidate.predicted)}",
@@ -99,8 +100,8 @@ class LiveDisplay(LogDisplay):
     A thread of its own draws it while the search goes on, so it draws what was noted when a child began or ended.
     """
 
-    def __init__(self, console: Console, iterations: int) -> None:
-        super().__init__(console, iterations)
+    def __init__(self, console: Console, config: SearchConfig) -> None:
+        super().__init__(console, config)
         self.last = "-"
         self.search_began = time.perf_counter()
         self.noted: tuple[dict[str, str], ProgressBar] | None = None
@@ -128,10 +129,15 @@ class LiveDisplay(LogDisplay):
         """Takes down what there is to show."""
         search, best = self.search, self.search.best
         total = search.num_children
+        place = [
+            f"{candidate.iteration + 1} of {self.config.iterations}",
+            f"level {candidate.level} of {search.space.num_levels}",
+            f"child {candidate.number + 1} of {total}",
+        ]
+        if self.config.tempered:
+            place.append(f"temperature {candidate.temperature:.2f}")
         rows = {
-            "iteration": f"{candidate.iteration + 1} of {self.iterations}   "
-            f"level {candidate.level} of {search.space.num_levels}   child {candidate.number + 1} of {total}   "
-            f"temperature {candidate.temperature:.2f}",
+            "iteration": "   ".join(place),
             "time": f"{self.left} left",
             "training": f"{candidate.architecture}",
             "last child": self.last,

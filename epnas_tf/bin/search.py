@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
 
     live = sys.stdout.isatty() and not console.is_dumb_terminal
     display_type = LiveDisplay if live else LogDisplay
-    with display_type(console, config.search.iterations) as display:
+    with display_type(console, config.search) as display:
         result = interruptible(lambda: run_search(config, run_dir, display, flags.FLAGS.profile))
     if result.already_finished:
         console.print(f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")

@@ -54,7 +54,7 @@ def accuracy_picture(search: Search) -> Picture | None:
     failed = [t.child for t in search.trials if t.score is None]
     if failed:
         axes.plot(failed, [axes.get_ylim()[0]] * len(failed), "x", color=VERMILION, ms=5, mew=1.4, clip_on=False)
-    tempered = search.config.search.sampling == "probability"  # no other rule looks at the temperature
+    tempered = search.config.search.tempered
     _mark_iterations(axes, search.trials, tempered)
     best = search.best_trials()
     if best:

@@ -300,7 +300,7 @@ def test_live_display_shows_the_search_and_leaves_a_clean_terminal(unbroken, tmp
     terminal = Terminal([*runs.SEARCH, *runs.TINY, f"--run_dir={tmp_path / 'run'}"])
     assert terminal.code == 0
     whole = re.compile(
-        r"^iteration +2 of 2   level \d of 3   child (?P<child>\d+) of 12   temperature 1\.00\n"
+        r"^iteration +2 of 2   level \d of 3   child (?P<child>\d+) of 12\n"
         r"time +\d+:\d\d gone, \d+:\d\d left\n"
         r"training +1 .*\n"
         r"last child +[\d.]+ %  1 .*\n"
