@@ -3,10 +3,25 @@
 import contextlib
 import ctypes
 import gc
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def only_new_garbage() -> Iterator[None]:
+    """Within, garbage is looked for only among the objects that are made within, which takes a fraction of the time.
+
+    Nearly all objects of a program that trains are TensorFlow's and Keras's own, which live as long as it does. What
+    was alive before, and becomes garbage in circles meanwhile, is collected afterwards.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def free_memory() -> None:
-    """Gives back the memory of graphs that are no longer used; it takes some tenths of a second.
+    """Gives back the memory of graphs that are no longer used; it takes a tenth of a second or more.
 
     A graph's objects refer to one another in circles, which Python collects late, and what was theirs lies in pieces
     among what lives on, which the allocator gives back only when told to: glibc's is; another one keeps its own ways.

@@ -39,8 +39,8 @@ noise make them: where a channel is constant, batch norm multiplies the noise by
 children of searches on digits and Fashion-MNIST 7 were beyond this, and all scored as by chance.
 """
 
-CHILDREN_BETWEEN_COLLECTIONS = 10
-"""After how many children the memory of their graphs is given back: each graph is a few MB."""
+CHILDREN_BETWEEN_COLLECTIONS = 5
+"""After how many children the memory of their graphs is given back: a child of 4 layers leaves some 10 MB."""
 
 
 class ChildDiverged(EPNASError):  # noqa: N818  (an outcome of a trial, not a mistake)

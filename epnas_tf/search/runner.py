@@ -12,6 +12,7 @@ from epnas_tf import data as data_module
 from epnas_tf.config import RunConfig
 from epnas_tf.data import ImageData
 from epnas_tf.errors import StateError
+from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import NetworkShape, VariableStore, build_graph
 from epnas_tf.network.latency import Latencies
 from epnas_tf.options import require
@@ -146,7 +147,8 @@ def run_search(
         shape = network_shape(config, space, data)
         save_description(directory.path, describe(data))
         run = _Run(config, space, data, shape, directory, listener or Listener(), directory.load_state())
-        return run.go(profile)
+        with only_new_garbage():
+            return run.go(profile)
 
 
 class _Run:

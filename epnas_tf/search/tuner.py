@@ -15,6 +15,7 @@ from keras_tuner.src.engine import conditions
 
 from epnas_tf.config import ChildConfig, LimitConfig, SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError, DataError, StateError
+from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.options import require, values_of
 from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, num_batches
@@ -164,7 +165,8 @@ class EPNASTuner(keras_tuner.Tuner):
         self._load_store()  # a search that was interrupted may have left a child half trained
         self._trainer = ChildTrainer(self.store, self.hypermodel.shape, self.child, training, validation)
         self._was_idle = False
-        super().search(verbose=verbose)
+        with only_new_garbage():
+            super().search(verbose=verbose)
 
     def _training_batches(self, x: Any, y: Any) -> TrainingBatches:
         if isinstance(x, tf.data.Dataset):
