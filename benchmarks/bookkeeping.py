@@ -17,7 +17,7 @@ import statistics
 
 from absl import flags
 
-from benchmarks import command
+from benchmarks import checks, command
 from benchmarks.turns import CLOCK, show_table
 from benchmarks.worker import Worker
 
@@ -25,6 +25,8 @@ _TRIALS = flags.DEFINE_list("trials", ["10", "1000"], "trials around which to lo
 _AROUND = flags.DEFINE_integer("around", 5, "trials before and after each one that count too", lower_bound=0)
 _LAYERS = flags.DEFINE_integer("layers", 12, "layers of the deepest networks", lower_bound=1)
 _CHANNELS = flags.DEFINE_integer("channels", 24, "channels of the networks", lower_bound=2)
+
+checks.numbers("trials", int, least=1)
 
 SEARCHES = {"epnas_search": "epnas-search", "epnas_tuner": "EPNASTuner", "random_search": "keras_tuner.RandomSearch"}
 PARTS = ("ask and tell", "our state", "KerasTuner's files", "the rest")

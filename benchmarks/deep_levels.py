@@ -12,7 +12,7 @@ process holds.
 
 from absl import flags
 
-from benchmarks import command
+from benchmarks import checks, command
 from benchmarks.turns import show_table
 from benchmarks.worker import Worker
 from epnas_tf.space import MacroSpace
@@ -20,6 +20,8 @@ from epnas_tf.space import MacroSpace
 _LEVELS = flags.DEFINE_list("levels", ["12", "16", "20"], "macro levels whose candidates are scored")
 _PARENTS = flags.DEFINE_integer("parents", 25, "K, also the number of parents", lower_bound=1)
 _TURNS = flags.DEFINE_integer("turns", 1, "fresh processes for each level", lower_bound=1)
+
+checks.numbers("levels", int, least=2)
 
 
 def main() -> None:

@@ -67,7 +67,9 @@ _ARCHITECTURES = flags.DEFINE_integer("architectures", 3, "children that are mea
 _STEPS = flags.DEFINE_integer("steps", 4, "steps of a turn; of fewer images in proportion", lower_bound=1)
 _TURNS = flags.DEFINE_integer("turns", 3, "turns of each child", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", ChildConfig.batch_size, "images of a training step", lower_bound=1)
-flags.register_validator("only", lambda names: set(names) <= set(QUANTITIES), f"must be among {', '.join(QUANTITIES)}")
+flags.register_validator(
+    "only", lambda names: set() < set(names) <= set(QUANTITIES), f"must be among {', '.join(QUANTITIES)}"
+)
 
 
 def steps_of_turn(point: Point, steps: int) -> int:

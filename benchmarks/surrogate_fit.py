@@ -9,7 +9,7 @@ the last column counts the traces so far.
 
 from absl import flags
 
-from benchmarks import command
+from benchmarks import checks, command
 from benchmarks.turns import compare, show_table
 from benchmarks.worker import Worker
 from epnas_tf.config import SurrogateConfig
@@ -17,6 +17,8 @@ from epnas_tf.config import SurrogateConfig
 _ROWS = flags.DEFINE_list("rows", ["6", "31", "281", "1000"], "rows of the tables that are fitted one after the other")
 _LAYERS = flags.DEFINE_integer("layers", 12, "layers of the macro space", lower_bound=1)
 _TURNS = flags.DEFINE_integer("turns", 5, "fits on the last table", lower_bound=1)
+
+checks.numbers("rows", int, least=1)
 
 
 def show_fits(name: str, fits: Worker, rows: list[int]) -> None:

@@ -6,11 +6,12 @@ Both sides train the same architectures on the same digits, not augmented, in th
 it (KerasTuner's after every epoch, as it does) and write their files. Each has a process of its own, ours with the
 settings of `epnas-search`: as in a search within a level the next trial's network is traced while one trains, so that
 a trial has the tracing of the next one, to its end, in place of its own; `--notrace_ahead` leaves each its own. Ours
-also has L2 and a cosine, which the plain model lacks.
+also has L2 and a cosine, which the plain model lacks. Below stands what our trials take their time for.
 """
 
 import dataclasses
 import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from absl import flags
 from benchmarks import command
 from benchmarks.networks import define_flags, without_augmentation
 from benchmarks.trial_workers import NAMES, trial_workers
-from benchmarks.turns import compare
+from benchmarks.turns import SPREAD, compare, show_table, spread
 from epnas_tf.config import ChildConfig, DataConfig
 from epnas_tf.data import load
 
@@ -50,6 +51,14 @@ def main() -> None:
             NAMES,
             aim="10 or more",
         )
+        show_parts([ours.call("parts", architecture) for architecture in architectures[1:-1]])
+
+
+def show_parts(trials: Sequence[Mapping[str, float]]) -> None:
+    """Prints what the time of our trials goes into, where each network is traced in its own trial."""
+    names = list(trials[0])
+    rows = [[name, *spread([parts[name] for parts in trials], "{:.4g} s")] for name in names]
+    show_table(f"\nwhat {NAMES[0]} take, nothing traced ahead", ["", *SPREAD], rows, f"{len(trials)} trials")
 
 
 if __name__ == "__main__":

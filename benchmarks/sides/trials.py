@@ -1,6 +1,7 @@
 """Whole trials of the two sides, with the files that each writes; each side is for a process of its own."""
 
 import tempfile
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras_tuner
 
 from benchmarks.networks import Case
 from benchmarks.sides.plain_keras import build_model
+from benchmarks.turns import seconds
 from epnas_tf import prepare_tensorflow
 from epnas_tf.config import ChildConfig, RunConfig
 from epnas_tf.data import ImageData, TrainingPipeline, evaluation_batches
@@ -65,17 +67,45 @@ class SharedWeightTrials:
         """
         trainer = self._trainers[part]
         result = trainer.train(architecture, self._number, following)
-        self._save(Candidate(self._number, architecture, 0, self._case.levels, 1.0, 0.5), result)
+        self._save(architecture, result)
         trainer.wait()  # it should not go on while the other side has its turn
         self._number += 1
         return result.score
+
+    def parts(self, architecture: Any, part: int = 0) -> dict[str, float]:
+        """Takes a trial apart: what is done once a graph is what a first call takes longer than later ones.
+
+        Args:
+            architecture: the network; none is traced ahead.
+            part: the data set.
+
+        Returns:
+            The seconds of each part.
+        """
+        trainer = self._trainers[part]
+        result = trainer.train(architecture, self._number)  # for the files, and so that all layers are made
+        began = time.perf_counter()
+        layout, fit, evaluate = trainer.functions(Network(architecture, self._case.shape, self._store))
+        traced = time.perf_counter()
+        values = layout.read()
+        first, *again = (seconds(lambda: int(fit(trainer.training.batches(0), values)[0])) for _ in range(3))
+        scored, *scored_again = (seconds(lambda: float(evaluate(trainer.validation, values)[0])) for _ in range(3))
+        return {
+            "tracing the graphs": traced - began,
+            "training, beside its steps": first - min(again),
+            "the training steps": min(again),
+            "validation, beside its steps": scored - min(scored_again),
+            "the validation steps": min(scored_again),
+            "the files": seconds(lambda: self._save(architecture, result)),
+        }
 
     def state_bytes(self) -> int:
         """Returns the size of the newest state, after at least one trial."""
         return max(self._directory.path.glob("state/*.npz")).stat().st_size  # they are named by their numbers
 
-    def _save(self, candidate: Candidate[Any], result: ChildResult) -> None:
+    def _save(self, architecture: Any, result: ChildResult) -> None:
         """Writes what a search writes after a child."""
+        candidate = Candidate(self._number, architecture, 0, self._case.levels, 1.0, 0.5)
         save_child(self._directory, candidate, result, self._search, self._store, {})
         self._directory.save_best(candidate.architecture)
         self._logs.add(candidate.number + 1, scalars(candidate, result, self._search))
