@@ -64,14 +64,13 @@ def jobs_of(names: Sequence[str], noises: Sequence[float]) -> list[Job]:
 
 def show(group: Mapping[str, Sequence[Outcome]], noise: float, evaluations: int, networks: int) -> None:
     """Prints a table of the methods that went so far and have seen a whole network by then in every run."""
-    rows = []
+    rows, left_out = [], []
     for name, outcomes in group.items():
-        if min(len(outcome.ranks) for outcome in outcomes) < evaluations:
+        if any(evaluations > len(o.regrets) or np.isnan(o.regrets[evaluations - 1]) for o in outcomes):
+            left_out.append(name)
             continue
         ranks = np.array([outcome.ranks[evaluations - 1] for outcome in outcomes])
         regrets = np.array([outcome.regrets[evaluations - 1] for outcome in outcomes])
-        if np.isnan(regrets).any():
-            continue
         low, high = interval(regrets)
         seconds = np.median([outcome.seconds for outcome in outcomes])
         rows.append(
@@ -89,6 +88,8 @@ def show(group: Mapping[str, Sequence[Outcome]], noise: float, evaluations: int,
         columns = ["", "median rank", "mean rank", "rank 1", "regret", "95 % interval", "seconds a run"]
         title = f"\n{evaluations} evaluations, {in_points(noise)}, {_SEEDS.value} seeds, {networks:,} networks"
         show_table(title, columns, rows, "regret: mean, in points of percent, by true accuracy")
+        if left_out:
+            print(f"Not in the table, for a run that did not go so far or to a whole network: {'; '.join(left_out)}.")
     else:
         print(f"\n{evaluations} evaluations, {in_points(noise)}: no method went so far, or to a whole network.")
 

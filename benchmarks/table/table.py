@@ -51,10 +51,9 @@ class Table:
         Raises:
             DataError: if it has another form.
         """
-        try:
-            accuracies = {str(name): float(row["mean_acc"]) for name, row in values.items()}
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{FORM} Received: {error!r}") from error
+        if not isinstance(values, dict):
+            raise DataError(f"{FORM} Received: a JSON {type(values).__name__}")
+        accuracies = {name: _accuracy(name, row) for name, row in values.items()}
         choices = tuple("".join(sorted(set(at_layer))) for at_layer in zip(*accuracies, strict=False))
         names = ["".join(name) for name in itertools.product(*choices)]
         missing = sorted(set(names) ^ set(accuracies))
@@ -79,3 +78,10 @@ class Table:
     def regret(self, indices: Indices) -> float:
         """Returns how much better the best network is, in points of percent."""
         return float(self.accuracies.max()) - self.accuracy(indices)
+
+
+def _accuracy(name: str, row: Any) -> float:
+    try:
+        return float(row["mean_acc"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{FORM} Received: {name!r}: {json.dumps(row)[:80]}") from error

@@ -47,7 +47,8 @@ def test_ranks_and_regrets_are_those_of_the_true_accuracies(table):
     ("change", "text"),
     [
         (lambda rows: rows.pop("111"), r"of all, 1 differ: \['111'\]"),
-        (lambda rows: rows["111"].pop("mean_acc"), "mean_acc"),
+        (lambda rows: rows["111"].pop("mean_acc"), "Received: '111': {}"),
+        (lambda rows: rows.update({"111": 90.0}), "Received: '111': 90.0"),
         (lambda rows: rows["111"].update(mean_acc=101), "in percent. Received: 80.0 … 101.0"),
         (lambda rows: rows.clear(), "0 networks"),
     ],
@@ -157,9 +158,9 @@ def test_an_interval_holds_the_mean():
 def test_the_command_prints_tables_and_draws(tmp_path):
     path = tmp_path / "table.json"
     path.write_text(json.dumps(values()))
-    command = [sys.executable, "benchmarks/tabular.py", f"--table={path}", "--seeds=2", "--noise=0,1", "--at=9,20"]
+    command = [sys.executable, "benchmarks/tabular.py", f"--table={path}", "--seeds=2", "--noise=0,1", "--at=1,20"]
     command += [
-        "--methods=random|evolution",
+        "--methods=random|evolution|^EPNAS, 1",
         "--evaluations=20",
         "--processes=1",
         f"--figure={tmp_path / 'figure.png'}",
@@ -168,6 +169,7 @@ def test_the_command_prints_tables_and_draws(tmp_path):
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("20 evaluations, noise of") == 2
     assert "regularized evolution" in result.stdout
+    assert result.stdout.count("did not go so far or to a whole network: EPNAS, 1 iteration.") == 2  # after one
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
