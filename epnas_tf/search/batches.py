@@ -134,6 +134,18 @@ def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset
     return made_ahead(map_in_order(dataset, convert), tuned=dataset.options().autotune.enabled is True)
 
 
+def labels_of(batches: tf.data.Dataset) -> npt.NDArray[np.int32]:
+    """Returns the labels of all batches of `as_batches` or `array_evaluation`, [n].
+
+    Raises:
+        DataError: if one of them is out of range.
+    """
+    try:
+        return np.concatenate(list(batches.map(lambda _, labels: labels).as_numpy_iterator()))
+    except tf.errors.InvalidArgumentError as error:
+        raise DataError(str(error)) from error
+
+
 def num_batches(dataset: tf.data.Dataset) -> int:
     """Returns how many batches a data set has; where it does not know, they are counted once.
 

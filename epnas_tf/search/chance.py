@@ -36,9 +36,9 @@ class ChanceWatch:
         self._in_a_row = self._in_a_row + 1 if score <= self.bound else 0
         if self._in_a_row != PATIENCE:
             return None
-        died = ", or the shared weights have died, which --l2_on=kernels hinders" if self._child.l2_on == "all" else ""
+        died = ", or the shared weights have died, which `l2_on` kernels hinders" if self._child.l2_on == "all" else ""
         return (
             f"The last {PATIENCE} children scored no better than guesses: always answering the most common class is "
-            f"right for {100 * self.chance:.1f} % of the validation images. They learn too little (then more --epochs, "
-            f"more images or another --learning_rate help){died}."
+            f"right for {100 * self.chance:.1f} % of the validation images. They learn too little (then more `epochs`, "
+            f"more images or another `learning_rate` help){died}."
         )

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.options import require, values_of
-from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, num_batches
+from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, labels_of, num_batches
+from epnas_tf.search.chance import ChanceWatch
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, child_seed, child_store
 from epnas_tf.search.hypermodel import SpaceHyperModel
 from epnas_tf.search.limits import constraint
@@ -88,6 +90,7 @@ class EPNASTuner(keras_tuner.Tuner):
         self.idle_seconds = idle_seconds
         self._was_idle = False
         self._trainer: ChildTrainer | None = None
+        self._chance: ChanceWatch | None = None
         shape = hypermodel.shape
         self._settings = {
             "image_shape": shape.image_shape,
@@ -129,6 +132,8 @@ class EPNASTuner(keras_tuner.Tuner):
     ) -> None:
         """Searches; a project that was stopped goes on.
 
+        Ten children in a row that score no better than guesses are warned of.
+
         With arrays, one seed decides everything, and a search that was stopped ends like one that was not; how a
         `tf.data.Dataset` shuffles and augments is up to itself.
 
@@ -162,6 +167,7 @@ class EPNASTuner(keras_tuner.Tuner):
             return
         x, y, validation_data = _split(x, y, validation_data, validation_split)
         training, validation = self._training_batches(x, y), self._validation_batches(validation_data)
+        self._chance = ChanceWatch(labels_of(validation), self.child)
         self._load_store()  # a search that was interrupted may have left a child half trained
         self._trainer = ChildTrainer(self.store, self.hypermodel.shape, self.child, training, validation)
         self._was_idle = False
@@ -223,6 +229,8 @@ class EPNASTuner(keras_tuner.Tuner):
         architecture = self.hypermodel.architecture(trial.hyperparameters)
         result = self._trainer.train(architecture, child_seed(self.seed, number))  # type: ignore[union-attr]  # made by `search`
         self._store_files.save(State(number + 1, *self.store.get_state()))
+        if warning := self._chance.warning(result.score):  # type: ignore[union-attr]  # made by `search`
+            warnings.warn(warning, stacklevel=2)
         measured = (result.score, result.validation_loss, result.training_loss, result.parameters)
         return dict(zip(METRICS, measured, strict=True))
 

@@ -27,8 +27,8 @@ def test_chance_is_the_share_of_the_most_common_class():
 
 def test_the_warning_says_what_chance_is_and_advises_what_is_not_so_already():
     assert "50.0 % of the validation images" in text()
-    assert "--l2_on" not in text()
-    assert "--l2_on=kernels" in text(l2_on="all")
+    assert "l2_on" not in text()
+    assert "`l2_on` kernels" in text(l2_on="all")
 
 
 def test_a_row_of_children_at_chance_is_one_warning():

@@ -2,6 +2,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import keras
@@ -16,7 +17,8 @@ from epnas_tf.network import Network, VariableStore
 from epnas_tf.search import oracle as oracle_module
 from epnas_tf.search import tuner as tuner_module
 from epnas_tf.search.batches import ArrayBatches, array_evaluation
-from epnas_tf.search.child import ChildDiverged, ChildTrainer, child_seed
+from epnas_tf.search.chance import PATIENCE
+from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed
 from epnas_tf.search.oracle import EPNASOracle
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.search.tuner import EPNASTuner
@@ -182,6 +184,11 @@ class TestRefusals:
         for arguments in ((dataset.repeat(), dataset), (dataset, dataset.repeat())):
             with pytest.raises(DataError, match="must end after one epoch"):
                 tuner.search(arguments[0], validation_data=arguments[1])
+
+    def test_wrong_labels_of_a_validation_dataset(self, tuner):
+        x, y = digits(20)
+        with pytest.raises(DataError, match="Labels must be in 0 … 9"):
+            tuner.search(x, y, validation_data=tf.data.Dataset.from_tensor_slices((x, y + 1)).batch(5))
 
     def test_wrong_labels_of_a_dataset_are_no_failed_trial(self, tmp_path):
         x, y = digits(20)
@@ -462,6 +469,16 @@ def test_chief_of_a_search_that_cannot_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr("keras_tuner.src.distribute.oracle_chief.start_server", serve)
     with pytest.raises(SearchError, match="Every child of level 1"):
         tuner.search(verbose=0)
+
+
+def test_children_that_learn_nothing_are_one_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(ChildTrainer, "train", lambda *_: ChildResult(0.1, 2.3, 2.3, 1, 100, 0.0, 0.0, 0.0))
+    tuner = make_tuner(tmp_path, search=SearchConfig(k=2, iterations=3))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search(tuner)
+    assert sum("no better than guesses" in str(warning.message) for warning in caught) == 1
+    assert len(tuner.oracle.end_order) > PATIENCE
 
 
 def test_other_oracles_on_shared_weights(tmp_path):
