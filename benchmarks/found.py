@@ -21,7 +21,7 @@ from absl import flags
 from rich.progress import track
 
 from benchmarks import checks, command
-from benchmarks.sides.found import Job, Judged, run_jobs
+from benchmarks.sides.found import Job, Judged, judged_before, run_jobs
 from benchmarks.table.methods import iterations as in_words
 from benchmarks.table.runs import interval
 from benchmarks.turns import show_table
@@ -148,6 +148,8 @@ def main() -> None:
         for name, settings in chosen.items()
     ]
     data.check(jobs[0].config.data)
+    for job in jobs:
+        judged_before(job, _OWN_EPOCHS.value, _TRAININGS.value)  # refuses runs of other settings
     groups: dict[str, list[Judged]] = {name: [] for name in chosen}
     outcomes = run_jobs(jobs, _OWN_EPOCHS.value, _TRAININGS.value, _PROCESSES.value)
     for judged in track(outcomes, "runs", total=len(jobs)):

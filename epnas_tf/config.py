@@ -73,7 +73,7 @@ class DataConfig(Settings):
         minimum=0,
     )
     train_images: int = option(
-        0, "training images to use, validation included, drawn evenly over the classes; 0 for all", minimum=0
+        0, "training images to use, validation included, the same part of every class; 0 for all", minimum=0
     )
     validation_fraction: float = option(
         0.1,

@@ -1,6 +1,7 @@
 """The command line's flags, made from the settings' dataclasses: one fact, one place."""
 
 import dataclasses
+import os
 import sys
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
@@ -24,10 +25,20 @@ def define(config_type: type[Any], without: Collection[str] = ()) -> None:
             _define(field)
 
 
-def define_string(name: str, default: str | None, help: str) -> None:
-    """Defines a flag of a binary that is no setting of the run, such as where its files are."""
-    flags.DEFINE_string(name, default, help)
+def define_path(name: str, default: str | None, help: str) -> None:
+    """Defines a flag for a file or a folder that is no setting of the run; shells leave the ~ of --flag=~/x to us."""
+    flags.DEFINE(_PathParser(), name, default, help, serializer=flags.ArgumentSerializer())
     show_in_help(name)
+
+
+class _PathParser(flags.ArgumentParser[str]):
+    syntactic_help = "a path"
+
+    def parse(self, argument: str) -> str:
+        return os.path.expanduser(argument)
+
+    def flag_type(self) -> str:
+        return "string"
 
 
 def to_config(config_type: type[T], base: Mapping[str, Any] | None = None) -> T:

@@ -1,3 +1,4 @@
+import functools
 import json
 import subprocess
 import sys
@@ -73,6 +74,17 @@ def test_flags_that_cannot_be_read_are_refused(command_line, arguments):
 def test_value_out_of_bounds_is_refused(command_line):
     with pytest.raises(ConfigError, match="`k` must be at least 1"):
         command_line("--k=0")
+
+
+def test_a_path_begins_at_home_where_it_says_so(monkeypatch):
+    values = flags.FlagValues()
+    monkeypatch.setattr(flags, "FLAGS", values)
+    monkeypatch.setattr(flags, "DEFINE", functools.partial(flags.DEFINE, flag_values=values))
+    monkeypatch.setenv("HOME", "/home/somebody")
+    config_flags.define_path("place", None, "where")
+    config_flags.define_path("other", None, "where else")
+    values(["program", "--place=~/runs/a"])
+    assert (values.place, values.other) == ("/home/somebody/runs/a", None)
 
 
 def test_the_module_defines_no_flag_when_it_is_imported():

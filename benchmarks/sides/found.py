@@ -10,6 +10,8 @@ import numpy as np
 
 from benchmarks.table.runs import side_by_side
 from epnas_tf.config import RunConfig
+from epnas_tf.errors import ConfigError
+from epnas_tf.options import values_of
 
 JUDGEMENT = "judged.json"
 
@@ -52,20 +54,45 @@ class Judged:
     text: str
 
 
+def judged_before(job: Job, epochs: int, trainings: int) -> Judged | None:
+    """Returns what is known of a search already; None if it is not judged yet.
+
+    Raises:
+        ConfigError: if it had other settings, or was judged otherwise.
+    """
+    file = Path(job.directory) / JUDGEMENT
+    if not file.exists():
+        return None
+    document, how = json.loads(file.read_text()), _how(job, epochs, trainings)
+    differing = sorted(name for name in how if document["how"].get(name) != how[name])
+    if differing:
+        raise ConfigError(
+            f"A run of other settings is in the directory. Received: {job.directory}, where other values have "
+            f"{', '.join(differing)}. Give another --directory."
+        )
+    return Judged(**document["found"])
+
+
 def run_job(job: Job, epochs: int, trainings: int) -> Judged:
     """Runs a search, or goes on with it, and judges what it found, unless that is done."""
     from epnas_tf import prepare_tensorflow
     from epnas_tf.search.runner import run_search
 
-    file = Path(job.directory) / JUDGEMENT
-    if file.exists():
-        return Judged(**json.loads(file.read_text()))
+    if done := judged_before(job, epochs, trainings):
+        return done
     prepare_tensorflow()
     result = run_search(job.config, job.directory)
     accuracy = own_accuracy(job.config, result.architecture, epochs, trainings)
     judged = Judged(job.arm, job.seed, accuracy, result.num_children, result.seconds, str(result.architecture))
-    file.write_text(json.dumps(dataclasses.asdict(judged)))
+    document = {"how": _how(job, epochs, trainings), "found": dataclasses.asdict(judged)}
+    (Path(job.directory) / JUDGEMENT).write_text(json.dumps(document))
     return judged
+
+
+def _how(job: Job, epochs: int, trainings: int) -> dict[str, Any]:
+    """Returns what a judgement depends on, as JSON holds it."""
+    how: dict[str, Any] = json.loads(json.dumps(values_of(job.config)))
+    return {**how, "own_epochs": epochs, "trainings": trainings}
 
 
 def own_accuracy(config: RunConfig, architecture: Any, epochs: int, trainings: int) -> float:

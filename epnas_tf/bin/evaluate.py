@@ -202,7 +202,7 @@ def run() -> None:
         "part of the data set to evaluate on; test unless given, and all where another data set has no test part",
     )
     flags.DEFINE_boolean("latency", False, "also time the model on this device, at batches of 1 and 64 images")
-    config_flags.define_string("json", None, "new file for all figures; none is written unless this is given")
+    config_flags.define_path("json", None, "new file for all figures; none is written unless this is given")
     config_flags.show_in_help("split")
     config_flags.show_in_help("latency")
     config_flags.define(EvaluationConfig, without=AUGMENTATION)

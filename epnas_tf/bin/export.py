@@ -75,7 +75,7 @@ def run() -> None:
     flags.DEFINE_boolean("overwrite", False, "replace an export that is there, once the new one has passed")
     for name in ("format", "overwrite"):
         config_flags.show_in_help(name)
-    config_flags.define_string("output", None, "folder to write; export in the run's directory unless given")
+    config_flags.define_path("output", None, "folder to write; export in the run's directory unless given")
     run_main("epnas-export", main, DESCRIPTION, on_interrupt="Nothing was exported.")
 
 

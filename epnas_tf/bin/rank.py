@@ -90,7 +90,7 @@ def _display(console: Console) -> Any:
 def run() -> None:
     """The console script."""
     config_flags.define(RankConfig)
-    config_flags.define_string("rank_dir", None, "where the comparison keeps its files; RUN_DIR/rank unless given")
+    config_flags.define_path("rank_dir", None, "where the comparison keeps its files; RUN_DIR/rank unless given")
     run_main(
         "epnas-rank",
         main,

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
 
 def run() -> None:
     """The console script."""
-    config_flags.define_string("final_dir", None, "the final training to show; RUN_DIR/final unless given")
+    config_flags.define_path("final_dir", None, "the final training to show; RUN_DIR/final unless given")
     run_main("epnas-report", main, DESCRIPTION)
 
 

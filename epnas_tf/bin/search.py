@@ -91,7 +91,7 @@ def default_run_dir(config: RunConfig) -> str:
 def run() -> None:
     """The console script."""
     config_flags.define(RunConfig)
-    config_flags.define_string(
+    config_flags.define_path(
         "run_dir", None, "where the run keeps its files; runs/DATASET-SPACE unless given. The same directory goes on"
     )
     flags.DEFINE_boolean(

@@ -83,10 +83,10 @@ def _run_dir(arguments: list[str]) -> Path:
 def run() -> None:
     """The console script."""
     config_flags.define(TrainingConfig)
-    config_flags.define_string(
+    config_flags.define_path(
         "architecture", None, "JSON file of the architecture to train; the best of the search unless given"
     )
-    config_flags.define_string("final_dir", None, "where the training keeps its files; RUN_DIR/final unless given")
+    config_flags.define_path("final_dir", None, "where the training keeps its files; RUN_DIR/final unless given")
     run_main(
         "epnas-train",
         main,

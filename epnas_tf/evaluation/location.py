@@ -71,7 +71,7 @@ def locate(path: str | os.PathLike[str]) -> Location:
         ModelError: if it is no model, or a file that is cut short in a way that can be seen at once.
         RunDirectoryError: if it is a run without a final training.
     """
-    place = Path(path).expanduser()
+    place = Path(os.path.expanduser(path))
     try:
         if place.is_dir():
             return _locate_in_folder(place)

@@ -115,6 +115,11 @@ def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset
         )
     if not spec[0].shape[1:].is_compatible_with(shape.image_shape):
         raise DataError(f"Images must have the shape {shape.image_shape}. Received: {tuple(spec[0].shape[1:])}")
+    if spec[1].shape.rank == 2 and spec[1].shape[1] is None:
+        raise DataError(
+            f"The width of the labels must be known: 1, or {shape.num_classes} for one-hot ones. Received: {spec[1]}. "
+            "Give it in the `output_signature` of a generator."
+        )
     one_hot = spec[1].shape.rank == 2 and spec[1].shape[1] != 1
     if one_hot:
         _check_one_hot(spec[1].shape[1], shape)
@@ -207,6 +212,6 @@ def _class_numbers(labels: npt.NDArray[Any], shape: NetworkShape) -> npt.NDArray
     return labels
 
 
-def _check_one_hot(width: int | None, shape: NetworkShape) -> None:
-    if width is not None and width != shape.num_classes:
+def _check_one_hot(width: int, shape: NetworkShape) -> None:
+    if width != shape.num_classes:
         raise DataError(f"One-hot labels must have {shape.num_classes} columns, one a class. Received: {width}")

@@ -191,6 +191,8 @@ class EPNASOracle(keras_tuner.Oracle):
         for _ in range(len(self.start_order) - self.progressive.num_told):
             self.progressive.ask()
         self._tell_ended()
+        if self.progressive.finished:
+            self.progressive.ask()  # makes the last fit, which the ranking is by, and which no file holds
 
     def save(self) -> None:
         """Writes oracle.json whole or not at all, and after a fit the surrogate's arrays beside it.

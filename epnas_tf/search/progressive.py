@@ -131,7 +131,7 @@ class ProgressiveSearch(Generic[A]):
         self._table = ScoreTable()
         self._saved_table = to_arrays([], space.num_levels)  # the table as it was at the last fit
         self._whole_predicted: dict[Indices, float] = {}  # what the last fit predicts of whole architectures measured
-        self._ranked: tuple[tuple[int | None, int], list[Ranked[A]]] | None = None  # the ranking, and when it was made
+        self._ranked: tuple[tuple[int, int], list[Ranked[A]]] | None = None  # the ranking, and when it was made
         self._first_number = 0  # trial number of the level's first architecture
         self._chosen: list[Indices] = []  # the architectures of the level; their positions count from 0
         self._predicted: list[float | None] = []  # their predicted scores
@@ -185,8 +185,7 @@ class ProgressiveSearch(Generic[A]):
         of a finished search are there after the `ask` that returns None: it fits the surrogate a last time.
         """
         groups = self._table.at_level(self.space.num_levels)
-        newest = groups[-1][-1].number if groups else None
-        moment = newest, self.surrogate.num_fits
+        moment = sum(map(len, groups)), self.surrogate.num_fits  # scores come in any order, so the newest says nothing
         if self._ranked is None or self._ranked[0] != moment:
             by_estimate = self._config.reported == "estimate" and groups
             worth = self._estimates(groups) if by_estimate else np.array([group[-1].score for group in groups])

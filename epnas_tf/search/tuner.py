@@ -227,7 +227,8 @@ class EPNASTuner(keras_tuner.Tuner):
     def _train(self, trial: Trial) -> dict[str, float]:
         number = int(trial.trial_id)
         architecture = self.hypermodel.architecture(trial.hyperparameters)
-        result = self._trainer.train(architecture, child_seed(self.seed, number))  # type: ignore[union-attr]  # made by `search`
+        following = self.oracle.progressive.upcoming if isinstance(self.oracle, EPNASOracle) else None
+        result = self._trainer.train(architecture, child_seed(self.seed, number), following)  # type: ignore[union-attr]  # made by `search`
         self._store_files.save(State(number + 1, *self.store.get_state()))
         if warning := self._chance.warning(result.score):  # type: ignore[union-attr]  # made by `search`
             warnings.warn(warning, stacklevel=2)
@@ -280,8 +281,14 @@ class EPNASTuner(keras_tuner.Tuner):
         """Returns a trial's network as a compiled Keras model: a copy of the shared weights as they are now.
 
         Raises:
-            StateError: if this process has not trained all of its weights: the chief, or another worker.
+            StateError: if this process has not trained all of its weights: the chief, or another worker; or if the
+                children share none, and so leave none.
         """
+        if not self.child.share_weights:
+            raise StateError(
+                "Children that share no weights keep none, so there is no model of a trial. Received: "
+                "share_weights=False. Train `tuner.hypermodel.build(hyperparameters)`."
+            )
         architecture = self.hypermodel.architecture(trial.hyperparameters)
         own = VariableStore(self.seed)
         network = Network(architecture, self.hypermodel.shape, own)

@@ -35,13 +35,17 @@ def best_trials(run_dir: Path, depth: int) -> list[dict[str, Any]]:
     Raises:
         RunDirectoryError: if a file is not one that a run wrote.
     """
-    trials, estimates = read_records(run_dir / TRIALS_FILE), read_ranking(run_dir)
-    whole = [
-        trial | {"estimate": estimates.get(trial["child"], trial["score"])}
-        for trial in trials
-        if trial["status"] == "completed" and trial["level"] == depth
-    ]
-    return newest_best_first(whole, lambda trial: trial["text"], lambda trial: trial["estimate"])
+    file = run_dir / TRIALS_FILE
+    trials, estimates = read_records(file), read_ranking(run_dir)
+    try:
+        whole = [
+            trial | {"estimate": float(estimates.get(trial["child"], trial["score"]))}
+            for trial in trials
+            if trial["status"] == "completed" and trial["level"] == depth
+        ]
+        return newest_best_first(whole, lambda trial: trial["text"], lambda trial: trial["estimate"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunDirectoryError(f"{file} cannot be read. Received: {error!r} in a line of it") from error
 
 
 def read_ranking(run_dir: Path) -> dict[int, float]:

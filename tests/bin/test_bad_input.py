@@ -48,6 +48,8 @@ MACRO_OPERATIONS = "max_pool_3x3, average_pool_3x3, conv_3x3, conv_5x5, sep_conv
         (["--dataset=digit"], ["dataset='digit'", "Did you mean", "digits"]),
         (["--dataset=./nowhere"], ["dataset='./nowhere'", "does not exist"]),
         (["--dataset=nowhere.npz"], ["nowhere.npz", "no such file"]),
+        (["--dataset=~nobody/photos"], ["~nobody/photos", "does not exist"]),
+        (["--dataset=" + 300 * "x"], ["xxx", "which is none of them"]),
         (["--dataset="], ["dataset=''"]),
         (["--k=0"], ["`k` must be at least 1. Received: k=0"]),
         (["--layers=0"], ["`layers` must be at least 1. Received: layers=0"]),

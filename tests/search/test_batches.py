@@ -102,6 +102,14 @@ def test_no_pass_waits_for_the_thread_that_tunes():
         assert batches.options().autotune.enabled is False
 
 
+def test_labels_of_a_width_that_is_not_known():
+    spec = (tf.TensorSpec([None, 8, 8, 1]), tf.TensorSpec([None, None], tf.int64))
+    images, labels = arrays(4)
+    dataset = tf.data.Dataset.from_generator(lambda: iter([(images, labels[:, None])]), output_signature=spec)
+    with pytest.raises(DataError, match=r"width of the labels must be known: 1, or 10 .*Received: TensorSpec"):
+        as_batches(dataset, SHAPE)
+
+
 class TestDatasetBatches:
     def test_tuning_that_the_user_turned_on_stays_on(self):
         options = tf.data.Options()

@@ -1,5 +1,6 @@
 import functools
 import json
+import math
 import shutil
 import threading
 
@@ -123,6 +124,18 @@ class TestBest:
         best = tuner.oracle.get_best_trials()[0]
         architecture = read(SPACE, best.hyperparameters.copy())
         assert (architecture, best.score) == tuner.oracle.progressive.best
+
+    def test_stays_when_a_finished_project_is_opened_again(self, tmp_path):
+        def noisy(architecture, number):
+            return score(architecture, number) + 0.1 * math.sin(number)
+
+        tuner = make_tuner(tmp_path, noisy)
+        tuner.search(verbose=0)
+        again = make_tuner(tmp_path, noisy)
+        assert [t.trial_id for t in again.oracle.get_best_trials(9)] == [
+            t.trial_id for t in tuner.oracle.get_best_trials(9)
+        ]
+        assert again.oracle.progressive.surrogate.num_fits == tuner.oracle.progressive.surrogate.num_fits
 
     def test_nothing_yet(self):
         assert make_oracle().get_best_trials() == []

@@ -270,6 +270,16 @@ class TestFailures:
         run(search, lambda c: 0.5 if c.iteration == 0 else (None if c.architecture == "0" else 0.2))
         assert search.best == ("0", 0.5)
 
+    @pytest.mark.parametrize("reported", ["score", "estimate"])
+    def test_a_score_that_comes_late_is_ranked(self, reported):
+        search = make(ChainSpace(layers=1), iterations=1, reported=reported)
+        first, late, last = [search.ask() for _ in range(3)]
+        search.tell(first, 0.5)
+        search.tell(last, 0.6)
+        assert search.best == (last.architecture, 0.6)
+        search.tell(late, 0.9)
+        assert search.best == (late.architecture, 0.9)
+
     def test_a_level_without_survivors_ends_the_search(self):
         search = make()
         for _ in range(2):

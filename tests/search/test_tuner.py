@@ -224,6 +224,12 @@ class TestRefusals:
 
 
 class TestBestModels:
+    def test_children_that_share_no_weights_leave_none(self, tmp_path):
+        child = ChildConfig(epochs=1, batch_size=20, share_weights=False)
+        tuner = search(make_tuner(tmp_path, make_hypermodel(layers=1), search=QUICK, child=child))
+        with pytest.raises(StateError, match=r"share no weights keep none.*tuner\.hypermodel\.build"):
+            tuner.get_best_models()
+
     def test_copies_of_the_shared_weights(self, finished):
         tuner = finished[0]
         before = state_of(tuner.store)
@@ -320,8 +326,8 @@ tuner.search(x, y, validation_data=validation, verbose=0)
         train = ChildTrainer.train
         errors = {"0002": KeyboardInterrupt(), "0005": ZeroDivisionError("a bug")}
 
-        def interrupted(self, architecture, seed):
-            result = train(self, architecture, seed)
+        def interrupted(self, architecture, seed, following):
+            result = train(self, architecture, seed, following)
             running = next(iter(tuner.oracle.ongoing_trials.values())).trial_id
             if running in errors:
                 raise errors.pop(running)
@@ -397,7 +403,7 @@ class TestDivergence:
         tuner = make_tuner(tmp_path, search=SearchConfig(k=2, iterations=1))
         train, states = ChildTrainer.train, []
 
-        def train_one_badly(self, architecture, seed):
+        def train_one_badly(self, architecture, seed, following):
             before = state_of(self.store)
             if len(states) in (1, 2):  # one of each level
                 self = ChildTrainer(
@@ -409,7 +415,7 @@ class TestDivergence:
                 )
             states.append(before)
             try:
-                return train(self, architecture, seed)
+                return train(self, architecture, seed, following)
             except ChildDiverged:
                 index, arrays = state_of(self.store)
                 known = {tuple(entry["key"]): entry for entry in index["layers"]}

@@ -6,7 +6,6 @@ returns a `Source`.
 
 import os
 import re
-from pathlib import Path
 from types import ModuleType
 
 from epnas_tf.config import DataConfig
@@ -33,15 +32,15 @@ def kind(config: DataConfig) -> str:
         return "digits"
     if config.manual_dir and name in idx.CLASS_NAMES:
         return "idx"
-    path = Path(name).expanduser()
-    if name.lower().endswith(".npz") or path.is_file():
+    path = os.path.expanduser(name)
+    if name.lower().endswith(".npz") or os.path.isfile(path):
         return "npz"
-    if name and path.exists():
+    if name and os.path.exists(path):
         return "folder"
     separators = [separator for separator in (os.sep, os.altsep) if separator]
     if not any(separator in name for separator in separators):
         return "tfds"
-    explicit = name.startswith((".", "~")) or path.is_absolute()
+    explicit = name.startswith((".", "~")) or os.path.isabs(path)
     return "tfds" if not explicit and tfds.is_known(base_name(name), config.data_dir) else "folder"
 
 

@@ -62,8 +62,8 @@ def _labels(files: _Files) -> npt.NDArray[np.int32]:
 
 def _scan(dataset: str) -> tuple[list[str], _Files, _Files | None]:
     """Lists class names, training files and test files (None for none), all sorted by name."""
-    root = Path(dataset).expanduser()
-    if not root.is_dir():
+    root = Path(os.path.expanduser(dataset))
+    if not os.path.isdir(root):  # False, too, for what no path can be
         raise DataError(
             "`dataset` must be digits, a name of TensorFlow Datasets, a folder or an .npz file. Received: "
             f"dataset={dataset!r}, which does not exist. Check the spelling and the folder that you are in."

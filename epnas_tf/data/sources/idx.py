@@ -5,6 +5,7 @@ have the same content but other checksums). So they are read here, with NumPy al
 """
 
 import gzip
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -58,7 +59,7 @@ def _read_part(folder: str, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArr
 
 
 def _find(folder: str, name: str) -> Path:
-    root = Path(folder).expanduser()
+    root = Path(os.path.expanduser(folder))
     for candidate in (root / name, root / f"{name}.gz"):
         if candidate.is_file():
             return candidate

@@ -1,5 +1,6 @@
 """An .npz file of arrays, as `numpy.savez` writes it: x_train, y_train, and if wanted x_test, y_test, class_names."""
 
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,10 @@ def read(config: DataConfig) -> Source:
 
 
 def _open(dataset: str) -> Any:
-    path = Path(dataset).expanduser()
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        what = (
-            "no such file" if not path.exists() else "which is a folder" if path.is_dir() else "which is something else"
-        )
+    path = Path(os.path.expanduser(dataset))
+    if not os.path.isfile(path) or not zipfile.is_zipfile(path):
+        what = "which is a folder" if os.path.isdir(path) else "which is something else"
+        what = what if os.path.exists(path) else "no such file"
         raise DataError(
             "A data set that is one file must be an .npz file, as numpy.savez writes it. Received: "
             f"dataset={dataset!r}, {what}. Write it with numpy.savez(path, x_train=…, y_train=…)."

@@ -35,8 +35,8 @@ def is_known(name: str, data_dir: str) -> bool:
     """
     import tensorflow_datasets as tfds  # does not import TensorFlow yet
 
-    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
-    return name in tfds.list_builders(with_community_datasets=False) or bool(name and (root / name).is_dir())
+    root = Path(os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")))
+    return name in tfds.list_builders(with_community_datasets=False) or bool(name and os.path.isdir(root / name))
 
 
 def check(config: DataConfig) -> None:

@@ -1,0 +1,30 @@
+import json
+
+import pytest
+
+from epnas_tf.errors import RunDirectoryError
+from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE, best_trials
+
+
+def trial(child, level, score, **changes):
+    text = f"{child % 3} of level {level}"
+    return {"child": child, "level": level, "status": "completed", "score": score, "text": text, **changes}
+
+
+def write(folder, *trials):
+    (folder / TRIALS_FILE).write_text("".join(json.dumps(each) + "\n" for each in trials))
+
+
+def test_best_trials_are_the_newest_of_whole_architectures_by_their_estimate(tmp_path):
+    failed = trial(6, 2, None, status="failed")
+    write(tmp_path, trial(1, 1, 0.99), trial(2, 2, 0.9), trial(3, 2, 0.5), trial(4, 2, 0.6), trial(5, 2, 0.4), failed)
+    assert [each["child"] for each in best_trials(tmp_path, 2)] == [4, 3, 5]
+    (tmp_path / RANKING_FILE).write_text(json.dumps({"3": 0.7, "4": 0.55}))
+    assert [(each["child"], each["estimate"]) for each in best_trials(tmp_path, 2)] == [(3, 0.7), (4, 0.55), (5, 0.4)]
+
+
+@pytest.mark.parametrize("line", [{"status": "completed"}, trial(1, 2, "much"), trial(1, 2, None), [1]])
+def test_a_line_that_no_run_wrote(tmp_path, line):
+    write(tmp_path, trial(2, 2, 0.9), line)
+    with pytest.raises(RunDirectoryError, match=r"trials\.jsonl cannot be read\. Received: "):
+        best_trials(tmp_path, 2)
