@@ -37,9 +37,6 @@ class _PathParser(flags.ArgumentParser[str]):
     def parse(self, argument: str) -> str:
         return os.path.expanduser(argument)
 
-    def flag_type(self) -> str:
-        return "string"
-
 
 def to_config(config_type: type[T], base: Mapping[str, Any] | None = None) -> T:
     """Returns the settings that the parsed flags give.

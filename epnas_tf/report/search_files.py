@@ -13,7 +13,7 @@ from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
 from epnas_tf.storage.data_file import DATA_FILE, DataDescription, load_description
-from epnas_tf.storage.records import newest_best_first, read_ranking, read_records
+from epnas_tf.storage.records import newest_best_first, parsed, read_ranking
 from epnas_tf.storage.run_directory import RunDirectory, read_config, read_config_document
 from epnas_tf.storage.state_files import StateFiles
 
@@ -125,27 +125,6 @@ def read_search(path: Path) -> Search:
         seconds=seconds,
         num_planned=num_planned,
     )
-
-
-def parsed(file: Path, make: Callable[[dict[str, Any]], T]) -> tuple[T, ...]:
-    """Reads a file of one JSON object a line.
-
-    Args:
-        file: the file; none is as good as an empty one.
-        make: turns an object into a value; raises KeyError, TypeError, ValueError or AttributeError if it cannot.
-
-    Raises:
-        RunDirectoryError: if a line is not what a run writes.
-    """
-    values = []
-    for number, record in enumerate(read_records(file), 1):
-        try:
-            values.append(make(record))
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise RunDirectoryError(
-                f"Line {number} of {file} is not one that a run writes. Received: {type(error).__name__}: {error}"
-            ) from error
-    return tuple(values)
 
 
 def architecture_of(path: Path) -> Architecture | None:

@@ -13,10 +13,11 @@ import numpy.typing as npt
 from epnas_tf.config import TrainingConfig
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.metrics import ClassMetrics
-from epnas_tf.report.search_files import architecture_of, description_of, optional, parsed
+from epnas_tf.report.search_files import architecture_of, description_of, optional
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_from_dict
 from epnas_tf.storage.data_file import DataDescription
+from epnas_tf.storage.records import parsed
 from epnas_tf.storage.run_directory import read_config_document
 from epnas_tf.storage.training_directory import (
     CANDIDATES,

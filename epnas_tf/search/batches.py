@@ -115,14 +115,15 @@ def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset
         )
     if not spec[0].shape[1:].is_compatible_with(shape.image_shape):
         raise DataError(f"Images must have the shape {shape.image_shape}. Received: {tuple(spec[0].shape[1:])}")
-    if spec[1].shape.rank == 2 and spec[1].shape[1] is None:
+    width = spec[1].shape[1] if spec[1].shape.rank == 2 else 1
+    if width is None:
         raise DataError(
             f"The width of the labels must be known: 1, or {shape.num_classes} for one-hot ones. Received: {spec[1]}. "
             "Give it in the `output_signature` of a generator."
         )
-    one_hot = spec[1].shape.rank == 2 and spec[1].shape[1] != 1
+    one_hot = width != 1
     if one_hot:
-        _check_one_hot(spec[1].shape[1], shape)
+        _check_one_hot(width, shape)
 
     def convert(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         labels = tf.argmax(labels, axis=-1, output_type=tf.int32) if one_hot else tf.reshape(labels, [-1])

@@ -25,6 +25,27 @@ def read_records(file: Path) -> list[dict[str, Any]]:
         raise RunDirectoryError(f"{file} cannot be read. Received: {error}") from error
 
 
+def parsed(file: Path, make: Callable[[dict[str, Any]], T]) -> tuple[T, ...]:
+    """Reads a file of one JSON object a line.
+
+    Args:
+        file: the file; none is as good as an empty one.
+        make: turns an object into a value; raises KeyError, TypeError, ValueError or AttributeError if it cannot.
+
+    Raises:
+        RunDirectoryError: if a line is not what a run writes.
+    """
+    values = []
+    for number, record in enumerate(read_records(file), 1):
+        try:
+            values.append(make(record))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise RunDirectoryError(
+                f"Line {number} of {file} is not one that a run writes. Received: {type(error).__name__}: {error}"
+            ) from error
+    return tuple(values)
+
+
 def best_trials(run_dir: Path, depth: int) -> list[dict[str, Any]]:
     """Returns the newest trial of each whole architecture of a run, the best first, each with its "estimate".
 
@@ -35,17 +56,15 @@ def best_trials(run_dir: Path, depth: int) -> list[dict[str, Any]]:
     Raises:
         RunDirectoryError: if a file is not one that a run wrote.
     """
-    file = run_dir / TRIALS_FILE
-    trials, estimates = read_records(file), read_ranking(run_dir)
-    try:
-        whole = [
-            trial | {"estimate": float(estimates.get(trial["child"], trial["score"]))}
-            for trial in trials
-            if trial["status"] == "completed" and trial["level"] == depth
-        ]
-        return newest_best_first(whole, lambda trial: trial["text"], lambda trial: trial["estimate"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunDirectoryError(f"{file} cannot be read. Received: {error!r} in a line of it") from error
+    estimates = read_ranking(run_dir)
+
+    def whole(trial: dict[str, Any]) -> dict[str, Any] | None:
+        if trial["status"] != "completed" or trial["level"] != depth:
+            return None
+        return trial | {"text": str(trial["text"]), "estimate": float(estimates.get(trial["child"], trial["score"]))}
+
+    trials = [trial for trial in parsed(run_dir / TRIALS_FILE, whole) if trial is not None]
+    return newest_best_first(trials, lambda trial: trial["text"], lambda trial: trial["estimate"])
 
 
 def read_ranking(run_dir: Path) -> dict[int, float]:
