@@ -40,18 +40,8 @@ OF_PEAK = 0.3
 OF_BANDWIDTH = 0.7
 """Share of the bandwidth that kernels reach which only read and write; a usual figure of such kernels."""
 
-KERNELS_EACH_WAY = 3
-"""Kernels of a node forward (ReLU, convolution, batch norm) and about as many backward."""
-
-KERNELS_OF_UPDATES = 1
-"""Kernels a node for batch norm's averages; the optimiser is some ten for the whole network.
-
-Counted, like `KERNELS_EACH_WAY`, in traced steps of two macro and two micro children of 35 to 159 nodes: altogether 7
-to 12 a node, without constants and reshapes. So the sum is at the low end of what there is. An optimiser that goes from
-variable to variable makes it 14 to 23.
-"""
-
-KERNELS_A_NODE = 2 * KERNELS_EACH_WAY + KERNELS_OF_UPDATES
+KERNELS_A_NODE = 16
+"""Kernels and copies a node and step: 15 to 17 on an H200 (`benchmarks.kernels`), the optimiser included."""
 
 LAUNCH_SECONDS = 5e-6
 """Host time to start a kernel: CUDA's own launch takes 2 to 4 µs, TensorFlow's executor adds to it."""

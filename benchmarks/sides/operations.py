@@ -3,13 +3,12 @@
 import collections
 import pkgutil
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+from benchmarks.sides.profile import profile_of
 
 EXECUTORS = "tf_Compute"
 """How the names of the threads begin that run a graph's operations on the CPU."""
@@ -48,12 +47,7 @@ class Profiled:
 
     def costs(self, method: str) -> dict[str, Cost]:
         """Returns the costs of a call of the side's method, by type of operation."""
-        options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=2, python_tracer_level=0)
-        with tempfile.TemporaryDirectory() as folder:
-            with tf.profiler.experimental.Profile(folder, options):
-                getattr(self._side, method)()
-            (file,) = Path(folder).rglob("*.xplane.pb")
-            return costs_in(xplane_pb2.XSpace.FromString(file.read_bytes()))
+        return costs_in(profile_of(getattr(self._side, method)))
 
 
 def costs_in(profile: Any) -> dict[str, Cost]:
