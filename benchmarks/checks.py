@@ -25,14 +25,24 @@ def numbers(name: str, number: Callable[[str], float], least: float) -> None:
     flags.register_validator(name, _accepts(all_numbers), f"must be {kind} of at least {least}, separated by commas")
 
 
+def in_a_folder(name: str) -> None:
+    """Refuses a file to write whose folder is not there."""
+    flags.register_validator(name, _has_folder, "must be a file in a folder that exists")
+
+
 def picture(name: str) -> None:
     """Refuses a file that no picture can be written into."""
     endings = sorted(matplotlib.figure.Figure().canvas.get_supported_filetypes())
 
     def writable(path: str) -> bool:
-        return Path(path).suffix[1:] in endings and Path(path).absolute().parent.is_dir()
+        return Path(path).suffix[1:] in endings and _has_folder(path)
 
     flags.register_validator(name, writable, f"must be in a folder that exists, and end in one of {', '.join(endings)}")
+
+
+def _has_folder(path: str | None) -> bool:
+    """Returns whether a file can lie at a path; a flag that was not given is told by `required`."""
+    return path is None or (Path(path).absolute().parent.is_dir() and not Path(path).is_dir())
 
 
 def _accepts(check: Callable[..., object]) -> Callable[..., bool]:
