@@ -1,6 +1,7 @@
 """The report's tables, as rows of texts."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -167,32 +168,46 @@ def _sources(sources: tuple[int, ...]) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class CorrelationTable:
-    """Rank correlations: one column an iteration and one for all, one row a level, a pair (correlation, children)."""
+class LevelTable:
+    """A figure of children: one column an iteration and one for all, one row a level; pairs of (figure, children)."""
 
     iterations: list[int]
     rows: list[tuple[str, list[tuple[str, str]]]]
 
 
-def correlation_table(search: Search) -> CorrelationTable | None:
+def correlation_table(search: Search) -> LevelTable | None:
     """Returns Spearman's correlation of predicted and measured accuracy; None if nothing was predicted yet."""
-    trials = [t for t in search.completed if t.predicted is not None]
+
+    def figure(trials: list[Trial]) -> str:
+        return signed(rank_correlation([(t.predicted, t.score) for t in trials]))
+
+    return _by_level([t for t in search.completed if t.predicted is not None], figure)
+
+
+def accuracy_table(search: Search) -> LevelTable | None:
+    """Returns the children's mean accuracy on the shared weights; None if there is none yet."""
+
+    def figure(trials: list[Trial]) -> str:
+        scores = [t.score for t in trials if t.score is not None]
+        return percent(sum(scores) / len(scores)) if scores else MISSING
+
+    return _by_level(list(search.completed), figure)
+
+
+def _by_level(trials: list[Trial], figure: Callable[[list[Trial]], str]) -> LevelTable | None:
     if not trials:
         return None
     iterations = sorted({t.iteration for t in trials})
+
+    def row(trials: list[Trial]) -> list[tuple[str, str]]:
+        groups = [[t for t in trials if t.iteration == iteration] for iteration in iterations]
+        groups += [trials] if len(iterations) > 1 else []
+        return [(figure(group), plural(len(group), "child", "children")) for group in groups]
+
     rows = [
-        (f"level {level}", _correlations([t for t in trials if t.level == level], iterations))
-        for level in sorted({t.level for t in trials})
+        (f"level {level}", row([t for t in trials if t.level == level])) for level in sorted({t.level for t in trials})
     ]
-    rows.append(("all levels", _correlations(trials, iterations)))
-    return CorrelationTable(iterations, rows)
-
-
-def _correlations(trials: list[Trial], iterations: list[int]) -> list[tuple[str, str]]:
-    groups = [[t for t in trials if t.iteration == iteration] for iteration in iterations]
-    groups += [trials] if len(iterations) > 1 else []
-    pairs = [[(t.predicted, t.score) for t in group] for group in groups]
-    return [(signed(rank_correlation(group)), plural(len(group), "child", "children")) for group in pairs]
+    return LevelTable(iterations, [*rows, ("all levels", row(trials))])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,8 +115,8 @@ class TestParts:
             found[share_weights] = (path / "report.html").read_text()
         assert "on weights of its own" not in found[True]
         assert "on the shared weights" not in found[False]
-        # In the first figures, in the picture of accuracies and in the two of the Pareto fronts.
-        assert found[True].count("on the shared weights") == found[False].count("on weights of its own") == 4
+        # In the first figures, the picture of accuracies, the means by level, and two pictures of the Pareto fronts.
+        assert found[True].count("on the shared weights") == found[False].count("on weights of its own") == 5
 
     def test_search_without_a_child(self, tmp_path):
         write_report(runs.make_search(tmp_path, num_children=0))

@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
@@ -26,6 +27,25 @@ def test_correlations(search):
     assert shown == f"{expected:+.2f}".replace("-", "−")
     assert children == f"{len(trials)} children"
     assert table.rows[0][1][0] == ("-", "0 children")  # nothing is predicted in level 1 of the first iteration
+
+
+def test_mean_accuracy_by_level_and_iteration(search):
+    table = tables.accuracy_table(search)
+    assert table.iterations == [1, 2]
+    assert [name for name, _ in table.rows] == ["level 1", "level 2", "level 3", "all levels"]
+    for level, (_, values) in enumerate(table.rows[:-1], 1):
+        for iteration, (shown, children) in enumerate(values[:-1], 1):
+            scores = [t.score for t in search.completed if (t.level, t.iteration) == (level, iteration)]
+            assert shown == f"{100 * np.mean(scores):.1f} %"
+            assert children == (f"{len(scores)} children" if len(scores) > 1 else "1 child")
+    assert table.rows[-1][1][-1][1] == f"{len(search.completed)} children"
+
+
+def test_a_level_that_an_iteration_has_not_reached_has_a_dash(search):
+    begun = tuple(t for t in search.trials if t.iteration == 1 or t.level == 1)
+    table = tables.accuracy_table(dataclasses.replace(search, trials=begun))
+    assert table.rows[1][1][1] == ("-", "0 children")
+    assert tables.accuracy_table(dataclasses.replace(search, trials=())) is None
 
 
 def test_one_iteration_has_no_column_for_all(search):
