@@ -18,12 +18,17 @@ from benchmarks.turns import show_table
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.rank.correlation import FEWEST, Correlation, kendall
 from epnas_tf.storage.rank_directory import RankDirectory
-from epnas_tf.storage.records import TRIALS_FILE, read_records
+from epnas_tf.storage.records import TRIALS_FILE, parsed
 
 _OWN = flags.DEFINE_string("own", None, "directory of a comparison that epnas-rank made", required=True)
 
 Pair = tuple[dict[str, Any], dict[str, Any]]
 """A line of trials.jsonl and one of own.jsonl, of the same architecture."""
+
+
+def read(file: Path, *names: str) -> list[dict[str, Any]]:
+    """Returns what lines of trials.jsonl or own.jsonl have of the architecture, and what else is named."""
+    return list(parsed(file, lambda record: {name: record[name] for name in ("child", "text", *names)}))
 
 
 def pairs_of(run: Path, own: list[dict[str, Any]]) -> list[Pair]:
@@ -34,7 +39,7 @@ def pairs_of(run: Path, own: list[dict[str, Any]]) -> list[Pair]:
     """
     if not (run / TRIALS_FILE).exists():
         raise RunDirectoryError(f"{run} must be the directory of a search. Received: one without {TRIALS_FILE}")
-    trials = {(trial["child"], trial["text"]): trial for trial in read_records(run / TRIALS_FILE)}
+    trials = {(trial["child"], trial["text"]): trial for trial in read(run / TRIALS_FILE, "score", "iteration")}
     missing = [record["text"] for record in own if (record["child"], record["text"]) not in trials]
     if missing:
         raise RunDirectoryError(
@@ -73,7 +78,7 @@ def correlation_of(pairs: list[Pair]) -> Correlation:
 def main(arguments: list[str]) -> None:
     if not arguments:
         raise ConfigError("Give the run directories of one search or several, see --help. Received: none")
-    own = read_records(Path(_OWN.value) / RankDirectory.RECORDS)
+    own = read(Path(_OWN.value) / RankDirectory.RECORDS, "own")
     if not own:
         raise RunDirectoryError(f"`--own` must be a directory that epnas-rank wrote into. Received: {_OWN.value}")
     rows = [row_of(Path(run), own) for run in arguments]

@@ -7,6 +7,7 @@ does neither, and Keras must not be measured with it.
 import logging
 import multiprocessing
 import pkgutil
+import signal
 import time
 import traceback
 from multiprocessing.connection import Connection
@@ -60,8 +61,14 @@ class Worker:
         self._process.join()
 
 
+def end_on_interrupt() -> None:
+    """Lets Ctrl-C, which reaches every process of a command, end this one without a word: the command says it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _serve(connection: Connection, maker: str, arguments: tuple[Any, ...]) -> None:
     """Makes the object and answers calls until the other end is closed."""
+    end_on_interrupt()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of what trials are about: new graphs
     with quiet_tensorflow():
         side = pkgutil.resolve_name(maker)(*arguments)

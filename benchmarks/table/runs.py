@@ -16,6 +16,7 @@ import scipy.stats
 from benchmarks.table.methods import Correlations, Run, methods
 from benchmarks.table.space import TableSpace
 from benchmarks.table.table import Table
+from benchmarks.worker import end_on_interrupt
 from epnas_tf.search.table import Indices
 
 T = TypeVar("T")
@@ -101,6 +102,7 @@ def side_by_side(call: Callable[..., T], arguments: Sequence[tuple[Any, ...]], p
 
 def _one_thread() -> None:
     """Keeps TensorFlow to one core a process; the processes share out the cores."""
+    end_on_interrupt()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import tensorflow as tf
 
