@@ -25,6 +25,8 @@ INTERRUPTED = 130
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+NO_PATH = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.ENOTDIR)
+"""What is wrong with a path that a user gave, wherever it is noticed first."""
 
 UNUSED_BY_KERAS = ("matplotlib", "pandas", "sklearn")
 """What Keras imports if it is there, for wrappers and pictures that no binary uses."""
@@ -111,6 +113,11 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
         except BrokenPipeError:
             _leave(1)  # who reads the output has gone, `| head` say
         except OSError as error:
+            if error.errno in NO_PATH and error.filename is not None:
+                sys.stderr.write(
+                    f"{name}: error: a path cannot be used: {error.strerror}. Received: {error.filename}\n"
+                )
+                sys.exit(1)
             if error.errno not in NO_SPACE:
                 raise
             sys.stderr.write(f"{name}: error: the output cannot be written: {error.strerror}. {on_interrupt}\n")

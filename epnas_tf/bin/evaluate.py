@@ -1,5 +1,6 @@
 """`epnas-evaluate`: flags, settings, evaluation, figures; nothing else."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -87,6 +88,8 @@ def refuse_file(file: Path) -> None:
     """
     if os.path.lexists(file):
         raise ConfigError(f"--json must name a new file; nothing is overwritten. Received: {file}, which exists.")
+    with contextlib.suppress(FileNotFoundError):
+        os.lstat(file)  # tells of a name that is too long, before any work
     if not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
         raise ConfigError(f"--json must name a file in a folder that can be written to. Received: {file}")
 

@@ -168,6 +168,7 @@ def _search_values(search: Search | None) -> dict[str, Any] | None:
         "best": best,
         "front": pareto.front_rows(search),
         "operations": _used(best),
+        "diverged": bool(search.trials) and not search.completed,
         "on_weights": search.config.child.on_weights,
         "share_weights": search.config.child.share_weights,
         "accuracies": tables.accuracy_table(search),

@@ -7,10 +7,10 @@ from typing import Any
 
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report.drawing import BLUE, Picture, percent_axis, picture, plot
-from epnas_tf.report.search_files import finite, optional
+from epnas_tf.report.search_files import optional
 from epnas_tf.report.text import MISSING, plural, signed
 from epnas_tf.storage.rank_directory import CAPTIONS, RESULT, RankDirectory
-from epnas_tf.storage.records import parsed
+from epnas_tf.storage.records import finite, parsed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """What a search has left so far, read and checked; nothing is locked, changed or removed."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
 from epnas_tf.storage.data_file import DATA_FILE, DataDescription, load_description
-from epnas_tf.storage.records import newest_best_first, parsed, read_ranking
+from epnas_tf.storage.records import finite, newest_best_first, parsed, read_ranking
 from epnas_tf.storage.run_directory import RunDirectory, read_config, read_config_document
 from epnas_tf.storage.state_files import StateFiles
 
@@ -152,18 +151,6 @@ def description_of(path: Path) -> DataDescription | None:
 def optional(value: Any, make: Callable[[Any], T]) -> T | None:
     """Returns None for None, else the value as a number."""
     return None if value is None else make(value)
-
-
-def finite(value: Any) -> float:
-    """Returns the value as a number.
-
-    Raises:
-        ValueError: if it is infinite or none.
-    """
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{value} is no number")
-    return number
 
 
 def _trial(record: dict[str, Any]) -> Trial:

@@ -81,9 +81,11 @@ def training_status(training: Training | None) -> str:
 def _search_status(search: Search | None) -> str:
     if search is None:
         return "There is no search in this directory."
+    failed = len(search.trials) - len(search.completed)
+    of_them = f" {failed:,} of them diverged." if failed else ""
     if len(search.trials) >= search.num_planned:
-        return f"The search has ended after {plural(len(search.trials), 'child', 'children')}."
-    return f"The search has not ended yet: {len(search.trials):,} of {search.num_planned:,} children so far."
+        return f"The search has ended after {plural(len(search.trials), 'child', 'children')}.{of_them}"
+    return f"The search has not ended yet: {len(search.trials):,} of {search.num_planned:,} children so far.{of_them}"
 
 
 def _tiles(search: Search | None, training: Training | None) -> list[Tile]:

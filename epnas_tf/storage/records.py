@@ -1,6 +1,7 @@
 """Reads files of one JSON object a line, also while they are being written."""
 
 import json
+import math
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,9 +21,18 @@ def read_records(file: Path) -> list[dict[str, Any]]:
     """
     try:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
     except (OSError, ValueError) as error:
         raise RunDirectoryError(f"{file} cannot be read. Received: {error}") from error
+    return [_record(file, number, line) for number, line in enumerate(lines, 1) if line.endswith("\n")]
+
+
+def _record(file: Path, number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise RunDirectoryError(
+            f"Line {number} of {file} is not one that a run writes. Received: {line.rstrip()[:80]!r}, {error}"
+        ) from error
 
 
 def parsed(file: Path, make: Callable[[dict[str, Any]], T]) -> tuple[T, ...]:
@@ -46,6 +56,18 @@ def parsed(file: Path, make: Callable[[dict[str, Any]], T]) -> tuple[T, ...]:
     return tuple(values)
 
 
+def finite(value: Any) -> float:
+    """Returns a value of a record as a number.
+
+    Raises:
+        ValueError: if it is infinite or none.
+    """
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value} is no number")
+    return number
+
+
 def best_trials(run_dir: Path, depth: int) -> list[dict[str, Any]]:
     """Returns the newest trial of each whole architecture of a run, the best first, each with its "estimate".
 
@@ -61,7 +83,9 @@ def best_trials(run_dir: Path, depth: int) -> list[dict[str, Any]]:
     def whole(trial: dict[str, Any]) -> dict[str, Any] | None:
         if trial["status"] != "completed" or trial["level"] != depth:
             return None
-        return trial | {"text": str(trial["text"]), "estimate": float(estimates.get(trial["child"], trial["score"]))}
+        needed = {name: trial[name] for name in ("child", "iteration", "architecture")}
+        needed |= {"score": finite(trial["score"]), "parameters": int(trial["parameters"]), "text": str(trial["text"])}
+        return trial | needed | {"estimate": float(estimates.get(trial["child"], needed["score"]))}
 
     trials = [trial for trial in parsed(run_dir / TRIALS_FILE, whole) if trial is not None]
     return newest_best_first(trials, lambda trial: trial["text"], lambda trial: trial["estimate"])

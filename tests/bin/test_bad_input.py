@@ -197,6 +197,7 @@ def test_show_refuses_what_it_cannot_show(tmp_path):
     for arguments, words in (
         ([tmp_path / "nowhere.json"], ["nowhere.json", "No such file"]),
         ([tmp_path / "empty"], ["is not the config.json of a run"]),
+        ([300 * "a"], ["a path cannot be used: File name too long. Received: aaa"]),
         ([], ["Give one run directory or one architecture file"]),
         (["one", "two"], ["Received: ['one', 'two']"]),
         (["--best=0", "one"], ["--best=0"]),

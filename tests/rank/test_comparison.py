@@ -142,6 +142,12 @@ def test_too_few_architectures_are_refused(tmp_path):
         run_rank(tmp_path / "run", CONFIG)
 
 
+def test_the_final_trainings_folder_is_left_to_it(run_dir):
+    with pytest.raises(ConfigError, match=r"`rank_dir` must be another folder .* Received: .*final"):
+        run_rank(run_dir, CONFIG, rank_dir=run_dir / "final")
+    assert not (run_dir / "final").exists()
+
+
 def test_wrong_settings_are_refused(run_dir):
     with pytest.raises(ConfigError, match=r"`architectures` must be at least 3. Received: architectures=2"):
         RankConfig(architectures=2)

@@ -25,7 +25,7 @@ class TestMacro:
         text = page_of(macro).texts["summary"]
         metrics = json.loads((macro / "final" / "metrics.json").read_text())
         assert "digits 8 × 8 pixels, grey · 10 classes · 1,455 training, 162 validation, 180 test images" in text
-        assert "The search has ended after 12 children. The final training has ended after 12 epochs." in text
+        assert "The search has ended after 12 children. 1 of them diverged. The final training has ended" in text
         assert f"Test accuracy {100 * metrics['accuracy']:.2f} %" in text
         assert f"top-5 accuracy {100 * metrics['top_5']:.2f} %" in text
         assert "Time spent 21 min search 20 min, final training 36 s" in text
@@ -122,6 +122,16 @@ class TestParts:
         write_report(runs.make_search(tmp_path, num_children=0))
         assert "No child has been trained yet." in page_of(tmp_path).texts["search"]
         assert pictures(tmp_path) == set()
+
+    def test_search_whose_children_diverged(self, tmp_path):
+        write_report(runs.make_search(tmp_path / "all", num_children=2, fail=(1, 2)))
+        page = page_of(tmp_path / "all")
+        assert "2 of 12 children so far. 2 of them diverged." in page.texts["summary"]
+        assert "Every child so far has diverged" in page.texts["search"]
+        write_report(runs.make_search(tmp_path / "one", fail=(2,)))
+        page = page_of(tmp_path / "one")
+        assert "The search has ended after 12 children. 1 of them diverged." in page.texts["summary"]
+        assert "Every child so far has diverged" not in page.texts["search"]
 
     def test_search_without_predictions_states_and_description(self, tmp_path):
         runs.make_search(tmp_path, num_children=2, data=None)

@@ -8,7 +8,8 @@ from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE, best_trials
 
 def trial(child, level, score, **changes):
     text = f"{child % 3} of level {level}"
-    return {"child": child, "level": level, "status": "completed", "score": score, "text": text, **changes}
+    found = {"score": score, "text": text, "parameters": 100, "architecture": {"format": "any"}}
+    return {"child": child, "iteration": 1, "level": level, "status": "completed", **found, **changes}
 
 
 def write(folder, *trials):
@@ -23,8 +24,31 @@ def test_best_trials_are_the_newest_of_whole_architectures_by_their_estimate(tmp
     assert [(each["child"], each["estimate"]) for each in best_trials(tmp_path, 2)] == [(3, 0.7), (4, 0.55), (5, 0.4)]
 
 
-@pytest.mark.parametrize("line", [{"status": "completed"}, trial(1, 2, "much"), trial(1, 2, None), [1]])
+WITHOUT_PARAMETERS = {name: value for name, value in trial(1, 2, 0.5).items() if name != "parameters"}
+WITHOUT_ARCHITECTURE = {name: value for name, value in trial(1, 2, 0.5).items() if name != "architecture"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"status": "completed"},
+        trial(1, 2, "much"),
+        trial(1, 2, None),
+        trial(1, 2, float("nan")),
+        WITHOUT_PARAMETERS,
+        WITHOUT_ARCHITECTURE,
+        [1],
+    ],
+)
 def test_a_line_that_no_run_wrote(tmp_path, line):
     write(tmp_path, trial(2, 2, 0.9), line)
     with pytest.raises(RunDirectoryError, match=r"Line 2 of .*trials\.jsonl is not one that a run writes\. Received: "):
+        best_trials(tmp_path, 2)
+
+
+def test_a_line_that_is_no_json(tmp_path):
+    write(tmp_path, trial(2, 2, 0.9))
+    with open(tmp_path / TRIALS_FILE, "a") as file:
+        file.write('{"child": \n')
+    with pytest.raises(RunDirectoryError, match=r"Line 2 of .*trials\.jsonl is not .* Received: .*child"):
         best_trials(tmp_path, 2)
