@@ -3,6 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -20,7 +21,11 @@ from epnas_tf.bin.console import (
 from epnas_tf.config import RunConfig
 from epnas_tf.options import values_of
 from epnas_tf.space import make_space
+from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.run_directory import RunDirectory
+
+MANY_CANDIDATES = 10**9
+"""More than that of one level are warned of: they take minutes to score (`benchmarks.deep_levels`)."""
 
 DESCRIPTION = """Searches for a convolutional network that fits a labelled image data set.
 
@@ -43,6 +48,8 @@ def main(arguments: list[str]) -> None:
     operations = tuple(getattr(space, "operations", config.space.operations))
     console.print("epnas-search")
     console.print(settings_table({"run_dir": run_dir, **values_of(config), "operations": operations}))
+    if config.search.sampling != "uniform" and (warning := warning_of_depth(space, config.search.k)):
+        console.print(warning, soft_wrap=True)
     with RunDirectory(run_dir, config):
         pass  # refused here if it cannot be used
 
@@ -75,6 +82,17 @@ def main(arguments: list[str]) -> None:
         "epnas-report": "the search as a page to look at",
     }
     print_next(console, steps, run_dir)
+
+
+def warning_of_depth(space: SearchSpace[Any, Any], k: int) -> str:
+    """Returns a warning of levels with more candidates than can be scored in minutes; "" where there are none."""
+    deep = next((n for n in range(1, space.num_levels + 1) if k * space.num_extensions(n) > MANY_CANDIDATES), None)
+    if deep is None:
+        return ""
+    return (
+        f"warning: level {deep} of {space.num_levels} has up to {k * space.num_extensions(deep):,} candidates, and every "
+        "further one twice as many. Two CPU cores score some 3 million a second: such a search may never end."
+    )
 
 
 def where_the_time_went(seconds: float, parts: dict[str, float]) -> str:

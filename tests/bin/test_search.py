@@ -16,10 +16,11 @@ from pathlib import Path
 import pyte
 import pytest
 
+from epnas_tf.bin.search import warning_of_depth
 from epnas_tf.config import RunConfig
 from epnas_tf.options import fields_of, values_of
 from epnas_tf.search.runner import PARTS
-from epnas_tf.space import load_architecture
+from epnas_tf.space import MacroSpace, MicroSpace, load_architecture
 from epnas_tf.storage.records import best_trials
 from tests.bin import runs
 
@@ -328,3 +329,10 @@ def test_live_display_leaves_a_clean_terminal_when_every_child_diverges(tmp_path
     assert "Alowerlearningrate" in message
     terminal.assert_clean()
     assert [trial["status"] for trial in runs.trials(tmp_path / "run")] == ["failed", "failed"]
+
+
+def test_depth_that_cannot_be_scored_is_warned_of():
+    assert warning_of_depth(MacroSpace(20), k=25) == ""
+    assert warning_of_depth(MicroSpace(5), k=25) == ""
+    warning = warning_of_depth(MacroSpace(30), k=25)
+    assert "level 24 of 30 has up to 1,258,291,200 candidates" in warning
