@@ -90,8 +90,8 @@ def warning_of_depth(space: SearchSpace[Any, Any], k: int) -> str:
     if deep is None:
         return ""
     return (
-        f"warning: level {deep} of {space.num_levels} has up to {k * space.num_extensions(deep):,} candidates, and every "
-        "further one twice as many. Two CPU cores score some 3 million a second: such a search may never end."
+        f"warning: level {deep} of {space.num_levels} has up to {k * space.num_extensions(deep):,} candidates, and "
+        "every further one twice as many. Two CPU cores score some 3 million a second: such a search may never end."
     )
 
 
