@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.made_table import CHANCE, KINDS, pairs, steep, to_values
+from benchmarks.table.made import CHANCE, KINDS, pairs, steep, to_values
 from benchmarks.table.table import Table
 
 

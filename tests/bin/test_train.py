@@ -276,8 +276,9 @@ def searched(tmp_path):
     config = dataclasses.replace(RunConfig(), space=SpaceConfig(layers=1), data=data, seed=9)
     architecture = macro("conv_3x3")
     with RunDirectory(tmp_path / "searched", config) as directory:
-        trial = {"child": 1, "level": 1, "text": str(architecture), "status": "completed", "score": 0.5}
-        directory.append_record({**trial, "architecture": architecture_to_dict(architecture)})
+        trial = {"child": 1, "iteration": 1, "level": 1, "text": str(architecture), "status": "completed"}
+        found = {"score": 0.5, "parameters": 100, "architecture": architecture_to_dict(architecture)}
+        directory.append_record(trial | found)
     return tmp_path / "searched"
 
 

@@ -23,9 +23,10 @@ def search(tmp_path):
     def make(*trials):
         with RunDirectory(tmp_path / "run", dataclasses.replace(RunConfig(), space=SpaceConfig(layers=2))) as directory:
             for number, (architecture, score) in enumerate(trials, 1):
-                record = {"child": number, "level": architecture.num_levels, "text": str(architecture)}
+                record = {"child": number, "iteration": 1, "level": architecture.num_levels, "text": str(architecture)}
                 record |= {"architecture": architecture_to_dict(architecture)}
-                record |= {"status": "failed"} if score is None else {"status": "completed", "score": score}
+                completed = {"status": "completed", "score": score, "parameters": 100}
+                record |= {"status": "failed"} if score is None else completed
                 directory.append_record(record)
         return tmp_path / "run"
 

@@ -306,8 +306,9 @@ def search(tmp_path_factory):
     with RunDirectory(run_dir, dataclasses.replace(RunConfig(), space=SpaceConfig(layers=1))) as directory:
         for child, (operation, score) in enumerate(OPERATIONS.items(), 1):
             architecture = macro(operation)
-            record = {"child": child, "level": 1, "text": str(architecture), "status": "completed", "score": score}
-            directory.append_record(record | {"architecture": architecture_to_dict(architecture)})
+            record = {"child": child, "iteration": 1, "level": 1, "text": str(architecture), "status": "completed"}
+            found = {"score": score, "parameters": 100, "architecture": architecture_to_dict(architecture)}
+            directory.append_record(record | found)
     return run_dir
 
 
