@@ -27,8 +27,10 @@ def worths(layers: int, choices: int, apart: range, rng: np.random.Generator) ->
     """
     indices = np.indices((choices,) * layers)
     alone = sum(rng.normal(size=choices)[index] for index in indices) / np.sqrt(layers)
-    pairs = [(i, j) for i, j in itertools.combinations(range(layers), 2) if j - i in apart]
-    joint = sum(rng.normal(size=(choices, choices))[indices[i], indices[j]] for i, j in pairs) / np.sqrt(len(pairs))
+    together = [(i, j) for i, j in itertools.combinations(range(layers), 2) if j - i in apart]
+    joint = sum(rng.normal(size=(choices, choices))[indices[i], indices[j]] for i, j in together) / np.sqrt(
+        len(together)
+    )
     return np.asarray(alone), np.asarray(joint)
 
 

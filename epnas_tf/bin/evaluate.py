@@ -86,10 +86,9 @@ def refuse_file(file: Path) -> None:
     Raises:
         ConfigError: if it exists, or its folder does not, or is not to be written to.
     """
-    if os.path.lexists(file):
-        raise ConfigError(f"--json must name a new file; nothing is overwritten. Received: {file}, which exists.")
     with contextlib.suppress(FileNotFoundError):
-        os.lstat(file)  # tells of a name that is too long, before any work
+        os.lstat(file)  # raises, too, for a name that is too long
+        raise ConfigError(f"--json must name a new file; nothing is overwritten. Received: {file}, which exists.")
     if not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
         raise ConfigError(f"--json must name a file in a folder that can be written to. Received: {file}")
 

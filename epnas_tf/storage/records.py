@@ -83,9 +83,15 @@ def best_trials(run_dir: Path, depth: int) -> list[dict[str, Any]]:
     def whole(trial: dict[str, Any]) -> dict[str, Any] | None:
         if trial["status"] != "completed" or trial["level"] != depth:
             return None
-        needed = {name: trial[name] for name in ("child", "iteration", "architecture")}
-        needed |= {"score": finite(trial["score"]), "parameters": int(trial["parameters"]), "text": str(trial["text"])}
-        return trial | needed | {"estimate": float(estimates.get(trial["child"], needed["score"]))}
+        score = finite(trial["score"])
+        return trial | {
+            "iteration": int(trial["iteration"]),
+            "text": str(trial["text"]),
+            "architecture": trial["architecture"],
+            "parameters": int(trial["parameters"]),
+            "score": score,
+            "estimate": float(estimates.get(trial["child"], score)),
+        }
 
     trials = [trial for trial in parsed(run_dir / TRIALS_FILE, whole) if trial is not None]
     return newest_best_first(trials, lambda trial: trial["text"], lambda trial: trial["estimate"])

@@ -25,7 +25,8 @@ class TestMacro:
         text = page_of(macro).texts["summary"]
         metrics = json.loads((macro / "final" / "metrics.json").read_text())
         assert "digits 8 × 8 pixels, grey · 10 classes · 1,455 training, 162 validation, 180 test images" in text
-        assert "The search has ended after 12 children. 1 of them diverged. The final training has ended" in text
+        ended = "The search has ended after 12 children. 1 of them diverged. "
+        assert f"{ended}The final training has ended after 12 epochs." in text
         assert f"Test accuracy {100 * metrics['accuracy']:.2f} %" in text
         assert f"top-5 accuracy {100 * metrics['top_5']:.2f} %" in text
         assert "Time spent 21 min search 20 min, final training 36 s" in text
