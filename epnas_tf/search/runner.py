@@ -4,7 +4,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -45,7 +45,8 @@ class SearchResult:
         score: its newest validation accuracy in the search, in [0, 1].
         num_children: children trained, failed ones included.
         num_failed: children that diverged.
-        seconds: time spent, over all the times that the search was started.
+        seconds: time spent, over all the times that the search was started; without the last child's saving, which
+            keeps this time.
         parts: the seconds of each of `PARTS`; what is missing from `seconds` is all the rest.
         already_finished: whether there was nothing left to do.
     """
@@ -151,6 +152,13 @@ def run_search(
             return run.go(profile)
 
 
+class _Times(NamedTuple):
+    """What a search has spent, as its state has it: up to the saving of that state, which it cannot hold itself."""
+
+    seconds: float
+    parts: dict[str, float]
+
+
 class _Run:
     """One search in its directory: the parts, and what is kept between children."""
 
@@ -195,7 +203,7 @@ class _Run:
         already_finished = self.search.finished
         self.listener.started(self.search, self.data, self.search.num_told)
         logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
-        began = time.perf_counter()
+        times, began = self._times(), time.perf_counter()
         while (candidate := self._timed("surrogate", self.search.ask)) is not None:
             self.listener.child_started(candidate)
             if profile and candidate.level == self.search.space.num_levels:
@@ -208,7 +216,8 @@ class _Run:
             finally:  # told, also where it was the last of a level to fail: the next start must not train it again
                 now = time.perf_counter()
                 self.seconds, began = self.seconds + now - began, now
-                self._timed("save", self._save, candidate, result)
+                times = self._times()
+                self._timed("save", self._save, candidate, result, times)
             logs.add(candidate.number + 1, scalars(candidate, result, self.search))
             self.listener.child_ended(candidate, result)
             if result is not None and (warning := self.chance.warning(result.score)):
@@ -223,8 +232,7 @@ class _Run:
             *best,
             self.search.num_told,
             self.num_failed,
-            self.seconds,
-            self.parts,
+            *times,
             already_finished=already_finished,
         )
 
@@ -250,10 +258,12 @@ class _Run:
             )
             return None
 
-    def _save(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
+    def _times(self) -> _Times:
+        return _Times(self.seconds, dict(self.parts))
+
+    def _save(self, candidate: Candidate[Any], result: ChildResult | None, times: _Times) -> None:
         values = {
-            "seconds": self.seconds,
-            "parts": self.parts,
+            **times._asdict(),
             "num_failed": self.num_failed,
             "latencies": self.latencies.times,
             "num_children": self.search.num_children,

@@ -172,8 +172,8 @@ def test_parts_are_those_of_the_time(finished):
     path, result, _ = finished
     assert tuple(result.parts) == PARTS
     assert all(seconds > 0 for seconds in result.parts.values())
-    # The last child's files are written after the search's time is taken down.
-    assert sum(result.parts.values()) < 1.05 * result.seconds
+    # One after the other and within it, whatever else the machine does; but for the sum's rounding.
+    assert sum(result.parts.values()) <= result.seconds * (1 + 1e-9)
     lines = [json.loads(line) for line in (path / "trials.jsonl").read_text().splitlines()]
     assert result.parts["train"] == pytest.approx(sum(line["train_seconds"] for line in lines))
 
@@ -191,7 +191,11 @@ def test_finished_search_gives_its_result_again(finished):
     result = run_search(CONFIG, path, recorder)
     assert result.already_finished
     assert (result.architecture, result.score) == (expected.architecture, expected.score)
-    assert (result.num_children, result.seconds) == (expected.num_children, expected.seconds)
+    assert (result.num_children, result.seconds, result.parts) == (
+        expected.num_children,
+        expected.seconds,
+        expected.parts,
+    )
     assert recorder.began == []
     assert recorder.num_resumed == NUM_CHILDREN
 
