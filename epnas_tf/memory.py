@@ -1,5 +1,6 @@
 """Memory that a long run has to give back."""
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -18,6 +19,26 @@ def only_new_garbage() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+@contextlib.contextmanager
+def no_search_for_garbage() -> Iterator[None]:
+    """Within, no garbage is looked for: for imports, which make hundreds of thousands of objects that are none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def end_without_search_for_garbage() -> None:
+    """Lets the process end without a last look for garbage, which takes most of a second where TensorFlow is imported.
+
+    Objects in circles are then not told of the end, so files must be closed by those who opened them.
+    """
+    atexit.register(gc.freeze)
 
 
 def free_memory() -> None:

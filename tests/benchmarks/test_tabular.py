@@ -16,7 +16,7 @@ from benchmarks.table.space import Layers, TableSpace
 from benchmarks.table.table import Table
 from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.errors import ArchitectureError, DataError
-from tests.bin.runs import ROOT
+from tests.bin.runs import ROOT, benchmark
 
 LAYERS = 3
 
@@ -184,8 +184,7 @@ def test_the_command_prints_tables_and_draws(tmp_path):
 def test_mistakes_are_said_without_a_traceback(tmp_path, flag, text):
     path = tmp_path / "table.json"
     path.write_text(json.dumps(values()))
-    command = [sys.executable, "benchmarks/tabular.py", f"--table={path}", "--seeds=2", flag]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    result = benchmark("tabular", f"--table={path}", "--seeds=2", flag)
     assert result.returncode == 1
     assert text in result.stderr
     assert "Traceback" not in result.stderr

@@ -1,20 +1,21 @@
-"""Runs the binaries in processes that find TensorFlow imported, where a test may let something happen at a moment.
+"""Runs programs in processes that find TensorFlow imported, where a test may let something happen at a moment.
 
     python -m tests.bin.driver
 
 takes jobs, one a line of JSON, and answers each with the exit code of its process, or the signal that ended it, as a
-negative number. A job has `program`, the name of a binary; `arguments`, its flags; `folder`, where it is started;
+negative number. A job has `module`, that of a program; `arguments`, its flags; `folder`, where it is started;
 `output`, a folder for `stdout` and `stderr`; and `plan`, which may be empty: `moment`, a name of `MOMENTS`; `nth`, at
 which of the times that it comes; `children`, a file to which the number of each child that begins is written; other
 keys belong to the moment. The processes are forked from this one, so they find TensorFlow imported, and not started.
 """
 
 import errno
-import importlib
+import gc
 import itertools
 import json
 import os
 import resource
+import runpy
 import signal
 import socket
 import sys
@@ -142,7 +143,7 @@ def note_children(file):
     runner._Run._train = train
 
 
-def start(program, arguments, folder, output, plan):
+def start(module, arguments, folder, output, plan):
     """Starts a job in a new process and returns its number; ends that process with it."""
     if process := os.fork():
         return process
@@ -150,16 +151,17 @@ def start(program, arguments, folder, output, plan):
         os.dup2(os.open(Path(output) / name, os.O_WRONLY | os.O_CREAT), descriptor)
     os.chdir(folder)
     signal.alarm(LIMIT_SECONDS)
-    binary = importlib.import_module(f"epnas_tf.bin.{program}")
     if "moment" in plan:
         MOMENTS[plan["moment"]](plan)
     if "children" in plan:
         note_children(Path(plan["children"]))
     sys.argv[1:] = arguments
-    sys.exit(binary.run())
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.exit()
 
 
 def main():
+    gc.freeze()  # a fork then shares what is imported here to its end
     for line in sys.stdin:
         _, status = os.waitpid(start(**json.loads(line)), 0)
         print(os.waitstatus_to_exitcode(status), flush=True)

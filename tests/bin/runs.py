@@ -64,24 +64,28 @@ def call(command, *arguments, cwd=None):
     )
 
 
-def benchmark(name, *arguments):
-    """Runs a benchmark to its end."""
-    return call((sys.executable, "-m", f"benchmarks.{name}"), *arguments, cwd=ROOT)
-
-
 def search(run_dir, *arguments):
     """Runs the tiny search to its end."""
     return call(SEARCH, *TINY, f"--run_dir={run_dir}", *arguments)
 
 
-def drive(program, *arguments, cwd=ROOT, **plan):
+def drive(binary, *arguments, cwd=ROOT, **plan):
     """Runs a binary to its end, where TensorFlow is imported, with what may happen to it at an exact moment.
 
     See `driver`. A third of the time of many a `call` is TensorFlow's import.
     """
+    return _drive(f"epnas_tf.bin.{binary}", arguments, cwd, plan)
+
+
+def benchmark(name, *arguments):
+    """Runs a benchmark to its end, where TensorFlow is imported."""
+    return _drive(f"benchmarks.{name}", arguments, ROOT, {})
+
+
+def _drive(module, arguments, cwd, plan):
     process, arguments = driver(), [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as output:
-        job = {"program": program, "arguments": arguments, "folder": str(cwd), "output": output, "plan": plan}
+        job = {"module": module, "arguments": arguments, "folder": str(cwd), "output": output, "plan": plan}
         process.stdin.write(json.dumps(job) + "\n")
         process.stdin.flush()
         code = process.stdout.readline()
