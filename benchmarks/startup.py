@@ -3,9 +3,9 @@
 python -m benchmarks.startup --turns=5
 
 Every program is a fresh process, from its start to its end, and all of them take turns. Three lines are differences,
-turn by turn: what `import epnas_tf` adds to an empty program, and what a command's way to import TensorFlow (with Keras,
-and without what nobody uses of it) and all that a search imports add to `import tensorflow`. A last check asks Python
-itself (`-X importtime`) whether --help imported TensorFlow.
+turn by turn: what `import epnas_tf` adds to an empty program, and what a command's own import of TensorFlow and Keras,
+and all that a search imports, add to `import tensorflow`. A last check asks Python itself (`-X importtime`) whether
+--help imported TensorFlow.
 """
 
 import subprocess
@@ -19,12 +19,17 @@ from benchmarks.turns import SPREAD, alternate, show_table, spread, timed
 _TURNS = flags.DEFINE_integer("turns", 5, "how often each program runs", lower_bound=1)
 
 HELP = ["-m", "epnas_tf.bin.search", "--help"]
+COMMAND = """
+from epnas_tf.bin.console import quiet_tensorflow
+with quiet_tensorflow():
+    pass
+"""
 PROGRAMS = {
     "pass": ["-c", "pass"],
     "import epnas_tf": ["-c", "import epnas_tf"],
     "epnas-search --help": HELP,
     "import tensorflow": ["-c", "import tensorflow"],
-    "a command's import of TensorFlow": ["-c", "from epnas_tf.bin.console import quiet_tensorflow as q\nwith q(): pass"],
+    "a command's import of TensorFlow": ["-c", COMMAND],
     "import tensorflow, epnas_tf.search.runner": ["-c", "import tensorflow, epnas_tf.search.runner"],
 }
 DIFFERENCES = {
