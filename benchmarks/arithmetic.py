@@ -13,20 +13,14 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import flags
 from rich.progress import track
 
 from benchmarks import command
-from benchmarks.networks import Case, define_flags
+from benchmarks.networks import Steps, define_step_flags
 from benchmarks.turns import show_table
 from benchmarks.worker import Worker
 
-_CASE = define_flags()
-_ARCHITECTURES = flags.DEFINE_integer("architectures", 2, "sampled architectures and one to warm up", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "which architectures are sampled")
-_STEPS = flags.DEFINE_integer("steps", 5, "steps of a turn", lower_bound=1)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "images of a step", lower_bound=1)
-_TURNS = flags.DEFINE_integer("turns", 2, "turns of each architecture", lower_bound=1)
+_STEPS = define_step_flags(architectures=2, steps=5, turns=2)
 
 FORMS: Mapping[str, Mapping[str, Any]] = {
     "float32": {},
@@ -53,23 +47,21 @@ class Figures:
     loss: float
 
 
-def measured(worker: Worker, architecture: Any) -> Figures:
+def measured(worker: Worker, architecture: Any, of: Steps) -> Figures:
     """Returns the figures of an architecture, medians of the turns."""
     prepared = worker.call("prepare", architecture)
-    train, evaluate = (
-        statistics.median(worker.call(kind) for _ in range(_TURNS.value)) for kind in ("train", "evaluate")
-    )
-    before = prepared - _STEPS.value * (train + evaluate)
+    train, evaluate = (statistics.median(worker.call(kind) for _ in range(of.turns)) for kind in ("train", "evaluate"))
+    before = prepared - of.steps * (train + evaluate)
     return Figures(before, train, evaluate, worker.call("loss"))
 
 
-def figures_of(case: Case, settings: Mapping[str, Any], on_cpu: bool = False) -> tuple[str, list[Figures]]:
+def figures_of(of: Steps, settings: Mapping[str, Any], on_cpu: bool = False) -> tuple[str, list[Figures]]:
     """Returns the name of the GPU, "" for none, and the figures of every architecture but one, which warms up."""
-    first, *architectures = case.architectures(_ARCHITECTURES.value + 1, _SEED.value)
+    first, *architectures = of.sampled(further=1)
     side = "benchmarks.sides.steps:OurSteps"
-    with Worker(side, case, _BATCH_SIZE.value, _STEPS.value, 0, settings, on_cpu) as worker:
+    with Worker(side, of.case, of.batch_size, of.steps, 0, settings, on_cpu) as worker:
         worker.call("prepare", first)
-        return worker.call("gpu"), [measured(worker, architecture) for architecture in architectures]
+        return worker.call("gpu"), [measured(worker, architecture, of) for architecture in architectures]
 
 
 def row(gpu: str, form: str, figures: Sequence[Figures], reference: Sequence[Figures]) -> list[str]:
@@ -82,15 +74,15 @@ def row(gpu: str, form: str, figures: Sequence[Figures], reference: Sequence[Fig
 
 
 def main() -> None:
-    case = _CASE()
-    outcomes = [(form, *figures_of(case, settings)) for form, settings in track(FORMS.items(), "forms", transient=True)]
+    of = _STEPS()
+    outcomes = [(form, *figures_of(of, settings)) for form, settings in track(FORMS.items(), "forms", transient=True)]
     if any(gpu for _, gpu, _ in outcomes):
-        outcomes.insert(0, ("float32", *figures_of(case, {}, on_cpu=True)))
+        outcomes.insert(0, ("float32", *figures_of(of, {}, on_cpu=True)))
     reference = outcomes[0][2]
     rows = [row(gpu, form, figures, reference) for form, gpu, figures in outcomes]
-    title = f"steps of {case}, batch {_BATCH_SIZE.value}, {_TURNS.value} turns of {_STEPS.value} steps an architecture"
+    title = f"steps of {of}, {of.turns} turns of {of.steps} steps an architecture"
     columns = ["", "form", "before", "training step", "evaluation step", "loss differs by"]
-    show_table(title, columns, rows, f"medians of {_ARCHITECTURES.value} architectures")
+    show_table(title, columns, rows, f"medians of {of.architectures} architectures")
 
 
 if __name__ == "__main__":

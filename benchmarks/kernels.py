@@ -14,39 +14,34 @@ from absl import flags
 from rich.progress import track
 
 from benchmarks import command
-from benchmarks.networks import define_flags
+from benchmarks.networks import define_step_flags
 from benchmarks.turns import show_table
 from benchmarks.worker import Worker
 from epnas_tf.errors import ConfigError
 
-_CASE = define_flags()
-_ARCHITECTURES = flags.DEFINE_integer("architectures", 3, "sampled architectures", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "which architectures are sampled")
-_STEPS = flags.DEFINE_integer("steps", 40, "steps of a turn", lower_bound=1)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "images of a step", lower_bound=1)
-_TURNS = flags.DEFINE_integer("turns", 3, "turns that are timed", lower_bound=1)
+_STEPS = define_step_flags(architectures=3, steps=40, turns=3)
 _LONGEST = flags.DEFINE_integer("longest", 8, "kernels to name", lower_bound=0)
 
 
 def main() -> None:
-    case = _CASE()
+    of = _STEPS()
     rows, longest = [], collections.Counter[str]()
-    with Worker("benchmarks.sides.kernels:GpuSteps", case, _BATCH_SIZE.value, _STEPS.value) as worker:
+    with Worker("benchmarks.sides.kernels:GpuSteps", of.case, of.batch_size, of.steps) as worker:
         gpu = worker.call("gpu")
         if not gpu:
             raise ConfigError("This needs a GPU. Received: a computer on which TensorFlow finds none.")
-        for architecture in track(case.architectures(_ARCHITECTURES.value, _SEED.value), "networks", transient=True):
+        for architecture in track(of.sampled(), "networks", transient=True):
             worker.call("prepare", architecture)
-            step = statistics.median(worker.call("train") for _ in range(_TURNS.value))
+            step = statistics.median(worker.call("train") for _ in range(of.turns))
             work = worker.call("gpu_work")
             if not work.kernels:
                 raise ConfigError("TensorFlow's profiler must see the GPU's kernels, with CUPTI. Received: none.")
             longest.update(work.longest)
             times = [f"{1000 * seconds:.2f} ms" for seconds in (step, work.busy)]
             rows.append([f"{work.kernels:.0f}", f"{work.copies:.0f}", *times, f"{work.busy / step:.0%}"])
-    title = f"training steps of {case}, batch {_BATCH_SIZE.value}, on {gpu}"
+    title = f"training steps of {of}, on {gpu}"
     columns = ["kernels", "copies", "a step", "of it busy", "part"]
-    show_table(title, columns, rows, f"medians of {_TURNS.value} turns of {_STEPS.value} steps; a row is a network")
+    show_table(title, columns, rows, f"medians of {of.turns} turns of {of.steps} steps; a row is a network")
     parts = [[name[:90], f"{s / len(rows) * 1000:.3f} ms"] for name, s in longest.most_common(_LONGEST.value)]
     show_table("the kernels that take longest", ["kernel", "a step"], parts, "means of the networks")
 

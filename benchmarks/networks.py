@@ -72,6 +72,56 @@ def define_flags(levels: int = 0, image_shape: tuple[int, int, int] = Case.image
     return lambda: Case(space.value, depth.value or LEVELS[space.value], channels.value, cells.value, image_shape)
 
 
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """Steps that are timed.
+
+    Attributes:
+        case: the kind of the networks.
+        architectures: how many are sampled.
+        seed: which ones.
+        steps: steps of a turn.
+        batch_size: images of a step.
+        turns: turns of each architecture.
+    """
+
+    case: Case
+    architectures: int
+    seed: int
+    steps: int
+    batch_size: int
+    turns: int
+
+    def __str__(self) -> str:
+        return f"{self.case}, batch {self.batch_size}"
+
+    def sampled(self, further: int = 0) -> list[Any]:
+        """Returns the architectures, and some further ones."""
+        return self.case.architectures(self.architectures + further, self.seed)
+
+
+def define_step_flags(architectures: int, steps: int, turns: int) -> Callable[[], Steps]:
+    """Defines the flags of steps that are timed, those of their case among them.
+
+    Args:
+        architectures: default of how many are sampled.
+        steps: default of the steps of a turn.
+        turns: default of the turns of each architecture.
+
+    Returns:
+        A function that returns what they say, once they are parsed.
+    """
+    case = define_flags()
+    numbers = [
+        flags.DEFINE_integer("architectures", architectures, "sampled architectures", lower_bound=1),
+        flags.DEFINE_integer("seed", 0, "which architectures are sampled"),
+        flags.DEFINE_integer("steps", steps, "steps of a turn", lower_bound=1),
+        flags.DEFINE_integer("batch_size", 128, "images of a step", lower_bound=1),
+        flags.DEFINE_integer("turns", turns, "turns of each architecture", lower_bound=1),
+    ]
+    return lambda: Steps(case(), *(number.value for number in numbers))
+
+
 def random_data(case: Case, count: int, validation: int) -> ImageData:
     """Returns random images with random labels, colours to be mirrored and cropped by an eighth as in a search.
 

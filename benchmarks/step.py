@@ -11,45 +11,38 @@ of another counts, while ours has the start of its loop in it. A pair is the med
 import statistics
 from collections.abc import Sequence
 
-from absl import flags
-
 from benchmarks import command
-from benchmarks.networks import define_flags
+from benchmarks.networks import define_step_flags
 from benchmarks.turns import alternate, show
 from benchmarks.worker import Worker
 
-_CASE = define_flags()
-_ARCHITECTURES = flags.DEFINE_integer("architectures", 5, "sampled architectures", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "which architectures are sampled")
-_STEPS = flags.DEFINE_integer("steps", 5, "steps of a turn", lower_bound=1)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "images of a step", lower_bound=1)
-_TURNS = flags.DEFINE_integer("turns", 3, "turns of each architecture", lower_bound=1)
+_STEPS = define_step_flags(architectures=5, steps=5, turns=3)
 
 AIMS = {"macro": "0.75 or less", "micro": "0.85 or less"}
 KINDS = {"train": ("training", "model.fit"), "evaluate": ("evaluation", "model.evaluate")}
 
 
-def median_seconds(kind: str, sides: Sequence[Worker]) -> tuple[float, ...]:
+def median_seconds(kind: str, sides: Sequence[Worker], turns: int) -> tuple[float, ...]:
     """Returns the median seconds of a step of each side, which take turns."""
-    figures = alternate([lambda side=side: side.call(kind) for side in sides], _TURNS.value)  # type: ignore[misc]
+    figures = alternate([lambda side=side: side.call(kind) for side in sides], turns)  # type: ignore[misc]
     return tuple(statistics.median(values) for values in figures)
 
 
 def main() -> None:
-    case, steps, batch_size = _CASE(), _STEPS.value, _BATCH_SIZE.value
+    of = _STEPS()
     figures: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in KINDS}
     with (
-        Worker("benchmarks.sides.steps:OurSteps", case, batch_size, steps) as ours,
-        Worker("benchmarks.sides.steps:KerasSteps", case, batch_size, steps) as theirs,
+        Worker("benchmarks.sides.steps:OurSteps", of.case, of.batch_size, of.steps) as ours,
+        Worker("benchmarks.sides.steps:KerasSteps", of.case, of.batch_size, of.steps) as theirs,
     ):
-        for architecture in case.architectures(_ARCHITECTURES.value, _SEED.value):
+        for architecture in of.sampled():
             for side in (ours, theirs):
                 side.call("prepare", architecture)
             for kind, medians in figures.items():
-                medians.append(median_seconds(kind, (ours, theirs)))
+                medians.append(median_seconds(kind, (ours, theirs), of.turns))
     for kind, (step, method) in KINDS.items():
-        title = f"a step of {step}: {case}, batch {batch_size}, {_TURNS.value} turns of {steps} steps an architecture"
-        show(title, list(zip(*figures[kind], strict=True)), ("epnas_tf", method), AIMS[case.space], inverse=True)
+        title = f"a step of {step}: {of}, {of.turns} turns of {of.steps} steps an architecture"
+        show(title, list(zip(*figures[kind], strict=True)), ("epnas_tf", method), AIMS[of.case.space], inverse=True)
 
 
 if __name__ == "__main__":
