@@ -25,7 +25,7 @@ def check(config: DataConfig) -> None:
 
 
 def read(config: DataConfig) -> Source:
-    """Reads all images of a folder.
+    """Reads all images of a folder. What lies in folders within a class's belongs to the class too.
 
     The images stay grey if every one is; otherwise all are red, green and blue. They keep their size if all have the
     same and `image_size` is 0; otherwise each is brought to a square.
@@ -91,6 +91,17 @@ def _scan(dataset: str) -> tuple[list[str], _Files, _Files | None]:
     return class_names, train, _files(test_root, class_names, test_names)
 
 
+def _images(folder: Path) -> list[Path]:
+    """Lists a class's images, those in folders within it as well; links to folders are not followed there."""
+    found: list[Path] = []
+    for path in _visible(folder):
+        if path.is_dir():
+            found += [] if path.is_symlink() else _images(path)
+        elif path.suffix.lower() in EXTENSIONS and path.is_file():
+            found.append(path)
+    return found
+
+
 def _folders(root: Path) -> list[Path]:
     return [path for path in _visible(root) if path.is_dir()]
 
@@ -107,7 +118,7 @@ def _visible(root: Path) -> list[Path]:
 def _files(root: Path, class_names: Sequence[str], present: Sequence[str] | None = None) -> _Files:
     files: _Files = []
     for name in class_names if present is None else present:
-        found = [path for path in _visible(root / name) if path.suffix.lower() in EXTENSIONS and path.is_file()]
+        found = _images(root / name)
         if not found:
             raise DataError(
                 f"Every class folder must hold images ({', '.join(EXTENSIONS)}). Received: {root / name} with none. "

@@ -75,6 +75,20 @@ def test_every_kind_of_file_is_read_and_other_files_are_not(tmp_path):
     np.testing.assert_array_equal(source.train.images[3], array)
 
 
+def test_folders_within_a_class_belong_to_it(tmp_path):
+    ants, bees = fill(tmp_path, {"ant": 2, "bees": 2}).values()
+    (deeper,) = fill(tmp_path / "ant", {"2024/may": 3}).values()
+    (first,) = fill(tmp_path / "bees", {"000": 1}).values()  # in the order of the names: before 000.png
+    fill(tmp_path / "ant", {".thumbnails": 1})
+    (tmp_path / "bees" / "circle").symlink_to(tmp_path / "bees", target_is_directory=True)
+    source = read(tmp_path)
+    np.testing.assert_array_equal(source.train.images, [*ants, *deeper, *first, *bees])
+    np.testing.assert_array_equal(source.train.labels, [0] * 5 + [1] * 3)
+    for path in (tmp_path / "bees").glob("*.png"):
+        path.unlink()
+    np.testing.assert_array_equal(read(tmp_path).train.labels, [0] * 5 + [1])
+
+
 def test_images_stay_grey_only_if_all_are(tmp_path):
     written = fill(tmp_path, {"a": 2, "b": 2}, (6, 6))
     source = read(tmp_path)
