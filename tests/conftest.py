@@ -1,6 +1,7 @@
 """Fixtures that tests of several packages share."""
 
 import os
+import signal
 
 import pytest
 
@@ -8,6 +9,9 @@ from tests.bin.runs import THREADS
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # set before TensorFlow is imported: the workers share out the cores
     os.environ.update(dict.fromkeys(THREADS, "1"))
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # `nohup make test &`: what a test starts would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import tensorflow as tf
 
