@@ -25,6 +25,7 @@ from pathlib import Path
 from epnas_tf.bin.console import quiet_tensorflow
 from epnas_tf.storage import run_directory, state_files
 from epnas_tf.storage.run_directory import RunDirectory
+from epnas_tf.storage.training_directory import TrainingDirectory
 from tests.bin.runs import LIMIT_SECONDS
 
 with quiet_tensorflow():
@@ -43,6 +44,12 @@ def die(*_):
 
 def die_soon(*_):
     threading.Timer(TRAINING_BEGAN_SECONDS, die).start()
+
+
+def interrupt(*_):
+    """Does what Ctrl-C does, and goes no further: the main thread has to answer."""
+    os.kill(os.getpid(), signal.SIGINT)
+    threading.Event().wait()
 
 
 def half_beside(file, data, *_):
@@ -123,6 +130,8 @@ MOMENTS = {
     "half of architecture.json is written": at(run_directory, "write_whole", half_beside),
     "after a child": at(TensorBoardLogs, "add", die, after=True),
     "before the end": at(runner, "SearchResult", die),
+    "candidates are written": at(TrainingDirectory, "save_candidates", die, after=True),
+    "Ctrl-C after a state": at(RunDirectory, "save_state", interrupt, after=True),
     "test.npz is written": at(trainer, "write_whole", die, after=True),
     "children diverge": at(ChildTrainer, "train", diverge),
     "the disk is full": lambda plan: at(RunDirectory, "append_record", fill_disk(plan))(plan),

@@ -2,14 +2,11 @@ import dataclasses
 import io
 import json
 import os
-import random
 import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -45,7 +42,6 @@ TINY = (
     "--candidates=2",
     "--candidate_epochs=1",
 )
-SEED = 2018
 ADVICE = "The same command goes on from the last epoch; a candidate begins anew."
 
 small_disk = test_bad_input.small_disk
@@ -65,52 +61,27 @@ def trained(unbroken, tmp_path_factory):
     return runs.Run(run_dir, result.stdout, result.stderr)
 
 
-def start(*arguments):
-    return subprocess.Popen(
-        [*TRAIN, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=runs.environment(PYTHONUNBUFFERED="1"),
-    )
-
-
 def lines_of(file):
     return file.read_bytes().count(b"\n") if file.exists() else 0
-
-
-def stop(run_dir, file, lines, number, delay=0.0):
-    """Stops a training some time after a file has so many lines more; returns its exit code and its errors."""
-    process, lines = start(run_dir, *TINY), lines_of(file) + lines
-    ends = time.monotonic() + runs.LIMIT_SECONDS
-    while lines_of(file) < lines:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < ends
-        time.sleep(0.002)
-    time.sleep(delay)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=runs.LIMIT_SECONDS)
-    assert not (run_dir / "final" / "metrics.json").exists()
-    return process.returncode, errors
 
 
 def test_training_stopped_again_and_again_ends_like_an_unbroken_one(unbroken, trained, small_disk):
     disk, ballast = small_disk
     run_dir = copy_of(unbroken, disk / "run")
-    final_dir, generator = run_dir / "final", random.Random(SEED)
+    final_dir = run_dir / "final"
 
-    code, _ = stop(run_dir, final_dir / "candidates.jsonl", 1, signal.SIGKILL)
-    assert code == -signal.SIGKILL
+    result = runs.drive("train", run_dir, *TINY, moment="candidates are written", nth=1)
+    assert result.returncode == -signal.SIGKILL
     assert lines_of(final_dir / "candidates.jsonl") == 1
     assert not (final_dir / "architecture.json").exists()
 
-    # The second line comes after the first epoch's state, however slow the disk is.
-    code, errors = stop(run_dir, final_dir / "history.jsonl", 2, signal.SIGINT, generator.uniform(0, 0.05))
-    assert code == 130
-    assert errors.strip() == f"epnas-train: stopped. {ADVICE}"
+    result = runs.drive("train", run_dir, *TINY, moment="Ctrl-C after a state", nth=2)
+    assert result.returncode == 130
+    assert result.stderr.strip() == f"epnas-train: stopped. {ADVICE}"
 
     plan = {"moment": "the disk is full", "nth": 2, "ballast": ballast and str(ballast)}
     before = helpers.checkpoint(final_dir).number
+    assert before == 2
     result = runs.drive("train", run_dir, *TINY, **plan)
     runs.assert_clear_error(result, f"{final_dir}/state cannot be written: ")
     assert re.search("No space left on device|File too large", result.stderr)
