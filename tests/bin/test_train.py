@@ -61,10 +61,6 @@ def trained(unbroken, tmp_path_factory):
     return runs.Run(run_dir, result.stdout, result.stderr)
 
 
-def lines_of(file):
-    return file.read_bytes().count(b"\n") if file.exists() else 0
-
-
 def test_training_stopped_again_and_again_ends_like_an_unbroken_one(unbroken, trained, small_disk):
     disk, ballast = small_disk
     run_dir = copy_of(unbroken, disk / "run")
@@ -72,12 +68,14 @@ def test_training_stopped_again_and_again_ends_like_an_unbroken_one(unbroken, tr
 
     result = runs.drive("train", run_dir, *TINY, moment="candidates are written", nth=1)
     assert result.returncode == -signal.SIGKILL
-    assert lines_of(final_dir / "candidates.jsonl") == 1
+    assert len(candidates(run_dir)) == 1
     assert not (final_dir / "architecture.json").exists()
+    assert not (final_dir / "metrics.json").exists()
 
     result = runs.drive("train", run_dir, *TINY, moment="Ctrl-C after a state", nth=2)
     assert result.returncode == 130
     assert result.stderr.strip() == f"epnas-train: stopped. {ADVICE}"
+    assert not (final_dir / "metrics.json").exists()
 
     plan = {"moment": "the disk is full", "nth": 2, "ballast": ballast and str(ballast)}
     before = helpers.checkpoint(final_dir).number
