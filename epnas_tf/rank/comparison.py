@@ -24,7 +24,6 @@ from epnas_tf.storage.rank_directory import FOLDER, REPEATED, RESULT, WAYS, Rank
 from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import RunDirectory, read_config
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
-from epnas_tf.storage.training_directory import FOLDER as FINAL
 
 RECORDED, ESTIMATE, *STATISTICS = WAYS
 
@@ -84,8 +83,6 @@ def run_rank(
     run, listener = Path(run_dir), listener or RankListener()
     trials, search, state = sampled(run, config)
     directory_path = Path(rank_dir or run / FOLDER)
-    if os.path.abspath(directory_path) == os.path.abspath(run / FINAL):
-        raise ConfigError(f"`rank_dir` must be another folder than the final training's. Received: {directory_path}")
     with RankDirectory(directory_path, config) as directory:
         directory.load_state()
         records = directory.read_records()

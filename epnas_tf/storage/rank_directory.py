@@ -9,9 +9,9 @@
 It is locked, written and gone on with as the directory of a search is; see `run_directory`.
 """
 
-from epnas_tf.storage.run_directory import RunDirectory
+from epnas_tf.storage.run_directory import RANK_FOLDER, RunDirectory
 
-FOLDER = "rank"
+FOLDER = RANK_FOLDER
 RESULT = "rank.json"
 
 WAYS = {
@@ -32,6 +32,7 @@ CAPTIONS = {**WAYS, REPEATED: "a second own training, against the first"}
 class RankDirectory(RunDirectory):
     """A directory that belongs to one comparison; see the module for its files."""
 
+    FOLDER = RANK_FOLDER
     FORMAT = "epnas_tf.rank"
     RECORDS = "own.jsonl"
     STATES = "after-"

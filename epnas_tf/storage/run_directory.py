@@ -41,6 +41,10 @@ PACKAGES = ("epnas-tf", "tensorflow", "keras", "numpy")
 PLACES = ("dataset", "data_dir", "manual_dir")
 """Settings that may name a file or a folder."""
 
+FINAL_FOLDER, RANK_FOLDER = "final", "rank"
+FOLDERS = {FINAL_FOLDER: "the final training's", RANK_FOLDER: "the comparison's"}
+"""The folders of a run that hold a directory of another format, and whose they are."""
+
 RECORDS_BYTES = "trials_bytes"
 """Where a state keeps the size of the file of records."""
 
@@ -55,9 +59,11 @@ class RunDirectory:
         config: the settings, a `RunConfig` here. A directory that holds a run of other settings is refused.
 
     Raises:
+        ConfigError: if it is the folder of a run that another kind of work belongs into.
         RunDirectoryError: if the directory cannot be written, belongs to another run, or another process runs in it.
     """
 
+    FOLDER = ""
     FORMAT = "epnas_tf.run"
     RECORDS = TRIALS_FILE
     STATES = "after-"
@@ -69,6 +75,7 @@ class RunDirectory:
         self.warnings: list[str] = []
         self._states = StateFiles(self.path / "state", self.STATES)
         self._records = self._records_bytes = 0
+        self._refuse_folder_of_another_kind()
         with reported(self.path):
             self._refuse_foreign_files()
             (self.path / "state").mkdir(parents=True, exist_ok=True)
@@ -136,6 +143,14 @@ class RunDirectory:
     def _has_children(self) -> bool:
         """Tells whether there is anything that other settings could spoil."""
         return self._states.newest() is not None or (self.path / self.RECORDS).exists()
+
+    def _refuse_folder_of_another_kind(self) -> None:
+        place = Path(os.path.abspath(self.path))
+        if place.name != self.FOLDER and place.name in FOLDERS and is_directory_of(place.parent, RunDirectory.FORMAT):
+            raise ConfigError(
+                f"`{self.FLAG.removeprefix('--')}` must be another folder than {FOLDERS[place.name]}. "
+                f"Received: {self.path}"
+            )
 
     def _refuse_foreign_files(self) -> None:
         if not self.path.is_dir() or (self.path / "config.json").exists():
@@ -255,6 +270,15 @@ def read_config_document(file: Path, expected_format: str) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(f"{file} is not the config.json of a run. Received: {error}") from error
     return document
+
+
+def is_directory_of(path: str | os.PathLike[str], expected_format: str) -> bool:
+    """Tells whether a directory is one of a format, by its config.json."""
+    try:
+        read_config_document(Path(path) / "config.json", expected_format)
+    except RunDirectoryError:
+        return False
+    return True
 
 
 def read_config(path: str | os.PathLike[str]) -> RunConfig:

@@ -18,17 +18,15 @@ import contextlib
 import dataclasses
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from epnas_tf.config import TrainingConfig
-from epnas_tf.errors import RunDirectoryError
 from epnas_tf.options import values_of
 from epnas_tf.storage.records import read_records
-from epnas_tf.storage.run_directory import RunDirectory, read_config_document, read_settings
+from epnas_tf.storage.run_directory import FINAL_FOLDER, RunDirectory, is_directory_of, read_settings
 from epnas_tf.storage.state_files import write_whole
 
-FOLDER = "final"
+FOLDER = FINAL_FOLDER
 CANDIDATES = "candidates.jsonl"
 METRICS = "metrics.json"
 PREDICTIONS = "test.npz"
@@ -69,6 +67,7 @@ class TrainingDirectory(RunDirectory):
         RunDirectoryError: as `RunDirectory`.
     """
 
+    FOLDER = FINAL_FOLDER
     FORMAT = "epnas_tf.training"
     RECORDS = "history.jsonl"
     STATES = "epoch-"
@@ -110,11 +109,7 @@ class TrainingDirectory(RunDirectory):
 
 def is_training(path: str | os.PathLike[str]) -> bool:
     """Tells whether a directory is that of a final training itself, as --final_dir may name one."""
-    try:
-        read_config_document(Path(path) / "config.json", TrainingDirectory.FORMAT)
-    except RunDirectoryError:
-        return False
-    return True
+    return is_directory_of(path, TrainingDirectory.FORMAT)
 
 
 def read_training_config(path: str | os.PathLike[str]) -> TrainingConfig:

@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import functools
 import json
 import multiprocessing
 import shutil
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 
 from epnas_tf.config import ChildConfig, DataConfig, RunConfig, SearchConfig, SpaceConfig
-from epnas_tf.errors import DataError, RunDirectoryError, StateError
+from epnas_tf.errors import ConfigError, DataError, RunDirectoryError, StateError
 from epnas_tf.space import MacroArchitecture, MacroLayer, load_architecture
 from epnas_tf.storage import run_directory, state_files
+from epnas_tf.storage.rank_directory import RankDirectory
 from epnas_tf.storage.run_directory import RunDirectory, read_config
+from epnas_tf.storage.training_directory import TrainingDirectory
 
 CONFIG = RunConfig()
 ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3)}
@@ -262,6 +265,27 @@ def test_foreign_directory_is_refused_and_left_alone(path):
     with pytest.raises(RunDirectoryError, match=r"not the directory of a run.* Received: photo.png"):
         RunDirectory(path, CONFIG)
     assert [file.name for file in path.iterdir()] == ["photo.png"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder", "message"),
+    [
+        (RunDirectory, "final", "`run_dir` must be another folder than the final training's"),
+        (RunDirectory, "rank", "`run_dir` must be another folder than the comparison's"),
+        (RankDirectory, "final", "`rank_dir` must be another folder than the final training's"),
+        (functools.partial(TrainingDirectory, architectures=("a",)), "rank", "`final_dir` must be .* the comparison's"),
+    ],
+)
+def test_a_run_s_folder_is_left_to_the_work_that_it_is_for(path, kind, folder, message):
+    with RunDirectory(path, CONFIG), pytest.raises(ConfigError, match=rf"{message}. Received: .*{folder}"):
+        kind(path / "sub" / ".." / folder, CONFIG)
+    assert not (path / folder).exists()
+
+
+def test_a_folder_beside_settings_of_something_else_may_have_any_name(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with RunDirectory(tmp_path / "final", CONFIG):
+        pass
 
 
 def test_directory_of_a_run_that_was_killed_in_its_first_instant_is_taken(path):
