@@ -47,21 +47,23 @@ class Figures:
     loss: float
 
 
-def measured(worker: Worker, architecture: Any, of: Steps) -> Figures:
+def measured(worker: Worker, architecture: Any, timed: Steps) -> Figures:
     """Returns the figures of an architecture, medians of the turns."""
     prepared = worker.call("prepare", architecture)
-    train, evaluate = (statistics.median(worker.call(kind) for _ in range(of.turns)) for kind in ("train", "evaluate"))
-    before = prepared - of.steps * (train + evaluate)
+    train, evaluate = (
+        statistics.median(worker.call(kind) for _ in range(timed.turns)) for kind in ("train", "evaluate")
+    )
+    before = prepared - timed.steps * (train + evaluate)
     return Figures(before, train, evaluate, worker.call("loss"))
 
 
-def figures_of(of: Steps, settings: Mapping[str, Any], on_cpu: bool = False) -> tuple[str, list[Figures]]:
+def figures_of(timed: Steps, settings: Mapping[str, Any], on_cpu: bool = False) -> tuple[str, list[Figures]]:
     """Returns the name of the GPU, "" for none, and the figures of every architecture but one, which warms up."""
-    first, *architectures = of.sampled(further=1)
+    first, *architectures = timed.sampled(further=1)
     side = "benchmarks.sides.steps:OurSteps"
-    with Worker(side, of.case, of.batch_size, of.steps, 0, settings, on_cpu) as worker:
+    with Worker(side, timed.case, timed.batch_size, timed.steps, 0, settings, on_cpu) as worker:
         worker.call("prepare", first)
-        return worker.call("gpu"), [measured(worker, architecture, of) for architecture in architectures]
+        return worker.call("gpu"), [measured(worker, architecture, timed) for architecture in architectures]
 
 
 def row(gpu: str, form: str, figures: Sequence[Figures], reference: Sequence[Figures]) -> list[str]:
@@ -74,15 +76,17 @@ def row(gpu: str, form: str, figures: Sequence[Figures], reference: Sequence[Fig
 
 
 def main() -> None:
-    of = _STEPS()
-    outcomes = [(form, *figures_of(of, settings)) for form, settings in track(FORMS.items(), "forms", transient=True)]
+    timed = _STEPS()
+    outcomes = [
+        (form, *figures_of(timed, settings)) for form, settings in track(FORMS.items(), "forms", transient=True)
+    ]
     if any(gpu for _, gpu, _ in outcomes):
-        outcomes.insert(0, ("float32", *figures_of(of, {}, on_cpu=True)))
+        outcomes.insert(0, ("float32", *figures_of(timed, {}, on_cpu=True)))
     reference = outcomes[0][2]
     rows = [row(gpu, form, figures, reference) for form, gpu, figures in outcomes]
-    title = f"steps of {of}, {of.turns} turns of {of.steps} steps an architecture"
+    title = f"steps of {timed}, {timed.turns} turns of {timed.steps} steps an architecture"
     columns = ["", "form", "before", "training step", "evaluation step", "loss differs by"]
-    show_table(title, columns, rows, f"medians of {of.architectures} architectures")
+    show_table(title, columns, rows, f"medians of {timed.architectures} architectures")
 
 
 if __name__ == "__main__":

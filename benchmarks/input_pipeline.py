@@ -18,16 +18,16 @@ _CUTOUT = flags.DEFINE_integer("cutout", 16, "side of the blanked square in pixe
 
 
 def main() -> None:
-    of, cutout = _STEPS(), _CUTOUT.value
+    timed, cutout = _STEPS(), _CUTOUT.value
     figures: list[list[float]] = [[], []]
-    with Worker("benchmarks.sides.steps:OurSteps", of.case, of.batch_size, of.steps, cutout) as worker:
+    with Worker("benchmarks.sides.steps:OurSteps", timed.case, timed.batch_size, timed.steps, cutout) as worker:
         sides = [lambda: worker.call("train_from_pipeline"), lambda: worker.call("train")]
-        for architecture in of.sampled():
+        for architecture in timed.sampled():
             worker.call("prepare", architecture)
             alternate(sides, 1)  # not counted
-            for values, turns in zip(figures, alternate(sides, of.turns), strict=True):
+            for values, turns in zip(figures, alternate(sides, timed.turns), strict=True):
                 values += turns
-    title = f"a training step with its input: {of}, cutout {cutout}, {of.steps} steps a turn"
+    title = f"a training step with its input: {timed}, cutout {cutout}, {timed.steps} steps a turn"
     names = ("pipeline with augmentation", "one batch again and again")
     show(title, figures, names, "1.05 or less", inverse=True)
 

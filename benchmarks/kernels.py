@@ -24,24 +24,24 @@ _LONGEST = flags.DEFINE_integer("longest", 8, "kernels to name", lower_bound=0)
 
 
 def main() -> None:
-    of = _STEPS()
+    timed = _STEPS()
     rows, longest = [], collections.Counter[str]()
-    with Worker("benchmarks.sides.kernels:GpuSteps", of.case, of.batch_size, of.steps) as worker:
+    with Worker("benchmarks.sides.kernels:GpuSteps", timed.case, timed.batch_size, timed.steps) as worker:
         gpu = worker.call("gpu")
         if not gpu:
             raise ConfigError("This needs a GPU. Received: a computer on which TensorFlow finds none.")
-        for architecture in track(of.sampled(), "networks", transient=True):
+        for architecture in track(timed.sampled(), "networks", transient=True):
             worker.call("prepare", architecture)
-            step = statistics.median(worker.call("train") for _ in range(of.turns))
+            step = statistics.median(worker.call("train") for _ in range(timed.turns))
             work = worker.call("gpu_work")
             if not work.kernels:
                 raise ConfigError("TensorFlow's profiler must see the GPU's kernels, with CUPTI. Received: none.")
             longest.update(work.longest)
             times = [f"{1000 * seconds:.2f} ms" for seconds in (step, work.busy)]
             rows.append([f"{work.kernels:.0f}", f"{work.copies:.0f}", *times, f"{work.busy / step:.0%}"])
-    title = f"training steps of {of}, on {gpu}"
+    title = f"training steps of {timed}, on {gpu}"
     columns = ["kernels", "copies", "a step", "of it busy", "part"]
-    show_table(title, columns, rows, f"medians of {of.turns} turns of {of.steps} steps; a row is a network")
+    show_table(title, columns, rows, f"medians of {timed.turns} turns of {timed.steps} steps; a row is a network")
     parts = [[name[:90], f"{s / len(rows) * 1000:.3f} ms"] for name, s in longest.most_common(_LONGEST.value)]
     show_table("the kernels that take longest", ["kernel", "a step"], parts, "means of the networks")
 

@@ -29,20 +29,20 @@ def median_seconds(kind: str, sides: Sequence[Worker], turns: int) -> tuple[floa
 
 
 def main() -> None:
-    of = _STEPS()
+    timed = _STEPS()
     figures: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in KINDS}
     with (
-        Worker("benchmarks.sides.steps:OurSteps", of.case, of.batch_size, of.steps) as ours,
-        Worker("benchmarks.sides.steps:KerasSteps", of.case, of.batch_size, of.steps) as theirs,
+        Worker("benchmarks.sides.steps:OurSteps", timed.case, timed.batch_size, timed.steps) as ours,
+        Worker("benchmarks.sides.steps:KerasSteps", timed.case, timed.batch_size, timed.steps) as theirs,
     ):
-        for architecture in of.sampled():
+        for architecture in timed.sampled():
             for side in (ours, theirs):
                 side.call("prepare", architecture)
             for kind, medians in figures.items():
-                medians.append(median_seconds(kind, (ours, theirs), of.turns))
+                medians.append(median_seconds(kind, (ours, theirs), timed.turns))
     for kind, (step, method) in KINDS.items():
-        title = f"a step of {step}: {of}, {of.turns} turns of {of.steps} steps an architecture"
-        show(title, list(zip(*figures[kind], strict=True)), ("epnas_tf", method), AIMS[of.case.space], inverse=True)
+        title = f"a step of {step}: {timed}, {timed.turns} turns of {timed.steps} steps an architecture"
+        show(title, list(zip(*figures[kind], strict=True)), ("epnas_tf", method), AIMS[timed.case.space], inverse=True)
 
 
 if __name__ == "__main__":
