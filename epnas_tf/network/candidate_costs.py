@@ -6,7 +6,8 @@ the graphs of all.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,15 +36,50 @@ Description = tuple[tuple[bool, bool], npt.NDArray[np.int64], FloatArray]
 """Of an architecture: whether it reads the cell before the previous and the previous one; its unused blocks by their
 place among a block's inputs, int64 [B + 2] of zeros and ones; the costs of its sides for each set in `READ`."""
 
-LevelCosts = Callable[[IntArray], FloatArray]
-"""The costs float64 [n, parents, m] of n extensions, given by their indices, of some parents."""
+LevelCosts = Callable[[IntArray], Iterable[FloatArray]]
+"""The costs float64 [n, parents, m] of n extensions, given by their indices, of some parents: once for each of the ways
+to go on from them to the deepest level that may be the cheapest, with what that way adds."""
+
+MAX_WAYS = 100
+"""Ways to go on that are looked at. Where costs pull in different directions, there are more with every level."""
+
+
+def cheapest(costs: FloatArray) -> FloatArray:
+    """Returns the rows of costs [n, m] for which no other is as low in all and lower in one.
+
+    Of more than `MAX_WAYS` these are the lowest in each, and others evenly in the order of the first.
+    """
+    rows = np.unique(costs, axis=0)
+    rows = rows[[not ((rows <= row).all(1) & (rows < row).any(1)).any() for row in rows]]
+    if len(rows) <= MAX_WAYS:
+        return rows
+    lowest = rows.argmin(axis=0)
+    evenly = np.linspace(0, len(rows) - 1, MAX_WAYS - len(lowest)).round().astype(np.int64)
+    return rows[np.union1d(lowest, evenly)]
+
+
+def sums_of_cheapest(added: Sequence[FloatArray], shape: tuple[int, ...]) -> list[FloatArray]:
+    """Returns what is added from each place on at least, [ways, *shape] for each, the last of which is one way of 0.
+
+    Every way is a choice at its place and a way of the next one, so that who takes the one still has the other.
+
+    Args:
+        added: the costs of each place's choices, [choices, *shape].
+        shape: of costs.
+    """
+    ways = [np.zeros((1, *shape))]
+    for choices in reversed(added):
+        sums = (choices[:, None] + ways[0]).reshape(len(choices) * len(ways[0]), math.prod(shape))
+        kept = cheapest(sums)
+        ways.insert(0, kept.reshape(len(kept), *shape))
+    return ways
 
 
 class CandidateCosts:
     """The costs of candidates of any space: each one's graph is built, which takes a millisecond.
 
-    A candidate's costs are those of the cheapest architecture of the deepest level that it can become, each cost for
-    itself, as far as that is known; in the base class its own.
+    A candidate's costs are those of the cheapest architectures of the deepest level that it can become, as far as those
+    are known; in the base class its own.
 
     Args:
         space: the search space.
@@ -62,17 +98,17 @@ class CandidateCosts:
             level: the level of the extensions.
         """
 
-        def costs(indices: IntArray) -> FloatArray:
+        def costs(indices: IntArray) -> Iterator[FloatArray]:
             extensions = [self.space.extension(level, index) for index in indices.tolist()]
             rows = [[self.cost_of(self.space.extend(parent, e)) for parent in parents] for e in extensions]
-            return np.array(rows, np.float64)
+            yield np.array(rows, np.float64)
 
         return costs
 
     def least(self) -> FloatArray:
-        """Returns the least that an architecture of the deepest level costs, float64 [m], each cost for itself."""
+        """Returns what the cheapest architectures of the deepest level cost, float64 [n, m]; see `cheapest`."""
         everything = np.arange(self.space.num_extensions(1), dtype=np.int64)
-        return self.of_level([None], 1)(everything).min(axis=(0, 1))  # type: ignore[no-any-return]
+        return cheapest(np.concatenate([costs[:, 0] for costs in self.of_level([None], 1)(everything)]))
 
 
 class MacroCosts(CandidateCosts):
@@ -83,27 +119,27 @@ class MacroCosts(CandidateCosts):
     def of_level(self, parents: Sequence[MacroArchitecture | None], level: int) -> LevelCosts:
         """See the base. Skips add up, so a parent's candidates are a product of symbol arrays and these costs."""
         weights = np.stack([self._weights(parent, level) for parent in parents], axis=1)  # [features, parents, m]
-        rest = self._rest(level)
+        rests = self._rests[level - 1]
 
-        def costs(indices: IntArray) -> FloatArray:
+        def costs(indices: IntArray) -> Iterator[FloatArray]:
             # Not a product of matrices: after one, BLAS's threads spin and take the scoring beside it its cores.
-            return np.einsum("nf,fpm->npm", self.space.encode(level, indices).astype(np.float64), weights) + rest
+            own = np.einsum("nf,fpm->npm", self.space.encode(level, indices).astype(np.float64), weights)
+            for rest in rests:
+                yield own + rest
 
         return costs
 
-    def _rest(self, level: int) -> FloatArray:
-        """Returns what the further layers cost at least, float64 [m]: the cheapest operation, without skips."""
+    @functools.cached_property
+    def _rests(self) -> list[FloatArray]:
+        """For each level, the least that the layers after it cost, [ways, m]: by one operation each, without skips."""
         operations = self.space.operations
-        architecture = None
-        for _ in range(level):
-            architecture = self._extended(architecture, operations[0])
-        before = self.cost_of(architecture)
-        rest = np.zeros_like(before)
-        for _ in range(level, self.space.num_levels):
+        architecture = self._extended(None, operations[0])
+        added = []
+        for _ in range(1, self.space.num_levels):
             after = [self.cost_of(self._extended(architecture, operation)) for operation in operations]
-            rest += np.min(after, axis=0) - before
-            architecture, before = self._extended(architecture, operations[0]), after[0]
-        return rest
+            added.append(np.array(after) - self.cost_of(architecture))
+            architecture = self._extended(architecture, operations[0])
+        return sums_of_cheapest(added, self.cost_of(architecture).shape)
 
     def _extended(self, parent: MacroArchitecture | None, operation: str, *skips: int) -> MacroArchitecture:
         return self.space.extend(parent, MacroLayer(operation, skips))
@@ -140,26 +176,34 @@ class MicroCosts(CandidateCosts):
             return super().of_level(parents, level)
         outputs, sides = self._tables
         described = [self._describe(parent) for parent in parents]
-        rest = 2 * (self.space.num_levels - level) * sides[:, :, 0].min(axis=1)  # [sets, m]
         num_operations = len(self.space.operations)
 
-        def costs(indices: IntArray) -> FloatArray:
+        def costs(indices: IntArray) -> Iterator[FloatArray]:
             symbols = self.space.encode(level, indices)
             left, right = np.split(symbols.astype(bool), 2, axis=1)
             ends = [(np.argmax(s[:, :num_operations], 1), np.argmax(s[:, num_operations:], 1)) for s in (left, right)]
             own = [sides[:, operation, (source < 2).astype(int)] for operation, source in ends]  # [sets, n, m]
             sources = np.stack([source for _, source in ends])
             rows = np.arange(len(indices))
-            columns = []
-            for reads, unused, parents_sides in described:
+            whole = np.empty((len(indices), len(parents), sides.shape[-1]))
+            sets = np.empty(whole.shape[:2], np.int64)
+            for place, (reads, unused, parents_sides) in enumerate(described):
                 newly_used = unused[sources].sum(axis=0) - unused[sources[0]] * (sources[0] == sources[1])
                 reads_each = [reads[end] | (sources == end).any(axis=0) for end in (0, 1)]
                 which = np.where(reads_each[0], np.where(reads_each[1], 0, 2), 1)
-                whole = outputs[which, unused.sum() + 1 - newly_used] + parents_sides[which] + rest[which]
-                columns.append(whole + own[0][which, rows] + own[1][which, rows])
-            return np.stack(columns, axis=1)
+                joined = outputs[which, unused.sum() + 1 - newly_used] + parents_sides[which]
+                whole[:, place] = joined + own[0][which, rows] + own[1][which, rows]
+                sets[:, place] = which
+            for rest in self._rests[level - 1]:
+                yield whole + rest[sets]
 
         return costs
+
+    @functools.cached_property
+    def _rests(self) -> list[FloatArray]:
+        """For each level, the least that the sides of the blocks after it cost, [ways, sets, m]."""
+        side = self._tables[1][:, :, 0].swapaxes(0, 1)  # [operations, sets, m], of sides that read a block
+        return sums_of_cheapest([side] * 2 * (self.space.num_levels - 1), side.shape[1:])[::2]
 
     def _describe(self, parent: MicroArchitecture | None) -> Description:
         all_sides = [side for block in parent.blocks for side in block.sides] if parent else []

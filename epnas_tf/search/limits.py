@@ -63,18 +63,31 @@ class Limits:
             return np.array([measures[name]() for name in limits], np.float64)
 
         self._costs = candidate_costs(space, cost_of)
-        for (name, limit), least in zip(limits.items(), self._costs.least(), strict=True):
-            if least > limit:
-                needed = f"{least:,.0f}"
-                if isinstance(limit, float):  # a time
-                    needed = f"about {math.ceil(1000 * least) / 1000:g} on this device, as it is measured now"
-                raise ConfigError(
-                    f"`{name}` must be at least {needed}, what the smallest network of these settings has; fewer "
-                    f"channels or levels need less. Received: {name}={limit}"
-                )
+        self._refuse_impossible(self._costs.least())
 
     def __str__(self) -> str:
         return ", ".join(f"{name}={limit}" for name, limit in self._limits.items())
+
+    def _refuse_impossible(self, least: npt.NDArray[np.float64]) -> None:
+        """Raises an error unless one of the cheapest networks, float64 [n, m], keeps all limits."""
+        for name, limit, needed in zip(self._limits, self._bounds, least.min(axis=0), strict=True):
+            if needed > limit:
+                raise ConfigError(
+                    f"{_at_least(name, needed)}, what the smallest network of these settings has; fewer channels or "
+                    f"levels need less. Received: {name}={self._limits[name]}"
+                )
+        keeps = least <= self._bounds
+        if keeps.all(axis=1).any():
+            return
+        enough = []  # what one limit would have to be where the others stay
+        for measure, name in enumerate(self._limits):
+            others = least[np.delete(keeps, measure, axis=1).all(axis=1), measure]
+            enough += [_at_least(name, others.min())] if others.size else []
+        needs = ", or ".join(enough) or "More than one of them must be larger"
+        raise ConfigError(
+            f"No network of these settings keeps all limits together. {needs}; fewer channels or levels need less. "
+            f"Received: {self}"
+        )
 
     def allowed(self, parents: Sequence[Indices], level: int) -> Allowed:
         """Returns which candidates of a level keep all limits; see `epnas_tf.search.progressive.Constraint`."""
@@ -83,13 +96,26 @@ class Limits:
 
         def allowed(start: int, count: int) -> npt.NDArray[np.bool_]:
             first, last = start // len(parents), (start + count - 1) // len(parents)
-            found = costs(np.arange(first, last + 1, dtype=np.int64))
-            keeps = np.ones(found.shape[:-1], bool)
-            for measure, bound in enumerate(self._bounds):  # `all` over so short an axis takes many times as long
-                keeps &= found[..., measure] <= bound
+            keeps = np.zeros((last + 1 - first, len(parents)), bool)
+            for found in costs(np.arange(first, last + 1, dtype=np.int64)):
+                keeps |= self._keeps(found)
             return keeps.reshape(-1)[start - first * len(parents) :][:count]
 
         return allowed
+
+    def _keeps(self, costs: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Returns bool [n, parents], of costs [n, parents, m]: whether they keep all limits."""
+        keeps = np.ones(costs.shape[:-1], bool)
+        for measure, bound in enumerate(self._bounds):  # `all` over so short an axis takes many times as long
+            keeps &= costs[..., measure] <= bound
+        return keeps
+
+
+def _at_least(name: str, least: float) -> str:
+    needed = f"{least:,.0f}"
+    if name == "max_latency_ms":
+        needed = f"about {math.ceil(1000 * least) / 1000:g} on this device, as it is measured now"
+    return f"`{name}` must be at least {needed}"
 
 
 def constraint(

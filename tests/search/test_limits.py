@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -72,6 +73,46 @@ def test_several_limits_hold_together():
     found = [measured(child, shape_of(space)) for child in search(space, "uniform", limits, k=10)]
     assert max(c.parameters for c in found) <= 4000
     assert max(c.multiply_adds for c in found) <= 600_000
+
+
+class SlowSeparable(Latencies):
+    """As if a separable convolution took a millisecond and nothing else took time: then few parameters are slow."""
+
+    def __init__(self):
+        super().__init__({"scale": 1.0})
+
+    def milliseconds(self, graph, image_shape):
+        return float(sum(node.kind == "sep_conv_5x5" for node in graph))
+
+
+OPPOSED = [MacroSpace(5, ("conv_3x3", "sep_conv_5x5")), MicroSpace(3, ("conv_3x3", "sep_conv_5x5"))]
+
+
+def refused(space, **limits):
+    """Returns what each limit must be at least, by the message that refuses some."""
+    with pytest.raises(ConfigError) as error:
+        Limits(space, shape_of(space), LimitConfig(**limits), SlowSeparable())
+    assert all(f"{name}={limit}" in str(error.value).split("Received: ")[1] for name, limit in limits.items())
+    found = re.findall(r"`(\w+)` must be at least (?:about )?([\d,]*\d)", str(error.value))
+    return {name: int(number.replace(",", "")) for name, number in found}
+
+
+@pytest.mark.parametrize("space", OPPOSED, ids=lambda space: space.name)
+def test_limits_that_cannot_be_kept_together_are_refused_with_what_each_must_be(space):
+    least = refused(space, max_params=1)["max_params"]
+    needed = refused(space, max_params=least, max_latency_ms=1)
+    assert needed["max_params"] > least
+    assert needed["max_latency_ms"] > 1
+    for name, enough in needed.items():
+        limits = {"max_params": least, "max_latency_ms": 1, name: enough}
+        refused(space, **{**limits, name: enough - 1})
+        # A search that can just keep both comes to its end.
+        children = search(space, "uniform", LimitConfig(**limits), k=3, latencies=SlowSeparable())
+        assert any(len(space.extensions(child)) == space.num_levels for child in children)
+        for child in children:
+            graph = build_graph(child, shape_of(space))
+            assert cost(graph, IMAGE).parameters <= limits["max_params"]
+            assert SlowSeparable().milliseconds(graph, IMAGE) <= limits["max_latency_ms"]
 
 
 def test_no_child_is_slower_than_a_limit():
