@@ -41,6 +41,7 @@ _ITERATIONS = flags.DEFINE_integer("iterations", 3, "passes over all levels wher
 _BATCH = flags.DEFINE_integer("batch_size", 64, "images a training step", lower_bound=1)
 _SEEDS = flags.DEFINE_integer("seeds", 5, "runs of each arm", lower_bound=2)
 _ARMS = flags.DEFINE_string("arms", "default|random", "a regular expression of the arms to run; empty for all")
+_AGAINST = flags.DEFINE_string("against", "", "the arm that the others are compared with; empty for the first")
 _OWN_EPOCHS = flags.DEFINE_integer("own_epochs", 20, "epochs of the judging trainings", lower_bound=1)
 _TRAININGS = flags.DEFINE_integer("trainings", 3, "judging trainings of each found architecture", lower_bound=1)
 _PROCESSES = flags.DEFINE_integer("processes", 2, "runs side by side", lower_bound=1)
@@ -93,13 +94,13 @@ def config_of(settings: Mapping[str, Any], seed: int) -> RunConfig:
     return from_values(RunConfig, {**common, **fashion, **settings})
 
 
-def show(groups: Mapping[str, Sequence[Judged]]) -> None:
-    """Prints the table, and how each arm differs from the first one, seed by seed."""
-    first = np.array([judged.accuracy for judged in next(iter(groups.values()))])
+def show(groups: Mapping[str, Sequence[Judged]], against: str) -> None:
+    """Prints the table, and how each arm differs from one of them, seed by seed."""
+    reference = np.array([judged.accuracy for judged in groups[against]])
     rows = []
     for name, group in groups.items():
         accuracies = np.array([judged.accuracy for judged in group])
-        ends, difference = interval(accuracies), accuracies - first
+        ends, difference = interval(accuracies), accuracies - reference
         rows.append(
             [
                 name,
@@ -112,7 +113,7 @@ def show(groups: Mapping[str, Sequence[Judged]]) -> None:
                 f"{(difference > 0).sum()} of {len(difference)}",
             ]
         )
-    columns = ["", "children", "search", "test accuracy", "95 % interval", "deviation", "less the first's", "better"]
+    columns = ["", "children", "search", "test accuracy", "95 % interval", "deviation", f"less {against}", "better"]
     found = f"found by {_SEEDS.value} searches each, trained on their own for {_OWN_EPOCHS.value} epochs"
     title = f"\n{_DATASET.value}: {found}"
     show_table(title, columns, rows, f"points of percent; mean of {_TRAININGS.value} trainings of each architecture")
@@ -126,7 +127,8 @@ def draw(groups: Mapping[str, Sequence[Judged]], path: str) -> None:
         return
     figure = matplotlib.figure.Figure(figsize=(6, 4), layout="constrained")
     axes, numbers = figure.subplots(), list(points)
-    means, deviations = (np.array([f(values) for values in points.values()]) for f in (np.mean, np.std))
+    means = np.array([values.mean() for values in points.values()])
+    deviations = np.array([values.std(ddof=1) for values in points.values()])
     axes.fill_between(numbers, means - deviations, means + deviations, alpha=0.2)
     for number, values in points.items():
         axes.plot([number] * len(values), values, "o", color="tab:blue", alpha=0.6)
@@ -141,6 +143,9 @@ def main() -> None:
     if not chosen:
         names = "; ".join(arms(_K.value, _ITERATIONS.value))
         raise ConfigError(f"`--arms` must match one of {names}. Received: {_ARMS.value!r}")
+    against = _AGAINST.value or next(iter(chosen))
+    if against not in chosen:
+        raise ConfigError(f"`--against` must be one of {'; '.join(chosen)}. Received: {against!r}")
     folder = Path(_DIRECTORY.value)
     jobs = [
         Job(name, seed, config_of(settings, seed), str(folder / f"{re.sub('[^a-z0-9]+', '-', name.lower())}-{seed}"))
@@ -156,7 +161,7 @@ def main() -> None:
         groups[judged.arm].append(judged)
     for group in groups.values():
         group.sort(key=lambda judged: judged.seed)
-    show(groups)
+    show(groups, against)
     draw(groups, _FIGURE.value)
 
 
