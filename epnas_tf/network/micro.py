@@ -38,6 +38,7 @@ def build_micro_graph(architecture: MicroArchitecture, shape: NetworkShape) -> G
     graph = Graph()
     before = last = _Output({("stem",): add_stem(graph, shape)}, halvings=0)
     reduced_at = reductions(shape.normal_cells)
+    behind_last_halving = []
     num_cells = shape.normal_cells * (NUM_REDUCTIONS + 1) + NUM_REDUCTIONS
     for cell in range(1, num_cells + 1):
         halved = last.halvings + (cell in reduced_at)
@@ -49,11 +50,14 @@ def build_micro_graph(architecture: MicroArchitecture, shape: NetworkShape) -> G
         parts = _add_blocks(
             graph, cell, architecture, inputs, channels, reduction=cell in reduced_at, path_depth=cell / num_cells
         )
-        if cell == reduced_at[-1]:
-            graph.taps = tuple(parts.values())
+        if cell >= reduced_at[-1]:
+            behind_last_halving.append(tuple(parts.values()))
         before, last = last, _Output(parts, halved)
     add_head(graph, last.parts, shape)
-    return graph.without_unread()
+    graph = graph.without_unread()
+    # No cell need read the last reduction: where none reads the previous one, every second cell is left out.
+    graph.taps = next(parts for parts in behind_last_halving if set(parts) <= set(graph.keys))
+    return graph
 
 
 def _add_input(graph: Graph, cell: int, number: int, output: _Output, halvings: int, channels: int) -> Key:

@@ -99,9 +99,9 @@ class FusedBatchNormalization(keras.layers.Layer):
     def _call_with_others(self, inputs: tf.Tensor) -> tf.Tensor:
         """Normalises by the statistics of the whole batch, of which every device has an equal part."""
         values = tf.cast(inputs, tf.float32)
-        moments = [tf.reduce_mean(values, [0, 1, 2]), tf.reduce_mean(tf.square(values), [0, 1, 2])]
-        mean, square = mean_over_replicas(moments)
-        variance = square - tf.square(mean)
+        [mean] = mean_over_replicas([tf.reduce_mean(values, [0, 1, 2])])
+        # Not the mean square less the squared mean: far from zero that loses the variance to rounding.
+        [variance] = mean_over_replicas([tf.reduce_mean(tf.math.squared_difference(values, mean), [0, 1, 2])])
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(self.momentum * tf.convert_to_tensor(moving) + (1.0 - self.momentum) * value)
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)

@@ -12,7 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from epnas_tf.config import ChildConfig
+from epnas_tf.devices import mirrored_strategy
 from epnas_tf.errors import ConfigError
+from epnas_tf.nn import FusedBatchNormalization
 from epnas_tf.search.child import child_store
 from tests.network.architectures import MACRO, MACRO_SHAPE, MICRO, MICRO_SHAPE
 from tests.search.children import digits, trainer
@@ -31,6 +33,19 @@ def train(space, mirrored, batch_size=BATCH):
     return dataclasses.asdict(one.train(architecture, seed=0)), store.get_state()
 
 
+def normalise(inputs):
+    """Returns what batch norm makes of inputs [devices, batch, height, width, channels], and its moving variance."""
+    strategy = mirrored_strategy()
+    with strategy.scope():
+        layer = FusedBatchNormalization()
+        layer.build((None, None, None, inputs.shape[-1]))
+    parts = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(inputs[context.replica_id_in_sync_group])
+    )
+    outputs = tf.function(lambda: strategy.run(lambda part: layer(part, training=True), args=(parts,)))()
+    return tf.stack(strategy.experimental_local_results(outputs)).numpy(), layer.moving_variance.numpy()
+
+
 def main(folder):
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -39,6 +54,9 @@ def main(folder):
             result, (index, arrays) = train(space, mirrored)
             (folder / f"{space}-{mirrored}.json").write_text(json.dumps({"result": result, "index": index}))
             np.savez(folder / f"{space}-{mirrored}.npz", **arrays)
+    far = np.random.default_rng(0).normal((30, 1000), (0.001, 0.1), (2, 16, 6, 6, 2)).astype(np.float32)
+    outputs, variance = normalise(far)
+    np.savez(folder / "far.npz", inputs=far, outputs=outputs, variance=variance)
     try:
         train("macro", mirrored=True, batch_size=BATCH + 1)
     except ConfigError as error:

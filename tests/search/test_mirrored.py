@@ -20,6 +20,16 @@ def trained(tmp_path_factory):
     return folder
 
 
+def test_batch_norm_on_two_devices_keeps_the_variance_of_values_far_from_zero(trained):
+    """As on one device (`tests/nn/test_batch_norm.py`); a value's last bit is 6e-5 at 1000, of a deviation of 0.1."""
+    far = np.load(trained / "far.npz")
+    inputs = far["inputs"].astype(np.float64)
+    variance = inputs.var(axis=(0, 1, 2, 3))
+    wanted = (inputs - inputs.mean(axis=(0, 1, 2, 3))) / np.sqrt(variance + 1e-5)
+    np.testing.assert_allclose(far["outputs"], wanted, atol=1e-2)
+    np.testing.assert_allclose(far["variance"], 0.9 + 0.1 * variance, rtol=1e-5)
+
+
 @pytest.mark.parametrize("space", ["macro", "micro"])
 def test_two_devices_with_half_of_each_batch_give_what_one_gives(trained, space):
     one, two = (json.loads((trained / f"{space}-{mirrored}.json").read_text()) for mirrored in (False, True))

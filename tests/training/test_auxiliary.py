@@ -14,6 +14,8 @@ from tests.training import helpers
 DEEP = macro("conv_3x3", ("max_pool_3x3", 0), "conv_3x3", ("sep_conv_3x3", 1), "conv_5x5", ("conv_3x3", 2))
 TWO_ENDS = helpers.micro(("conv_3x3", -2, "identity", -1), ("max_pool_3x3", -1, "identity", -2))
 """A cell of two blocks that no other block reads."""
+BEFORE_PREVIOUS = helpers.micro(("conv_3x3", -2, "identity", -2))
+"""A cell that does not read the previous one, so that every second cell is left out."""
 
 
 def shape(architecture, image_shape=(8, 8, 1)):
@@ -27,7 +29,7 @@ def both(architecture, image_shape=(8, 8, 1)):
     return graph, with_auxiliary_head(graph, shape(architecture, image_shape))
 
 
-@pytest.mark.parametrize("architecture", [helpers.SKIPS, DEEP, helpers.CELL, TWO_ENDS], ids=str)
+@pytest.mark.parametrize("architecture", [helpers.SKIPS, DEEP, helpers.CELL, TWO_ENDS, BEFORE_PREVIOUS], ids=str)
 def test_all_other_nodes_stay_as_they_are(architecture):
     plain, extended = both(architecture)
     head = [node for node in extended if node.key[0] == "auxiliary"]
@@ -45,7 +47,8 @@ def test_the_head_stands_behind_the_last_halving():
     for architecture, taps in (
         (helpers.SKIPS, [("halving", 2, "source", 2)]),
         (DEEP, [("halving", 4, "source", 4)]),
-        (TWO_ENDS, [("cell", 4, "block", b, "sum") for b in (1, 2)]),  # N = 1: the second reduction is cell 4
+        (TWO_ENDS, [("cell", 4, "block", b, "sum") for b in (1, 2)]),  # N = 1: the second reduction is cell 4 of 5
+        (BEFORE_PREVIOUS, [("cell", 5, "block", 1, "sum")]),  # cells 5, 3 and 1 alone are there
     ):
         graph, _ = both(architecture)
         assert list(graph.taps) == taps
