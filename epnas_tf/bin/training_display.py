@@ -51,9 +51,12 @@ class LogTrainingDisplay(TrainingListener):
     def candidate_ended(self, record: dict[str, Any]) -> None:
         """Writes the candidate's line."""
         epochs = "1 epoch" if record["epochs"] == 1 else f"{record['epochs']} epochs"
+        outcome = (
+            "diverged" if record["accuracy"] is None else f"accuracy {_percent(record['accuracy'])} after {epochs}"
+        )
         self.console.print(
-            f"candidate {record['candidate']}/{self.num_candidates}  accuracy {_percent(record['accuracy'])} after "
-            f"{epochs}, {_percent(record['shared_score'])} in the search",
+            f"candidate {record['candidate']}/{self.num_candidates}  {outcome}, {_percent(record['shared_score'])} in "
+            "the search",
             soft_wrap=True,
         )
 

@@ -230,7 +230,7 @@ def candidate_rows(training: Training) -> list[CandidateRow]:
     return [
         CandidateRow(
             number=candidate.number,
-            accuracy=percent(candidate.accuracy, 2),
+            accuracy="diverged" if candidate.accuracy is None else percent(candidate.accuracy, 2),
             shared_score=percent(candidate.shared_score, 2),
             parameters=count(candidate.parameters),
             multiply_adds=count(candidate.multiply_adds),

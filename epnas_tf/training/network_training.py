@@ -13,7 +13,7 @@ from epnas_tf.data import ImageData, TrainingPipeline, evaluation_batches
 from epnas_tf.errors import EPNASError
 from epnas_tf.network.cost import cost
 from epnas_tf.network.evaluate import make_evaluate
-from epnas_tf.network.graph import NetworkShape, build_graph
+from epnas_tf.network.graph import Graph, NetworkShape, build_graph
 from epnas_tf.network.network import Network
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import DROPOUT, EPOCH, derived_seed
@@ -28,6 +28,18 @@ STEPS_A_CALL = 50
 
 class TrainingDiverged(EPNASError):  # noqa: N818  (an outcome of a training)
     """The loss of a training, or one of its variables, became NaN or infinite."""
+
+
+def training_graph(architecture: Any, shape: NetworkShape, recipe: RecipeConfig) -> Graph:
+    """Returns the network that is trained, with an auxiliary head where the recipe has one.
+
+    Raises:
+        ArchitectureError: if the architecture does not fit the shape.
+        ConfigError: if the network can have no auxiliary head.
+        DataError: if the images are too small for the network.
+    """
+    graph = build_graph(architecture, shape)
+    return with_auxiliary_head(graph, shape) if recipe.auxiliary_weight else graph
 
 
 class NetworkTraining:
@@ -54,10 +66,8 @@ class NetworkTraining:
     def __init__(
         self, architecture: Any, shape: NetworkShape, data: ImageData, recipe: RecipeConfig, cutout: int, seed: int
     ) -> None:
-        graph = build_graph(architecture, shape)
-        self.cost = cost(graph, shape.image_shape)
-        if recipe.auxiliary_weight:
-            graph = with_auxiliary_head(graph, shape)
+        graph = training_graph(architecture, shape, recipe)
+        self.cost = cost(build_graph(architecture, shape), shape.image_shape)
         self.recipe = recipe
         self.seed = seed
         self.store = VariableStore(seed, dtype_policy(recipe.mixed_precision))

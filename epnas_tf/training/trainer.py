@@ -19,7 +19,6 @@ from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.errors import StateError
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.network.cost import Cost
-from epnas_tf.network.graph import build_graph
 from epnas_tf.network.predict import predict
 from epnas_tf.options import require
 from epnas_tf.seeds import EXAMPLES, derived_seed
@@ -29,7 +28,7 @@ from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.state_files import prefixed, with_prefix, write_whole
 from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, Epoch, TrainingDirectory
 from epnas_tf.training.architectures import Candidate, find_candidates
-from epnas_tf.training.network_training import NetworkTraining
+from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged, training_graph
 from epnas_tf.training.settings import training_config
 from epnas_tf.training.trained import STORE, final_shape
 
@@ -65,7 +64,7 @@ class TrainingListener:
         """The data set is there, and so many architectures will be compared (1: none)."""
 
     def candidate_ended(self, record: dict[str, Any]) -> None:
-        """A candidate was trained and scored; `record` is its line of candidates.jsonl."""
+        """A candidate was trained and scored, or diverged; `record` is its line of candidates.jsonl."""
 
     def training_started(self, architecture: Any, cost: Cost, epochs: int, num_done: int) -> None:
         """The training of an architecture begins, or goes on after `num_done` of its epochs."""
@@ -136,8 +135,9 @@ class _FinalTraining:
     def go(self) -> TrainingResult:
         data = data_module.load(self.config.data, self.config.seed)
         description = describe(data)
-        for candidate in self.candidates:  # refused here if it does not fit the images
-            build_graph(candidate.architecture, final_shape(candidate.architecture, description, self.config.network))
+        for candidate in self.candidates:  # refused here if it does not fit the images or the recipe
+            shape = final_shape(candidate.architecture, description, self.config.network)
+            training_graph(candidate.architecture, shape, self.config.recipe)
         if not self.directory.finished:
             self.listener.started(data, len(self.candidates))
         architecture = self._choose(data)
@@ -178,23 +178,34 @@ class _FinalTraining:
             self.directory.save_candidates(records)
             self.listener.candidate_ended(records[-1])
         self.seconds = sum(record["seconds"] for record in records)
-        return self.candidates[int(np.argmax([record["accuracy"] for record in records]))].architecture
+        scored = [number for number, record in enumerate(records) if record["accuracy"] is not None]
+        if not scored:
+            raise TrainingDiverged(
+                f"Each of the {len(records)} candidates diverged. Use a lower learning rate. Received: "
+                f"learning_rate={self.config.recipe.learning_rate}"
+            )
+        return self.candidates[max(scored, key=lambda number: records[number]["accuracy"])].architecture
 
     def _try(self, number: int, data: ImageData) -> dict[str, Any]:
-        """Trains a candidate for a few epochs, one cosine, and scores it on the held-out images."""
+        """Trains a candidate for a few epochs, one cosine, and scores it on the held-out images, unless it diverges."""
         began = time.perf_counter()
         candidate, epochs = self.candidates[number], self.config.recipe.candidate_epochs
         recipe = dataclasses.replace(self.config.recipe, epochs=epochs, restart_epochs=0, held_out=True)
         training = self._training(candidate.architecture, data, dataclasses.replace(self.config, recipe=recipe))
         self.listener.training_started(candidate.architecture, training.cost, epochs, 0)
-        for epoch in range(epochs):
-            last = training.run_epoch(epoch, self._progress(epoch, training.steps))
-            self.listener.epoch_ended(last)
+        accuracy = None
+        try:
+            for epoch in range(epochs):
+                last = training.run_epoch(epoch, self._progress(epoch, training.steps))
+                self.listener.epoch_ended(last)
+            accuracy = last.validation_accuracy
+        except TrainingDiverged as error:
+            self.listener.warning(f"Candidate {number + 1} diverged. {error}")
         return {
             "candidate": number + 1,
             "text": str(candidate.architecture),
             "architecture": architecture_to_dict(candidate.architecture),
-            "accuracy": last.validation_accuracy,
+            "accuracy": accuracy,
             "shared_score": candidate.shared_score,
             **dataclasses.asdict(training.cost),
             "epochs": epochs,

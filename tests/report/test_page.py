@@ -90,6 +90,13 @@ class TestMicro:
         assert "2</th><td" in chosen[:120]
         assert source.count('<tbody class="chosen">') == 1
 
+    def test_a_candidate_that_diverged(self, tmp_path):
+        runs.make_search(tmp_path)
+        best = runs.best_architectures(tmp_path)
+        runs.make_training(tmp_path / "final", best[1], candidates=[(best[0], None), (best[1], 0.9)])
+        write_report(tmp_path)
+        assert "1 diverged 79.00 %" in page_of(tmp_path).texts["training"]
+
     def test_training_that_runs(self, micro):
         page = page_of(micro)
         assert "The final training has not ended yet: 4 of 12 epochs so far." in page.texts["training"]

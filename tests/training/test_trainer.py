@@ -18,7 +18,7 @@ from epnas_tf.storage.run_directory import RunDirectory
 from epnas_tf.storage.state_files import with_prefix
 from epnas_tf.storage.training_directory import TrainingDirectory, read_training_config
 from epnas_tf.training import trainer
-from epnas_tf.training.network_training import TrainingDiverged
+from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged
 from epnas_tf.training.trained import STORE
 from epnas_tf.training.trainer import TrainingListener, examples, train_final
 from tests.bin.runs import snapshot
@@ -384,6 +384,38 @@ def test_comparison_stopped_in_between_goes_on_with_the_next_candidate(search, c
     assert [what for what in listener.told if what[0] == "candidate"] == [("candidate", 3)]
     helpers.assert_same_result(final_dir, compared[0].directory)
     assert candidates_of(final_dir) == candidates_of(compared[0].directory)
+
+
+def test_a_candidate_that_diverges_is_left_out(search, compared, tmp_path, monkeypatch):
+    expected = candidates_of(compared[0].directory)
+    best = max(expected, key=lambda line: line["accuracy"])["candidate"]
+    run_epoch = NetworkTraining.run_epoch
+
+    def diverging(training, number, progress):
+        if training.recipe.held_out and str(training.plain_network().architecture) == expected[best - 1]["text"]:
+            raise TrainingDiverged("The loss became nan.")
+        return run_epoch(training, number, progress)
+
+    monkeypatch.setattr(NetworkTraining, "run_epoch", diverging)
+    listener = Listener()
+    result = train_final(search, COMPARED, final_dir=tmp_path / "final", listener=listener)
+    expected[best - 1]["accuracy"] = None
+    assert candidates_of(result.directory) == expected
+    assert listener.warnings == [f"Candidate {best} diverged. The loss became nan."]
+    others = [line for line in expected if line["candidate"] != best]
+    assert str(result.architecture) == max(others, key=lambda line: line["accuracy"])["text"]
+
+
+def test_a_comparison_in_which_all_diverge_says_so(search, tmp_path):
+    """As below: the second step of each breaks the network."""
+    rates = {"learning_rate": 0.01, "final_learning_rate": 1e20}
+    settings = helpers.config(epochs=1, candidates=2, candidate_epochs=3, batch_size=200, restart_epochs=0, **rates)
+    for _ in range(2):  # also when it is started again
+        listener = Listener()
+        with pytest.raises(TrainingDiverged, match=r"Each of the 2 candidates diverged.*Received: learning_rate=0.01"):
+            train_final(search, settings, final_dir=tmp_path / "final", listener=listener)
+    assert [line["accuracy"] for line in candidates_of(tmp_path / "final")] == [None, None]
+    assert not listener.told[1:]
 
 
 def test_candidates_of_other_settings_are_not_taken_over(search, tmp_path):
