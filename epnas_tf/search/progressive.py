@@ -130,6 +130,7 @@ class ProgressiveSearch(Generic[A]):
         self._first_level = self._level_one()
         self._table = ScoreTable()
         self._saved_table = to_arrays([], space.num_levels)  # the table as it was at the last fit
+        self._noted_fits = 0  # fits after which these two were taken
         self._whole_predicted: dict[Indices, float] = {}  # what the last fit predicts of whole architectures measured
         self._ranked: tuple[tuple[int, int], list[Ranked[A]]] | None = None  # the ranking, and when it was made
         self._first_number = 0  # trial number of the level's first architecture
@@ -184,7 +185,7 @@ class ProgressiveSearch(Generic[A]):
         By the newest score, or (`reported`) by an estimate that takes the noise of scores into account. The estimates
         of a finished search are there after the `ask` that returns None: it fits the surrogate a last time.
         """
-        groups = self._table.at_level(self.space.num_levels)
+        groups = self._whole
         moment = sum(map(len, groups)), self.surrogate.num_fits  # scores come in any order, so the newest says nothing
         if self._ranked is None or self._ranked[0] != moment:
             by_estimate = self._config.reported == "estimate" and groups
@@ -245,7 +246,8 @@ class ProgressiveSearch(Generic[A]):
 
         Raises:
             ValueError: if nothing of that number is outstanding, or the score is not in [0, 1].
-            SearchError: if with this one every child of the level failed.
+            SearchError: if with this one every child of the level failed; not at the very end, where there is a result
+                of an earlier pass.
         """
         number = candidate.number if isinstance(candidate, Candidate) else candidate
         position = number - self._first_number
@@ -259,7 +261,8 @@ class ProgressiveSearch(Generic[A]):
         if self._level_is_told:
             pairs = [(p, self._scores[i]) for i, p in enumerate(self._predicted) if p is not None]
             self.rank_correlation = rank_correlation([(p, s) for p, s in pairs if s is not None])
-            self._parents()  # raises if there are none
+            if not (self.finished and self._whole):  # then earlier passes have a result
+                self._parents()  # raises if there are none
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """Returns what is needed to go on from here: values for JSON, and arrays by name.
@@ -370,23 +373,29 @@ class ProgressiveSearch(Generic[A]):
     def _fit(self) -> None:
         """Fits the surrogate on the whole table.
 
-        A fit that is already done, because an `ask` was interrupted after it, is not done again.
+        What is already done, because an `ask` was interrupted after it, is not done again.
         """
-        if self.surrogate.num_fits >= self.iteration * self.space.num_levels + self.level:
-            return
-        level = [one for one in self._table.measurements() if one.number >= self._first_number]
-        rows = self._table.measurements(self._config.repeated)
-        self.surrogate.fit(
-            to_rows(self.space, rows), self._rng(FIT, self.iteration, self.level), unseen=to_rows(self.space, level)
-        )
-        self._note_fit()
+        if self.surrogate.num_fits < self.iteration * self.space.num_levels + self.level:
+            level = [one for one in self._table.measurements() if one.number >= self._first_number]
+            rows = self._table.measurements(self._config.repeated)
+            self.surrogate.fit(
+                to_rows(self.space, rows), self._rng(FIT, self.iteration, self.level), unseen=to_rows(self.space, level)
+            )
+        if self._noted_fits < self.surrogate.num_fits:
+            self._note_fit()
+
+    @property
+    def _whole(self) -> list[list[Measurement]]:
+        """The measurements of each whole architecture that has any."""
+        return self._table.at_level(self.space.num_levels)
 
     def _note_fit(self) -> None:
         """Keeps what the table and the predictions of whole architectures are at a fit, or at one that is restored."""
         self._saved_table = to_arrays(self._table.measurements(), self.space.num_levels)
-        whole = [group[0].indices for group in self._table.at_level(self.space.num_levels)]
+        whole = [group[0].indices for group in self._whole]
         predicted = self.surrogate.predict(*encode_rows(self.space, whole)).tolist()
         self._whole_predicted = dict(zip(whole, predicted, strict=True))
+        self._noted_fits = self.surrogate.num_fits
 
     def _choose(self, parents: list[Indices]) -> list[Indices]:
         """Returns the architectures of the next level, out of parents × extensions (paper, section 4)."""

@@ -72,7 +72,7 @@ class Surrogate:
         """Trains on a table of measured scores: `surrogate_steps` steps of Adam on the L1 loss (paper, section 4).
 
         The first fit has the higher learning rate of the two (PNAS), and so has every one that begins anew (`refit`);
-        it begins by centring the predictions on the scores.
+        it begins by centring the predictions on the scores. A fit that fails or is interrupted leaves all as it was.
 
         Args:
             rows: the table.
@@ -93,18 +93,12 @@ class Surrogate:
                 "`scores`, `passes` and `positions` must have one number a row, and at least one. Received: "
                 f"shapes {', '.join(map(str, shapes))} for {rows.lengths.shape[0]} rows"
             )
-        trust = self._learned_trust(unseen) if unseen is not None and self.num_fits else self._trust
-        targets = self._fit_additive(rows) if self._config.additive else rows.scores
-        rate = self._fit_ensemble(rows, targets, rng)
-        self._trust = trust
-        self.num_fits += 1
-        error = float(np.mean(np.abs(self.predict(rows.features, rows.lengths) - rows.scores)))
-        if not np.isfinite(error):
-            raise SearchError(
-                f"The surrogate diverged in fit {self.num_fits} at learning rate {rate}; a lower one may help. "
-                f"Received: a mean absolute error of {error}"
-            )
-        return error
+        before = self.get_state()
+        try:
+            return self._fit(rows, rng, unseen)
+        except BaseException:  # interrupted, too
+            self.set_state(before)
+            raise
 
     def predict(self, features: FloatArray, lengths: IntArray) -> FloatArray:
         """Returns the predicted scores, float32 [rows]; the arguments are those of `Rows`.
@@ -192,6 +186,20 @@ class Surrogate:
     def _weight(self) -> float:
         """What an LSTM's output counts in the sum of both parts; 1 without an additive part."""
         return float(self._scale) * self.trust
+
+    def _fit(self, rows: Rows, rng: np.random.Generator, unseen: Rows | None) -> float:
+        if unseen is not None and self.num_fits:
+            self._trust = self._learned_trust(unseen)
+        targets = self._fit_additive(rows) if self._config.additive else rows.scores
+        rate = self._fit_ensemble(rows, targets, rng)
+        self.num_fits += 1
+        error = float(np.mean(np.abs(self.predict(rows.features, rows.lengths) - rows.scores)))
+        if not np.isfinite(error):
+            raise SearchError(
+                f"The surrogate diverged in fit {self.num_fits} at learning rate {rate}; a lower one may help. "
+                f"Received: a mean absolute error of {error}"
+            )
+        return error
 
     def _fit_additive(self, rows: Rows) -> FloatArray:
         """Fits the additive model and returns what it leaves to the LSTMs, in units of its spread."""

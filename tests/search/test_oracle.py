@@ -177,15 +177,24 @@ class TestFailures:
         with pytest.raises(SearchError, match="Every child of level 1"):
             again.search(verbose=0)
 
-    def test_the_last_level_fails(self, tmp_path):
+    @pytest.mark.parametrize("iterations", [1, 2])
+    def test_the_last_level_fails(self, tmp_path, iterations):
+        """It is an error where no earlier pass has a result."""
+
         def evaluate(architecture, number):
-            if number >= NUM_TRIALS - 3:
+            if number >= 6 * iterations - 3:
                 raise keras_tuner.errors.FailedTrialError("diverged")
             return score(architecture, number)
 
-        tuner = make_tuner(tmp_path, evaluate, make_oracle(max_consecutive_failed_trials=None))
-        with pytest.raises(SearchError, match="Every child of level 2 in iteration 2 failed"):
-            tuner.search(verbose=0)
+        search = SearchConfig(k=3, iterations=iterations)
+        tuner = make_tuner(tmp_path, evaluate, make_oracle(search=search, max_consecutive_failed_trials=None))
+        if iterations == 1:
+            with pytest.raises(SearchError, match="Every child of level 2 in iteration 1 failed"):
+                tuner.search(verbose=0)
+            return
+        tuner.search(verbose=0)
+        assert [status for _, status, _ in course(tuner.oracle)] == ["COMPLETED"] * 9 + ["FAILED"] * 3
+        assert len(read(SPACE, tuner.oracle.get_best_trials()[0].hyperparameters.copy())) == 2
 
     def test_keras_tuners_own_limit(self, tmp_path):
         """With a tuner that takes bugs for failures, KerasTuner's limit stops the search and shows the bug."""

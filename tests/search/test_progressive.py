@@ -1,55 +1,17 @@
 import itertools
-import json
 import math
 import random
 
 import numpy as np
 import pytest
 
-from epnas_tf.config import SearchConfig, SurrogateConfig
-from epnas_tf.errors import ConfigError, SearchError, StateError
-from epnas_tf.search.progressive import ProgressiveSearch
-from epnas_tf.search.table import Measurement, ScoreTable, from_arrays, to_arrays
+from epnas_tf.config import SurrogateConfig
+from epnas_tf.errors import ConfigError, SearchError
+from epnas_tf.search.ranking import estimates
+from epnas_tf.search.table import Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
 from epnas_tf.space import MacroSpace, MicroSpace
+from tests.search.chain_searches import by_level, make, run, same_state, score
 from tests.space.chain_space import ChainSpace
-
-SMALL = SurrogateConfig(ensemble=2, hidden_units=6, input_units=6, surrogate_steps=5, surrogate_batch_size=16)
-
-
-def make(space=None, seed=0, surrogate_config=SMALL, **settings):
-    config = SearchConfig(**{"k": 4, "iterations": 2, **settings})
-    return ProgressiveSearch(space or ChainSpace(layers=3), config, surrogate_config, seed)
-
-
-def score(candidate):
-    """A score that favours the last choice in every layer, and drifts with the trials as shared weights make it."""
-    digits = [int(digit) for digit in candidate.architecture]
-    return 0.4 + 0.2 * sum(digits) / len(digits) + 0.001 * (candidate.number % 7)
-
-
-def run(search, evaluate=score):
-    """Runs a search to its end, one child at a time; returns the candidates."""
-    candidates = []
-    while not search.finished:
-        candidates.append(search.ask())
-        search.tell(candidates[-1], evaluate(candidates[-1]))
-    assert search.ask() is None
-    return candidates
-
-
-def by_level(candidates):
-    return {key: list(group) for key, group in itertools.groupby(candidates, lambda c: (c.iteration, c.level))}
-
-
-def through_json(values):
-    return json.loads(json.dumps(values, allow_nan=False))
-
-
-def same_state(one, other):
-    assert one[0] == other[0]
-    assert set(one[1]) == set(other[1])
-    for name, array in one[1].items():
-        np.testing.assert_array_equal(array, other[1][name])
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +72,24 @@ class TestCourse:
         candidates = run(search)
         newest = {c.architecture: score(c) for c in candidates if c.level == 3}
         assert search.best == (max(newest, key=newest.get), max(newest.values()))
+
+    @pytest.mark.parametrize("repeated", ["all", "newest"])
+    def test_a_fit_is_told_which_scores_no_fit_has_seen(self, repeated, monkeypatch):
+        search, seen = make(repeated=repeated), []
+        fit = search.surrogate.fit
+
+        def noted(rows, rng, unseen):
+            seen.append((rows.scores.tolist(), unseen.scores.tolist()))
+            return fit(rows, rng, unseen)
+
+        monkeypatch.setattr(search.surrogate, "fit", noted)
+        candidates = run(search)
+        levels = [[np.float32(score(c)) for c in group] for group in by_level(candidates).values()]
+        assert [unseen for _, unseen in seen] == levels
+        if repeated == "all":
+            assert [rows for rows, _ in seen] == [
+                list(itertools.chain(*levels[:end])) for end in range(1, 1 + len(levels))
+            ]
 
     def test_surrogate_is_fitted_after_each_level(self, finished):
         assert finished[0].surrogate.num_fits == 6
@@ -291,124 +271,23 @@ class TestFailures:
         with pytest.raises(SearchError, match="level 1 in iteration 1 failed"):
             other.ask()
 
-
-class TestState:
-    def test_saved_at_any_moment_it_ends_like_an_unbroken_search(self):
-        """After each ask and each tell, with up to two candidates out; the other search is dirty from the last time."""
-        space = ChainSpace(layers=3, choices="01")
-        unbroken, other = make(space, k=2), make(space, k=2, seed=0)
-        expected = run(make(space, k=2))
-        moments = 0
-
-        def check():
-            nonlocal moments
-            moments += 1
-            values, arrays = unbroken.get_state()
-            other.set_state(through_json(values), arrays)
-            same_state(other.get_state(), (values, arrays))
-            told = expected[: values["first_number"]]
-            told = told + [expected[values["first_number"] + position] for position, _ in values["scores"]]
-            assert run(other) == [c for c in expected if c not in told]
-            same_state(other.get_state(), final)
-
-        final_search = make(space, k=2)
-        run(final_search)
-        final = final_search.get_state()
-        check()
-        while not unbroken.finished:
-            outstanding = []
-            while len(outstanding) < 2 and (candidate := unbroken.ask()):
-                outstanding.append(candidate)
-                check()
-            for candidate in reversed(outstanding):
-                unbroken.tell(candidate, score(candidate))
-                check()
-        assert moments == 1 + 2 * len(expected)
-
-    def test_a_fresh_search_takes_it(self, finished):
+    def test_the_very_last_level_may_fail_where_an_earlier_pass_has_a_result(self):
         search = make()
-        for _ in range(5):
-            search.tell(search.ask(), 0.5 if search.num_told else None)
-        search.ask()
-        fresh = make(seed=0)
-        fresh.set_state(*search.get_state())
-        for each in (search, fresh):
-            each.tell(5, 0.25)  # was out when the state was saved: may be told without asking again
-        candidate = fresh.ask()
-        assert candidate.number == 6
-        assert candidate == search.ask()
+        candidates = run(search, lambda c: None if (c.iteration, c.level) == (1, 3) else score(c))
+        best = max((c for c in candidates if (c.iteration, c.level) == (0, 3)), key=score)
+        assert search.best[1] in {score(c) for c in candidates if (c.iteration, c.level) == (0, 3)}
+        assert len(search.ranking()) == 4
+        again = make()
+        again.set_state(*search.get_state())
+        assert again.finished
+        assert again.ask() is None
+        assert again.ranking() == search.ranking()
+        assert best.architecture in {ranked.architecture for ranked in search.ranking()}
 
-    def test_an_ask_that_was_interrupted_after_the_fit_does_not_fit_again(self, finished, monkeypatch):
-        search = make()
-        for _ in range(3):
-            candidate = search.ask()
-            search.tell(candidate, score(candidate))
-
-        def interrupt(parents):
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(search, "_choose", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            search.ask()
-        fresh = make()
-        fresh.set_state(*search.get_state())
-        assert run(fresh) == finished[1][3:]
-
-    def test_is_small_and_plain(self, finished):
-        values, arrays = finished[0].get_state()
-        assert through_json(values) == values
-        assert len(json.dumps(values)) < 3000
-        assert all(array.dtype.kind in "fi" for array in arrays.values())
-
-    def test_refuses_another_space(self, finished):
-        with pytest.raises(StateError, match=r"must be of the space.*Received: space=.*chain"):
-            make(ChainSpace(layers=4)).set_state(*finished[0].get_state())
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            ({"format": 99}, "must have format 2. Received: format=99"),
-            ({"iteration": 2}, "must be of a search of 2 iterations"),
-            ({"chosen": [["x"]]}, "broken"),
-            ({"chosen": [[0, 0, 7]]}, "broken"),
-            ({"scores": [[50, 0.5]]}, "contradicts itself"),
-            ({"predicted": []}, "contradicts itself"),
-            ({"chosen": [[0]] * 4}, "contradicts itself"),
-        ],
-    )
-    def test_refuses_broken_values_and_changes_nothing(self, finished, change, message):
-        search, _ = finished
-        values, arrays = search.get_state()
-        with pytest.raises(StateError, match=message):
-            search.set_state({**values, **change}, arrays)
-        same_state(search.get_state(), (values, arrays))
-
-    def test_refuses_missing_values(self, finished):
-        values, arrays = finished[0].get_state()
-        for key in ("chosen", "scores"):
-            with pytest.raises(StateError, match=f"KeyError.*{key}"):
-                make().set_state({name: value for name, value in values.items() if name != key}, arrays)
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            ({"table/scores": None}, "scores"),
-            ({"table/numbers": np.arange(3)}, "shorter"),
-            ({"table/indices": np.full((22, 3), 9)}, "extensions 0 to 2"),
-        ],
-    )
-    def test_refuses_a_broken_table_and_changes_nothing(self, change, message):
-        search = make()
-        run(search)
-        values, arrays = search.get_state()
-        broken = {name: array for name, array in {**arrays, **change}.items() if array is not None}
-        with pytest.raises(StateError, match=f"saved table.*{message}"):
-            search.set_state(values, broken)
-        same_state(search.get_state(), (values, arrays))
-
-    def test_refuses_other_sizes_of_the_surrogate(self, finished):
-        with pytest.raises(StateError, match="surrogate"):
-            make(surrogate_config=SurrogateConfig(hidden_units=7)).set_state(*finished[0].get_state())
+    def test_the_very_last_level_may_not_fail_where_there_is_no_result(self):
+        search = make(iterations=1)
+        with pytest.raises(SearchError, match="Every child of level 3 in iteration 1 failed"):
+            run(search, lambda c: None if c.level == 3 else score(c))
 
 
 class TestRankCorrelation:
@@ -482,17 +361,21 @@ class TestRanking:
         lucky = next(r for r in ranking if r.architecture == "00")
         assert lucky.estimate < lucky.score - 0.1
 
+    def test_estimates_are_made_of_all_scores_and_what_the_last_fit_predicts(self, finished):
+        search, candidates = finished
+        indices = {c.architecture: tuple(int(choice) for choice in c.architecture) for c in candidates}
+        measured = [Measurement(indices[c.architecture], c.number, c.iteration, score(c)) for c in candidates]
+        brought_up = search.surrogate.brought_up(to_rows(search.space, measured))
+        of_whole = {name: [] for name in indices if len(name) == 3}
+        for candidate, worth in zip(candidates, brought_up, strict=True):
+            of_whole.get(candidate.architecture, []).append(worth)
+        predicted = search.surrogate.predict(*encode_rows(search.space, [indices[name] for name in of_whole]))
+        wanted = dict(zip(of_whole, estimates([np.array(each) for each in of_whole.values()], predicted), strict=True))
+        # float32, and rows in another order
+        assert {r.architecture: r.estimate for r in search.ranking()} == pytest.approx(wanted, abs=1e-6)
+
     def test_is_the_same_after_going_on(self, finished):
         search = finished[0]
         other = make()
         other.set_state(*search.get_state())
         assert other.ranking() == search.ranking()
-
-
-def test_state_of_a_space_with_other_operations_of_the_same_number_is_refused():
-    settings = (SearchConfig(k=2, iterations=1), SurrogateConfig(surrogate_steps=1), 0)
-    there = ProgressiveSearch(MacroSpace(3, ("conv_3x3", "conv_5x5")), *settings)
-    for operations in (("conv_5x5", "conv_3x3"), ("conv_3x3", "max_pool_3x3")):
-        now = ProgressiveSearch(MacroSpace(3, operations), *settings)
-        with pytest.raises(StateError, match="first_level"):
-            now.set_state(*there.get_state())

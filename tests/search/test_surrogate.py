@@ -363,8 +363,29 @@ class TestFit:
     def test_divergence_is_an_error_of_the_search(self, config):
         space = ChainSpace(layers=2)
         model = make(space, config)
-        with pytest.raises(SearchError, match="diverged in fit 1"):
-            model.fit(table(space, random_rows(space, 5), np.full(5, np.nan)), np.random.default_rng(0))
+        for _ in range(2):
+            with pytest.raises(SearchError, match="diverged in fit 1"):
+                model.fit(table(space, random_rows(space, 5), np.full(5, np.nan)), np.random.default_rng(0))
+
+    @BOTH
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, SearchError])
+    def test_a_fit_that_does_not_come_to_its_end_changes_nothing(self, chain, config, error, monkeypatch):
+        space, _, data = chain
+        model = make(space, config)
+        model.fit(data, np.random.default_rng(0))
+        before = model.get_state()
+        with monkeypatch.context() as patch:
+            # Only the very last of a fit is left out.
+            patch.setattr(model, "predict", lambda *arguments: raised(error))
+            with pytest.raises(error):
+                model.fit(data._replace(scores=data.scores + 0.1), np.random.default_rng(1), unseen=data)
+        after = model.get_state()
+        for name, array in before.items():
+            np.testing.assert_array_equal(after[name], array, err_msg=name)
+
+
+def raised(error):
+    raise error
 
 
 class TestState:
