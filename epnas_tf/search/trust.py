@@ -13,6 +13,9 @@ PRIOR_RESULTS = 10
 FEWEST = 4
 """Results of a level that say something: they are compared around their mean."""
 
+MOST = 10
+"""Each result counts as if what was foreseen had at most so many times the variance of what came."""
+
 FloatArray = npt.NDArray[np.floating[Any]]
 
 
@@ -21,7 +24,8 @@ class Trust:
     """The factor of a correction by least squares, over all levels so far.
 
     Levels differ in their mean, as shared weights get better, and in their spread; neither says how good a correction
-    was, so each level is centred and counts in units of its own variance.
+    was, so each level is centred and counts in units of its own variance. Where the results hardly differ, the level
+    would count as much as a thousand others: hence `MOST`.
 
     Attributes:
         products: Σ left · foreseen.
@@ -56,7 +60,7 @@ class Trust:
         if left.size < FEWEST or not np.ptp(left):
             return self
         left, foreseen = left - left.mean(), foreseen - foreseen.mean()
-        variance = float(left @ left) / left.size
+        variance = max(float(left @ left), float(foreseen @ foreseen) / MOST) / left.size
         return Trust(
             self.products + float(left @ foreseen) / variance,
             self.squares + float(foreseen @ foreseen) / variance,

@@ -40,6 +40,17 @@ def test_levels_add_up_each_in_units_of_its_spread():
     assert abs(twice.factor - 0.4) < abs(once.factor - 0.4)
 
 
+def test_a_level_of_nearly_equal_results_does_not_decide_for_all():
+    trust = Trust.none()
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        foreseen = rng.normal(size=8)
+        trust = trust.after(0.8 * foreseen, foreseen)
+    equal = trust.after(1e-4 * rng.normal(size=8), rng.normal(size=8))
+    assert 0.3 < equal.factor < trust.factor  # without a bound the factor would be 0.00
+    assert equal.squares < 2 * trust.squares
+
+
 @pytest.mark.parametrize("left", [np.array([0.1, 0.2, 0.3]), np.full(10, 0.5)])
 def test_too_few_or_equal_results_change_nothing(left):
     assert Trust.none().after(left, np.arange(left.size, dtype=float)) == Trust.none()
