@@ -5,6 +5,7 @@ python -m benchmarks.found --dataset=fashion_mnist --seeds=5 --arms='default|ran
 Every arm runs the same search but for a few settings, on the same images; "random" draws every architecture uniformly
 and has the same shared weights and as many children. What a run reports is trained from new weights, several times, and
 judged by its accuracy on the test images, which no search sees. Runs that are in --directory already are not repeated.
+It is trained as the search's children are, so only arms whose children have the same L2 can be compared.
 The paper's claims (section 5, Fig. 6) are the arms that begin with "paper".
 
 Prints a table, and draws the accuracy against the number of iterations as the paper's Fig. 6 does.
@@ -21,9 +22,8 @@ from absl import flags
 from rich.progress import track
 
 from benchmarks import checks, command
-from benchmarks.sides.found import Job, Judged, judged_before, run_jobs
+from benchmarks.sides.found import Job, Judged, judged_before, run_jobs, summary
 from benchmarks.table.methods import iterations as in_words
-from benchmarks.table.runs import interval
 from benchmarks.turns import show_table
 from epnas_tf import data
 from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, RunConfig
@@ -40,7 +40,7 @@ _K = flags.DEFINE_integer("k", 6, "architectures sampled at each level", lower_b
 _ITERATIONS = flags.DEFINE_integer("iterations", 3, "passes over all levels where the arm does not say", lower_bound=1)
 _BATCH = flags.DEFINE_integer("batch_size", 64, "images a training step", lower_bound=1)
 _SEEDS = flags.DEFINE_integer("seeds", 5, "runs of each arm", lower_bound=2)
-_ARMS = flags.DEFINE_string("arms", "default|random", "a regular expression of the arms to run; empty for all")
+_ARMS = flags.DEFINE_string("arms", "default|random", "a regular expression of the arms to run")
 _AGAINST = flags.DEFINE_string("against", "", "the arm that the others are compared with; empty for the first")
 _OWN_EPOCHS = flags.DEFINE_integer("own_epochs", 20, "epochs of the judging trainings", lower_bound=1)
 _TRAININGS = flags.DEFINE_integer("trainings", 3, "judging trainings of each found architecture", lower_bound=1)
@@ -96,21 +96,19 @@ def config_of(settings: Mapping[str, Any], seed: int) -> RunConfig:
 
 def show(groups: Mapping[str, Sequence[Judged]], against: str) -> None:
     """Prints the table, and how each arm differs from one of them, seed by seed."""
-    reference = np.array([judged.accuracy for judged in groups[against]])
     rows = []
     for name, group in groups.items():
-        accuracies = np.array([judged.accuracy for judged in group])
-        ends, difference = interval(accuracies), accuracies - reference
+        found = summary(group, groups[against])
         rows.append(
             [
                 name,
                 f"{np.mean([judged.children for judged in group]):.0f}",
                 f"{np.median([judged.seconds for judged in group]):.0f} s",
-                f"{100 * accuracies.mean():.2f} %",
-                f"{100 * ends[0]:.2f} … {100 * ends[1]:.2f}",
-                f"{100 * accuracies.std(ddof=1):.2f}",
-                f"{100 * difference.mean():+.2f} ({' … '.join(f'{100 * end:+.2f}' for end in interval(difference))})",
-                f"{(difference > 0).sum()} of {len(difference)}",
+                f"{100 * found.mean:.2f} %",
+                " … ".join(f"{100 * end:.2f}" for end in found.ends),
+                f"{100 * found.deviation:.2f}",
+                f"{100 * found.difference:+.2f} ({' … '.join(f'{100 * end:+.2f}' for end in found.difference_ends)})",
+                f"{found.better} of {len(group)}",
             ]
         )
     columns = ["", "children", "search", "test accuracy", "95 % interval", "deviation", f"less {against}", "better"]
@@ -152,6 +150,11 @@ def main() -> None:
         for seed in range(_SEEDS.value)
         for name, settings in chosen.items()
     ]
+    if len({job.config.child.l2_on for job in jobs}) > 1:
+        raise ConfigError(
+            "`--arms` must be of one kind, or they would be judged by trainings of different L2: the default's, or "
+            f"those of ENAS's L2 and of the paper. Received: {'; '.join(chosen)}"
+        )
     data.check(jobs[0].config.data)
     for job in jobs:
         judged_before(job, _OWN_EPOCHS.value, _TRAININGS.value)  # refuses runs of other settings

@@ -25,8 +25,9 @@ from absl import flags
 from rich.progress import track
 
 from benchmarks import checks, command
+from benchmarks.intervals import bootstrap
 from benchmarks.table.methods import methods
-from benchmarks.table.runs import Job, Outcome, interval, run_jobs
+from benchmarks.table.runs import Job, Outcome, run_jobs
 from benchmarks.table.table import Table
 from benchmarks.turns import show_table
 from epnas_tf.errors import ConfigError
@@ -71,7 +72,7 @@ def show(group: Mapping[str, Sequence[Outcome]], noise: float, evaluations: int,
             continue
         ranks = np.array([outcome.ranks[evaluations - 1] for outcome in outcomes])
         regrets = np.array([outcome.regrets[evaluations - 1] for outcome in outcomes])
-        low, high = interval(regrets)
+        low, high = bootstrap(regrets)
         seconds = np.median([outcome.seconds for outcome in outcomes])
         rows.append(
             [
@@ -87,7 +88,7 @@ def show(group: Mapping[str, Sequence[Outcome]], noise: float, evaluations: int,
     if rows:
         columns = ["", "median rank", "mean rank", "rank 1", "regret", "95 % interval", "seconds a run"]
         title = f"\n{evaluations} evaluations, {in_points(noise)}, {_SEEDS.value} seeds, {networks:,} networks"
-        show_table(title, columns, rows, "regret: mean, in points of percent, by true accuracy")
+        show_table(title, columns, rows, "regret: mean, in points of percent, by true accuracy; bootstrap")
         if left_out:
             print(f"Not in the table, for a run that did not go so far or to a whole network: {'; '.join(left_out)}.")
     else:
@@ -124,7 +125,7 @@ def draw(groups: Mapping[float, Group], path: str) -> None:
             regrets = np.array([outcome.regrets[:length] for outcome in outcomes])
             points = np.flatnonzero(~np.isnan(regrets).any(axis=0))
             points = np.unique(points[np.linspace(0, len(points) - 1, 60).astype(int)])
-            bands = np.array([interval(regrets[:, point]) for point in points])
+            bands = np.array([bootstrap(regrets[:, point]) for point in points])
             (line,) = axes.plot(points + 1, regrets[:, points].mean(axis=0), label=name)
             axes.fill_between(points + 1, *bands.T, alpha=0.15, color=line.get_color())
         axes.set(title=in_points(noise), xlabel="evaluations", ylabel="regret (points)", yscale="symlog")

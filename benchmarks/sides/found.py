@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.intervals import student
 from benchmarks.table.runs import side_by_side
 from epnas_tf.config import RunConfig
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import values_of
+from epnas_tf.storage.state_files import write_whole
 
 JUDGEMENT = "judged.json"
+
+Ends = tuple[float, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +58,41 @@ class Judged:
     text: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What the searches of one arm found, against those of another, in [0, 1].
+
+    Attributes:
+        mean: of the accuracies.
+        ends: of the mean's 95 % interval.
+        deviation: of the accuracies.
+        difference: mean of this arm's less the other's, seed by seed.
+        difference_ends: of its 95 % interval.
+        better: seeds in which this arm is the better one.
+    """
+
+    mean: float
+    ends: Ends
+    deviation: float
+    difference: float
+    difference_ends: Ends
+    better: int
+
+
+def summary(group: Sequence[Judged], against: Sequence[Judged]) -> Summary:
+    """Returns what an arm found against another one of the same seeds, both in their order."""
+    found, others = (np.array([judged.accuracy for judged in judgements]) for judgements in (group, against))
+    difference = found - others
+    return Summary(
+        float(found.mean()),
+        student(found),
+        float(found.std(ddof=1)),
+        float(difference.mean()),
+        student(difference),
+        int((difference > 0).sum()),
+    )
+
+
 def judged_before(job: Job, epochs: int, trainings: int) -> Judged | None:
     """Returns what is known of a search already; None if it is not judged yet.
 
@@ -85,7 +124,7 @@ def run_job(job: Job, epochs: int, trainings: int) -> Judged:
     accuracy = own_accuracy(job.config, result.architecture, epochs, trainings)
     judged = Judged(job.arm, job.seed, accuracy, result.num_children, result.seconds, str(result.architecture))
     document = {"how": _how(job, epochs, trainings), "found": dataclasses.asdict(judged)}
-    (Path(job.directory) / JUDGEMENT).write_text(json.dumps(document))
+    write_whole(Path(job.directory) / JUDGEMENT, json.dumps(document).encode())
     return judged
 
 

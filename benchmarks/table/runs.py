@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
 
 from benchmarks.table.methods import Correlations, Run, methods
 from benchmarks.table.space import TableSpace
@@ -91,13 +90,12 @@ def side_by_side(call: Callable[..., T], arguments: Sequence[tuple[Any, ...]], p
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow's threads do not outlive a fork
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read where a process imports NumPy; they share out the cores
-    with concurrent.futures.ProcessPoolExecutor(processes, context, _one_thread) as pool:
-        try:
-            for future in concurrent.futures.as_completed([pool.submit(call, *each) for each in arguments]):
-                yield future.result()
-        except BaseException:  # interrupted, too
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = concurrent.futures.ProcessPoolExecutor(processes, context, _one_thread)
+    try:
+        for future in concurrent.futures.as_completed([pool.submit(call, *each) for each in arguments]):
+            yield future.result()
+    finally:  # after an error, what has not begun does not begin
+        pool.shutdown(cancel_futures=True)
 
 
 def _one_thread() -> None:
@@ -108,11 +106,3 @@ def _one_thread() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def interval(values: npt.NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """Returns the 95 % confidence interval of a mean, by the bootstrap."""
-    if len(values) < 2 or np.ptp(values) == 0:
-        return float(values.mean()), float(values.mean())
-    found = scipy.stats.bootstrap((values,), np.mean, method="percentile", rng=seed).confidence_interval
-    return float(found.low), float(found.high)

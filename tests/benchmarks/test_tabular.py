@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks.table.bayesian import BayesianOptimizationOracle
-from benchmarks.table.methods import Run, methods, progressive
-from benchmarks.table.runs import Job, interval, run_job
+from benchmarks.table.methods import Run, methods, progressive, regularized_evolution
+from benchmarks.table.runs import Job, run_job, side_by_side
 from benchmarks.table.space import Layers, TableSpace
 from benchmarks.table.table import Table
 from epnas_tf.config import SearchConfig, SurrogateConfig
@@ -147,12 +147,33 @@ def test_the_surrogate_s_correlations_are_those_of_the_levels(table):
     assert {level: len(found) for level, found in run.correlations.items()} == {1: 1, 2: 2, 3: 2}
 
 
-def test_an_interval_holds_the_mean():
-    values = np.random.default_rng(0).normal(5, 1, 100)
-    low, high = interval(values)
-    assert low < values.mean() < high
-    # 95 % of a mean of 100 values of deviation one: twice 1.96 / 10.
-    assert high - low == pytest.approx(0.392, rel=0.2)
+def test_evolution_changes_one_layer_of_the_best_of_its_youngest():
+    """Scores rise with every evaluation, so the best of those alive is the newest one that is drawn."""
+    asked = []
+    run = Run(TableSpace(("012",) * 5), lambda indices: asked.append(indices) or len(asked) / 100, 40, seed=0)
+    reports = list(regularized_evolution(population=4, sample=4)(run))
+    assert reports == asked
+    for parent, child in itertools.pairwise(asked[3:]):
+        assert sum(one != other for one, other in zip(parent, child, strict=True)) == 1
+    falling = []
+    run = Run(TableSpace(("012",) * 5), lambda indices: falling.append(indices) or 1 / len(falling), 40, seed=0)
+    list(regularized_evolution(population=4, sample=4)(run))
+    for number in range(4, 40):  # the oldest of those alive is the best, until it is the one that goes
+        oldest = falling[number - 4]
+        assert sum(one != other for one, other in zip(oldest, falling[number], strict=True)) == 1
+
+
+def test_after_an_error_nothing_new_begins(tmp_path):
+    numbers = [(tmp_path, number) for number in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        list(side_by_side(begun, numbers, processes=1))
+    # One may have been handed out beside the one that failed.
+    assert sorted(int(file.name) for file in tmp_path.iterdir()) in ([0], [0, 1], [0, 1, 2])
+
+
+def begun(folder, number):
+    (folder / str(number)).touch()
+    return 1 / number
 
 
 def test_the_command_prints_tables_and_draws(tmp_path):
