@@ -218,7 +218,8 @@ class SearchConfig(Settings):
     )
     repeated: str = option(
         "all",
-        "scores of an architecture that was trained several times that the surrogate learns from: all or the newest "
+        "scores of an architecture that was trained several times that the surrogate learns from: all, or the newest "
+        "(for a surrogate without the additive model, which learns from all what the shared weights have gained) "
         "[paper, section 4: a hash table of repeated architectures]",
         choices=("all", "newest"),
     )

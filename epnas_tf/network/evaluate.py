@@ -9,10 +9,9 @@ import tensorflow as tf
 def make_evaluate(class_scores: Callable[..., tf.Tensor]) -> Any:
     """Returns the evaluation of a network as one `tf.function` of the batches.
 
-    Batch norm uses the moving statistics, as ENAS does while searching in the macro space.
-
     Args:
-        class_scores: gives the class scores, float32 [batch, classes], of images and the further arguments.
+        class_scores: gives the class scores, float32 [batch, classes], of images and the further arguments; it decides
+            which statistics batch norm uses.
 
     Returns:
         A function from a dataset, and the further arguments, to (correct answers, summed cross-entropy, number of

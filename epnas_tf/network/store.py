@@ -20,6 +20,11 @@ Values = tuple[Arrays, Arrays]
 """The values of a layer's variables, and of the momentum of its trainable ones."""
 
 
+def _copies(values: Values) -> Values:
+    weights, momentum = values
+    return [array.copy() for array in weights], [array.copy() for array in momentum]
+
+
 def layer_name(key: Key) -> str:
     """Returns Keras's name of the layer of a key; Keras refuses slashes and the like, so the two are kept apart."""
     return "_".join(str(part).replace("-", "minus_") for part in key)
@@ -122,7 +127,7 @@ class VariableStore:
 
     def snapshot(self, keys: Iterable[Key]) -> dict[Key, Values]:
         """Returns copies of the variables and the momentum of some layers, for `restore`."""
-        return {key: self.values(key) for key in keys}
+        return {key: _copies(self.values(key)) for key in keys}
 
     def restore(self, snapshot: dict[Key, Values]) -> None:
         """Puts the values of a snapshot back, bit for bit."""

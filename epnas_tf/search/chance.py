@@ -23,18 +23,21 @@ class ChanceWatch:
     Args:
         labels: int [n], the labels that the children are scored by.
         child: how the children are trained.
+
+    Attributes:
+        in_a_row: how many children of the last ones scored so; a search that goes on begins with it.
     """
 
     def __init__(self, labels: npt.NDArray[np.integer], child: ChildConfig) -> None:
         self.chance = float(np.bincount(labels).max() / len(labels))
         self.bound = self.chance + DEVIATIONS * math.sqrt(self.chance * (1 - self.chance) / len(labels))
         self._child = child
-        self._in_a_row = 0
+        self.in_a_row = 0
 
     def warning(self, score: float) -> str | None:
         """Takes a child's score, in [0, 1], and returns what there is to say of it: once for each row of them."""
-        self._in_a_row = self._in_a_row + 1 if score <= self.bound else 0
-        if self._in_a_row != PATIENCE:
+        self.in_a_row = self.in_a_row + 1 if score <= self.bound else 0
+        if self.in_a_row != PATIENCE:
             return None
         died = ", or the shared weights have died, which `l2_on` kernels hinders" if self._child.l2_on == "all" else ""
         return (

@@ -210,6 +210,7 @@ class _Run:
                 self.trainer.profile(candidate.architecture, self.seed, self.directory.path / "logs")
                 profile = False
             result = self._train(candidate)
+            warning = None if result is None else self.chance.warning(result.score)
             try:
                 score = None if result is None else result.score
                 self._timed("surrogate", self.search.tell, candidate, score)
@@ -220,7 +221,7 @@ class _Run:
                 self._timed("save", self._save, candidate, result, times)
             logs.add(candidate.number + 1, scalars(candidate, result, self.search))
             self.listener.child_ended(candidate, result)
-            if result is not None and (warning := self.chance.warning(result.score)):
+            if warning:
                 self.listener.warning(warning)
         best = self.search.best
         if best is None:
@@ -265,6 +266,7 @@ class _Run:
         values = {
             **times._asdict(),
             "num_failed": self.num_failed,
+            "at_chance": self.chance.in_a_row,
             "latencies": self.latencies.times,
             "num_children": self.search.num_children,
         }
@@ -284,6 +286,7 @@ class _Run:
             restore_store(self.store, state)
             self.seconds, self.num_failed = state.values["seconds"], state.values["num_failed"]
             self.parts |= state.values.get("parts", {})  # a run that is older than these has none
+            self.chance.in_a_row = state.values.get("at_chance", 0)
         except KeyError as error:
             raise StateError(f"The state in {self.directory.path} is incomplete. Received: no {error}") from error
 

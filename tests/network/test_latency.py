@@ -41,6 +41,13 @@ def test_a_network_takes_the_sum_of_its_nodes_times_scaled(latencies):
     assert milliseconds(latencies, SMALL) == pytest.approx(times["scale"] * sum_of_nodes)
 
 
+def test_a_node_takes_the_time_of_one_source_and_that_of_each_further_one(latencies):
+    milliseconds(latencies, LARGE)
+    known = Latencies({name: 0.25 if "further" in name else 1.0 for name in latencies.times})
+    graph = build_graph(LARGE, SHAPE)
+    assert milliseconds(known, LARGE) == sum(1 + 0.25 * (len(node.sources) - 1) for node in graph) > len(graph)
+
+
 def _nodes_with_sizes(architecture):
     graph = build_graph(architecture, SHAPE)
     sizes = node_sizes(graph, IMAGE)

@@ -35,6 +35,12 @@ def test_interval_holds_the_value_and_narrows_with_more(measure):
     assert measure(*pairs(0.5, 15)) == few
 
 
+def test_the_interval_is_one_of_95_percent():
+    """Without a connection ρ has a deviation of 1 / √(n - 1); the bootstrap says it to some percent."""
+    found = spearman(*(list(values) for values in np.random.default_rng(1).normal(size=(2, 200))))
+    assert found.high - found.low == pytest.approx(2 * 1.96 / np.sqrt(199), rel=0.15)
+
+
 @pytest.mark.parametrize("measure", [kendall, spearman])
 def test_equal_scores_have_none(measure):
     found = measure([0.5, 0.5, 0.5], [0.1, 0.2, 0.3])

@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import numpy as np
@@ -283,6 +284,17 @@ def test_children_that_learn_nothing_are_one_warning(tmp_path):
     recorder = Recorder()
     run_search(CONFIG, tmp_path / "run", recorder)
     assert ["no better than guesses" in text for text in recorder.warnings] == [True]
+
+
+@pytest.mark.usefixtures("untrained")
+def test_children_that_learn_nothing_are_one_warning_where_the_search_was_stopped_in_between(tmp_path):
+    warnings = []
+    for stop in (6, None):  # ten in a row are there after the second start
+        recorder = Recorder(stop_before=stop)
+        with contextlib.nullcontext() if stop is None else pytest.raises(Stopped):
+            run_search(CONFIG, tmp_path / "run", recorder)
+        warnings.append([text for text in recorder.warnings if "no better than guesses" in text])
+    assert [len(each) for each in warnings] == [0, 1]
 
 
 def test_search_ends_with_a_clear_error_when_a_whole_level_diverges(monkeypatch, tmp_path):
