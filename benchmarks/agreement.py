@@ -26,9 +26,16 @@ Pair = tuple[dict[str, Any], dict[str, Any]]
 """A line of trials.jsonl and one of own.jsonl, of the same architecture."""
 
 
+REQUIRED = ("child", "text")
+
+
 def read(file: Path, *names: str) -> list[dict[str, Any]]:
-    """Returns what lines of trials.jsonl or own.jsonl have of the architecture, and what else is named."""
-    return list(parsed(file, lambda record: {name: record[name] for name in ("child", "text", *names)}))
+    """Returns what lines of trials.jsonl or own.jsonl have of the architecture, and `names`, None if they lack them."""
+
+    def named(record: dict[str, Any]) -> dict[str, Any]:
+        return {**{name: record[name] for name in REQUIRED}, **{name: record.get(name) for name in names}}
+
+    return list(parsed(file, named))
 
 
 def pairs_of(run: Path, own: list[dict[str, Any]]) -> list[Pair]:

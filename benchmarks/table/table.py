@@ -63,8 +63,8 @@ class Table:
                 f"Received: {len(accuracies)} networks; of all, {len(missing)} differ: {missing[:3]}"
             )
         array = np.array([accuracies[name] for name in names]).reshape([len(at_layer) for at_layer in choices])
-        if not ((array >= 0) & (array <= 100)).all():
-            raise DataError(f"Accuracies are in percent. Received: {array.min()} … {array.max()}")
+        if not ((array >= 0) & (array <= 100)).all() or array.max() <= 1:
+            raise DataError(f"Accuracies are in percent, 0 to 100. Received: {array.min()} … {array.max()}")
         return cls(choices, array)
 
     def accuracy(self, indices: Indices) -> float:

@@ -102,6 +102,9 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
             sys.exit(0)
         except BrokenPipeError:
             _leave(1)  # who reads the help has gone, `| head` say
+        except OSError as error:
+            sys.stderr.write(f"{name}: error: the help cannot be written: {error.strerror}.\n")
+            _leave(1)
 
     def guarded(argv: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:

@@ -19,6 +19,7 @@ from epnas_tf.bin.console import (
     settings_table,
 )
 from epnas_tf.config import RunConfig
+from epnas_tf.data import sources
 from epnas_tf.options import values_of
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
@@ -103,7 +104,10 @@ def where_the_time_went(seconds: float, parts: dict[str, float]) -> str:
 
 def default_run_dir(config: RunConfig) -> str:
     """Returns where a run goes unless the user says so: a directory for each data set and space."""
-    return str(Path("runs") / f"{Path(config.data.dataset.replace(':', '_')).stem}-{config.space.space}")
+    dataset = config.data.dataset
+    is_path = sources.kind(config.data) in ("folder", "npz")
+    name = Path(dataset).name.removesuffix(".npz") if is_path else dataset.replace("/", "_").replace(":", "_")
+    return str(Path("runs") / f"{name or 'images'}-{config.space.space}")
 
 
 def run() -> None:

@@ -1,6 +1,8 @@
 """What a data set is once it is in memory: frozen values that refuse to be wrong."""
 
 import dataclasses
+import functools
+import hashlib
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +121,16 @@ class ImageData:
     def num_classes(self) -> int:
         """How many classes there are."""
         return len(self.class_names)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A checksum of all images and labels, in their order and parts: other images have another one."""
+        checksum = hashlib.blake2b(digest_size=16)
+        for part in (self.train, self.validation, self.test):
+            for array in (part.images, part.labels):
+                checksum.update(str(array.shape).encode())
+                checksum.update(np.ascontiguousarray(array).reshape(-1).data)
+        return checksum.hexdigest()
 
 
 def statistics(

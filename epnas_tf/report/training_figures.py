@@ -107,7 +107,7 @@ def _curves(
         axes.plot(numbers, values, color=shown, label=title, marker="o" if len(epochs) < 12 else None, ms=4)
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
     axes.margins(x=0.02)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %" if in_percent else f"{value:.4g}")

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from epnas_tf.config import ChildConfig, NetworkConfig, SpaceConfig
+from epnas_tf.config import ChildConfig, NetworkConfig, RunConfig, SpaceConfig
 from epnas_tf.network import Network, NetworkShape, VariableStore, build_graph, to_model
 from epnas_tf.search import hyperparameters
 from epnas_tf.space import MacroSpace, MicroSpace
@@ -42,6 +42,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):
     ) -> None:
         super().__init__(name=f"epnas_{space.name}")
         NetworkConfig(channels=channels, normal_cells=normal_cells)  # refuses what they cannot be
+        RunConfig(seed=seed)
         self.space = space
         self.shape = NetworkShape(image_shape, num_classes, channels, space.num_levels, normal_cells)
         self.child = child

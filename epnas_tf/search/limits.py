@@ -24,8 +24,8 @@ from epnas_tf.space.base import SearchSpace
 class Limits:
     """Limits of what a child's network costs: parameters, multiply-adds, milliseconds.
 
-    A candidate is allowed if some network of the deepest level that it can become keeps every limit, and it then does
-    so itself, since a network only grows.
+    A candidate is allowed if one of the cheapest networks of the deepest level that it can become, as far as those are
+    known (`CandidateCosts`), keeps every limit; it then does so itself, since a network only grows.
 
     Args:
         space: the search space.

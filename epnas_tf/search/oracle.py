@@ -13,7 +13,7 @@ from keras_tuner.src.distribute.utils import is_chief_oracle
 from keras_tuner.src.engine import oracle as kt_oracle
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
-from epnas_tf.config import SearchConfig, SurrogateConfig
+from epnas_tf.config import RunConfig, SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError, SearchError, StateError
 from epnas_tf.options import values_of
 from epnas_tf.search import hyperparameters
@@ -54,6 +54,7 @@ class EPNASOracle(keras_tuner.Oracle):
         constraint: Constraint | None = None,
         **kwargs: Any,
     ) -> None:
+        RunConfig(seed=seed)  # refuses what it cannot be
         super().__init__(objective=objective, seed=seed or None, **kwargs)
         if isinstance(objective, list) or getattr(self.objective, "direction", None) != "max":
             raise ConfigError(

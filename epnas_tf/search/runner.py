@@ -24,7 +24,7 @@ from epnas_tf.search.search_state import SearchState
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.serialization import architecture_to_dict
-from epnas_tf.storage.data_file import describe, save_description
+from epnas_tf.storage.data_file import describe
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory
 from epnas_tf.storage.state_files import State, prefixed, with_prefix
@@ -146,7 +146,7 @@ def run_search(
     with RunDirectory(run_dir, config) as directory:
         data = data_module.load(config.data, config.seed)
         shape = network_shape(config, space, data)
-        save_description(directory.path, describe(data))
+        directory.save_description(describe(data))
         run = _Run(config, space, data, shape, directory, listener or Listener(), directory.load_state())
         with only_new_garbage():
             return run.go(profile)

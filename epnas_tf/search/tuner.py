@@ -14,7 +14,7 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine import conditions
 
-from epnas_tf.config import ChildConfig, LimitConfig, SearchConfig, SurrogateConfig
+from epnas_tf.config import ChildConfig, LimitConfig, RunConfig, SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import Network, VariableStore, to_model
@@ -84,6 +84,7 @@ class EPNASTuner(keras_tuner.Tuner):
             )
         require(ChildConfig, "child", child)
         require(LimitConfig, "limits", limits)
+        RunConfig(seed=seed)  # refuses what it cannot be
         self.child = child
         self.seed = seed
         self.store = child_store(child, seed)

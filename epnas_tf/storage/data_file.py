@@ -13,6 +13,9 @@ DATA_FILE = "data.json"
 FORMAT = "epnas_tf.data"
 VERSION = 1
 
+EXACT = ("mean", "std", "digest")
+"""What another version of a package that decodes or resizes images may give a little differently."""
+
 
 @dataclasses.dataclass(frozen=True)
 class DataDescription:
@@ -27,6 +30,7 @@ class DataDescription:
         num_train: training images.
         num_validation: validation images.
         num_test: test images.
+        digest: `ImageData.digest`; empty where an older version wrote the file.
     """
 
     name: str
@@ -37,6 +41,7 @@ class DataDescription:
     num_train: int
     num_validation: int
     num_test: int
+    digest: str = ""
 
     @property
     def num_classes(self) -> int:
@@ -55,7 +60,35 @@ def describe(data: ImageData) -> DataDescription:
         num_train=len(data.train),
         num_validation=len(data.validation),
         num_test=len(data.test),
+        digest=data.digest,
     )
+
+
+def refuse_other_images(directory: Path, description: DataDescription, same_versions: bool, remedy: str) -> None:
+    """Refuses images that are not those of which a directory's data.json tells; without that file, none.
+
+    Args:
+        directory: of a run.
+        description: of the images.
+        same_versions: whether the packages are those that the run began with; others may read the same files a little
+            differently, so then only numbers, sizes and classes count.
+        remedy: what to do, a sentence.
+
+    Raises:
+        RunDirectoryError: if they are others, or data.json is broken.
+    """
+    if not (directory / DATA_FILE).exists():
+        return
+    there = load_description(directory)
+    old, new = dataclasses.asdict(there), dataclasses.asdict(description)
+    differing = [name for name in old if old[name] not in ("", new[name])]  # an older version wrote no digest
+    coarse = [f"{name} {old[name]} there, {new[name]} now" for name in differing if name not in EXACT]
+    if coarse or (differing and same_versions):
+        received = "; ".join(coarse) or "as many images and the same classes, but other pixels or labels"
+        raise RunDirectoryError(
+            f"The images of {description.name} are no longer those that {directory} was begun with, and some that are "
+            f"to be tested on may have been trained on. {remedy} Received: {received}"
+        )
 
 
 def save_description(directory: Path, description: DataDescription) -> None:

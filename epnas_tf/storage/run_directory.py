@@ -30,7 +30,7 @@ from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.options import completed, from_values, same_place, values_of
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_to_json
-from epnas_tf.storage.data_file import DATA_FILE
+from epnas_tf.storage.data_file import DATA_FILE, DataDescription, refuse_other_images, save_description
 from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE
 from epnas_tf.storage.state_files import State, StateFiles, holds, reported, to_disk, write_whole
 
@@ -175,6 +175,17 @@ class RunDirectory:
                 (self.path / "state").rmdir()
                 self.path.rmdir()
 
+    def save_description(self, description: DataDescription) -> None:
+        """Writes data.json, unless the images are others than those of what was done here already.
+
+        Raises:
+            RunDirectoryError: if they are, or it cannot be written.
+        """
+        if self._has_children():
+            remedy = f"Bring them back to go on with it, or give another {self.FLAG} to start a new run."
+            refuse_other_images(self.path, description, has_same_versions(self.path, self.FORMAT), remedy)
+        save_description(self.path, description)
+
     def append_record(self, record: dict[str, Any]) -> None:
         """Adds a line to the file of records.
 
@@ -317,6 +328,16 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     return (",".join(value) or "the default") if isinstance(value, list) else str(value)
+
+
+def has_same_versions(path: Path, expected_format: str) -> bool:
+    """Tells whether the packages are those that the work in a directory was begun with.
+
+    Raises:
+        RunDirectoryError: if its config.json cannot be read.
+    """
+    there: dict[str, str] = read_config_document(path / "config.json", expected_format)["versions"]
+    return all(_versions().get(package, version) == version for package, version in there.items())
 
 
 def _versions() -> dict[str, str]:

@@ -13,18 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf import data as data_module
-from epnas_tf.config import TrainingConfig
+from epnas_tf.config import DataConfig, RunConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images, evaluation_batches
 from epnas_tf.data.loading import with_all_training_images
-from epnas_tf.errors import StateError
+from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.network.cost import Cost
 from epnas_tf.network.predict import predict
 from epnas_tf.options import require
 from epnas_tf.seeds import EXAMPLES, derived_seed
 from epnas_tf.space.serialization import architecture_to_dict
-from epnas_tf.storage.data_file import describe, save_description
+from epnas_tf.storage.data_file import DataDescription, describe, refuse_other_images
 from epnas_tf.storage.logs import TensorBoardLogs
+from epnas_tf.storage.run_directory import RunDirectory, has_same_versions, is_directory_of, read_config
 from epnas_tf.storage.state_files import prefixed, with_prefix, write_whole
 from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, Epoch, TrainingDirectory
 from epnas_tf.training.architectures import Candidate, find_candidates
@@ -113,7 +114,7 @@ def train_final(
     candidates = find_candidates(Path(run_dir), architecture_file, config.recipe.candidates)
     data_module.check(config.data)
     with TrainingDirectory(path, config, tuple(str(c.architecture) for c in candidates)) as directory:
-        return _FinalTraining(config, candidates, directory, listener or TrainingListener()).go()
+        return _FinalTraining(config, candidates, directory, Path(run_dir), listener or TrainingListener()).go()
 
 
 class _FinalTraining:
@@ -124,11 +125,13 @@ class _FinalTraining:
         config: TrainingConfig,
         candidates: list[Candidate],
         directory: TrainingDirectory,
+        run_dir: Path,
         listener: TrainingListener,
     ) -> None:
         self.config = config
         self.candidates = candidates
         self.directory = directory
+        self.run_dir = run_dir
         self.listener = listener
         self.seconds = 0.0
 
@@ -138,14 +141,14 @@ class _FinalTraining:
         for candidate in self.candidates:  # refused here if it does not fit the images or the recipe
             shape = final_shape(candidate.architecture, description, self.config.network)
             training_graph(candidate.architecture, shape, self.config.recipe)
+        trained_on = data if self.config.recipe.held_out else with_all_training_images(data)
+        self.directory.save_description(describe(trained_on))
         if not self.directory.finished:
+            self._compare_with_search(description)
             self.listener.started(data, len(self.candidates))
         architecture = self._choose(data)
-        if not self.config.recipe.held_out:
-            data = with_all_training_images(data)
+        data = trained_on
         training = self._training(architecture, data, self.config)
-        if not self.directory.finished:
-            save_description(self.directory.path, describe(data))
         self.directory.save_best(architecture)
         done = self._restore(training)
         # A checkpoint that was lost after the end is made again, from the one before it.
@@ -163,6 +166,20 @@ class _FinalTraining:
             self.directory.path,
             already_finished,
         )
+
+    def _compare_with_search(self, description: DataDescription) -> None:
+        """Warns where the search chose by other images than those of these settings now."""
+        if not is_directory_of(self.run_dir, RunDirectory.FORMAT):
+            return
+        if _which_images(read_config(self.run_dir)) != _which_images(self.config):
+            return
+        same_versions = has_same_versions(self.run_dir, RunDirectory.FORMAT)
+        try:
+            refuse_other_images(
+                self.run_dir, description, same_versions, "The architecture was then chosen by them, too."
+            )
+        except RunDirectoryError as error:
+            self.listener.warning(str(error))
 
     def _training(self, architecture: Any, data: ImageData, config: TrainingConfig) -> NetworkTraining:
         shape = final_shape(architecture, describe(data), config.network)
@@ -259,6 +276,11 @@ class _FinalTraining:
             "seconds": self.seconds,
         }
         write_whole(self.directory.path / METRICS, (json.dumps(document, indent=2) + "\n").encode())
+
+
+def _which_images(config: RunConfig | TrainingConfig) -> tuple[DataConfig, int]:
+    """Returns what decides which images there are, and in which parts."""
+    return dataclasses.replace(config.data, crop_padding=-1, mirror="auto", cutout=0), config.seed
 
 
 def examples(images: Images, probabilities: npt.NDArray[np.float32], seed: int) -> dict[str, npt.NDArray[Any]]:

@@ -17,7 +17,8 @@ def write(file, records):
 def search(path, scores):
     """Writes the trials of a search of two passes, three architectures each."""
     trials = [
-        {"child": child, "iteration": 1 + child // 3, "text": f"{child} conv_3x3", "score": score}
+        {"child": child, "iteration": 1 + child // 3, "text": f"{child} conv_3x3"}
+        | ({} if score is None else {"score": score})  # a child that diverged has none
         for child, score in enumerate(scores)
     ]
     write(path / "trials.jsonl", trials)

@@ -49,7 +49,11 @@ def test_ranks_and_regrets_are_those_of_the_true_accuracies(table):
         (lambda rows: rows.pop("111"), r"of all, 1 differ: \['111'\]"),
         (lambda rows: rows["111"].pop("mean_acc"), "Received: '111': {}"),
         (lambda rows: rows.update({"111": 90.0}), "Received: '111': 90.0"),
-        (lambda rows: rows["111"].update(mean_acc=101), "in percent. Received: 80.0 … 101.0"),
+        (lambda rows: rows["111"].update(mean_acc=101), "in percent, 0 to 100. Received: 80.0 … 101.0"),
+        (
+            lambda rows: rows.update({name: {"mean_acc": row["mean_acc"] / 100} for name, row in rows.items()}),
+            "in percent, 0 to 100. Received: 0.8 … 0.92",
+        ),
         (lambda rows: rows.clear(), "0 networks"),
     ],
 )

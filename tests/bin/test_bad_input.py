@@ -205,10 +205,11 @@ def test_show_refuses_what_it_cannot_show(tmp_path):
         runs.assert_clear_error(runs.call(runs.SHOW, *arguments), *words)
 
 
-def test_output_that_cannot_be_written_ends_in_one_message(tmp_path):
+@pytest.mark.parametrize(("flags", "what"), [(runs.TINY, "output"), (["--help"], "help")], ids=["output", "help"])
+def test_output_that_cannot_be_written_ends_in_one_message(tmp_path, flags, what):
     with open("/dev/full", "w") as full:
         result = subprocess.run(
-            [*runs.SEARCH, *runs.TINY, f"--run_dir={tmp_path / 'run'}"],
+            [*runs.SEARCH, *flags, f"--run_dir={tmp_path / 'run'}"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -217,7 +218,7 @@ def test_output_that_cannot_be_written_ends_in_one_message(tmp_path):
         )
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
-    assert "the output cannot be written: No space left on device" in result.stderr
+    assert f"the {what} cannot be written: No space left on device" in result.stderr
 
 
 @pytest.fixture

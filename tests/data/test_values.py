@@ -64,6 +64,22 @@ def test_image_data_refuses_parts_that_do_not_fit(changes, message):
         dataclasses.replace(make_data(), **changes)
 
 
+def test_other_images_have_another_digest():
+    data = make_data()
+    assert dataclasses.replace(data, mirror=not data.mirror).digest == data.digest == make_data().digest
+    order = np.arange(len(data.train))[::-1]
+    darker = data.test.images.copy()
+    darker[-1, -1, -1, -1] ^= 1
+    other = [
+        dataclasses.replace(data, train=data.train.take(order)),
+        dataclasses.replace(data, train=data.train.take(order[:-1])),
+        dataclasses.replace(data, test=Images(darker, data.test.labels)),
+        dataclasses.replace(data, test=Images(data.test.images, 1 - np.minimum(data.test.labels, 1))),
+        dataclasses.replace(data, validation=data.test, test=data.validation),
+    ]
+    assert len({data.digest, *(each.digest for each in other)}) == 6
+
+
 def test_statistics_are_those_of_numpy():
     images = make_images(300, (5, 7, 3)).images
     mean, std = statistics(images, chunk=64)

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import pytest
 
@@ -10,6 +11,7 @@ from epnas_tf.rank.comparison import RankListener, agreements, run_rank
 from epnas_tf.rank.correlation import kendall
 from epnas_tf.search.child import ChildDiverged, ChildTrainer
 from epnas_tf.search.runner import Listener, run_search
+from epnas_tf.storage.data_file import load_description, save_description
 from epnas_tf.storage.rank_directory import WAYS
 from tests.search import test_runner
 from tests.search.test_runner import Stopped
@@ -62,6 +64,15 @@ def test_scores_of_a_sample_in_all_ways(run_dir, unbroken):
     for record in unbroken.records:
         if record["child"] == last:
             assert record["shared"]["moving"] == record["shared"]["search"]
+
+
+def test_images_that_have_changed_since_the_search_are_refused(run_dir, tmp_path):
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    description = load_description(copy)
+    save_description(copy, dataclasses.replace(description, digest="of others"))
+    with pytest.raises(RunDirectoryError, match=r"are no longer those.*Received: as many images"):
+        run_rank(copy, CONFIG)
+    assert not (copy / "rank").exists()
 
 
 def test_result_file(unbroken):

@@ -9,7 +9,7 @@ from tensorboard.util import tensor_util
 
 from epnas_tf.config import RunConfig
 from epnas_tf.data import evaluation_batches, load
-from epnas_tf.errors import DataError, SearchError
+from epnas_tf.errors import DataError, RunDirectoryError, SearchError
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.options import from_values, values_of
 from epnas_tf.report.search_files import read_search
@@ -277,6 +277,28 @@ def test_a_search_whose_limits_leave_fewer_children_is_known_to_have_ended(tmp_p
     result = run_search(limited, tmp_path / "run")
     assert result.num_children < NUM_CHILDREN
     assert read_search(tmp_path / "run").num_planned == result.num_children
+
+
+def test_images_that_have_changed_are_refused_and_nothing_is_lost(tmp_path):
+    rng = np.random.default_rng(0)
+    images = {"x_train": rng.integers(0, 256, (80, 8, 8), np.uint8), "y_train": np.arange(80) % 2}
+    np.savez(tmp_path / "some.npz", **images)
+    config = from_values(RunConfig, SETTINGS | {"dataset": str(tmp_path / "some.npz"), "train_images": 0})
+    with pytest.raises(Stopped):
+        run_search(config, tmp_path / "run", Recorder(stop_before=3))
+    before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir() if file.is_file()}
+    for changed in (
+        {name: array[1:] for name, array in images.items()},  # one left out: other images are drawn for the test
+        images | {"y_train": np.arange(80) % 4 % 3 % 2},
+    ):
+        np.savez(tmp_path / "some.npz", **changed)
+        with pytest.raises(RunDirectoryError, match=r"are no longer those that .*run was begun with.*Bring them back"):
+            run_search(config, tmp_path / "run")
+    assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir() if file.is_file()} == before
+    np.savez(tmp_path / "some.npz", **images)
+    run_search(config, tmp_path / "run")
+    run_search(config, tmp_path / "unbroken")
+    assert trials(tmp_path / "run") == trials(tmp_path / "unbroken")
 
 
 @pytest.mark.usefixtures("untrained")

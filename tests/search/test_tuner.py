@@ -213,6 +213,14 @@ class TestRefusals:
         with pytest.raises(ConfigError, match=rf"`{name}` must be a \w+Config. Received: \{{'k': 3\}}"):
             EPNASTuner(make_hypermodel(), **{name: {"k": 3}})
 
+    @pytest.mark.parametrize("seed", [-1, "a", None])
+    def test_seed(self, seed):
+        for make in (lambda: EPNASTuner(make_hypermodel(), seed=seed), lambda: make_hypermodel(seed=seed)):
+            with pytest.raises(ConfigError, match="`seed` must be "):
+                make()
+        with pytest.raises(ConfigError, match="`seed` must be "):
+            EPNASOracle(make_hypermodel().space, seed=seed)
+
     def test_objective(self, tmp_path):
         for objective, message in [("val_loss", "one metric to maximise"), ("accuracy", "val_accuracy.*: accuracy")]:
             with pytest.raises(ConfigError, match=message):

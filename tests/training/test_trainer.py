@@ -12,6 +12,8 @@ from epnas_tf.errors import ConfigError, DataError, RunDirectoryError, StateErro
 from epnas_tf.metrics import Metrics
 from epnas_tf.network import VariableStore, build_graph
 from epnas_tf.network.cost import cost
+from epnas_tf.options import from_values
+from epnas_tf.search.runner import run_search
 from epnas_tf.space.serialization import architecture_to_dict, load_architecture
 from epnas_tf.storage.data_file import load_description
 from epnas_tf.storage.run_directory import RunDirectory
@@ -19,6 +21,7 @@ from epnas_tf.storage.state_files import with_prefix
 from epnas_tf.storage.training_directory import TrainingDirectory, read_training_config
 from epnas_tf.training import trainer
 from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged
+from epnas_tf.training.settings import training_config
 from epnas_tf.training.trained import STORE
 from epnas_tf.training.trainer import TrainingListener, examples, train_final
 from tests.bin.runs import snapshot
@@ -457,6 +460,52 @@ def test_refused_training_leaves_the_search_alone(search, tmp_path):
         train_final(run_dir, helpers.CONFIG, final_dir=run_dir)
     assert snapshot(run_dir) == before
     assert not (run_dir / "final").exists()
+
+
+def save_images(path, count=80):
+    rng = np.random.default_rng(0)
+    np.savez(path, x_train=rng.integers(0, 256, (count, 8, 8), np.uint8), y_train=np.arange(count) % 2)
+
+
+def test_images_that_have_changed_are_refused_and_nothing_is_lost(search, tmp_path):
+    save_images(tmp_path / "some.npz")
+    data = {"dataset": str(tmp_path / "some.npz"), "train_images": 0}
+    candidates = helpers.config(epochs=2, batch_size=16, candidates=2, candidate_epochs=1, data=data)
+    single = helpers.config(epochs=2, batch_size=16, data=data)
+    for config, moment in ((candidates, ("candidate", 1)), (single, ("epoch", 1))):
+        final_dir = tmp_path / moment[0]
+        with pytest.raises(Stopped):
+            train_final(search, config, final_dir=final_dir, listener=Listener(stop_at=moment))
+        before = snapshot(final_dir)
+        save_images(tmp_path / "some.npz", 79)
+        with pytest.raises(RunDirectoryError, match=r"are no longer those.*another --final_dir"):
+            train_final(search, config, final_dir=final_dir)
+        assert snapshot(final_dir) == before
+        save_images(tmp_path / "some.npz")
+        train_final(search, config, final_dir=final_dir)
+        save_images(tmp_path / "some.npz", 79)
+        with pytest.raises(RunDirectoryError, match="are no longer those"):  # of a finished one, too
+            train_final(search, config, final_dir=final_dir)
+        save_images(tmp_path / "some.npz")
+
+
+def test_images_that_have_changed_since_the_search_are_a_warning(tmp_path):
+    save_images(tmp_path / "some.npz")
+    settings = {"dataset": str(tmp_path / "some.npz"), "layers": 1, "iterations": 1, "epochs": 1, "batch_size": 16}
+    run_search(from_values(RunConfig, settings | {"channels": 2, "surrogate_steps": 5}), tmp_path / "run")
+
+    def warnings_of(final_dir, **values):
+        config = training_config(tmp_path / "run", channels=2, epochs=1, batch_size=16, **values)
+        listener = Listener()
+        train_final(tmp_path / "run", config, final_dir=tmp_path / final_dir, listener=listener)
+        return [text for text in listener.warnings if "images" in text]
+
+    assert warnings_of("same") == []
+    save_images(tmp_path / "some.npz", 79)
+    (warning,) = warnings_of("changed", mirror="no", cutout=2)
+    assert "are no longer those that" in warning
+    assert "Received: num_train" in warning
+    assert warnings_of("of other settings", validation_fraction=0.3) == []
 
 
 def test_training_that_diverges_keeps_its_last_checkpoint(tmp_path):

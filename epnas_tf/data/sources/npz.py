@@ -140,7 +140,8 @@ def _labels(labels: npt.NDArray[Any], key: str, count: int) -> npt.NDArray[np.in
         )
     if labels.min() < 0 or labels.max() > np.iinfo(np.int32).max:
         raise DataError(
-            f"`{key}` must be class numbers from 0. Received: labels from {labels.min()} to {labels.max()}. "
+            f"`{key}` must be class numbers from 0, below 2^31. Received: labels from {labels.min()} to "
+            f"{labels.max()}. "
             "Leave out images without a label, and number the classes from 0."
         )
     return labels.astype(np.int64)
