@@ -173,6 +173,7 @@ def _search_values(search: Search | None) -> dict[str, Any] | None:
         "accuracies": tables.accuracy_table(search),
         "correlations": tables.correlation_table(search),
         "depth": plural(search.depth, "layer" if search.config.space.space == "macro" else "block"),
+        "one_level": search.depth == 1,
         "has_costs": search.description is not None,
     }
 
