@@ -88,7 +88,7 @@ def images(value, dtype=np.float32):
         ({"y_train": np.zeros(12, int)}, "two classes or more.*Received: 1 class among 12"),
         ({"y_train": np.zeros(12)}, r"integers \[n\] or \[n, 1\]. Received: float64 \[12\]"),
         ({"y_train": np.eye(12, dtype=int)}, r"integers \[n\] or \[n, 1\]. Received: int64 \[12, 12\]"),
-        ({"y_train": np.arange(12) - 1}, "from 0. Received: labels from -1 to 10"),
+        ({"y_train": np.arange(12) - 1}, "Received: labels from -1 to 10"),
         ({"y_train": np.array(["a", "b"] * 6)}, "Received: <U1"),
         ({"x_train": np.zeros((12, 3, 5, 6), np.uint8)}, r"channels last. Received: shape \[12, 3, 5, 6\]"),
         ({"x_train": np.zeros((12, 30), np.uint8)}, r"Received: shape \[12, 30\]"),
