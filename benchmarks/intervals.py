@@ -17,7 +17,7 @@ def student(values: FloatArray) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def bootstrap(values: FloatArray, seed: int = 0) -> tuple[float, float]:
+def bootstrap(values: FloatArray) -> tuple[float, float]:
     """Returns the interval by the percentiles of the bootstrap: for values of many runs that are anything but normal.
 
     Regrets are such: often 0, never below, and some large. Student's t would reach below 0. It is a little too narrow:
@@ -25,5 +25,5 @@ def bootstrap(values: FloatArray, seed: int = 0) -> tuple[float, float]:
     """
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
-    found = scipy.stats.bootstrap((values,), np.mean, method="percentile", rng=seed).confidence_interval
+    found = scipy.stats.bootstrap((values,), np.mean, method="percentile", rng=0).confidence_interval
     return float(found.low), float(found.high)

@@ -20,10 +20,10 @@ from epnas_tf.search.runner import is_finished, network_shape, restore_store
 from epnas_tf.seeds import OWN, derived_seed
 from epnas_tf.space import make_space
 from epnas_tf.space.serialization import architecture_from_dict
-from epnas_tf.storage.data_file import describe, refuse_other_images
+from epnas_tf.storage.data_file import describe
 from epnas_tf.storage.rank_directory import FOLDER, REPEATED, RESULT, WAYS, RankDirectory
 from epnas_tf.storage.records import best_trials
-from epnas_tf.storage.run_directory import RunDirectory, has_same_versions, read_config
+from epnas_tf.storage.run_directory import RunDirectory, read_config, refuse_changed_images
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
 
 RECORDED, ESTIMATE, *STATISTICS = WAYS
@@ -91,8 +91,8 @@ def run_rank(
         finished = len(records) == len(trials)
         if not finished:
             data = data_module.load(search.data, search.seed)
-            same_versions = has_same_versions(run, RunDirectory.FORMAT)
-            refuse_other_images(run, describe(data), same_versions, "Bring them back, or begin another search.")
+            remedy = "Bring them back, or begin another search."
+            refuse_changed_images(run, RunDirectory.FORMAT, describe(data), remedy)
             scorer = _Scorer(search, data, state, config)
             listener.started(data, len(trials), len(records))
             for number, trial in list(enumerate(trials))[len(records) :]:

@@ -130,7 +130,6 @@ class ProgressiveSearch(Generic[A]):
         self._first_level = self._level_one()
         self._table = ScoreTable()
         self._saved_table = to_arrays([], space.num_levels)  # the table as it was at the last fit
-        self._noted_fits = 0  # fits after which these two were taken
         self._whole_predicted: dict[Indices, float] = {}  # what the last fit predicts of whole architectures measured
         self._ranked: tuple[tuple[int, int], list[Ranked[A]]] | None = None  # the ranking, and when it was made
         self._first_number = 0  # trial number of the level's first architecture
@@ -381,8 +380,7 @@ class ProgressiveSearch(Generic[A]):
             self.surrogate.fit(
                 to_rows(self.space, rows), self._rng(FIT, self.iteration, self.level), unseen=to_rows(self.space, level)
             )
-        if self._noted_fits < self.surrogate.num_fits:
-            self._note_fit()
+        self._note_fit()  # also where the interruption came before it
 
     @property
     def _whole(self) -> list[list[Measurement]]:
@@ -395,7 +393,6 @@ class ProgressiveSearch(Generic[A]):
         whole = [group[0].indices for group in self._whole]
         predicted = self.surrogate.predict(*encode_rows(self.space, whole)).tolist()
         self._whole_predicted = dict(zip(whole, predicted, strict=True))
-        self._noted_fits = self.surrogate.num_fits
 
     def _choose(self, parents: list[Indices]) -> list[Indices]:
         """Returns the architectures of the next level, out of parents × extensions (paper, section 4)."""

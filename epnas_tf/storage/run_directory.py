@@ -131,10 +131,7 @@ class RunDirectory:
                 f"{self.path} holds a run of other settings:\n" + "\n".join(differing) + "\n"
                 f"Give the same settings to go on with it, or another {self.FLAG} to start a new run."
             )
-        changed = [
-            f"{p} {v} then, {_versions()[p]} now" for p, v in kept["versions"].items() if _versions().get(p, v) != v
-        ]
-        if changed:
+        if changed := _changed_versions(kept):
             self.warnings.append(f"The run began with other versions, its numbers may differ: {', '.join(changed)}")
 
     def _settings(self) -> dict[str, Any]:
@@ -183,7 +180,7 @@ class RunDirectory:
         """
         if self._has_children():
             remedy = f"Bring them back to go on with it, or give another {self.FLAG} to start a new run."
-            refuse_other_images(self.path, description, has_same_versions(self.path, self.FORMAT), remedy)
+            refuse_changed_images(self.path, self.FORMAT, description, remedy)
         save_description(self.path, description)
 
     def append_record(self, record: dict[str, Any]) -> None:
@@ -330,14 +327,26 @@ def _shown(value: Any) -> str:
     return (",".join(value) or "the default") if isinstance(value, list) else str(value)
 
 
-def has_same_versions(path: Path, expected_format: str) -> bool:
-    """Tells whether the packages are those that the work in a directory was begun with.
+def refuse_changed_images(path: Path, expected_format: str, description: DataDescription, remedy: str) -> None:
+    """Refuses images that are not those that the work in a directory was begun with; see `refuse_other_images`.
+
+    Args:
+        path: the directory.
+        expected_format: what kind of directory it must be.
+        description: of the images.
+        remedy: what to do, a sentence.
 
     Raises:
-        RunDirectoryError: if its config.json cannot be read.
+        RunDirectoryError: if they are others, or the directory's files cannot be read.
     """
-    there: dict[str, str] = read_config_document(path / "config.json", expected_format)["versions"]
-    return all(_versions().get(package, version) == version for package, version in there.items())
+    same_versions = not _changed_versions(read_config_document(path / "config.json", expected_format))
+    refuse_other_images(path, description, same_versions, remedy)
+
+
+def _changed_versions(document: dict[str, Any]) -> list[str]:
+    """Returns which packages are not those that config.json names."""
+    now = _versions()
+    return [f"{p} {v} then, {now[p]} now" for p, v in document["versions"].items() if now.get(p, v) != v]
 
 
 def _versions() -> dict[str, str]:

@@ -30,15 +30,12 @@ class TrainingDiverged(EPNASError):  # noqa: N818  (an outcome of a training)
     """The loss of a training, or one of its variables, became NaN or infinite."""
 
 
-def training_graph(architecture: Any, shape: NetworkShape, recipe: RecipeConfig) -> Graph:
-    """Returns the network that is trained, with an auxiliary head where the recipe has one.
+def training_graph(graph: Graph, shape: NetworkShape, recipe: RecipeConfig) -> Graph:
+    """Returns what is trained of a network: itself, with an auxiliary head where the recipe has one.
 
     Raises:
-        ArchitectureError: if the architecture does not fit the shape.
         ConfigError: if the network can have no auxiliary head.
-        DataError: if the images are too small for the network.
     """
-    graph = build_graph(architecture, shape)
     return with_auxiliary_head(graph, shape) if recipe.auxiliary_weight else graph
 
 
@@ -66,12 +63,12 @@ class NetworkTraining:
     def __init__(
         self, architecture: Any, shape: NetworkShape, data: ImageData, recipe: RecipeConfig, cutout: int, seed: int
     ) -> None:
-        graph = training_graph(architecture, shape, recipe)
-        self.cost = cost(build_graph(architecture, shape), shape.image_shape)
+        graph = build_graph(architecture, shape)
+        self.cost = cost(graph, shape.image_shape)
         self.recipe = recipe
         self.seed = seed
         self.store = VariableStore(seed, dtype_policy(recipe.mixed_precision))
-        self._network = Network(architecture, shape, self.store, graph)
+        self._network = Network(architecture, shape, self.store, training_graph(graph, shape, recipe))
         self._pipeline = TrainingPipeline(data, recipe.batch_size, epochs=1, cutout=cutout)
         self.steps = self._pipeline.steps
         momentum = [slot for key in self._network.layers for slot in self.store.momentum(key)]

@@ -19,13 +19,14 @@ from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.network.cost import Cost
+from epnas_tf.network.graph import build_graph
 from epnas_tf.network.predict import predict
 from epnas_tf.options import require
 from epnas_tf.seeds import EXAMPLES, derived_seed
 from epnas_tf.space.serialization import architecture_to_dict
-from epnas_tf.storage.data_file import DataDescription, describe, refuse_other_images
+from epnas_tf.storage.data_file import DataDescription, describe
 from epnas_tf.storage.logs import TensorBoardLogs
-from epnas_tf.storage.run_directory import RunDirectory, has_same_versions, is_directory_of, read_config
+from epnas_tf.storage.run_directory import RunDirectory, is_directory_of, read_config, refuse_changed_images
 from epnas_tf.storage.state_files import prefixed, with_prefix, write_whole
 from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, Epoch, TrainingDirectory
 from epnas_tf.training.architectures import Candidate, find_candidates
@@ -140,7 +141,7 @@ class _FinalTraining:
         description = describe(data)
         for candidate in self.candidates:  # refused here if it does not fit the images or the recipe
             shape = final_shape(candidate.architecture, description, self.config.network)
-            training_graph(candidate.architecture, shape, self.config.recipe)
+            training_graph(build_graph(candidate.architecture, shape), shape, self.config.recipe)
         trained_on = data if self.config.recipe.held_out else with_all_training_images(data)
         self.directory.save_description(describe(trained_on))
         if not self.directory.finished:
@@ -173,11 +174,9 @@ class _FinalTraining:
             return
         if _which_images(read_config(self.run_dir)) != _which_images(self.config):
             return
-        same_versions = has_same_versions(self.run_dir, RunDirectory.FORMAT)
+        remedy = "The architecture was then chosen by them, too."
         try:
-            refuse_other_images(
-                self.run_dir, description, same_versions, "The architecture was then chosen by them, too."
-            )
+            refuse_changed_images(self.run_dir, RunDirectory.FORMAT, description, remedy)
         except RunDirectoryError as error:
             self.listener.warning(str(error))
 
