@@ -24,7 +24,7 @@ from epnas_tf.metrics import rank_correlation
 from epnas_tf.options import require
 from epnas_tf.search import sampling
 from epnas_tf.search.level_choice import Constraint, LevelChoice, no_candidate
-from epnas_tf.search.ranking import estimates
+from epnas_tf.search.ranking import agreeing, estimates
 from epnas_tf.search.search_state import SearchState
 from epnas_tf.search.surrogate import Surrogate
 from epnas_tf.search.table import Indices, Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
@@ -197,15 +197,24 @@ class ProgressiveSearch(Generic[A]):
 
     def _estimates(self, groups: list[list[Measurement]]) -> npt.NDArray[np.floating[Any]]:
         """Returns the estimates of whole architectures, for their measurements."""
-        measured = [one for one in self._table.measurements() if len(one.indices) == self.space.num_levels]
-        brought_up = self.surrogate.brought_up(to_rows(self.space, measured)).tolist()
-        by_number = dict(zip([one.number for one in measured], brought_up, strict=True))
-        scores = [np.array([by_number[one.number] for one in group]) for group in groups]
+        comparable = self._comparable_scores()
+        scores = [comparable[group[0].indices] for group in groups]
         at_choice = dict(zip(self._chosen, self._predicted, strict=True))
         predictions = [self._whole_predicted.get(group[0].indices, at_choice.get(group[0].indices)) for group in groups]
         means = [float(np.mean(each)) for each in scores]
         known = [mean if p is None else p for p, mean in zip(predictions, means, strict=True)]  # no fit yet: one level
         return estimates(scores, np.array(known))
+
+    def _comparable_scores(self) -> dict[Indices, npt.NDArray[np.floating[Any]]]:
+        """Returns the scores of each architecture of any level, as if all had been measured at the same moment."""
+        measured, groups = self._table.measurements(), self._table.groups()
+        brought_up = self.surrogate.brought_up(to_rows(self.space, measured)).tolist()
+        by_number = dict(zip([one.number for one in measured], brought_up, strict=True))
+        as_measured = [np.array([one.score for one in group]) for group in groups]
+        corrected = [np.array([by_number[one.number] for one in group]) for group in groups]
+        return {
+            group[0].indices: scores for group, scores in zip(groups, agreeing(as_measured, corrected), strict=True)
+        }
 
     def ask(self) -> Candidate[A] | None:
         """Returns the next architecture to train, or None if there is none for now, or no more.

@@ -25,6 +25,22 @@ def noise_variance(repeated: Sequence[FloatArray]) -> float | None:
     return float(sum(scores.var() * len(scores) for scores in several) / sum(len(scores) - 1 for scores in several))
 
 
+def agreeing(measured: Sequence[FloatArray], brought_up: Sequence[FloatArray]) -> Sequence[FloatArray]:
+    """Returns the scores brought up to one moment of the search, or as they were measured where these agree better.
+
+    To bring scores up is to make those of the same architecture alike. Where it drives them apart, what it corrects is
+    not there: without noise, and with weights that do not change, a correction is all that they would differ by.
+
+    Args:
+        measured: of each architecture, all of its scores.
+        brought_up: the same, brought up.
+    """
+    as_measured, corrected = noise_variance(measured), noise_variance(brought_up)
+    if as_measured is None or corrected is None or corrected <= as_measured:
+        return brought_up
+    return measured
+
+
 def estimates(scores: Sequence[FloatArray], predicted: FloatArray) -> FloatArray:
     """Returns what the architectures are worth, float64 [n].
 

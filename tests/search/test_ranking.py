@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from epnas_tf.search.ranking import estimates, noise_variance
+from epnas_tf.search.ranking import agreeing, estimates, noise_variance
 
 
 def arrays(*scores):
@@ -11,6 +11,17 @@ def arrays(*scores):
 def test_noise_is_that_of_repeated_scores():
     assert noise_variance(arrays([0.1, 0.3], [0.9], [0.5, 0.5, 0.8])) == pytest.approx((0.02 + 0.06) / 3)
     assert noise_variance(arrays([0.1], [0.9])) is None
+
+
+def test_scores_are_brought_up_where_that_makes_them_agree():
+    measured, alike, apart = (arrays([0.5, second], [0.7]) for second in (0.6, 0.51, 0.7))
+    assert agreeing(measured, alike) is alike
+    assert agreeing(measured, apart) is measured
+    assert agreeing(measured, arrays([0.6, 0.7], [0.9]))[1] == [0.9]  # nothing speaks against it
+
+
+def test_scores_are_brought_up_where_none_is_repeated():
+    assert agreeing(arrays([0.5], [0.7]), arrays([0.6], [0.7]))[0] == [0.6]
 
 
 def test_without_repeated_scores_it_is_the_score():
