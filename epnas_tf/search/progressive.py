@@ -197,24 +197,20 @@ class ProgressiveSearch(Generic[A]):
 
     def _estimates(self, groups: list[list[Measurement]]) -> npt.NDArray[np.floating[Any]]:
         """Returns the estimates of whole architectures, for their measurements."""
-        comparable = self._comparable_scores()
-        scores = [comparable[group[0].indices] for group in groups]
+        scores = self._comparable(groups)
         at_choice = dict(zip(self._chosen, self._predicted, strict=True))
         predictions = [self._whole_predicted.get(group[0].indices, at_choice.get(group[0].indices)) for group in groups]
         means = [float(np.mean(each)) for each in scores]
         known = [mean if p is None else p for p, mean in zip(predictions, means, strict=True)]  # no fit yet: one level
         return estimates(scores, np.array(known))
 
-    def _comparable_scores(self) -> dict[Indices, npt.NDArray[np.floating[Any]]]:
-        """Returns the scores of each architecture of any level, as if all had been measured at the same moment."""
-        measured, groups = self._table.measurements(), self._table.groups()
+    def _comparable(self, groups: list[list[Measurement]]) -> Sequence[npt.NDArray[np.floating[Any]]]:
+        """Returns the scores of whole architectures as if all had been measured at the same moment of the search."""
+        measured = sorted((one for group in groups for one in group), key=lambda one: one.number)
         brought_up = self.surrogate.brought_up(to_rows(self.space, measured)).tolist()
         by_number = dict(zip([one.number for one in measured], brought_up, strict=True))
         as_measured = [np.array([one.score for one in group]) for group in groups]
-        corrected = [np.array([by_number[one.number] for one in group]) for group in groups]
-        return {
-            group[0].indices: scores for group, scores in zip(groups, agreeing(as_measured, corrected), strict=True)
-        }
+        return agreeing(as_measured, [np.array([by_number[one.number] for one in group]) for group in groups])
 
     def ask(self) -> Candidate[A] | None:
         """Returns the next architecture to train, or None if there is none for now, or no more.

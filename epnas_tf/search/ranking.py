@@ -31,6 +31,8 @@ def agreeing(measured: Sequence[FloatArray], brought_up: Sequence[FloatArray]) -
     To bring scores up is to make those of the same architecture alike. Where it drives them apart, what it corrects is
     not there: without noise, and with weights that do not change, a correction is all that they would differ by.
 
+    Where none was measured twice, nothing speaks against bringing them up.
+
     Args:
         measured: of each architecture, all of its scores.
         brought_up: the same, brought up.
@@ -45,7 +47,7 @@ def estimates(scores: Sequence[FloatArray], predicted: FloatArray) -> FloatArray
     """Returns what the architectures are worth, float64 [n].
 
     Args:
-        scores: of each architecture, all that were measured.
+        scores: of each architecture, all that were measured, as `agreeing` returns them.
         predicted: [n], what the surrogate predicts.
 
     Returns:

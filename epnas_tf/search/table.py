@@ -73,13 +73,10 @@ class ScoreTable:
         kept = slice(None) if repeated == "all" else slice(-1, None)
         return sorted((one for group in self._measured.values() for one in group[kept]), key=lambda one: one.number)
 
-    def groups(self) -> list[list[Measurement]]:
-        """Returns the measurements of each architecture, in the order of their newest trial numbers."""
-        return sorted(self._measured.values(), key=lambda group: group[-1].number)
-
     def at_level(self, level: int) -> list[list[Measurement]]:
-        """Returns those of the architectures of a level."""
-        return [group for group in self.groups() if len(group[0].indices) == level]
+        """Returns the measurements of each architecture of a level, in the order of their newest trial numbers."""
+        groups = [group for indices, group in self._measured.items() if len(indices) == level]
+        return sorted(groups, key=lambda group: group[-1].number)
 
 
 def to_rows(space: SearchSpace[Any, Any], measurements: Sequence[Measurement]) -> Rows:

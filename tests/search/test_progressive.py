@@ -362,12 +362,21 @@ class TestRanking:
         lucky = next(r for r in ranking if r.architecture == "00")
         assert lucky.estimate < lucky.score - 0.1
 
-    @pytest.mark.parametrize("seed", range(5))
-    def test_without_noise_the_estimate_is_the_score(self, seed):
-        """Also where a level rises or falls by chance in the order of its training, as in each of these seeds."""
+    @pytest.mark.parametrize("gained", [0.0, 0.05])
+    @pytest.mark.parametrize("seed", range(4))
+    def test_without_noise_the_estimate_is_the_score(self, seed, gained):
+        """Where levels rise or fall by chance in the order of their training, and shallow networks alone gain by passes.
+
+        Without looking at whether repeated scores agree, six of these eight are wrong.
+        """
         space = ChainSpace(layers=3)
         search = make(space, k=9, iterations=3, seed=seed)
-        run(search, lambda c: 0.4 + 0.5 * (zlib.crc32(c.architecture.encode()) % 1000) / 1000)
+
+        def value(candidate):
+            by_pass = 0.0 if candidate.level == 3 else gained * candidate.iteration
+            return 0.3 + by_pass + 0.5 * (zlib.crc32(candidate.architecture.encode()) % 1000) / 1000
+
+        run(search, value)
         for one in search.ranking():
             assert one.estimate == pytest.approx(one.score, abs=1e-6)  # scores are kept in float32
 
