@@ -365,7 +365,7 @@ class TestRanking:
     @pytest.mark.parametrize("gained", [0.0, 0.05])
     @pytest.mark.parametrize("seed", range(4))
     def test_without_noise_the_estimate_is_the_score(self, seed, gained):
-        """Where levels rise or fall by chance in the order of their training, and shallow networks alone gain by passes.
+        """Where levels rise or fall by chance in the order of training, and shallow networks alone gain by passes.
 
         Without looking at whether repeated scores agree, six of these eight are wrong.
         """
