@@ -13,34 +13,43 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
+SURE = 0.95
+"""How sure it must be that scores differ more after a correction than before, for it to be left out."""
+
 SMALLEST_VARIANCE = 1e-10
 """Of the model's errors, in squares of a score in [0, 1]: below it a model is taken as right."""
 
 
-def noise_variance(repeated: Sequence[FloatArray]) -> float | None:
+def num_repeats(scores: Sequence[FloatArray]) -> int:
+    """Returns how many scores are of an architecture that has been scored before."""
+    return sum(len(each) - 1 for each in scores)
+
+
+def noise_variance(scores: Sequence[FloatArray]) -> float | None:
     """Returns the variance of a single score, from architectures that were scored several times; None without any."""
-    several = [scores for scores in repeated if len(scores) > 1]
-    if not several:
-        return None
-    return float(sum(scores.var() * len(scores) for scores in several) / sum(len(scores) - 1 for scores in several))
+    repeats = num_repeats(scores)
+    return float(sum(each.var() * len(each) for each in scores) / repeats) if repeats else None
 
 
 def agreeing(measured: Sequence[FloatArray], brought_up: Sequence[FloatArray]) -> Sequence[FloatArray]:
-    """Returns the scores brought up to one moment of the search, or as they were measured where these agree better.
+    """Returns the scores brought up to one moment of the search, or as measured where these surely agree more.
 
     To bring scores up is to make those of the same architecture alike. Where it drives them apart, what it corrects is
-    not there: without noise, and with weights that do not change, a correction is all that they would differ by.
-
-    Where none was measured twice, nothing speaks against bringing them up.
+    not there: without noise, and with weights that do not change, a correction is all that they would differ by. Few
+    repeated scores are also alike by chance, so the two variances are compared by the quantile of the F distribution.
+    Without any, nothing speaks against bringing them up.
 
     Args:
         measured: of each architecture, all of its scores.
         brought_up: the same, brought up.
     """
     as_measured, corrected = noise_variance(measured), noise_variance(brought_up)
-    if as_measured is None or corrected is None or corrected <= as_measured:
+    if as_measured is None or corrected is None:
         return brought_up
-    return measured
+    from scipy.special import fdtri  # slow to import, and not needed before scores are repeated
+
+    repeats = num_repeats(measured)
+    return measured if corrected > as_measured * fdtri(repeats, repeats, SURE) else brought_up
 
 
 def estimates(scores: Sequence[FloatArray], predicted: FloatArray) -> FloatArray:

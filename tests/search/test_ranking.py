@@ -13,11 +13,19 @@ def test_noise_is_that_of_repeated_scores():
     assert noise_variance(arrays([0.1], [0.9])) is None
 
 
-def test_scores_are_brought_up_where_that_makes_them_agree():
-    measured, alike, apart = (arrays([0.5, second], [0.7]) for second in (0.6, 0.51, 0.7))
-    assert agreeing(measured, alike) is alike
-    assert agreeing(measured, apart) is measured
-    assert agreeing(measured, arrays([0.6, 0.7], [0.9]))[1] == [0.9]  # nothing speaks against it
+@pytest.mark.parametrize(("repeated", "factor"), [(1, 12.7), (2, 4.36), (10, 1.73)])
+def test_scores_that_surely_agree_less_once_they_are_brought_up_stay_as_they_were(repeated, factor):
+    """The factors are the roots of the 95 % quantiles of F(1, 1), F(2, 2) and F(10, 10) in a statistics table."""
+    measured = arrays(*[[0.5, 0.51]] * repeated, [0.7])
+    for wrong in (False, True):
+        times = factor * (1.02 if wrong else 0.98)
+        brought_up = arrays(*[[0.5, 0.5 + 0.01 * times]] * repeated, [0.8])
+        assert agreeing(measured, brought_up) is (measured if wrong else brought_up)
+
+
+def test_scores_that_do_not_differ_stay_as_they_were():
+    measured, brought_up = arrays([0.5, 0.5], [0.7]), arrays([0.5, 0.5001], [0.9])
+    assert agreeing(measured, brought_up) is measured
 
 
 def test_scores_are_brought_up_where_none_is_repeated():
