@@ -70,12 +70,14 @@ class Limits:
 
     def _refuse_impossible(self, least: npt.NDArray[np.float64]) -> None:
         """Raises an error unless one of the cheapest networks, float64 [n, m], keeps all limits."""
-        for name, limit, needed in zip(self._limits, self._bounds, least.min(axis=0), strict=True):
-            if needed > limit:
-                raise ConfigError(
-                    f"{_at_least(name, needed)}, what the smallest network of these settings has; fewer channels or "
-                    f"levels need less. Received: {name}={self._limits[name]}"
-                )
+        needs = dict(zip(self._limits, least.min(axis=0).tolist(), strict=True))
+        short = [name for name, needed in needs.items() if needed > self._limits[name]]
+        if short:
+            raise ConfigError(
+                f"{' and '.join(_at_least(name, needs[name]) for name in short)}, what the smallest network of these "
+                "settings has; fewer channels or levels need less. "
+                f"Received: {', '.join(f'{name}={self._limits[name]}' for name in short)}"
+            )
         keeps = least <= self._bounds
         if keeps.all(axis=1).any():
             return
@@ -83,9 +85,9 @@ class Limits:
         for measure, name in enumerate(self._limits):
             others = least[np.delete(keeps, measure, axis=1).all(axis=1), measure]
             enough += [_at_least(name, others.min())] if others.size else []
-        needs = ", or ".join(enough) or "More than one of them must be larger"
+        ways = ", or ".join(enough) or "More than one of them must be larger"
         raise ConfigError(
-            f"No network of these settings keeps all limits together. {needs}; fewer channels or levels need less. "
+            f"No network of these settings keeps all limits together. {ways}; fewer channels or levels need less. "
             f"Received: {self}"
         )
 

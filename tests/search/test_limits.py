@@ -98,6 +98,12 @@ def refused(space, **limits):
 
 
 @pytest.mark.parametrize("space", OPPOSED, ids=lambda space: space.name)
+def test_all_limits_that_no_network_can_keep_are_named_at_once(space):
+    alone = refused(space, max_params=1) | refused(space, max_multiply_adds=1)
+    assert refused(space, max_params=1, max_multiply_adds=1) == alone
+
+
+@pytest.mark.parametrize("space", OPPOSED, ids=lambda space: space.name)
 def test_limits_that_cannot_be_kept_together_are_refused_with_what_each_must_be(space):
     least = refused(space, max_params=1)["max_params"]
     needed = refused(space, max_params=least, max_latency_ms=1)
