@@ -82,13 +82,18 @@ def show(group: Mapping[str, Sequence[Outcome]], noise: float, evaluations: int,
                 f"{(ranks == 1).mean():.0%}",
                 f"{regrets.mean():.3f}",
                 f"{low:.3f} … {high:.3f}",
+                f"{np.mean([outcome.scored[evaluations - 1] for outcome in outcomes]):.3f}",
                 f"{seconds:.1f}",
             ]
         )
     if rows:
-        columns = ["", "median rank", "mean rank", "rank 1", "regret", "95 % interval", "seconds a run"]
+        columns = ["", "median rank", "mean rank", "rank 1", "regret", "95 % interval", "best scored", "seconds a run"]
         title = f"\n{evaluations} evaluations, {in_points(noise)}, {_SEEDS.value} seeds, {networks:,} networks"
-        show_table(title, columns, rows, "regret: mean, in points of percent, by true accuracy; bootstrap")
+        note = (
+            "regret: mean, in points of percent, by true accuracy, of what is reported, with the bootstrap's interval; "
+            "best scored: of the truly best whole network among those that were scored"
+        )
+        show_table(title, columns, rows, note)
         if left_out:
             print(f"Not in the table, for a run that did not go so far or to a whole network: {'; '.join(left_out)}.")
     else:

@@ -47,6 +47,8 @@ class Outcome:
         ranks: rank by true accuracy of what the method reported after each evaluation, 1 for the best; the number of
             all networks before there is a report.
         regrets: how much better the best network is, in points; NaN before there is a report.
+        scored: the same of the truly best whole network that it had scored by then, which is what a choice without
+            errors would have reported; NaN before there is one.
         correlations: of the surrogate, by level.
         seconds: of the run.
     """
@@ -54,6 +56,7 @@ class Outcome:
     job: Job
     ranks: npt.NDArray[np.float64]
     regrets: npt.NDArray[np.float64]
+    scored: npt.NDArray[np.float64]
     correlations: Correlations
     seconds: float
 
@@ -63,7 +66,10 @@ def run_job(table: Table, job: Job) -> Outcome:
     # The noise has its own generator, so that it does not follow the choices of the method.
     noise = np.random.default_rng((job.seed, zlib.crc32(job.method.encode()), round(1000 * job.noise)))
 
+    scored: list[float] = []
+
     def evaluate(indices: Indices) -> float:
+        scored.append(table.regret(indices) if len(indices) == len(table.choices) else np.nan)
         return float(np.clip((table.accuracy(indices) + noise.normal(0, job.noise)) / 100, 0, 1))
 
     run = Run(TableSpace(table.choices), evaluate, job.evaluations, job.seed)
@@ -72,7 +78,8 @@ def run_job(table: Table, job: Job) -> Outcome:
     seconds = time.perf_counter() - began
     ranks = [float(table.accuracies.size if report is None else table.rank(report)) for report in reports]
     regrets = [np.nan if report is None else table.regret(report) for report in reports]
-    return Outcome(job, np.array(ranks), np.array(regrets), run.correlations, seconds)
+    best_scored = np.fmin.accumulate(scored)
+    return Outcome(job, np.array(ranks), np.array(regrets), best_scored, run.correlations, seconds)
 
 
 def run_jobs(table: Table, jobs: Sequence[Job], processes: int) -> Iterator[Outcome]:

@@ -4,6 +4,7 @@ import itertools
 import json
 import subprocess
 import sys
+import time
 
 import keras_tuner
 import numpy as np
@@ -142,6 +143,18 @@ def test_noise_blurs_the_scores_but_not_the_judgement(table):
     # With this seed; of 27 networks so much noise seldom leaves the best one ahead.
     assert noisy.ranks[-1] > 1
     assert set(noisy.regrets) <= {table.regret(indices) for indices in np.ndindex(3, 3, 3)}
+    for outcome in (exact, noisy):
+        assert np.array_equal(outcome.scored, exact.regrets)  # both score the same networks in the same order
+
+
+def test_the_best_that_was_scored_is_a_whole_network(table):
+    outcome = run_job(table, Job("EPNAS, 1 iteration", 20.0, seed=0, evaluations=27))
+    shallow = 3 + 9
+    assert np.isnan(outcome.scored[:shallow]).all()
+    assert not np.isnan(outcome.scored[shallow:]).any()
+    assert len(outcome.scored) == len(outcome.regrets)
+    assert (np.diff(outcome.scored[shallow:]) <= 0).all()
+    assert (outcome.scored[shallow:] <= outcome.regrets[shallow:]).all()
 
 
 def test_the_surrogate_s_correlations_are_those_of_the_levels(table):
@@ -171,12 +184,13 @@ def test_after_an_error_nothing_new_begins(tmp_path):
     numbers = [(tmp_path, number) for number in range(20)]
     with pytest.raises(ZeroDivisionError):
         list(side_by_side(begun, numbers, processes=1))
-    # One may have been handed out beside the one that failed.
-    assert sorted(int(file.name) for file in tmp_path.iterdir()) in ([0], [0, 1], [0, 1, 2])
+    # Two are handed out beside the one that failed, and more if it takes seconds until that is known; not all.
+    assert len(list(tmp_path.iterdir())) < 10
 
 
 def begun(folder, number):
     (folder / str(number)).touch()
+    time.sleep(0.5 if number else 0)
     return 1 / number
 
 
