@@ -184,13 +184,13 @@ def test_after_an_error_nothing_new_begins(tmp_path):
     numbers = [(tmp_path, number) for number in range(20)]
     with pytest.raises(ZeroDivisionError):
         list(side_by_side(begun, numbers, processes=1))
-    # Two are handed out beside the one that failed, and more if it takes seconds until that is known; not all.
-    assert len(list(tmp_path.iterdir())) < 10
+    # What the pool hands out before it hears of the error: two that wait, and one more when the first of them begins.
+    assert sorted(int(file.name) for file in tmp_path.iterdir()) in ([0], [0, 1], [0, 1, 2], [0, 1, 2, 3])
 
 
 def begun(folder, number):
     (folder / str(number)).touch()
-    time.sleep(0.5 if number else 0)
+    time.sleep(1 if number else 0)  # a busy machine may take long to hear of it
     return 1 / number
 
 
