@@ -20,15 +20,10 @@ SMALLEST_VARIANCE = 1e-10
 """Of the model's errors, in squares of a score in [0, 1]: below it a model is taken as right."""
 
 
-def num_repeats(scores: Sequence[FloatArray]) -> int:
-    """Returns how many scores are of an architecture that has been scored before."""
-    return sum(len(each) - 1 for each in scores)
-
-
 def noise_variance(scores: Sequence[FloatArray]) -> float | None:
     """Returns the variance of a single score, from architectures that were scored several times; None without any."""
-    repeats = num_repeats(scores)
-    return float(sum(each.var() * len(each) for each in scores) / repeats) if repeats else None
+    repeats = _repeats(scores)
+    return _squares(scores) / repeats if repeats else None
 
 
 def agreeing(measured: Sequence[FloatArray], brought_up: Sequence[FloatArray]) -> Sequence[FloatArray]:
@@ -43,13 +38,13 @@ def agreeing(measured: Sequence[FloatArray], brought_up: Sequence[FloatArray]) -
         measured: of each architecture, all of its scores.
         brought_up: the same, brought up.
     """
-    as_measured, corrected = noise_variance(measured), noise_variance(brought_up)
-    if as_measured is None or corrected is None:
+    repeats = _repeats(measured)
+    if not repeats:
         return brought_up
     from scipy.special import fdtri  # slow to import, and not needed before scores are repeated
 
-    repeats = num_repeats(measured)
-    return measured if corrected > as_measured * fdtri(repeats, repeats, SURE) else brought_up
+    bound = _squares(measured) * fdtri(repeats, repeats, SURE)
+    return measured if _squares(brought_up) > bound else brought_up
 
 
 def estimates(scores: Sequence[FloatArray], predicted: FloatArray) -> FloatArray:
@@ -70,3 +65,13 @@ def estimates(scores: Sequence[FloatArray], predicted: FloatArray) -> FloatArray
     of_mean = noise / np.array([len(each) for each in scores])
     of_model = max(float(np.mean((means - predicted) ** 2 - of_mean)), SMALLEST_VARIANCE)
     return predicted + of_model / (of_model + of_mean) * (means - predicted)
+
+
+def _repeats(scores: Sequence[FloatArray]) -> int:
+    """Returns how many scores are of an architecture that had been scored before."""
+    return sum(len(each) - 1 for each in scores)
+
+
+def _squares(scores: Sequence[FloatArray]) -> float:
+    """Returns the sum of the squares of what scores differ by from the mean of their architecture's."""
+    return float(sum(each.var() * len(each) for each in scores))
