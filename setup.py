@@ -13,6 +13,9 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["epnas_tf", "epnas_tf.*"]),
+    # Makes an editable install one path. By default it is a hook that comes too late: seen from the clone's parent, the
+    # clone's own folder would be imported in place of the package.
+    package_dir={"": "."},
     package_data={"epnas_tf.report": ["templates/*"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",

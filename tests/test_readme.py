@@ -1,9 +1,11 @@
 """The README's examples run as they stand, and its commands exist."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from epnas_tf.space import MacroArchitecture, MicroArchitecture
@@ -25,19 +27,41 @@ def example(word):
     return found[0]
 
 
-def run_example(text, folder):
+def run_example(text, folder, python=sys.executable, **options):
     """Runs an example as it stands, and returns what it printed."""
     script = folder / "example.py"
     script.write_text(text, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, script], cwd=folder, capture_output=True, text=True, timeout=600, check=False
+        [python, script], cwd=folder, capture_output=True, text=True, timeout=600, check=False, **options
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
-def test_keras_tuner_example_runs_as_it_stands(tmp_path):
-    printed = run_example(example("EPNASTuner"), tmp_path)
+def clone_with_environment(parent):
+    """Makes what `make demo` makes of a clone: a folder epnas_tf with .venv in it, which borrows our packages.
+
+    Returns:
+        The environment's Python, and variables that do not show it where the package is.
+    """
+    clone = parent / "epnas_tf"
+    clone.mkdir()
+    for name in ("epnas_tf", "setup.py", "pyproject.toml", "README.md"):
+        (clone / name).symlink_to(ROOT / name)
+    python = clone / ".venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", clone / ".venv"], check=True, timeout=100)
+    packages = sysconfig.get_path("purelib")
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(clone / ".venv")}))
+    (site / "packages.pth").write_text(packages, encoding="utf-8")
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    install = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", clone)
+    subprocess.run([python, *install], env=variables, check=True, timeout=300)
+    return python, variables
+
+
+def test_keras_tuner_example_runs_as_it_stands_beside_the_clone(tmp_path):
+    python, variables = clone_with_environment(tmp_path)
+    printed = run_example(example("EPNASTuner"), tmp_path, python, env=variables)
     assert "Results summary" in printed
     architecture = printed.strip().splitlines()[-1]
     assert re.fullmatch(r"1 \w+ \| 2 \w+( \+0)? \| 3 \w+( \+[01](,1)?)?", architecture)
