@@ -15,7 +15,7 @@ from epnas_tf.errors import RunDirectoryError
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.models import CheckpointClassifier, load_classifier
 from epnas_tf.evaluation.precision import full_precision
-from epnas_tf.export.formats import FORMATS, ExportError, Format, Parity, compare, select
+from epnas_tf.export.formats import FORMATS, OLDEST_KERAS, ExportError, Format, Parity, compare, select
 from epnas_tf.export.images import images_to_compare
 from epnas_tf.export.target import Target, write_export_file
 from epnas_tf.network.cost import cost
@@ -213,6 +213,7 @@ def _document(trained: "TrainedNetwork", files: tuple[ExportedFile, ...], images
         "compared_on": images,
         "files": [_entry(file, shape.image_shape, description.num_classes) for file in files],
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "oldest_keras": OLDEST_KERAS,
     }
 
 

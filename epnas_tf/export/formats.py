@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 from epnas_tf.errors import ConfigError, EPNASError
 
+OLDEST_KERAS = "3.6"
+"""The oldest version of Keras that loads a .keras file."""
+
 # Float32 arithmetic in another order moves a probability by some 1e-6; a wrong weight moves it by far more. Within this
 # bound the most probable class is the same one too, unless two classes are as probable to within twice the bound.
 MAX_DIFFERENCE = 1e-4

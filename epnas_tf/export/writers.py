@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from epnas_tf.export.portable import save_portable
+
 SIGNATURE = "serving_default"
 
 
@@ -61,7 +63,9 @@ def write_saved_model(model: keras.Model, class_names: tuple[str, ...], path: Pa
 
 
 def write_keras(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
-    """Writes a .keras file, which plain Keras loads; its class names stand in the export.json beside it.
+    """Writes a .keras file, which plain Keras loads from `formats.OLDEST_KERAS` on.
+
+    Its class names stand in the export.json beside it.
 
     Args:
         model: takes raw pixels.
@@ -69,7 +73,7 @@ def write_keras(model: keras.Model, class_names: tuple[str, ...], path: Path) ->
         path: the file.
     """
     del class_names
-    model.save(path)
+    save_portable(model, path)
 
 
 def write_tflite(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
