@@ -17,7 +17,11 @@ MAX_DIFFERENCE = 1e-4
 
 # Weights of 8 bits move probabilities by hundredths, so images between two classes may change sides; a wrong weight
 # makes many do so. Of a few images one may always, or a single such image would decide.
-MIN_EQUAL = 0.98
+MIN_EQUAL_WEIGHTS = 0.98
+
+# Activations of 8 bits add their own rounding in every layer, and answers in steps of 1/256 make ties, which the first
+# of the tied classes wins.
+MIN_EQUAL_INTEGERS = 0.95
 
 
 class ExportError(EPNASError, RuntimeError):
@@ -62,16 +66,32 @@ class Format:
     Attributes:
         name: what `--format` calls it.
         file: the file or folder that it is written to, in the export's folder.
+        content: its numbers and what reads it, in a few words.
+        good_for: where to use it, in a few words.
         input_type: of the pixels that it takes, 0 to 255.
-        quantised: whether its weights are rounded, so that it is held to `MIN_EQUAL` and not to `MAX_DIFFERENCE`.
+        output_type: of the probabilities; uint8 counts steps of 1/256.
+        batch: images that it takes at a time; None for any number.
+        min_equal: share of the images that need the trained network's most probable class, for rounded numbers; None
+            for float32 ones, which are held to `MAX_DIFFERENCE`.
+        calibrated: whether the ranges of its activations come from training images.
         outputs: beside the probabilities.
     """
 
     name: str
     file: str
+    content: str
+    good_for: str
     input_type: str = "uint8"
-    quantised: bool = False
+    output_type: str = "float32"
+    batch: int | None = None
+    min_equal: float | None = None
+    calibrated: bool = False
     outputs: tuple[str, ...] = ()
+
+    @property
+    def quantised(self) -> bool:
+        """Whether numbers of it are rounded to 8 bits."""
+        return self.min_equal is not None
 
     def check(self, parity: Parity) -> None:
         """Refuses a file that differs too much.
@@ -79,28 +99,50 @@ class Format:
         Raises:
             ExportError: if it does.
         """
-        allowed = max(1, int((1 - MIN_EQUAL) * parity.num_images))
-        if self.quantised:
-            good = parity.num_differing <= allowed
-            expected = f"the same class for all but {allowed} of {parity.num_images} images"
-        else:
+        if self.min_equal is None:
             good = parity.max_difference <= MAX_DIFFERENCE  # False also for NaN
             expected = f"probabilities within {MAX_DIFFERENCE:g}"
+        else:
+            allowed = max(1, int((1 - self.min_equal) * parity.num_images))
+            good = parity.num_differing <= allowed
+            expected = f"the same class for all but {allowed} of {parity.num_images} images"
         if not good:
             raise ExportError(
-                f"{self.file} does not answer as the trained network does, so nothing is exported: expected {expected}."
-                f" Received: a largest difference of {parity.max_difference:.3g} and {parity.num_differing} of "
-                f"{parity.num_images} images in another class. --format with the other formats exports these alone."
+                f"{self.file} does not answer as the trained network does: expected {expected}. "
+                f"Received: a largest difference of {parity.max_difference:.3g} and {parity.num_differing} of "
+                f"{parity.num_images} images in another class."
             )
 
 
 FORMATS = {
     entry.name: entry
     for entry in (
-        Format("saved_model", "saved_model", outputs=("class_name", "class_names")),
-        Format("keras", "model.keras", input_type="float32"),
-        Format("tflite", "model.tflite"),
-        Format("tflite_int8", "model_int8.tflite", quantised=True),
+        Format(
+            "saved_model",
+            "saved_model",
+            "float32, needs TensorFlow",
+            "servers, TensorFlow Serving, Python",
+            outputs=("class_name", "class_names"),
+        ),
+        Format("keras", "model.keras", f"float32, needs Keras {OLDEST_KERAS} or later", "further training", "float32"),
+        Format("tflite", "model.tflite", "float32, needs a TFLite runtime", "phones, small computers"),
+        Format(
+            "tflite_int8",
+            "model_int8.tflite",
+            "8-bit weights where a kernel has 1,024 or more, else float32",
+            "the same with a smaller file",
+            min_equal=MIN_EQUAL_WEIGHTS,
+        ),
+        Format(
+            "tflite_full_int8",
+            "model_full_int8.tflite",
+            "8-bit integers throughout, one image at a time",
+            "microcontrollers, Edge TPU (after its compiler)",
+            output_type="uint8",
+            batch=1,
+            min_equal=MIN_EQUAL_INTEGERS,
+            calibrated=True,
+        ),
     )
 }
 

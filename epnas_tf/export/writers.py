@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from epnas_tf.export.portable import save_portable
@@ -91,7 +92,7 @@ def write_tflite(model: keras.Model, class_names: tuple[str, ...], path: Path) -
 def write_tflite_int8(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
     """Writes a .tflite file with weights of 8 bits, dynamic-range quantised; input and output as in `write_tflite`.
 
-    TensorFlow leaves kernels of fewer than 1,024 weights in float32.
+    Only weights are integers, and TensorFlow leaves kernels of fewer than 1,024 of them in float32.
 
     Args:
         model: takes raw pixels.
@@ -104,19 +105,48 @@ def write_tflite_int8(model: keras.Model, class_names: tuple[str, ...], path: Pa
     path.write_bytes(converter.convert())
 
 
-WRITERS: Mapping[str, Callable[[keras.Model, tuple[str, ...], Path], None]] = {
+def write_tflite_full_int8(
+    model: keras.Model, class_names: tuple[str, ...], path: Path, calibration: npt.NDArray[np.uint8]
+) -> None:
+    """Writes a .tflite file of integers alone: weights, activations, input and output.
+
+    It takes one image at a time, uint8 [1, height, width, channels], raw pixels, and gives `probabilities`, uint8
+    [1, classes], in steps of 1/256. Microcontrollers and the Edge TPU want shapes that are fixed.
+
+    Args:
+        model: takes raw pixels.
+        class_names: are not written.
+        path: the file.
+        calibration: uint8 [n, height, width, channels], images like those to come; the ranges of all activations are
+            taken from them.
+    """
+    del class_names
+    images = calibration[:, np.newaxis].astype(np.float32)
+    images[0].flat[:2] = 0, 255  # so that the input's range is that of pixels, and a step of it one grey level
+    converter = _converter(model, batch=1, dtype=tf.float32)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ({"images": image} for image in images)
+    # Without this a layer that has no integer form would stay in float32 and nobody be told.
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.uint8
+    path.write_bytes(converter.convert())
+
+
+WRITERS: Mapping[str, Callable[..., None]] = {
     "saved_model": write_saved_model,
     "keras": write_keras,
     "tflite": write_tflite,
     "tflite_int8": write_tflite_int8,
+    "tflite_full_int8": write_tflite_full_int8,
 }
-"""How each of `epnas_tf.export.formats.FORMATS` is written."""
+"""How each of `epnas_tf.export.formats.FORMATS` is written; one that is calibrated takes `calibration` as well."""
 
 
-def _converter(model: keras.Model) -> Any:
+def _converter(model: keras.Model, batch: int | None = None, dtype: tf.DType = tf.uint8) -> Any:
     predict = _frozen(model)
+    pixels = tf.TensorSpec((batch, *model.input_shape[1:]), dtype, name="images")
 
-    @tf.function(input_signature=[_pixels(model)], autograph=False)
+    @tf.function(input_signature=[pixels], autograph=False)
     def probabilities(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probabilities": predict(images)}
 

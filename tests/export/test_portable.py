@@ -46,7 +46,17 @@ def files(tmp_path_factory):
 
 @pytest.mark.parametrize("version", OLDER)
 def test_older_keras_answers_the_same(version, files, tmp_path):
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path, f"keras=={version}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        tmp_path,
+        f"keras=={version}",
+    ]
     installed = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
     if "from versions: none" in installed.stderr:
         pytest.skip("no package index can be reached")
