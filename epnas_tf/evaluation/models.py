@@ -3,10 +3,11 @@
 Each form imports what it needs and no more: a SavedModel TensorFlow alone, without the package's own layers.
 """
 
+import contextlib
 import functools
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -273,18 +274,24 @@ def _load_saved_model(location: Location) -> Classifier:
 def _load_tflite(location: Location) -> Classifier:
     import tensorflow as tf
 
+    try:
+        threads = len(os.sched_getaffinity(0))
+        with no_deprecation_of_tflite():
+            interpreter = tf.lite.Interpreter(model_content=location.path.read_bytes(), num_threads=threads)
+        interpreter.allocate_tensors()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise broken(location.path, "a .tflite file", _first_line(error)) from error
+    return TFLiteClassifier(interpreter, location.class_names(), str(location.path))
+
+
+@contextlib.contextmanager
+def no_deprecation_of_tflite() -> Iterator[None]:
+    """Hides that the interpreter will leave TensorFlow, which the bounds of our dependencies rule out for now."""
     with warnings.catch_warnings():
-        # It warns that it will leave TensorFlow, which the bounds of our dependencies rule out until we follow.
         warnings.filterwarnings(
             "ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated", category=UserWarning
         )
-        try:
-            threads = len(os.sched_getaffinity(0))
-            interpreter = tf.lite.Interpreter(model_content=location.path.read_bytes(), num_threads=threads)
-            interpreter.allocate_tensors()
-        except (OSError, ValueError, RuntimeError) as error:
-            raise broken(location.path, "a .tflite file", _first_line(error)) from error
-    return TFLiteClassifier(interpreter, location.class_names(), str(location.path))
+        yield
 
 
 def _tflite_shape(details: dict[str, Any]) -> tuple[int | None, ...]:

@@ -17,11 +17,11 @@ MAX_DIFFERENCE = 1e-4
 
 # Weights of 8 bits move probabilities by hundredths, so images between two classes may change sides; a wrong weight
 # makes many do so. Of a few images one may always, or a single such image would decide.
-MIN_EQUAL_WEIGHTS = 0.98
+MIN_EQUAL = 0.98
 
-# Activations of 8 bits add their own rounding in every layer, and answers in steps of 1/256 make ties, which the first
-# of the tied classes wins.
-MIN_EQUAL_INTEGERS = 0.95
+# Activations of 8 bits add their own rounding in every layer, and answers in steps of 1/256 make ties: between two
+# classes that lie this close the file's choice says nothing about its weights.
+INTEGER_MARGIN = 0.1
 
 
 class ExportError(EPNASError, RuntimeError):
@@ -36,11 +36,14 @@ class Parity:
         num_images: how many images were compared.
         max_difference: largest absolute difference of a probability.
         num_differing: images whose most probable class is another one.
+        num_far: of these, images for which the trained network finds the file's class less probable than its own by
+            more than `INTEGER_MARGIN`.
     """
 
     num_images: int
     max_difference: float
     num_differing: int
+    num_far: int
 
     @property
     def equal_predictions(self) -> float:
@@ -55,8 +58,10 @@ def compare(expected: npt.NDArray[np.float32], found: npt.NDArray[np.float32]) -
         expected: float32 [n, classes], of the trained network, n ≥ 1.
         found: float32 [n, classes], of the file.
     """
-    differing = expected.argmax(axis=1) != found.argmax(axis=1)
-    return Parity(len(expected), float(np.abs(expected - found).max()), int(differing.sum()))
+    classes = found.argmax(axis=1)
+    lost = expected.max(axis=1) - expected[np.arange(len(expected)), classes]
+    differing = int((classes != expected.argmax(axis=1)).sum())
+    return Parity(len(expected), float(np.abs(expected - found).max()), differing, int((lost > INTEGER_MARGIN).sum()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +76,9 @@ class Format:
         input_type: of the pixels that it takes, 0 to 255.
         output_type: of the probabilities; uint8 counts steps of 1/256.
         batch: images that it takes at a time; None for any number.
-        min_equal: share of the images that need the trained network's most probable class, for rounded numbers; None
-            for float32 ones, which are held to `MAX_DIFFERENCE`.
-        calibrated: whether the ranges of its activations come from training images.
+        quantised: whether its weights are rounded, so that it is held to `MIN_EQUAL` and not to `MAX_DIFFERENCE`.
+        calibrated: whether its activations are rounded, too, to ranges taken from training images, so that classes
+            within `INTEGER_MARGIN` count as equal.
         outputs: beside the probabilities.
     """
 
@@ -84,14 +89,9 @@ class Format:
     input_type: str = "uint8"
     output_type: str = "float32"
     batch: int | None = None
-    min_equal: float | None = None
+    quantised: bool = False
     calibrated: bool = False
     outputs: tuple[str, ...] = ()
-
-    @property
-    def quantised(self) -> bool:
-        """Whether numbers of it are rounded to 8 bits."""
-        return self.min_equal is not None
 
     def check(self, parity: Parity) -> None:
         """Refuses a file that differs too much.
@@ -99,18 +99,21 @@ class Format:
         Raises:
             ExportError: if it does.
         """
-        if self.min_equal is None:
+        found = f"a largest difference of {parity.max_difference:.3g}"
+        if self.quantised:
+            allowed = max(1, int((1 - MIN_EQUAL) * parity.num_images))
+            differing, near = parity.num_differing, ""
+            if self.calibrated:
+                differing, near = parity.num_far, f", or one as probable to within {INTEGER_MARGIN:g},"
+            good = differing <= allowed
+            expected = f"the same class{near} for all but {allowed} of {parity.num_images} images"
+            found = f"{differing} of {parity.num_images} images in another class and {found}"
+        else:
             good = parity.max_difference <= MAX_DIFFERENCE  # False also for NaN
             expected = f"probabilities within {MAX_DIFFERENCE:g}"
-        else:
-            allowed = max(1, int((1 - self.min_equal) * parity.num_images))
-            good = parity.num_differing <= allowed
-            expected = f"the same class for all but {allowed} of {parity.num_images} images"
         if not good:
             raise ExportError(
-                f"{self.file} does not answer as the trained network does: expected {expected}. "
-                f"Received: a largest difference of {parity.max_difference:.3g} and {parity.num_differing} of "
-                f"{parity.num_images} images in another class."
+                f"{self.file} does not answer as the trained network does: expected {expected}. Received: {found}."
             )
 
 
@@ -131,7 +134,7 @@ FORMATS = {
             "model_int8.tflite",
             "8-bit weights where a kernel has 1,024 or more, else float32",
             "the same with a smaller file",
-            min_equal=MIN_EQUAL_WEIGHTS,
+            quantised=True,
         ),
         Format(
             "tflite_full_int8",
@@ -140,7 +143,7 @@ FORMATS = {
             "microcontrollers, Edge TPU (after its compiler)",
             output_type="uint8",
             batch=1,
-            min_equal=MIN_EQUAL_INTEGERS,
+            quantised=True,
             calibrated=True,
         ),
     )

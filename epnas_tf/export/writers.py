@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.evaluation.models import no_deprecation_of_tflite
 from epnas_tf.export.portable import save_portable
 
 SIGNATURE = "serving_default"
@@ -129,7 +130,8 @@ def write_tflite_full_int8(
     # Without this a layer that has no integer form would stay in float32 and nobody be told.
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.uint8
-    path.write_bytes(converter.convert())
+    with no_deprecation_of_tflite():  # an interpreter calibrates
+        path.write_bytes(converter.convert())
 
 
 WRITERS: Mapping[str, Callable[..., None]] = {

@@ -46,6 +46,8 @@ def test_run_directory_is_exported_in_every_format(run_dir):
     assert (
         f"{run_dir / 'export'}: each file was loaded again and compared on 180 test images of digits" in result.stdout
     )
+        assert [file.name, *file.content.split(), *file.good_for.split()] in lines
+    assert "writing model_full_int8.tflite, calibrated on 300 training images of digits\n" in result.stdout
     assert f"epnas-evaluate {run_dir / 'export' / 'saved_model'} --latency" in result.stdout
 
 
@@ -114,3 +116,5 @@ def test_help_lists_the_flags():
     assert result.returncode == 0
     for flag in ("--format", "--output", "--[no]overwrite"):
         assert flag in result.stdout
+    for entry in FORMATS.values():
+        assert f"{entry.content}: {entry.good_for}" in result.stdout

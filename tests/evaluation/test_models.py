@@ -1,3 +1,4 @@
+import contextlib
 import json
 import shutil
 import subprocess
@@ -99,6 +100,19 @@ def test_what_is_no_probabilities_is_refused(row, message):
         Broken((4, 4, 1), 2).predict(np.zeros((3, 4, 4, 1), np.uint8))
 
 
+@pytest.mark.parametrize(("step", "good"), [(0, False), (1 / 256, True)])
+def test_rounded_probabilities_need_not_be_one_in_sum(step, good):
+    """Of 100 classes with 0.2 % each, which is less than half a step, nothing is left."""
+
+    class Rounded(Classifier):
+        def run(self, images):
+            return np.array([[0.8] + 99 * [0]] * len(images), np.float32)
+
+    classifier = Rounded((4, 4, 1), 100, step=step)
+    with contextlib.nullcontext() if good else pytest.raises(ModelError, match="in sum"):
+        assert classifier.predict(np.zeros((3, 4, 4, 1), np.uint8)).argmax(axis=1).tolist() == [0, 0, 0]
+
+
 def test_one_name_a_class_is_needed(plain, tmp_path):
     shutil.copy(plain.folder / "model.keras", tmp_path / "model.keras")
     (tmp_path / "export.json").write_text(json.dumps({"class_names": ["cat", "dog"]}))
@@ -162,7 +176,7 @@ def quantised(model, levels, number=tf.uint8):
 
 
 @pytest.mark.parametrize("number", [tf.uint8, tf.int8], ids=["uint8", "int8"])
-@pytest.mark.parametrize("highest", [255, 200 * 255 / 100])
+@pytest.mark.parametrize("highest", [255, 510])
 def test_integers_of_a_tflite_file_stand_for_pixels_and_probabilities(number, highest, tmp_path):
     """Of a network whose answers are known: the share of each column's sum."""
     kernel = np.zeros((8, 8, 1, 8), np.float32)
