@@ -98,11 +98,16 @@ def show(console: Console, result: Evaluation) -> None:
     metrics = result.metrics
     console.print(f"{result.model} on {result.data_name}, {PARTS[result.split]}", soft_wrap=True)
     size = "×".join(map(str, result.image_shape))
-    console.print(f"{metrics.num_images} images of {size} in {len(metrics.classes)} classes")
+    present = len(metrics.classes) - len(result.absent)
+    console.print(f"{metrics.num_images} images of {size} in {present} classes")
+    if result.channels is not None:
+        console.print(result.channels, soft_wrap=True)
     if result.may_be_trained_on:
         console.print("the network may have been trained on these images; on new ones it can do worse")
     if result.matching != SAME:
         console.print(f"the classes of the data set and of the model are matched {result.matching}")
+    if result.absent:
+        console.print(f"the network also knows, without images here: {', '.join(result.absent)}", soft_wrap=True)
     console.print()
     console.print(figures_table(metrics))
     console.print()
@@ -130,7 +135,8 @@ def class_table(metrics: Metrics) -> Table:
     for heading in ("precision", "recall", "F1", "images"):
         table.add_column(heading, justify="right")
     for figures in metrics.classes:
-        shares = (f"{100 * share:.2f} %" for share in (figures.precision, figures.recall, figures.f1))
+        values = (figures.precision, figures.recall, figures.f1)
+        shares = (f"{100 * share:.2f} %" if figures.num_images else "-" for share in values)
         table.add_row(figures.name, *shares, str(figures.num_images))
     return table
 

@@ -10,13 +10,18 @@ from epnas_tf.bin.console import command, make_console, quiet_tensorflow, run_ma
 from epnas_tf.errors import ConfigError, EPNASError
 from epnas_tf.export import FORMATS, Export, ExportResult
 
-DESCRIPTION = """Exports the network that epnas-train trained, as files that run without this package.
+NEWLINE = "\n"
+DESCRIPTION = f"""Exports the network that epnas-train trained, as files that run without this package.
 
   epnas-export RUN_DIR                                   all formats, to RUN_DIR/export
   epnas-export RUN_DIR --format=saved_model              one of them
   epnas-export RUN_DIR --output=digits --overwrite       to a folder of your own
 
-Each file is loaded again and compared with the trained network on test images; if one differs, nothing is left.
+The formats:
+{NEWLINE.join(f"  {entry.name:<17} {entry.content}: {entry.good_for}" for entry in FORMATS.values())}
+
+Each file is loaded again and compared with the trained network on test images. If a float32 file differs, nothing is
+left. An 8-bit file that rounding changes too much is left out, or, where --format asks for it, refuses the export.
 """
 
 
@@ -25,12 +30,18 @@ def main(arguments: list[str]) -> None:
     if len(arguments) != 1:
         raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'none'}")
     values, console = flags.FLAGS, make_console()
+    formats = values.format if values["format"].present else None
     export = Export(
-        arguments[0], values.format, values.output, values.overwrite, lambda text: console.print(text, soft_wrap=True)
+        arguments[0], formats, values.output, values.overwrite, lambda text: console.print(text, soft_wrap=True)
     )
     result = run_quietly(export)
     console.print(f"{result.output}: each file was loaded again and compared on {result.images}", soft_wrap=True)
     console.print(files_table(result))
+    console.print()
+    console.print(uses_table(result))
+    console.print()
+    for why in result.left_out.values():
+        console.print(f"left out: {why}", soft_wrap=True)
     console.print("next:")
     console.print("  # accuracy and latency of an exported file")
     first = shlex.quote(str(result.files[0].path))
@@ -66,6 +77,14 @@ def files_table(result: ExportResult) -> Table:
             f"{file.parity.max_difference:.1e}",
             f"{100 * file.parity.equal_predictions:.1f} %",
         )
+    return table
+
+
+def uses_table(result: ExportResult) -> Table:
+    """Returns what each format is and is good for as a table."""
+    table = Table("format", "what it is", "good for", box=None, pad_edge=False)
+    for file in result.files:
+        table.add_row(file.format.name, file.format.content, file.format.good_for)
     return table
 
 

@@ -23,6 +23,7 @@ class Classifier(abc.ABC):
         num_classes: how many classes it tells apart.
         class_names: the name of each class in the order of the probabilities, None where the model does not know them.
         fixed_batch: the only number of images that it takes at a time, None if any.
+        step: what its probabilities are multiples of, 0 for those that are not rounded.
         name: what error texts call it, such as its path.
 
     Raises:
@@ -36,6 +37,7 @@ class Classifier(abc.ABC):
         class_names: tuple[str, ...] | None = None,
         *,
         fixed_batch: int | None = None,
+        step: float = 0.0,
         name: str = "the model",
     ) -> None:
         if num_classes < 2:
@@ -50,6 +52,8 @@ class Classifier(abc.ABC):
         self.class_names = class_names
         self.name = name
         self._fixed_batch = fixed_batch
+        # Each probability may be half a step off.
+        self._sum_tolerance = SUM_TOLERANCE + step * num_classes / 2
 
     @property
     def on_gpu(self) -> bool:
@@ -66,7 +70,7 @@ class Classifier(abc.ABC):
         """Returns the probabilities of the classes.
 
         Args:
-            images: uint8 [n, height, width, channels], raw pixels, n ≥ 1.
+            images: uint8 [n, height, width, channels], raw pixels; of none the answer is empty.
             batch_size: images at a time, at least 1; decides the memory needed, not the result. A model that takes
                 batches of one size only gets that.
 
@@ -77,11 +81,13 @@ class Classifier(abc.ABC):
             DataError: if the images are not of the model's shape, or not raw pixels.
             ModelError: if what the model gives are no probabilities.
         """
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.image_shape or not len(images):
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.image_shape:
             raise DataError(
-                f"{self.name} takes images uint8 [n, {', '.join(map(str, self.image_shape))}], n at least 1. "
+                f"{self.name} takes images uint8 [n, {', '.join(map(str, self.image_shape))}]. "
                 f"Received: {images.dtype} {list(images.shape)}. Give raw pixels of that size."
             )
+        if not len(images):
+            return np.zeros((0, self.num_classes), np.float32)
         size = self._fixed_batch or batch_size
         parts = [self._run_batch(images[start : start + size]) for start in range(0, len(images), size)]
         probabilities = np.concatenate(parts).astype(np.float32, copy=False)
@@ -107,7 +113,7 @@ class Classifier(abc.ABC):
                 "may have diverged."
             )
         sums = probabilities.sum(axis=1)
-        if probabilities.min() < 0 or np.abs(sums - 1).max() > SUM_TOLERANCE:
+        if probabilities.min() < 0 or np.abs(sums - 1).max() > self._sum_tolerance:
             raise ModelError(
                 "A classifier gives probabilities, at least 0 and 1 in sum. Received: values down to "
                 f"{probabilities.min():.3g} and sums from {sums.min():.3g} to {sums.max():.3g} from {self.name}. "

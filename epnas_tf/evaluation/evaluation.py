@@ -12,7 +12,7 @@ from epnas_tf.data import ImageData, Images
 from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation.latency import Latency, measure_latency
 from epnas_tf.evaluation.location import locate
-from epnas_tf.evaluation.matching import match
+from epnas_tf.evaluation.matching import match, with_channels
 from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
 from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, default_split, may_have_trained_on
@@ -32,6 +32,8 @@ class Evaluation:
         split: "test", "validation", "train" or "all".
         may_be_trained_on: whether the model may have been trained on these images, as far as its place tells.
         matching: how the data set's classes were matched to the model's.
+        absent: the model's classes that the data set does not have.
+        channels: what was done to the images' channels, None if nothing.
         metrics: the figures, classes in the model's order.
         latency: the times on this device, None where they were not asked for.
     """
@@ -43,6 +45,8 @@ class Evaluation:
     split: str
     may_be_trained_on: bool
     matching: str
+    absent: tuple[str, ...]
+    channels: str | None
     metrics: Metrics
     latency: Latency | None
 
@@ -54,7 +58,13 @@ class Evaluation:
             "model": self.model,
             "split": self.split,
             "may_be_trained_on": self.may_be_trained_on,
-            "data": {"name": self.data_name, "image_shape": list(self.image_shape), "classes_matched": self.matching},
+            "data": {
+                "name": self.data_name,
+                "image_shape": list(self.image_shape),
+                "channels_changed": self.channels,
+                "classes_matched": self.matching,
+                "classes_absent": list(self.absent),
+            },
             "settings": values_of(self.config),
         }
 
@@ -96,8 +106,9 @@ def evaluate(
     own_data = training is None or same_place(config.data.dataset, training.data.dataset)
     split = split or default_split(own_data, loaded.test_is_drawn)
     matching, part = match(classifier, loaded), part_of(loaded, split)
+    pixels = with_channels(part.images, classifier.image_shape[2])
     with full_precision():
-        probabilities = classifier.predict(part.images)
+        probabilities = classifier.predict(pixels)
     return Evaluation(
         model=os.fspath(path),
         config=config,
@@ -106,8 +117,10 @@ def evaluate(
         split=split,
         may_be_trained_on=training is not None and may_have_trained_on(training, config, split),
         matching=matching.how,
+        absent=matching.absent,
+        channels=matching.channels,
         metrics=measure(matching.to_model[part.labels], probabilities, matching.class_names),
-        latency=measure_latency(classifier, part.images) if latency else None,
+        latency=measure_latency(classifier, pixels) if latency else None,
     )
 
 

@@ -12,6 +12,9 @@ from epnas_tf.evaluation.classifier import Classifier
 SAME = "by name"
 BY_NAME = "by name, in another order"
 BY_NUMBER = "by number, as only one of the two names them"
+SOME = "by name; the data set has some of them"
+TO_COLOUR = "grey images, their channel repeated for a network of colour images"
+TO_GREY = "colour images, made grey for a network of grey images"
 SHOWN = 20
 
 
@@ -21,53 +24,93 @@ class Matching:
 
     Attributes:
         class_names: the name of each class, in the model's order.
-        to_model: int [classes], the model's class for each class of the data set.
+        to_model: int [classes of the data set], the model's class for each.
         how: a few words, one of the constants of this module.
+        channels: what is done to the images' channels, `TO_COLOUR` or `TO_GREY`; None where they are the model's.
     """
 
     class_names: tuple[str, ...]
     to_model: npt.NDArray[np.int64]
     how: str
+    channels: str | None = None
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The classes of the model that the data set does not have."""
+        there = set(self.to_model.tolist())
+        return tuple(name for number, name in enumerate(self.class_names) if number not in there)
 
 
 def match(classifier: Classifier, data: ImageData) -> Matching:
     """Matches the classes of a data set to those of a classifier.
 
-    Names are compared where both have them. Numbers from 0 are no names: a model whose file has no class names, and a
-    data set whose labels have none, are matched class number by class number.
+    Names are compared where both have them; the data set may have some of the model's. Numbers from 0 are no names: a
+    model whose file has no class names, and a data set whose labels have none, are matched class number by class
+    number.
 
     Args:
         classifier: the model.
         data: the data set.
 
     Raises:
-        DataError: if the images are of another shape, or the classes are others.
+        DataError: if the images are of another size, or there are classes that the model does not know.
     """
-    if data.image_shape != classifier.image_shape:
-        raise _other_images(classifier, data)
+    channels = _channels(classifier, data)
     theirs, count = data.class_names, classifier.num_classes
     numbers = tuple(map(str, range(count)))
     ours = classifier.class_names or numbers
     identity = np.arange(count)
-    if len(theirs) == count:
-        if ours == theirs:
-            return Matching(ours, identity, SAME if classifier.class_names else BY_NUMBER)
-        if numbers in (ours, theirs):
-            return Matching(theirs if ours == numbers else ours, identity, BY_NUMBER)
-        if set(ours) == set(theirs) and len(set(ours)) == count:
-            return Matching(ours, np.array([ours.index(name) for name in theirs]), BY_NAME)
+    if ours == theirs:
+        return Matching(ours, identity, SAME if classifier.class_names else BY_NUMBER, channels)
+    if len(theirs) == count and numbers in (ours, theirs):
+        return Matching(theirs if ours == numbers else ours, identity, BY_NUMBER, channels)
+    unknown = tuple(name for name in theirs if name not in ours) if classifier.class_names else theirs
+    if not unknown and len(set(ours)) == count and len(set(theirs)) == len(theirs):
+        how = BY_NAME if len(theirs) == count else SOME
+        return Matching(ours, np.array([ours.index(name) for name in theirs]), how, channels)
+    advice = "Give a data set of the same classes."
+    if 0 < len(unknown) < len(theirs):
+        advice = f"Leave out what the model does not know: {_listed(unknown)}."
     raise DataError(
         f"{classifier.name} tells these {count} classes apart: {_listed(ours)}. Received: {data.name} with "
-        f"{len(theirs)} classes: {_listed(theirs)}. Give a data set of the same classes."
+        f"{len(theirs)} classes: {_listed(theirs)}. {advice}"
     )
+
+
+def with_channels(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
+    """Returns grey images with their channel repeated, or colour images made grey by the luma of image files.
+
+    Args:
+        images: uint8 [n, height, width, 1 or 3].
+        channels: 1 or 3.
+
+    Returns:
+        uint8 [n, height, width, channels].
+    """
+    if images.shape[-1] == channels:
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=-1)
+    red, green, blue = (images[..., i].astype(np.uint32) for i in range(3))
+    luma = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16  # Pillow's, which reads the training's files
+    return luma[..., np.newaxis].astype(np.uint8)
+
+
+def _channels(classifier: Classifier, data: ImageData) -> str | None:
+    ours, theirs = classifier.image_shape, data.image_shape
+    if ours == theirs:
+        return None
+    if ours[:2] != theirs[:2] or ours[2] not in (1, 3):
+        raise _other_images(classifier, data)
+    return TO_COLOUR if ours[2] == 3 else TO_GREY
 
 
 def _other_images(classifier: Classifier, data: ImageData) -> DataError:
     height, width, channels = classifier.image_shape
     expected, found = ("×".join(map(str, shape)) for shape in (classifier.image_shape, data.image_shape))
     advice = "Give images of that size."
-    if channels != data.image_shape[2]:
-        advice = f"The images must be {'grey, with one channel' if channels == 1 else f'of {channels} channels'}."
+    if channels not in (1, 3):
+        advice = f"The images must be of {channels} channels."
     elif height == width:
         advice = f"--image_size={height} (`image_size`) brings the images to that size."
     return DataError(f"{classifier.name} takes images of {expected}. Received: {data.name} with {found}. {advice}")

@@ -3,10 +3,11 @@
 Each form imports what it needs and no more: a SavedModel TensorFlow alone, without the package's own layers.
 """
 
+import contextlib
 import functools
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ SIGNATURE = "serving_default"
 PROBABILITIES = "probabilities"
 CLASS_NAMES = "class_names"
 """The name of the outputs that a SavedModel of `epnas-export` has; of another's, its one output is taken."""
+_TFLITE_NUMBERS = {np.dtype(name) for name in ("uint8", "int8", "float32")}
 
 
 def load_classifier(path: str | os.PathLike[str]) -> Classifier:
@@ -114,7 +116,7 @@ class TFLiteClassifier(Classifier):
         name: what error texts call it.
 
     Raises:
-        ModelError: if it is no classifier of images of one size, or takes or gives quantised numbers.
+        ModelError: if it is no classifier of images of one size, or takes other numbers than raw pixels.
     """
 
     def __init__(self, interpreter: Any, class_names: tuple[str, ...] | None, name: str) -> None:
@@ -124,14 +126,27 @@ class TFLiteClassifier(Classifier):
         self._allocated = tuple(inputs[0]["shape"])
         input_shape, output_shape = (_tflite_shape(details) for details in (inputs[0], outputs[0]))
         image_shape, num_classes = check_shapes(input_shape, output_shape, name)
-        super().__init__(image_shape, num_classes, class_names, fixed_batch=input_shape[0], name=name)
-        types = np.dtype(inputs[0]["dtype"]), np.dtype(outputs[0]["dtype"])
-        quantised = any(details["quantization"][0] for details in (inputs[0], outputs[0]))
-        if types[0] not in (np.uint8, np.float32) or types[1] != np.float32 or quantised:
+        # Unrounded numbers have the scale 0.
+        (self._scale, self._zero), (step, _) = (details["quantization"] for details in (inputs[0], outputs[0]))
+        super().__init__(image_shape, num_classes, class_names, fixed_batch=input_shape[0], step=step, name=name)
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        pixels, probabilities = (np.dtype(details["dtype"]) for details in (self._input, self._output))
+        if not {pixels, probabilities} <= _TFLITE_NUMBERS:
             raise ModelError(
-                "A .tflite model must take raw pixels as uint8 or float32 and give float32 probabilities. Received: "
-                f"{types[0]} and {types[1]}{', quantised' if quantised else ''}, in {name}. Export it with "
-                "epnas-export."
+                "A .tflite model must take raw pixels and give probabilities, each as uint8, int8 or float32. "
+                f"Received: {pixels} and {probabilities} in {self.name}. Export it with epnas-export."
+            )
+        if pixels == np.float32:
+            return
+        step = self._scale or 1
+        lowest, highest = ((limit - self._zero) * step for limit in _limits(pixels))
+        # Calibration images need not have held the darkest and the brightest grey level.
+        if lowest > step or highest < 255 - 2 * step:
+            raise ModelError(
+                f"A .tflite model must take raw pixels, 0 to 255. Received: {self.name}, whose {pixels} input stands "
+                f"for {lowest:.3g} to {highest:.3g}. Export it with epnas-export."
             )
 
     @property
@@ -145,9 +160,22 @@ class TFLiteClassifier(Classifier):
             interpreter.resize_tensor_input(index, images.shape)
             interpreter.allocate_tensors()
             self._allocated = images.shape
-        interpreter.set_tensor(index, images.astype(self._input["dtype"], copy=False))
+        interpreter.set_tensor(index, self._numbers(images))
         interpreter.invoke()
-        return interpreter.get_tensor(self._output["index"])
+        answers = interpreter.get_tensor(self._output["index"])
+        scale, zero = self._output["quantization"]
+        return (answers.astype(np.float32) - zero) * np.float32(scale) if scale else answers
+
+    def _numbers(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Returns raw pixels as the model's input stands for them."""
+        pixels = np.dtype(self._input["dtype"])
+        if not self._scale or (self._scale, self._zero, pixels) == (1, 0, np.uint8):
+            return images.astype(pixels, copy=False)
+        return np.clip(np.rint(images / self._scale + self._zero), *_limits(pixels)).astype(pixels)
+
+
+def _limits(integers: np.dtype[Any]) -> tuple[int, int]:
+    return int(np.iinfo(integers).min), int(np.iinfo(integers).max)
 
 
 def check_shapes(
@@ -246,18 +274,24 @@ def _load_saved_model(location: Location) -> Classifier:
 def _load_tflite(location: Location) -> Classifier:
     import tensorflow as tf
 
+    try:
+        threads = len(os.sched_getaffinity(0))
+        with no_deprecation_of_tflite():
+            interpreter = tf.lite.Interpreter(model_content=location.path.read_bytes(), num_threads=threads)
+        interpreter.allocate_tensors()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise broken(location.path, "a .tflite file", _first_line(error)) from error
+    return TFLiteClassifier(interpreter, location.class_names(), str(location.path))
+
+
+@contextlib.contextmanager
+def no_deprecation_of_tflite() -> Iterator[None]:
+    """Hides that the interpreter will leave TensorFlow, which the bounds of our dependencies rule out for now."""
     with warnings.catch_warnings():
-        # It warns that it will leave TensorFlow, which the bounds of our dependencies rule out until we follow.
         warnings.filterwarnings(
             "ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated", category=UserWarning
         )
-        try:
-            threads = len(os.sched_getaffinity(0))
-            interpreter = tf.lite.Interpreter(model_content=location.path.read_bytes(), num_threads=threads)
-            interpreter.allocate_tensors()
-        except (OSError, ValueError, RuntimeError) as error:
-            raise broken(location.path, "a .tflite file", _first_line(error)) from error
-    return TFLiteClassifier(interpreter, location.class_names(), str(location.path))
+        yield
 
 
 def _tflite_shape(details: dict[str, Any]) -> tuple[int | None, ...]:

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ from epnas_tf.errors import RunDirectoryError
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.models import CheckpointClassifier, load_classifier
 from epnas_tf.evaluation.precision import full_precision
-from epnas_tf.export.formats import FORMATS, ExportError, Format, Parity, compare, select
-from epnas_tf.export.images import images_to_compare
+from epnas_tf.export.formats import FORMATS, OLDEST_KERAS, ExportError, Format, Parity, compare, select
+from epnas_tf.export.images import ExportImages, images_for_export
 from epnas_tf.export.target import Target, write_export_file
 from epnas_tf.network.cost import cost
 from epnas_tf.storage.state_files import reported
@@ -53,16 +53,18 @@ class ExportResult:
         output: the folder.
         files: the files in it, export.json apart.
         images: what they were compared on, in a few words.
+        left_out: why, for the name of each format that rounding changes too much.
     """
 
     output: Path
     files: tuple[ExportedFile, ...]
     images: str
+    left_out: Mapping[str, str]
 
 
 def export_network(
     run_dir: str | os.PathLike[str],
-    formats: Iterable[str] = tuple(FORMATS),
+    formats: Iterable[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> ExportResult:
@@ -70,7 +72,8 @@ def export_network(
 
     Args:
         run_dir: the run's directory, or that of its final training.
-        formats: what to write, names in `FORMATS`.
+        formats: what to write, names in `FORMATS`: all of them, or nothing. None for all, but without those that are
+            rounded to 8 bits and answer too differently for it.
         output: the folder to write; None for `export` in the run's directory, or in that of a final training which has
             a place of its own.
         overwrite: whether an export that is there is replaced, once the new one has passed.
@@ -81,7 +84,8 @@ def export_network(
     Raises:
         ConfigError: if a format is unknown.
         DataError: if there are no images to compare on.
-        ExportError: if `output` exists, or a file does not answer as the trained network does. Nothing is left then.
+        ExportError: if `output` exists, or a file that is not rounded, or was asked for, does not answer as the trained
+            network does. Nothing is left then.
         RunDirectoryError: if there is no finished final training, or `output` cannot be written.
     """
     return Export(run_dir, formats, output, overwrite).run()
@@ -106,12 +110,12 @@ class Export:
     def __init__(
         self,
         run_dir: str | os.PathLike[str],
-        formats: Iterable[str] = tuple(FORMATS),
+        formats: Iterable[str] | None = None,
         output: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.formats = select(formats)
+        self.formats, self._all_or_nothing = select(FORMATS if formats is None else formats), formats is not None
         self.final = _final_directory(Path(run_dir))
         self.target = Target(Path(output) if output else _default_output(Path(run_dir), self.final), overwrite)
         self._tell = tell
@@ -122,16 +126,36 @@ class Export:
 
         self._tell(f"reading {self.final}")
         trained = load_trained(self.final)
-        images, source = images_to_compare(self.final, trained.description, self._tell)
+        images = images_for_export(self.final, trained.description, self._tell)
+        left_out: dict[str, str] = {}
         with full_precision(), self.target.staging() as folder:
-            expected = CheckpointClassifier(trained).predict(images)
-            self._write(trained, folder)
-            files = tuple(self._compare(entry, folder, trained, images, expected) for entry in self.formats)
-            write_export_file(folder, _document(trained, files, f"{len(images)} {source}"))
+            expected = CheckpointClassifier(trained).predict(images.compared)
+            self._write(trained, folder, images)
+            compared = [self._compare(entry, folder, trained, images.compared, expected) for entry in self.formats]
+            files = tuple(file for file in compared if self._passes(file, left_out))
+            write_export_file(folder, _document(trained, files, images, left_out))
         placed = tuple(dataclasses.replace(file, path=self.target.path / file.path.name) for file in files)
-        return ExportResult(self.target.path, placed, f"{len(images)} {source}")
+        return ExportResult(self.target.path, placed, images.compared_on, left_out)
 
-    def _write(self, trained: "TrainedNetwork", folder: Path) -> None:
+    def _passes(self, file: ExportedFile, left_out: dict[str, str]) -> bool:
+        """Tells whether a file answers as the trained network does.
+
+        A float32 file that does not has a wrong number in it, and so may all others. What 8 bits change is a property
+        of the network: that file is removed, and its format goes to `left_out`.
+        """
+        try:
+            file.format.check(file.parity)
+        except ExportError as error:
+            if self._all_or_nothing or not file.format.quantised:
+                raise ExportError(
+                    f"{error} Nothing is exported; --format with the other formats exports these alone."
+                ) from error
+            file.path.unlink()
+            left_out[file.format.name] = str(error)
+            return False
+        return True
+
+    def _write(self, trained: "TrainedNetwork", folder: Path, images: ExportImages) -> None:
         from epnas_tf.export.plain import plain_model
         from epnas_tf.export.writers import WRITERS
 
@@ -144,9 +168,11 @@ class Export:
             name=_model_name(description.name),
         )
         for entry in self.formats:
-            self._tell(f"writing {entry.file}")
+            calibrated = f", calibrated on {images.calibrated_on}" if entry.calibrated else ""
+            self._tell(f"writing {entry.file}{calibrated}")
+            options = {"calibration": images.calibration} if entry.calibrated else {}
             with _writing(self.target.path):
-                WRITERS[entry.name](model, description.class_names, folder / entry.file)
+                WRITERS[entry.name](model, description.class_names, folder / entry.file, **options)
 
     def _compare(
         self,
@@ -165,7 +191,6 @@ class Export:
                 f"{trained.description.class_names}. Received: {classifier.class_names}"
             )
         parity = compare(expected, classifier.predict(images))
-        entry.check(parity)
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         return ExportedFile(entry, path, sum(file.stat().st_size for file in files), parity)
 
@@ -194,7 +219,9 @@ def _default_output(run_dir: Path, final: Path) -> Path:
     return (place.parent if place.name == FINAL else place) / FOLDER
 
 
-def _document(trained: "TrainedNetwork", files: tuple[ExportedFile, ...], images: str) -> dict[str, Any]:
+def _document(
+    trained: "TrainedNetwork", files: tuple[ExportedFile, ...], images: ExportImages, left_out: Mapping[str, str]
+) -> dict[str, Any]:
     """Returns what export.json says."""
     import keras
     import tensorflow as tf
@@ -210,23 +237,31 @@ def _document(trained: "TrainedNetwork", files: tuple[ExportedFile, ...], images
         "std": list(description.std),
         "parameters": size.parameters,
         "multiply_adds": size.multiply_adds,
-        "compared_on": images,
+        "compared_on": images.compared_on,
+        "calibrated_on": images.calibrated_on if any(file.format.calibrated for file in files) else None,
+        "left_out": dict(left_out),
         "files": [_entry(file, shape.image_shape, description.num_classes) for file in files],
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "oldest_keras": OLDEST_KERAS,
     }
 
 
 def _entry(file: ExportedFile, image_shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
+    batch = file.format.batch
     shapes: dict[str, list[int | None]] = {"class_name": [None], "class_names": [None, num_classes]}
-    outputs: dict[str, Any] = {"probabilities": {"type": "float32", "shape": [None, num_classes]}}
+    outputs: dict[str, Any] = {"probabilities": {"type": file.format.output_type, "shape": [batch, num_classes]}}
+    if file.format.output_type == "uint8":
+        outputs["probabilities"]["scale"] = 1 / 256
     outputs |= {name: {"type": "string", "shape": shapes[name]} for name in file.format.outputs}
     return {
         "format": file.format.name,
         "file": file.format.file,
+        "content": file.format.content,
+        "good_for": file.format.good_for,
         "bytes": file.size,
         "max_difference": file.parity.max_difference,
         "equal_predictions": file.parity.equal_predictions,
-        "inputs": {"images": {"type": file.format.input_type, "shape": [None, *image_shape]}},
+        "inputs": {"images": {"type": file.format.input_type, "shape": [batch, *image_shape]}},
         "outputs": outputs,
     }
 

@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 from epnas_tf.errors import ConfigError, EPNASError
 
+OLDEST_KERAS = "3.6"
+"""The oldest version of Keras that loads a .keras file."""
+
 # Float32 arithmetic in another order moves a probability by some 1e-6; a wrong weight moves it by far more. Within this
 # bound the most probable class is the same one too, unless two classes are as probable to within twice the bound.
 MAX_DIFFERENCE = 1e-4
@@ -15,6 +18,10 @@ MAX_DIFFERENCE = 1e-4
 # Weights of 8 bits move probabilities by hundredths, so images between two classes may change sides; a wrong weight
 # makes many do so. Of a few images one may always, or a single such image would decide.
 MIN_EQUAL = 0.98
+
+# Activations of 8 bits add their own rounding in every layer, and answers in steps of 1/256 make ties: between two
+# classes that lie this close the file's choice says nothing about its weights.
+INTEGER_MARGIN = 0.1
 
 
 class ExportError(EPNASError, RuntimeError):
@@ -29,11 +36,14 @@ class Parity:
         num_images: how many images were compared.
         max_difference: largest absolute difference of a probability.
         num_differing: images whose most probable class is another one.
+        num_far: of these, images for which the trained network finds the file's class less probable than its own by
+            more than `INTEGER_MARGIN`.
     """
 
     num_images: int
     max_difference: float
     num_differing: int
+    num_far: int
 
     @property
     def equal_predictions(self) -> float:
@@ -48,8 +58,10 @@ def compare(expected: npt.NDArray[np.float32], found: npt.NDArray[np.float32]) -
         expected: float32 [n, classes], of the trained network, n ≥ 1.
         found: float32 [n, classes], of the file.
     """
-    differing = expected.argmax(axis=1) != found.argmax(axis=1)
-    return Parity(len(expected), float(np.abs(expected - found).max()), int(differing.sum()))
+    classes = found.argmax(axis=1)
+    lost = expected.max(axis=1) - expected[np.arange(len(expected)), classes]
+    differing = int((classes != expected.argmax(axis=1)).sum())
+    return Parity(len(expected), float(np.abs(expected - found).max()), differing, int((lost > INTEGER_MARGIN).sum()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,15 +71,26 @@ class Format:
     Attributes:
         name: what `--format` calls it.
         file: the file or folder that it is written to, in the export's folder.
+        content: its numbers and what reads it, in a few words.
+        good_for: where to use it, in a few words.
         input_type: of the pixels that it takes, 0 to 255.
+        output_type: of the probabilities; uint8 counts steps of 1/256.
+        batch: images that it takes at a time; None for any number.
         quantised: whether its weights are rounded, so that it is held to `MIN_EQUAL` and not to `MAX_DIFFERENCE`.
+        calibrated: whether its activations are rounded, too, to ranges taken from training images, so that classes
+            within `INTEGER_MARGIN` count as equal.
         outputs: beside the probabilities.
     """
 
     name: str
     file: str
+    content: str
+    good_for: str
     input_type: str = "uint8"
+    output_type: str = "float32"
+    batch: int | None = None
     quantised: bool = False
+    calibrated: bool = False
     outputs: tuple[str, ...] = ()
 
     def check(self, parity: Parity) -> None:
@@ -76,28 +99,53 @@ class Format:
         Raises:
             ExportError: if it does.
         """
-        allowed = max(1, int((1 - MIN_EQUAL) * parity.num_images))
+        found = f"a largest difference of {parity.max_difference:.3g}"
         if self.quantised:
-            good = parity.num_differing <= allowed
-            expected = f"the same class for all but {allowed} of {parity.num_images} images"
+            allowed = max(1, int((1 - MIN_EQUAL) * parity.num_images))
+            differing, near = parity.num_differing, ""
+            if self.calibrated:
+                differing, near = parity.num_far, f", or one as probable to within {INTEGER_MARGIN:g},"
+            good = differing <= allowed
+            expected = f"the same class{near} for all but {allowed} of {parity.num_images} images"
+            found = f"{differing} of {parity.num_images} images in another class and {found}"
         else:
             good = parity.max_difference <= MAX_DIFFERENCE  # False also for NaN
             expected = f"probabilities within {MAX_DIFFERENCE:g}"
         if not good:
             raise ExportError(
-                f"{self.file} does not answer as the trained network does, so nothing is exported: expected {expected}."
-                f" Received: a largest difference of {parity.max_difference:.3g} and {parity.num_differing} of "
-                f"{parity.num_images} images in another class. --format with the other formats exports these alone."
+                f"{self.file} does not answer as the trained network does: expected {expected}. Received: {found}."
             )
 
 
 FORMATS = {
     entry.name: entry
     for entry in (
-        Format("saved_model", "saved_model", outputs=("class_name", "class_names")),
-        Format("keras", "model.keras", input_type="float32"),
-        Format("tflite", "model.tflite"),
-        Format("tflite_int8", "model_int8.tflite", quantised=True),
+        Format(
+            "saved_model",
+            "saved_model",
+            "float32, needs TensorFlow",
+            "servers, TensorFlow Serving, Python",
+            outputs=("class_name", "class_names"),
+        ),
+        Format("keras", "model.keras", f"float32, needs Keras {OLDEST_KERAS} or later", "further training", "float32"),
+        Format("tflite", "model.tflite", "float32, needs a TFLite runtime", "phones, small computers"),
+        Format(
+            "tflite_int8",
+            "model_int8.tflite",
+            "8-bit weights where a kernel has 1,024 or more, else float32",
+            "the same with a smaller file",
+            quantised=True,
+        ),
+        Format(
+            "tflite_full_int8",
+            "model_full_int8.tflite",
+            "8-bit integers throughout, one image at a time",
+            "microcontrollers, Edge TPU (after its compiler)",
+            output_type="uint8",
+            batch=1,
+            quantised=True,
+            calibrated=True,
+        ),
     )
 }
 

@@ -1,5 +1,6 @@
-"""The real images that the files of an export are compared on. No TensorFlow."""
+"""The real images that the files of an export are compared on and calibrated with. No TensorFlow."""
 
+import dataclasses
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,22 +14,39 @@ from epnas_tf.storage.data_file import DataDescription
 from epnas_tf.storage.training_directory import PREDICTIONS, read_training_config
 
 NUM_IMAGES = 256
+NUM_CALIBRATION = 300
+"""Training images that the ranges of activations are taken from; more change them little."""
 
 Pixels = npt.NDArray[np.uint8]
 
 
-def images_to_compare(final: Path, description: DataDescription, tell: Callable[[str], None]) -> tuple[Pixels, str]:
-    """Returns test images of the data set that a network was trained on.
+@dataclasses.dataclass(frozen=True, eq=False)
+class ExportImages:
+    """Real images for an export.
 
-    Where the data set cannot be read any more, those few that the final training kept in test.npz do.
+    Attributes:
+        compared: uint8 [n, height, width, channels], at most `NUM_IMAGES` that the network was not trained on.
+        compared_on: what they are, in a few words.
+        calibration: uint8 [m, height, width, channels], at most `NUM_CALIBRATION`.
+        calibrated_on: what they are, in a few words.
+    """
+
+    compared: Pixels
+    compared_on: str
+    calibration: Pixels
+    calibrated_on: str
+
+
+def images_for_export(final: Path, description: DataDescription, tell: Callable[[str], None]) -> ExportImages:
+    """Reads test and training images of the data set that a network was trained on.
+
+    Where the data set cannot be read any more, those few test images that the final training kept in test.npz do for
+    both.
 
     Args:
         final: the directory of the final training.
         description: the data set as it was.
         tell: is told why the kept images are taken.
-
-    Returns:
-        uint8 [n, height, width, channels], at most `NUM_IMAGES`, and what they are in a few words.
 
     Raises:
         DataError: if there are neither.
@@ -41,10 +59,20 @@ def images_to_compare(final: Path, description: DataDescription, tell: Callable[
             raise DataError(f"it is not what it was, {found.image_shape} images of {found.num_classes} classes now")
     except EPNASError as error:
         tell(f"the data set {config.data.dataset} cannot be used, so the images kept in {PREDICTIONS} are: {error}")
-        return _kept(final / PREDICTIONS, description), f"test images kept in {PREDICTIONS}"
-    images = found.test.images
-    drawn = np.random.default_rng(0).permutation(len(images))[:NUM_IMAGES]
-    return images[np.sort(drawn)], f"test images of {found.name}"
+        kept = _kept(final / PREDICTIONS, description)
+        source = f"{len(kept)} test images kept in {PREDICTIONS}"
+        return ExportImages(kept, source, kept, source)
+    compared, calibration = _drawn(found.test.images, NUM_IMAGES), _drawn(found.train.images, NUM_CALIBRATION)
+    return ExportImages(
+        compared,
+        f"{len(compared)} test images of {found.name}",
+        calibration,
+        f"{len(calibration)} training images of {found.name}",
+    )
+
+
+def _drawn(images: Pixels, count: int) -> Pixels:
+    return images[np.sort(np.random.default_rng(0).permutation(len(images))[:count])]
 
 
 def _kept(file: Path, description: DataDescription) -> Pixels:

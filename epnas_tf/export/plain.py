@@ -82,7 +82,9 @@ def plain_model(
     images = outputs = keras.Input(image_shape, name="images", dtype="float32")
     if normalization is not None:
         mean, std = (np.asarray(values, np.float64) for values in normalization)
-        outputs = keras.layers.Normalization(mean=mean, variance=std**2, name="normalization", dtype="float32")(images)
+        # `predict` passes images of any size to the layers, and convolutions take them; this one refuses.
+        outputs = keras.layers.Reshape(image_shape, name="image_shape", dtype="float32")(images)
+        outputs = keras.layers.Normalization(mean=mean, variance=std**2, name="normalization", dtype="float32")(outputs)
     tensors: dict[Key, Any] = {IMAGE: outputs}
     makers = []
     for node in graph:

@@ -5,17 +5,52 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.evaluation.models import no_deprecation_of_tflite
+from epnas_tf.export.portable import save_portable
+
 SIGNATURE = "serving_default"
+
+
+class ServedModel(tf.Module):
+    """A network with the names of its classes, as it is saved: its values are constants.
+
+    Loaded, it is called like its signature. A function with a signature of its own is saved once for both.
+
+    Args:
+        model: takes raw pixels.
+        class_names: the name of each class.
+    """
+
+    def __init__(self, model: keras.Model, class_names: tuple[str, ...]) -> None:
+        super().__init__(name="served_model")
+        self._pixels, self._names, self._predict = _pixels(model), np.array(class_names), _frozen(model)
+        self.__call__ = tf.function(self.answer, input_signature=[self._pixels], autograph=False)
+
+    def answer(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the outputs of `write_saved_model` for raw pixels."""
+        # A signature checks no shapes when it is called, and convolutions take images of any size.
+        images = tf.ensure_shape(images, self._pixels.shape)
+        count = tf.shape(images)[0]
+        # TensorFlow's fused convolutions fail on no images, so these become one, whose answer is cut off again.
+        filled = tf.pad(images, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
+        names, probabilities = tf.constant(self._names), self._predict(filled)[:count]
+        return {
+            "probabilities": probabilities,
+            "class_name": tf.gather(names, tf.argmax(probabilities, axis=-1)),
+            "class_names": tf.tile(names[tf.newaxis], [count, 1]),
+        }
 
 
 def write_saved_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
     """Writes a SavedModel that needs TensorFlow alone.
 
-    Its signature `serving_default` takes `images`, uint8 [n, height, width, channels], raw pixels of any number of
-    images, and returns `probabilities`, float32 [n, classes], `class_name`, string [n], the most probable class's, and
-    `class_names`, string [n, classes], the name of each probability.
+    Called, or by its signature `serving_default`, it takes `images`, uint8 [n, height, width, channels], raw pixels of
+    any number of images, and returns `probabilities`, float32 [n, classes], `class_name`, string [n], the most probable
+    class's, and `class_names`, string [n, classes], the name of each probability. Images of another shape are refused.
 
     The names are repeated for each image, as in the answer of TensorFlow's classification signature: TensorFlow Serving
     takes its answers apart image by image and refuses an output that has no row for each.
@@ -25,22 +60,14 @@ def write_saved_model(model: keras.Model, class_names: tuple[str, ...], path: Pa
         class_names: the name of each class.
         path: the folder, which is made.
     """
-    predict = _frozen(model)
-
-    @tf.function(input_signature=[_pixels(model)], autograph=False)
-    def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        names, probabilities = tf.constant(class_names), predict(images)
-        return {
-            "probabilities": probabilities,
-            "class_name": tf.gather(names, tf.argmax(probabilities, axis=-1)),
-            "class_names": tf.tile(names[tf.newaxis], [tf.shape(images)[0], 1]),
-        }
-
-    tf.saved_model.save(tf.Module(), str(path), signatures={SIGNATURE: serve})
+    served = ServedModel(model, class_names)
+    tf.saved_model.save(served, str(path), signatures={SIGNATURE: served.__call__})
 
 
 def write_keras(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
-    """Writes a .keras file, which plain Keras loads; its class names stand in the export.json beside it.
+    """Writes a .keras file, which plain Keras loads from `formats.OLDEST_KERAS` on.
+
+    Its class names stand in the export.json beside it.
 
     Args:
         model: takes raw pixels.
@@ -48,7 +75,7 @@ def write_keras(model: keras.Model, class_names: tuple[str, ...], path: Path) ->
         path: the file.
     """
     del class_names
-    model.save(path)
+    save_portable(model, path)
 
 
 def write_tflite(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
@@ -66,7 +93,7 @@ def write_tflite(model: keras.Model, class_names: tuple[str, ...], path: Path) -
 def write_tflite_int8(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
     """Writes a .tflite file with weights of 8 bits, dynamic-range quantised; input and output as in `write_tflite`.
 
-    TensorFlow leaves kernels of fewer than 1,024 weights in float32.
+    Only weights are integers, and TensorFlow leaves kernels of fewer than 1,024 of them in float32.
 
     Args:
         model: takes raw pixels.
@@ -79,19 +106,49 @@ def write_tflite_int8(model: keras.Model, class_names: tuple[str, ...], path: Pa
     path.write_bytes(converter.convert())
 
 
-WRITERS: Mapping[str, Callable[[keras.Model, tuple[str, ...], Path], None]] = {
+def write_tflite_full_int8(
+    model: keras.Model, class_names: tuple[str, ...], path: Path, calibration: npt.NDArray[np.uint8]
+) -> None:
+    """Writes a .tflite file of integers alone: weights, activations, input and output.
+
+    It takes one image at a time, uint8 [1, height, width, channels], raw pixels, and gives `probabilities`, uint8
+    [1, classes], in steps of 1/256. Microcontrollers and the Edge TPU want shapes that are fixed.
+
+    Args:
+        model: takes raw pixels.
+        class_names: are not written.
+        path: the file.
+        calibration: uint8 [n, height, width, channels], images like those to come; the ranges of all activations are
+            taken from them.
+    """
+    del class_names
+    images = calibration[:, np.newaxis].astype(np.float32)
+    images[0].flat[:2] = 0, 255  # so that the input's range is that of pixels, and a step of it one grey level
+    converter = _converter(model, batch=1, dtype=tf.float32)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ({"images": image} for image in images)
+    # Without this a layer that has no integer form would stay in float32 and nobody be told.
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.uint8
+    with no_deprecation_of_tflite():  # an interpreter calibrates
+        path.write_bytes(converter.convert())
+
+
+WRITERS: Mapping[str, Callable[..., None]] = {
     "saved_model": write_saved_model,
     "keras": write_keras,
     "tflite": write_tflite,
     "tflite_int8": write_tflite_int8,
+    "tflite_full_int8": write_tflite_full_int8,
 }
-"""How each of `epnas_tf.export.formats.FORMATS` is written."""
+"""How each of `epnas_tf.export.formats.FORMATS` is written; one that is calibrated takes `calibration` as well."""
 
 
-def _converter(model: keras.Model) -> Any:
+def _converter(model: keras.Model, batch: int | None = None, dtype: tf.DType = tf.uint8) -> Any:
     predict = _frozen(model)
+    pixels = tf.TensorSpec((batch, *model.input_shape[1:]), dtype, name="images")
 
-    @tf.function(input_signature=[_pixels(model)], autograph=False)
+    @tf.function(input_signature=[pixels], autograph=False)
     def probabilities(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probabilities": predict(images)}
 

@@ -90,6 +90,22 @@ def test_another_data_set_of_the_same_classes(run_dir, other_data):
     assert ["accuracy", f"{100 * expected.accuracy:.2f} %"] in rows(result.stdout)
 
 
+def test_what_was_decided_about_other_images_is_said(run_dir, tmp_path):
+    test = artifacts.digits().test
+    some = test.labels < 2
+    images, names = test.images[some].repeat(3, axis=3), np.array(artifacts.NAMES[:2])
+    arrays = {"x_train": images, "y_train": test.labels[some], "x_test": images, "y_test": test.labels[some]}
+    np.savez(tmp_path / "some.npz", class_names=names, **arrays)
+    model = run_dir / "export" / "saved_model"
+    result = runs.drive("evaluate", model, f"--dataset={tmp_path / 'some.npz'}")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert f"{some.sum()} images of 8×8×3 in 2 classes" in lines
+    assert "colour images, made grey for a network of grey images" in lines
+    assert f"the network also knows, without images here: {', '.join(artifacts.NAMES[2:])}" in lines
+    assert ["nine", "-", "-", "-", "0"] in rows(result.stdout)
+
+
 def test_images_of_another_shape_are_refused_and_no_figures_left(run_dir, tmp_path):
     result = runs.drive("evaluate", run_dir, "--image_size=12", f"--json={tmp_path / 'figures.json'}")
     runs.assert_clear_error(result, "takes images of 8×8×1. Received: digits with 12×12×1", "--image_size=8")

@@ -40,12 +40,14 @@ def test_run_directory_is_exported_in_every_format(run_dir):
     document = json.loads((run_dir / "export" / "export.json").read_text())
     lines = [line.split() for line in result.stdout.splitlines()]
     for entry, file in zip(document["files"], FORMATS.values(), strict=True):
-        assert ["writing", file.file] in lines
+        assert f"writing {file.file}" in result.stdout
         measured = [f"{entry['max_difference']:.1e}", f"{100 * entry['equal_predictions']:.1f}", "%"]
         assert [file.name, file.file, f"{entry['bytes'] / 1000:,.0f}", "kB", *measured] in lines
+        assert [file.name, *file.content.split(), *file.good_for.split()] in lines
     assert (
         f"{run_dir / 'export'}: each file was loaded again and compared on 180 test images of digits" in result.stdout
     )
+    assert "writing model_full_int8.tflite, calibrated on 300 training images of digits\n" in result.stdout
     assert f"epnas-evaluate {run_dir / 'export' / 'saved_model'} --latency" in result.stdout
 
 
@@ -114,3 +116,5 @@ def test_help_lists_the_flags():
     assert result.returncode == 0
     for flag in ("--format", "--output", "--[no]overwrite"):
         assert flag in result.stdout
+    for entry in FORMATS.values():
+        assert f"{entry.content}: {entry.good_for}" in result.stdout

@@ -9,7 +9,7 @@ from epnas_tf.config import DataConfig, RecipeConfig
 from epnas_tf.data import load
 from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.evaluation import evaluate, measure
-from epnas_tf.evaluation.matching import BY_NAME, BY_NUMBER, SAME
+from epnas_tf.evaluation.matching import BY_NAME, BY_NUMBER, SAME, SOME, TO_GREY
 from epnas_tf.evaluation.settings import EvaluationConfig, base_settings, may_have_trained_on
 from epnas_tf.options import same_place, values_of
 from tests.evaluation import artifacts
@@ -54,6 +54,25 @@ def test_classes_in_another_order_are_matched_by_name(plain, digits, tmp_path):
     assert result.metrics == evaluate(plain.folder / "saved_model", DataConfig()).metrics
 
 
+def test_some_classes_in_colour_are_evaluated_on_their_own(plain, digits, tmp_path):
+    """Their order is another one, so that a label taken for the model's would show."""
+    kept = [(7, 0), (2, 1)]
+    arrays = {"class_names": np.array([artifacts.NAMES[digit] for digit, _ in kept])}
+    for name, part in {"train": digits.train, "test": digits.test}.items():
+        chosen = np.isin(part.labels, [digit for digit, _ in kept])
+        arrays[f"x_{name}"] = part.images[chosen].repeat(3, axis=3)
+        arrays[f"y_{name}"] = np.array([dict(kept)[digit] for digit in part.labels[chosen]])
+    np.savez(tmp_path / "some.npz", **arrays)
+    result = evaluate(plain.folder / "saved_model", DataConfig(dataset=str(tmp_path / "some.npz")), latency=True)
+    chosen = np.isin(digits.test.labels, [7, 2])
+    expected = measure(digits.test.labels[chosen], plain.expected[chosen], artifacts.NAMES)
+    assert result.metrics.confusion == expected.confusion
+    assert result.metrics.accuracy == expected.accuracy > 0.5
+    document = result.to_dict()["data"]
+    assert (document["classes_matched"], document["channels_changed"]) == (SOME, TO_GREY)
+    assert document["classes_absent"] == [name for name in artifacts.NAMES if name not in ("seven", "two")]
+
+
 def test_classes_of_other_names_are_refused(plain, digits, tmp_path):
     config = save_renamed(tmp_path / "other.npz", digits, np.array([f"a {name}" for name in artifacts.NAMES]))
     with pytest.raises(DataError, match=r"zero, one, .*Received: other\.npz with 10 classes: a eight, a five"):
@@ -76,7 +95,13 @@ def test_everything_goes_to_json(final):
     assert document["model"] == str(final.path)
     assert document["split"] == "test"
     assert document["may_be_trained_on"] is False
-    assert document["data"] == {"name": "digits", "image_shape": [8, 8, 1], "classes_matched": SAME}
+    assert document["data"] == {
+        "name": "digits",
+        "image_shape": [8, 8, 1],
+        "channels_changed": None,
+        "classes_matched": SAME,
+        "classes_absent": [],
+    }
     assert document["settings"] == {**values_of(artifacts.CONFIG.data), "seed": artifacts.CONFIG.seed}
     assert [batch["batch_size"] for batch in document["latency"]["batches"]] == [1, 64]
 

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import shutil
 import subprocess
@@ -76,9 +77,15 @@ def test_model_of_one_batch_size_gets_that(digits, tmp_path):
 def test_images_of_another_form_are_refused(plain, digits):
     classifier = load_classifier(plain.folder / "saved_model")
     images = digits.test.images
-    for wrong in (images / np.float32(255), images[0], images[:, :7], images[:0], images.repeat(3, axis=3)):
+    for wrong in (images / np.float32(255), images[0], images[:, :7], images[:0, :7], images.repeat(3, axis=3)):
         with pytest.raises(DataError, match=r"uint8 \[n, 8, 8, 1\].*Received"):
             classifier.predict(wrong)
+
+
+def test_no_images_have_no_answers(plain, final, digits):
+    for path in (final.path, *(plain.folder / form for form in FORMS)):
+        found = load_classifier(path).predict(digits.test.images[:0])
+        assert (found.shape, found.dtype) == ((0, 10), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +98,19 @@ def test_what_is_no_probabilities_is_refused(row, message):
 
     with pytest.raises(ModelError, match=message):
         Broken((4, 4, 1), 2).predict(np.zeros((3, 4, 4, 1), np.uint8))
+
+
+@pytest.mark.parametrize(("step", "good"), [(0, False), (1 / 256, True)])
+def test_rounded_probabilities_need_not_be_one_in_sum(step, good):
+    """Of 100 classes with 0.2 % each, which is less than half a step, nothing is left."""
+
+    class Rounded(Classifier):
+        def run(self, images):
+            return np.array([[0.8] + 99 * [0]] * len(images), np.float32)
+
+    classifier = Rounded((4, 4, 1), 100, step=step)
+    with contextlib.nullcontext() if good else pytest.raises(ModelError, match="in sum"):
+        assert classifier.predict(np.zeros((3, 4, 4, 1), np.uint8)).argmax(axis=1).tolist() == [0, 0, 0]
 
 
 def test_one_name_a_class_is_needed(plain, tmp_path):
@@ -133,12 +153,44 @@ def test_tflite_files_that_are_no_classifiers_of_raw_pixels_are_refused(tmp_path
     with pytest.raises(ModelError, match=r"an output \[n, 6, 6, 3\]"):
         load_classifier(tmp_path / "model.tflite")
     model = model_of((8, 8, 1), [keras.layers.Flatten(), keras.layers.Softmax()])
-    samples = lambda: ([np.full((1, 8, 8, 1), value, np.float32)] for value in (0, 255))  # noqa: E731
-    options = {"optimizations": [tf.lite.Optimize.DEFAULT], "representative_dataset": samples}
-    options |= {"inference_input_type": tf.uint8, "inference_output_type": tf.uint8}
-    (tmp_path / "model.tflite").write_bytes(artifacts.tflite(model, **options))
-    with pytest.raises(ModelError, match="Received: uint8 and uint8, quantised"):
+    for highest, message in ((1, "uint8 input stands for 0 to 1"), (510, None)):
+        (tmp_path / "model.tflite").write_bytes(quantised(model, [0, highest]))
+        if message is None:
+            load_classifier(tmp_path / "model.tflite")
+        else:
+            with pytest.raises(ModelError, match=rf"raw pixels, 0 to 255\. Received: .*model\.tflite, whose {message}"):
+                load_classifier(tmp_path / "model.tflite")
+    images, labels = keras.Input((8, 8, 1), dtype="int32"), keras.layers.Flatten()
+    outputs = keras.layers.Softmax()(keras.ops.cast(labels(images), "float32"))
+    (tmp_path / "model.tflite").write_bytes(artifacts.tflite(keras.Model(images, outputs)))
+    with pytest.raises(ModelError, match=r"each as uint8, int8 or float32\. Received: int32 and float32"):
         load_classifier(tmp_path / "model.tflite")
+
+
+def quantised(model, levels, number=tf.uint8):
+    """Returns the bytes of a model of integers alone, calibrated on images of these grey levels."""
+    samples = lambda: ([np.full((1, 8, 8, 1), level, np.float32)] for level in levels)  # noqa: E731
+    options = {"optimizations": [tf.lite.Optimize.DEFAULT], "representative_dataset": samples}
+    options |= {"inference_input_type": number, "inference_output_type": number}
+    return artifacts.tflite(model, **options)
+
+
+@pytest.mark.parametrize("number", [tf.uint8, tf.int8], ids=["uint8", "int8"])
+@pytest.mark.parametrize("highest", [255, 510])
+def test_integers_of_a_tflite_file_stand_for_pixels_and_probabilities(number, highest, tmp_path):
+    """Of a network whose answers are known: the share of each column's sum."""
+    kernel = np.zeros((8, 8, 1, 8), np.float32)
+    for column in range(8):
+        kernel[:, column, 0, column] = 1 / 400
+    layers = [keras.layers.Conv2D(8, 8, use_bias=False), keras.layers.Flatten(), keras.layers.Softmax()]
+    model = model_of((8, 8, 1), layers)
+    model.layers[0].set_weights([kernel])
+    (tmp_path / "model.tflite").write_bytes(quantised(model, [0, highest], number))
+    classifier = load_classifier(tmp_path / "model.tflite")
+    images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 1), np.uint8).repeat(8, axis=1)
+    found = classifier.predict(images)
+    np.testing.assert_allclose(found, model.predict(images, verbose=0), atol=0.03)
+    np.testing.assert_array_equal(found * 256, np.rint(found * 256))
 
 
 def test_scores_without_a_softmax_are_refused(digits, tmp_path):
