@@ -5,17 +5,48 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 SIGNATURE = "serving_default"
 
 
+class ServedModel(tf.Module):
+    """A network with the names of its classes, as it is saved: its values are constants.
+
+    Loaded, it is called like its signature. A function with a signature of its own is saved once for both.
+
+    Args:
+        model: takes raw pixels.
+        class_names: the name of each class.
+    """
+
+    def __init__(self, model: keras.Model, class_names: tuple[str, ...]) -> None:
+        super().__init__(name="served_model")
+        self._pixels, self._names, self._predict = _pixels(model), np.array(class_names), _frozen(model)
+        self.__call__ = tf.function(self.answer, input_signature=[self._pixels], autograph=False)
+
+    def answer(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the outputs of `write_saved_model` for raw pixels."""
+        # A signature checks no shapes when it is called, and convolutions take images of any size.
+        images = tf.ensure_shape(images, self._pixels.shape)
+        count = tf.shape(images)[0]
+        # TensorFlow's fused convolutions fail on no images, so these become one, whose answer is cut off again.
+        filled = tf.pad(images, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
+        names, probabilities = tf.constant(self._names), self._predict(filled)[:count]
+        return {
+            "probabilities": probabilities,
+            "class_name": tf.gather(names, tf.argmax(probabilities, axis=-1)),
+            "class_names": tf.tile(names[tf.newaxis], [count, 1]),
+        }
+
+
 def write_saved_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
     """Writes a SavedModel that needs TensorFlow alone.
 
-    Its signature `serving_default` takes `images`, uint8 [n, height, width, channels], raw pixels of any number of
-    images, and returns `probabilities`, float32 [n, classes], `class_name`, string [n], the most probable class's, and
-    `class_names`, string [n, classes], the name of each probability.
+    Called, or by its signature `serving_default`, it takes `images`, uint8 [n, height, width, channels], raw pixels of
+    any number of images, and returns `probabilities`, float32 [n, classes], `class_name`, string [n], the most probable
+    class's, and `class_names`, string [n, classes], the name of each probability. Images of another shape are refused.
 
     The names are repeated for each image, as in the answer of TensorFlow's classification signature: TensorFlow Serving
     takes its answers apart image by image and refuses an output that has no row for each.
@@ -25,18 +56,8 @@ def write_saved_model(model: keras.Model, class_names: tuple[str, ...], path: Pa
         class_names: the name of each class.
         path: the folder, which is made.
     """
-    predict = _frozen(model)
-
-    @tf.function(input_signature=[_pixels(model)], autograph=False)
-    def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        names, probabilities = tf.constant(class_names), predict(images)
-        return {
-            "probabilities": probabilities,
-            "class_name": tf.gather(names, tf.argmax(probabilities, axis=-1)),
-            "class_names": tf.tile(names[tf.newaxis], [tf.shape(images)[0], 1]),
-        }
-
-    tf.saved_model.save(tf.Module(), str(path), signatures={SIGNATURE: serve})
+    served = ServedModel(model, class_names)
+    tf.saved_model.save(served, str(path), signatures={SIGNATURE: served.__call__})
 
 
 def write_keras(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from epnas_tf.config import DataConfig, FinalNetworkConfig, RecipeConfig, TrainingConfig
 from epnas_tf.errors import DataError, RunDirectoryError
@@ -69,6 +71,43 @@ def test_saved_model_serves_with_tensorflow_alone(exported, final, digits, tmp_p
         names = np.array(digits.class_names)
         np.testing.assert_array_equal(found[f"class_name_{count}"], names[probabilities.argmax(axis=1)])
         np.testing.assert_array_equal(found[f"class_names_{count}"], np.tile(names, (count, 1)))
+
+
+WRONG_SHAPES = ((2, 300, 300, 1), (2, 16, 16, 1), (2, 8, 8, 3), (8, 8, 1), (2, 8, 8))
+
+
+def test_saved_model_is_called_like_its_signature(exported, digits):
+    loaded = tf.saved_model.load(exported.output / "saved_model")
+    images = digits.test.images[:7]
+    expected = loaded.signatures["serving_default"](images=tf.constant(images))
+    for found in (loaded(images), loaded(tf.constant(images)), loaded(images=images)):
+        assert found.keys() == expected.keys() == {"probabilities", "class_name", "class_names"}
+        for name, value in expected.items():
+            np.testing.assert_array_equal(found[name], value)
+    none = loaded(images[:0])
+    assert {name: value.shape.as_list() for name, value in none.items()} == {
+        "probabilities": [0, 10],
+        "class_name": [0],
+        "class_names": [0, 10],
+    }
+    assert none["class_name"].dtype == tf.string
+
+
+@pytest.mark.parametrize("shape", WRONG_SHAPES, ids=str)
+def test_saved_model_refuses_other_shapes(exported, shape):
+    loaded = tf.saved_model.load(exported.output / "saved_model")
+    images = tf.zeros(shape, tf.uint8)
+    received = ",".join(map(str, shape))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"images \[{received}\] .* expected shape \[\?,8,8,1\]"):
+        loaded.signatures["serving_default"](images=images)
+    with pytest.raises(TypeError, match=rf"shape={re.escape(str(shape))}.* to TensorSpec\(shape=\(None, 8, 8, 1\)"):
+        loaded(images)
+
+
+def test_saved_model_holds_each_value_once(exported, final):
+    content = (exported.output / "saved_model" / "saved_model.pb").read_bytes()
+    kernel = max(final.network.trainable_variables, key=lambda variable: variable.shape.num_elements())
+    assert content.count(kernel.numpy().tobytes()) == 1
 
 
 def test_keras_file_loads_in_plain_keras(exported, final, digits, tmp_path):
