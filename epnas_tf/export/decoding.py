@@ -3,12 +3,18 @@
 JPEG and PNG files, by kernels that every TensorFlow has, TensorFlow Serving included.
 """
 
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from epnas_tf.data.sources.pictures import REDUCED_MARGIN
 from epnas_tf.data.values import Preparation
 from epnas_tf.export import file_headers
 from epnas_tf.export.file_headers import JPEG, PNG, FileHeader
+
+FILES_SIGNATURE = "classify_files"
 
 FILES_AT_A_TIME = 4
 """How many files of a batch may be in memory as whole pictures."""
@@ -66,6 +72,21 @@ def decode_file(file: tf.Tensor, position: tf.Tensor, preparation: Preparation) 
     )
     fitted = fit(_oriented(pixels, header.orientation), preparation.width, preparation.height)
     return tf.ensure_shape(fitted, [preparation.height, preparation.width, preparation.channels])
+
+
+def classify_encoded(path: Path, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Returns what a SavedModel's signature for files answers to images as PNG files.
+
+    Args:
+        path: the SavedModel of an export.
+        images: uint8 [n, height, width, channels] of its size, n ≥ 1.
+
+    Returns:
+        float32 [n, classes], probabilities.
+    """
+    loaded = tf.saved_model.load(str(path))
+    files = tf.stack([tf.io.encode_png(image) for image in images])
+    return loaded.signatures[FILES_SIGNATURE](files=files)["probabilities"].numpy()
 
 
 def _checks(file: tf.Tensor, header: FileHeader, position: tf.Tensor) -> list[tf.Operation]:
