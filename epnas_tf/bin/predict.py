@@ -34,8 +34,8 @@ DESCRIPTION = """Classifies image files by a trained network.
   epnas-predict RUN_DIR photos/ --format=csv --output=answers.csv        a row for each file, with all probabilities
 
 The model is a run directory or an exported one: SavedModel folder, .keras, .tflite. Files may be of any format that
-Pillow reads; they are prepared as the training's images were. A file that cannot be read is named at the end, the others
-are answered, and the exit code is 1.
+Pillow reads; they are prepared as the training's images were. Files that cannot be read are named at the end; then the
+others have been answered, and the exit code is 1.
 """
 
 NAMED = 10
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> None:
     broken: list[FilePrediction] = []
     answers = watched(predictor.run(files), len(files), broken, show=values.output or not sys.stdout.isatty())
     with opened(values.output) as write:
-        for text in RENDER[values.format](answers, predictor, [os.fspath(file) for file in files]):
+        for text in RENDER[values.format](answers, predictor, [str(file) for file in files]):
             write(text)
     if values.output:
         print(f"{len(files) - len(broken):,} images classified: {pictures.shown(values.output)}")
@@ -88,8 +88,8 @@ def refuse_broken(broken: list[FilePrediction], total: int) -> None:
         named = "; ".join(f"{printable(answer.file)} ({answer.error})" for answer in broken[:NAMED])
         rest = f"; and {len(broken) - NAMED:,} more" if len(broken) > NAMED else ""
         raise DataError(
-            f"Every image file must hold a whole image; the others are answered. Received: {len(broken):,} of {total:,} "
-            f"files that cannot be read: {named}{rest}. Replace them or leave them out."
+            f"Every image file must hold a whole image; the others are answered. Received: {len(broken):,} of "
+            f"{total:,} files that cannot be read: {named}{rest}. Replace them or leave them out."
         )
 
 

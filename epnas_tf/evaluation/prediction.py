@@ -115,8 +115,8 @@ def find_images(given: Sequence[AnyPath | bytes]) -> tuple[list[Path | bytes], s
             place = Path(os.path.expanduser(entry))
             if not os.path.exists(place):
                 raise DataError(
-                    f"What is to be classified must be image files or folders. Received: {pictures.shown(place)}, which "
-                    "does not exist. Check the spelling and the folder that you are in."
+                    f"Image files or folders are classified. Received: {pictures.shown(place)}, which does not exist. "
+                    "Check the spelling and the folder that you are in."
                 )
             found += images_within(place, left_out) if place.is_dir() else [place]
     if not found:

@@ -26,11 +26,11 @@ def describe(preparation: Preparation) -> str:
     return (
         "Decode the file; a JPEG at 1/8, 1/4 or 1/2 of its size if both sides stay at least "
         f"{REDUCED_MARGIN * max(height, width)} pixels. Turn it as its EXIF orientation says. In 16-bit grey and float "
-        f"files {preparation.low:g} becomes 0 and {preparation.high:g} becomes 255; values beyond are clipped. Of other "
-        f"16-bit files take the upper 8 bits. Lay what is transparent on white. Convert to {colours}. Scale until the "
-        f"picture just covers {width}×{height} (width × height), by a triangle filter as wide as the reduction, which "
-        "averages all pixels (Pillow's BILINEAR, not tf.image.resize, which skips pixels unless antialias=True), and cut "
-        "to the centre. The result is uint8, 0 to 255; the model normalises it."
+        f"files {preparation.low:g} becomes 0 and {preparation.high:g} becomes 255; values beyond are clipped. Of "
+        "other 16-bit files take the upper 8 bits. Lay what is transparent on white. "
+        f"Convert to {colours}. Scale until the picture just covers {width}×{height} (width × height), by a triangle "
+        "filter as wide as the reduction, which averages all pixels (Pillow's BILINEAR; tf.image.resize skips pixels "
+        "unless antialias=True), and cut to the centre. The result is uint8, 0 to 255; the model normalises it."
     )
 
 
@@ -64,10 +64,11 @@ def find_preparation(location: Location, image_shape: tuple[int, int, int], name
             f"{image_shape[0]}×{image_shape[1]}×{image_shape[2]} as epnas-search does by default, 16-bit files from "
             f"{assumed.low:g} … {assumed.high:g}"
         )
-    if (found.height, found.width, found.channels) != image_shape:
+    shape = (found.height, found.width, found.channels)
+    if shape != image_shape:
         raise ModelError(
             f"The {EXPORT_FILE} or data.json of a model must be its own. Received: {name}, which takes "
-            f"{list(image_shape)} (height, width, channels), beside one of {[found.height, found.width, found.channels]}. "
+            f"{list(image_shape)} (height, width, channels), beside one of {list(shape)}. "
             "Export the model again, or move it away from that file."
         )
     return found, ""

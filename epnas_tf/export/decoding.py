@@ -102,7 +102,9 @@ def _checks(file: tf.Tensor, header: FileHeader, position: tf.Tensor) -> list[tf
 
     formats = refusal("Every file must be a JPEG or PNG file, encoded as it is on disk.")
     whole = refusal("Every file must be whole; this one is cut short or broken.")
-    colours = refusal("JPEG files must be grey or of three colours (save CMYK as RGB), 16-bit grey PNG files without transparency.")
+    colours = refusal(
+        "JPEG files must be grey or of three colours (save CMYK as RGB), 16-bit grey PNG files without transparency."
+    )
     return [
         tf.debugging.Assert(known, formats),
         tf.debugging.Assert(~known | header.whole, whole),
@@ -144,7 +146,7 @@ def _decode_png(file: tf.Tensor, header: FileHeader, preparation: Preparation) -
 
 
 def on_white(pixels: tf.Tensor) -> tf.Tensor:
-    """Lays uint8 [height, width, 4] on white, in the arithmetic of Pillow's `alpha_composite`; uint8 [height, width, 3]."""
+    """Lays uint8 [height, width, 4] on white by Pillow's arithmetic of `alpha_composite`; uint8 [height, width, 3]."""
     values = tf.cast(pixels, tf.int32)
     alpha = values[:, :, 3:]
     sums = 128 * (values[:, :, :3] * alpha + 255 * (255 - alpha) + 128)
@@ -161,7 +163,7 @@ def _colours(pixels: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def _oriented(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turns and mirrors uint8 [height, width, channels] as the EXIF orientation says; others than 2 to 8 say nothing."""
+    """Turns and mirrors uint8 [height, width, channels] as its EXIF orientation says, if it is 2 to 8."""
 
     def is_one_of(*values: int) -> tf.Tensor:
         return tf.reduce_any(orientation == tf.constant(values, orientation.dtype))

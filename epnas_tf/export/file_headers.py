@@ -62,9 +62,11 @@ def read(file: tf.Tensor) -> FileHeader:
     kind = tf.where(is_jpeg, JPEG, tf.where(is_png, PNG, OTHER))
     # One byte more, so that there is one at all.
     data = tf.io.decode_raw(tf.strings.join([file, b"\0"]), tf.uint8)
-    return FileHeader(
-        kind, *tf.switch_case(kind, [lambda: _read_jpeg(data), lambda: _read_png(data), lambda: _nothing()])
+    whole, height, width, depth, components, transparent, exif, xmp, xmp_end = tf.switch_case(
+        kind, [lambda: _read_jpeg(data), lambda: _read_png(data), _nothing]
     )
+    orientation = _orientation(data, exif, xmp, xmp_end)
+    return FileHeader(kind, whole, height, width, depth, components, transparent, orientation)
 
 
 def _read_jpeg(data: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -94,7 +96,7 @@ def _read_jpeg(data: tf.Tensor) -> tuple[tf.Tensor, ...]:
         _number(data, found.mark + start, count) for start, count in ((0, 1), (1, 2), (3, 2), (5, 1))
     )
     whole = (found.mark > 0) & (found.end > 0) & ended & (height > 0) & (width > 0)
-    return whole, height, width, depth, components, tf.constant(False), _orientation(data, found)
+    return whole, height, width, depth, components, tf.constant(False), found.exif, found.xmp, found.xmp_end
 
 
 def _read_png(data: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -118,11 +120,13 @@ def _read_png(data: tf.Tensor) -> tuple[tf.Tensor, ...]:
     colour_type = _number(data, _int(25), 1)
     components = tf.where(colour_type == 0, _int(1), _int(3))
     transparent = (colour_type >= 4) | (found.mark > 0)
-    return header & (found.end > 0), height, width, depth, components, transparent, _orientation(data, found)
+    whole = header & (found.end > 0)
+    return whole, height, width, depth, components, transparent, found.exif, found.xmp, found.xmp_end
 
 
 def _nothing() -> tuple[tf.Tensor, ...]:
-    return tf.constant(False), *(_int(0) for _ in range(4)), tf.constant(False), _int(_MISSING)
+    nothing = _int(0)
+    return tf.constant(False), *[nothing] * 4, tf.constant(False), *[nothing] * 3
 
 
 def _walk(data: tf.Tensor, start: int, step: Callable[..., _Walk]) -> _Walk:
@@ -133,14 +137,11 @@ def _walk(data: tf.Tensor, start: int, step: Callable[..., _Walk]) -> _Walk:
     return _Walk(*tf.while_loop(lambda at, *rest: (rest[-1] == 0) & (at < length), step, first))
 
 
-def _orientation(data: tf.Tensor, found: _Walk) -> tf.Tensor:
-    """Returns the orientation that EXIF gives, else that of XMP."""
-    exif = tf.cond(found.exif > 0, lambda: _exif_orientation(data, found.exif), lambda: _int(_MISSING))
-    return tf.cond(
-        (exif == _MISSING) & (found.xmp > 0),
-        lambda: _xmp_orientation(data[found.xmp : found.xmp_end]),
-        lambda: exif,
-    )
+def _orientation(data: tf.Tensor, exif: tf.Tensor, xmp: tf.Tensor, xmp_end: tf.Tensor) -> tf.Tensor:
+    """Returns the orientation that EXIF gives, else that of XMP; they begin at these positions, 0 for none."""
+    by_exif = tf.cond(exif > 0, lambda: _exif_orientation(data, exif), lambda: _int(_MISSING))
+    missing = (by_exif == _MISSING) & (xmp > 0)
+    return tf.cond(missing, lambda: _xmp_orientation(data[xmp:xmp_end]), lambda: by_exif)
 
 
 def _exif_orientation(data: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
