@@ -84,8 +84,8 @@ def _exported(location: Location) -> Preparation | None:
         if KEY not in document:
             return None
         values = document[KEY]
-        sizes = [int(values[name]) for name in ("height", "width", "channels")]
-        return Preparation(*sizes, float(values["low"]), float(values["high"]))
+        height, width, channels = (int(values[name]) for name in ("height", "width", "channels"))
+        return Preparation(height, width, channels, float(values["low"]), float(values["high"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{file} must say how images are prepared for the model beside it, as an export writes it. "

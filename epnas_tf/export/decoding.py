@@ -44,7 +44,7 @@ def decode_files(files: tf.Tensor, preparation: Preparation) -> tf.Tensor:
     # Pictures are turned and cut a few at a time: a GPU would only have to fetch each.
     with tf.device("/CPU:0"):
         return tf.map_fn(
-            lambda item: decode_file(*item, preparation),
+            lambda item: decode_file(item[0], item[1], preparation),
             (files, tf.range(tf.size(files))),
             parallel_iterations=FILES_AT_A_TIME,
             fn_output_signature=tf.TensorSpec(shape, tf.uint8),
