@@ -122,8 +122,8 @@ def find_images(given: Sequence[AnyPath | bytes]) -> tuple[list[Path | bytes], s
     if not found:
         where = ", ".join(pictures.shown(entry) for entry in given) or "nothing"
         raise DataError(
-            f"There must be an image to classify. Received: {where}, without any. "
-            f"{left_out.note.capitalize() or 'Name image files, or folders of them'}."
+            f"There must be an image to classify. Received: {where}, without any "
+            f"({left_out.note or 'no files'}). Name image files, or folders of them."
         )
     return found, left_out.note
 
