@@ -47,6 +47,7 @@ setup(
         "console_scripts": [
             "epnas-evaluate = epnas_tf.bin.evaluate:run",
             "epnas-export = epnas_tf.bin.export:run",
+            "epnas-predict = epnas_tf.bin.predict:run",
             "epnas-search = epnas_tf.bin.search:run",
             "epnas-train = epnas_tf.bin.train:run",
             "epnas-show = epnas_tf.bin.show:run",

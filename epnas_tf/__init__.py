@@ -22,8 +22,10 @@ _HOMES = {
     "EPNASError": "errors",
     "Evaluation": "evaluation",
     "Metrics": "evaluation",
+    "Predictions": "evaluation",
     "evaluate": "evaluation",
     "load_classifier": "evaluation",
+    "predict": "evaluation",
     "ExportResult": "export",
     "export_network": "export",
     "Network": "network",
@@ -74,7 +76,7 @@ if TYPE_CHECKING:
         TrainingConfig,
     )
     from epnas_tf.errors import EPNASError
-    from epnas_tf.evaluation import Evaluation, Metrics, evaluate, load_classifier
+    from epnas_tf.evaluation import Evaluation, Metrics, Predictions, evaluate, load_classifier, predict
     from epnas_tf.export import ExportResult, export_network
     from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
     from epnas_tf.report import write_report

@@ -80,17 +80,17 @@ def config_of(path: str) -> EvaluationConfig:
     return config_flags.to_config(EvaluationConfig, base_settings(values_of(own), flag.value if flag.present else None))
 
 
-def refuse_file(file: Path) -> None:
-    """Refuses a file that must not or cannot be written.
+def refuse_file(file: Path, flag: str = "--json") -> None:
+    """Refuses a file that must not or cannot be written, and that a flag names.
 
     Raises:
         ConfigError: if it exists, or its folder does not, or is not to be written to.
     """
     with contextlib.suppress(FileNotFoundError):
         os.lstat(file)  # raises, too, for a name that is too long
-        raise ConfigError(f"--json must name a new file; nothing is overwritten. Received: {file}, which exists.")
+        raise ConfigError(f"{flag} must name a new file; nothing is overwritten. Received: {file}, which exists.")
     if not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
-        raise ConfigError(f"--json must name a file in a folder that can be written to. Received: {file}")
+        raise ConfigError(f"{flag} must name a file in a folder that can be written to. Received: {file}")
 
 
 def show(console: Console, result: Evaluation) -> None:

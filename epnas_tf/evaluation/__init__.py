@@ -7,6 +7,7 @@ from epnas_tf.evaluation.classifier import Classifier, ModelError
 from epnas_tf.evaluation.evaluation import Evaluation, evaluate
 from epnas_tf.evaluation.latency import BatchLatency, Latency, measure_latency
 from epnas_tf.evaluation.models import load_classifier
+from epnas_tf.evaluation.prediction import Predictions, predict
 from epnas_tf.metrics import ClassMetrics, Metrics, measure
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "Latency",
     "Metrics",
     "ModelError",
+    "Predictions",
     "evaluate",
     "load_classifier",
     "measure",
     "measure_latency",
+    "predict",
 ]

@@ -15,6 +15,7 @@ from epnas_tf.errors import RunDirectoryError
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.models import CheckpointClassifier, load_classifier
 from epnas_tf.evaluation.precision import full_precision
+from epnas_tf.evaluation.preparation import to_document
 from epnas_tf.export.formats import FORMATS, OLDEST_KERAS, ExportError, Format, Parity, compare, select
 from epnas_tf.export.images import ExportImages, images_for_export
 from epnas_tf.export.target import Target, write_export_file
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from epnas_tf.training.trained import TrainedNetwork
 
 FOLDER = "export"
+
+NUM_ENCODED = 64
+"""Images that are compared as files, too: decoding does not depend on the network."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +174,8 @@ class Export:
         for entry in self.formats:
             calibrated = f", calibrated on {images.calibrated_on}" if entry.calibrated else ""
             self._tell(f"writing {entry.file}{calibrated}")
-            options = {"calibration": images.calibration} if entry.calibrated else {}
+            options: dict[str, Any] = {"calibration": images.calibration} if entry.calibrated else {}
+            options |= {"preparation": description.preparation} if entry.takes_files else {}
             with _writing(self.target.path):
                 WRITERS[entry.name](model, description.class_names, folder / entry.file, **options)
 
@@ -191,8 +196,22 @@ class Export:
                 f"{trained.description.class_names}. Received: {classifier.class_names}"
             )
         parity = compare(expected, classifier.predict(images))
+        if entry.takes_files:
+            parity = _worse(parity, _compare_encoded(path, images, expected))
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         return ExportedFile(entry, path, sum(file.stat().st_size for file in files), parity)
+
+
+def _compare_encoded(path: Path, images: npt.NDArray[np.uint8], expected: npt.NDArray[np.float32]) -> Parity:
+    """Compares the answers to the first images as PNG files, which lose nothing."""
+    from epnas_tf.export.decoding import classify_encoded
+
+    found = classify_encoded(path, images[:NUM_ENCODED])
+    return compare(expected[: len(found)], found)
+
+
+def _worse(first: Parity, second: Parity) -> Parity:
+    return first if second.max_difference <= first.max_difference else second  # also where the second is NaN
 
 
 def _final_directory(run_dir: Path) -> Path:
@@ -233,6 +252,7 @@ def _document(
         "architecture": str(trained.architecture),
         "class_names": list(description.class_names),
         "image_shape": list(shape.image_shape),
+        "preparation": to_document(description.preparation),
         "mean": list(description.mean),
         "std": list(description.std),
         "parameters": size.parameters,
@@ -263,6 +283,7 @@ def _entry(file: ExportedFile, image_shape: tuple[int, int, int], num_classes: i
         "equal_predictions": file.parity.equal_predictions,
         "inputs": {"images": {"type": file.format.input_type, "shape": [batch, *image_shape]}},
         "outputs": outputs,
+        **({"classify_files": {"files": {"type": "string", "shape": [None]}}} if file.format.takes_files else {}),
     }
 
 

@@ -93,6 +93,11 @@ class Format:
     calibrated: bool = False
     outputs: tuple[str, ...] = ()
 
+    @property
+    def takes_files(self) -> bool:
+        """Whether it has a signature for the contents of image files as well."""
+        return self.name == "saved_model"
+
     def check(self, parity: Parity) -> None:
         """Refuses a file that differs too much.
 

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.data.values import Preparation
 from epnas_tf.evaluation.models import no_deprecation_of_tflite
+from epnas_tf.export.decoding import FILES_SIGNATURE, decode_files
 from epnas_tf.export.portable import save_portable
 
 SIGNATURE = "serving_default"
@@ -45,7 +47,9 @@ class ServedModel(tf.Module):
         }
 
 
-def write_saved_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
+def write_saved_model(
+    model: keras.Model, class_names: tuple[str, ...], path: Path, preparation: Preparation | None = None
+) -> None:
     """Writes a SavedModel that needs TensorFlow alone.
 
     Called, or by its signature `serving_default`, it takes `images`, uint8 [n, height, width, channels], raw pixels of
@@ -55,13 +59,27 @@ def write_saved_model(model: keras.Model, class_names: tuple[str, ...], path: Pa
     The names are repeated for each image, as in the answer of TensorFlow's classification signature: TensorFlow Serving
     takes its answers apart image by image and refuses an output that has no row for each.
 
+    Its signature `classify_files` takes `files`, string [n], the contents of JPEG and PNG files, prepares them as the
+    training did, and returns the same outputs.
+
     Args:
         model: takes raw pixels.
         class_names: the name of each class.
         path: the folder, which is made.
+        preparation: how a file becomes what the model takes; None for the model's size and the usual 16-bit range.
     """
     served = ServedModel(model, class_names)
-    tf.saved_model.save(served, str(path), signatures={SIGNATURE: served.__call__})
+    prepared = preparation or Preparation(*model.input_shape[1:])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="files")], autograph=False)
+    def classify_files(files: tf.Tensor) -> dict[str, tf.Tensor]:
+        # The other signature's function, so that the network's values are saved once.
+        return served.__call__(decode_files(files, prepared))
+
+    served.classify_files = classify_files
+    tf.saved_model.save(
+        served, str(path), signatures={SIGNATURE: served.__call__, FILES_SIGNATURE: served.classify_files}
+    )
 
 
 def write_keras(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
@@ -141,7 +159,8 @@ WRITERS: Mapping[str, Callable[..., None]] = {
     "tflite_int8": write_tflite_int8,
     "tflite_full_int8": write_tflite_full_int8,
 }
-"""How each of `epnas_tf.export.formats.FORMATS` is written; one that is calibrated takes `calibration` as well."""
+"""How each of `epnas_tf.export.formats.FORMATS` is written; one that takes files takes `preparation` as well, one that is
+calibrated `calibration`."""
 
 
 def _converter(model: keras.Model, batch: int | None = None, dtype: tf.DType = tf.uint8) -> Any:

@@ -1,0 +1,230 @@
+"""`epnas-predict`: flags, answers, a table or a file; nothing else."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import Progress
+
+from epnas_tf import flags as config_flags
+from epnas_tf.bin.console import quiet_tensorflow, run_main
+from epnas_tf.bin.evaluate import refuse_file
+from epnas_tf.data.sources import pictures
+from epnas_tf.errors import ConfigError, DataError
+from epnas_tf.evaluation.location import locate
+from epnas_tf.evaluation.prediction import BATCH_SIZE, FilePrediction, Predictor, find_images
+from epnas_tf.evaluation.preparation import to_document
+from epnas_tf.storage.state_files import reported
+
+DESCRIPTION = """Classifies image files by a trained network.
+
+  epnas-predict RUN_DIR photo.jpg                                        a table: file, class, probability, next best
+  epnas-predict RUN_DIR/export/saved_model photos/ more/                 all images in folders, at any depth
+  epnas-predict RUN_DIR photos/ --format=csv --output=answers.csv        a row for each file, with all probabilities
+
+The model is a run directory or an exported one: SavedModel folder, .keras, .tflite. Files may be of any format that
+Pillow reads; they are prepared as the training's images were. Files that cannot be read are named at the end; then the
+others have been answered, and the exit code is 1.
+"""
+
+NAMED = 10
+"""Files that cannot be read which the error at the end names."""
+
+WIDEST = 60
+"""Cells up to which the names of files set the width of their column."""
+
+Answers = Iterable[FilePrediction]
+
+
+def main(arguments: list[str]) -> None:
+    """Classifies the files that the arguments after the first name by the model that the first names."""
+    if len(arguments) < 2:
+        raise ConfigError(
+            f"Give a model, then image files or folders, see --help. Received: {' '.join(arguments) or 'nothing'}"
+        )
+    values, (model, *given) = flags.FLAGS, arguments
+    if values.output:
+        refuse_file(Path(values.output), "--output")
+    locate(model)
+    files, left_out = find_images(given)
+    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
+    with quiet_tensorflow():
+        from epnas_tf.runtime import grow_gpu_memory
+
+        grow_gpu_memory()
+    predictor = Predictor(model)
+    messages = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    for note in (*predictor.notes, left_out):
+        if note:
+            messages.print(note, soft_wrap=True)
+    broken: list[FilePrediction] = []
+    answers = watched(predictor.run(files), len(files), broken, show=values.output or not sys.stdout.isatty())
+    with opened(values.output) as write:
+        for text in RENDER[values.format](answers, predictor, [str(file) for file in files]):
+            write(text)
+    if values.output:
+        print(f"{len(files) - len(broken):,} images classified: {pictures.shown(values.output)}")
+    refuse_broken(broken, len(files))
+
+
+def refuse_broken(broken: list[FilePrediction], total: int) -> None:
+    """Names the files that could not be read.
+
+    Raises:
+        DataError: if there are any.
+    """
+    if broken:
+        named = "; ".join(f"{printable(answer.file)} ({answer.error})" for answer in broken[:NAMED])
+        rest = f"; and {len(broken) - NAMED:,} more" if len(broken) > NAMED else ""
+        raise DataError(
+            f"Every image file must hold a whole image; the others are answered. Received: {len(broken):,} of "
+            f"{total:,} files that cannot be read: {named}{rest}. Replace them or leave them out."
+        )
+
+
+def watched(answers: Answers, total: int, broken: list[FilePrediction], *, show: object) -> Iterator[FilePrediction]:
+    """Passes answers on, collects those of broken files, and shows how far it is where the answers do not."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not (show and console.is_terminal)) as progress:
+        task = progress.add_task("classifying", total=total)
+        for count, answer in enumerate(answers, 1):
+            if answer.error:
+                broken.append(answer)
+            if count % BATCH_SIZE == 0:
+                progress.update(task, completed=count)
+            yield answer
+
+
+@contextlib.contextmanager
+def opened(output: str | None) -> Iterator[Callable[[str], None]]:
+    """Gives a function that writes a text to a new file, whole or not at all, or to standard output.
+
+    Surrogates, which stand for the bytes of a file's name that is no UTF-8, are written to files as these bytes.
+    """
+    if not output:
+        encoding = "utf-8" if flags.FLAGS.format == "csv" else sys.stdout.encoding
+        errors = "surrogateescape" if flags.FLAGS.format == "csv" else "backslashreplace"
+
+        def show(text: str) -> None:
+            sys.stdout.buffer.write(text.encode(encoding, errors))
+            sys.stdout.buffer.flush()
+
+        yield show
+        return
+    file = Path(output)
+    beside = file.with_name(file.name + ".part")
+    try:
+        with reported(file):
+            handle = open(beside, "wb")  # noqa: SIM115
+
+        def write(text: str) -> None:
+            with reported(file):
+                handle.write(text.encode("utf-8", "surrogateescape"))
+
+        with handle:
+            yield write
+        refuse_file(file, "--output")
+        with reported(file):
+            os.replace(beside, file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def table(answers: Answers, predictor: Predictor, files: list[str]) -> Iterator[str]:
+    """Yields the lines of a table."""
+    names = [printable(name) for name in predictor.class_names]
+    file_width = min(max(cell_len(printable(file)) for file in files), WIDEST)
+    class_width = max(map(cell_len, [*names, "class"]))
+    yield f"{padded('file', file_width)}  {padded('class', class_width)}  probability  next best\n"
+    for answer in answers:
+        start = padded(printable(answer.file), file_width)
+        if answer.probabilities is None:
+            yield f"{start}  cannot be read: {answer.error}\n"
+            continue
+        order = np.argsort(-answer.probabilities, kind="stable")[: flags.FLAGS.top]
+        shares = [(names[number], f"{100 * answer.probabilities[number]:.1f} %") for number in order]
+        others = ", ".join(" ".join(share) for share in shares[1:])
+        yield f"{start}  {padded(shares[0][0], class_width)}  {shares[0][1]:>11}  {others}".rstrip() + "\n"
+
+
+def csv_rows(answers: Answers, predictor: Predictor, files: list[str]) -> Iterator[str]:
+    """Yields the lines of a CSV file with all probabilities."""
+    del files
+    names = predictor.class_names
+    yield csv_line(["file", "class", "probability", "error", *(f"probability of {name}" for name in names)])
+    for answer in answers:
+        if answer.probabilities is None:
+            yield csv_line([answer.file, "", "", answer.error, *[""] * len(names)])
+            continue
+        best = answer.probabilities.argmax()
+        yield csv_line([answer.file, names[best], answer.probabilities[best], "", *answer.probabilities])
+
+
+def csv_line(values: Iterable[Any]) -> str:
+    """Returns a line of a CSV file; floats are as short as tells them apart."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(map(str, values))
+    return text.getvalue()
+
+
+def json_lines(answers: Answers, predictor: Predictor, files: list[str]) -> Iterator[str]:
+    """Yields a JSON document with all probabilities, in the order of its `class_names`; a line for each file."""
+    del files
+    names = predictor.class_names
+    head = {"class_names": names, "preparation": to_document(predictor.preparation), "notes": predictor.notes}
+    yield json.dumps(head, indent=2)[:-2] + ',\n  "files": ['
+    separator = "\n    "
+    for answer in answers:
+        entry: dict[str, Any] = {"file": answer.file}
+        if answer.probabilities is None:
+            entry["error"] = answer.error
+        else:
+            rounded = [float(str(value)) for value in answer.probabilities]  # a double has digits that a float has not
+            best = int(answer.probabilities.argmax())
+            entry |= {"class": names[best], "probability": rounded[best], "probabilities": rounded}
+        yield separator + json.dumps(entry)
+        separator = ",\n    "
+    yield "\n  ]\n}\n"
+
+
+RENDER: dict[str, Callable[[Answers, Predictor, list[str]], Iterator[str]]] = {
+    "table": table,
+    "csv": csv_rows,
+    "json": json_lines,
+}
+"""How answers are written, by the value of --format."""
+
+
+def printable(text: str) -> str:
+    """Returns a name as it can stand in a line, whatever bytes it has."""
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], pictures.shown(text))
+
+
+def padded(text: str, width: int) -> str:
+    """Returns a text with blanks up to a width in cells."""
+    return text + " " * (width - cell_len(text))
+
+
+def run() -> None:
+    """The console script."""
+    flags.DEFINE_enum("format", "table", list(RENDER), "form of the answers; csv and json give all probabilities")
+    flags.DEFINE_integer("top", 3, "classes that the table shows for each file, the most probable first", lower_bound=1)
+    for name in ("format", "top"):
+        config_flags.show_in_help(name)
+    config_flags.define_path("output", None, "new file to write instead of standard output")
+    run_main("epnas-predict", main, DESCRIPTION, on_interrupt="No file was written.")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,190 @@
+"""Classifies image files: they are prepared as those that the model was trained on, a batch at a time."""
+
+import dataclasses
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.data.sources import pictures
+from epnas_tf.data.sources.listing import LeftOut, images_within
+from epnas_tf.errors import DataError
+from epnas_tf.evaluation.location import locate
+from epnas_tf.evaluation.models import load_classifier
+from epnas_tf.evaluation.precision import full_precision
+from epnas_tf.evaluation.preparation import find_preparation
+
+BATCH_SIZE = 64
+"""Images that are decoded and classified at a time."""
+
+AnyPath = str | os.PathLike[str]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FilePrediction:
+    """The answer for one file.
+
+    Attributes:
+        file: its path, or "content 0", "content 1", … for contents.
+        probabilities: float32 [classes], None for a file that is no whole image.
+        error: why it is none, else "".
+    """
+
+    file: str
+    probabilities: npt.NDArray[np.float32] | None
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictions:
+    """The answers for several files.
+
+    Attributes:
+        class_names: the name of each class, in the order of the probabilities; numbers where the model knows none.
+        files: the paths of the images, in the order they were given in; of contents "content 0", "content 1", ….
+        probabilities: float32 [files, classes].
+        broken: the paths of files that are no whole images, each with the reason.
+        notes: what was assumed about the model, and what was left out of folders, a line each.
+    """
+
+    class_names: tuple[str, ...]
+    files: tuple[str, ...]
+    probabilities: npt.NDArray[np.float32]
+    broken: dict[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    def class_name(self) -> list[str]:
+        """The most probable class of each file."""
+        return [self.class_names[number] for number in self.probabilities.argmax(axis=1)]
+
+
+def predict(path: AnyPath, files: AnyPath | bytes | Iterable[AnyPath | bytes]) -> Predictions:
+    """Classifies image files.
+
+    Args:
+        path: the model, as `load_classifier` takes it.
+        files: paths of image files, of folders with images at any depth, or the contents of image files as bytes; one
+            or several. Any format that Pillow reads.
+
+    Returns:
+        The answers; broken files do not keep the others from being answered.
+
+    Raises:
+        DataError: if a path does not exist, or there is no image.
+        ModelError: if the model cannot be read or is no classifier of images.
+        RunDirectoryError: if a run directory has no final training, or one that cannot be read.
+    """
+    given = [files] if isinstance(files, str | bytes | os.PathLike) else list(files)
+    found, note = find_images(given)
+    predictor = Predictor(path)
+    answers = list(predictor.run(found))
+    whole = [(answer.file, answer.probabilities) for answer in answers if answer.probabilities is not None]
+    return Predictions(
+        predictor.class_names,
+        tuple(file for file, _ in whole),
+        np.array([row for _, row in whole], np.float32).reshape(len(whole), len(predictor.class_names)),
+        {answer.file: answer.error for answer in answers if answer.error},
+        tuple(text for text in (*predictor.notes, note) if text),
+    )
+
+
+def find_images(given: Sequence[AnyPath | bytes]) -> tuple[list[Path | bytes], str]:
+    """Lists the images in what a person gave, in that order; a folder's are sorted by name.
+
+    Args:
+        given: paths of files and folders, and contents.
+
+    Returns:
+        The files, and what was left out of the folders, "" for nothing. A file that is named itself is never left out.
+
+    Raises:
+        DataError: if a path does not exist or a folder cannot be read, or there is no image.
+    """
+    found: list[Path | bytes] = []
+    left_out = LeftOut()
+    with pictures.quiet():
+        for entry in given:
+            if isinstance(entry, bytes):
+                found.append(entry)
+                continue
+            place = Path(os.path.expanduser(entry))
+            if not os.path.exists(place):
+                raise DataError(
+                    f"Image files or folders are classified. Received: {pictures.shown(place)}, which does not exist. "
+                    "Check the spelling and the folder that you are in."
+                )
+            found += images_within(place, left_out) if place.is_dir() else [place]
+    if not found:
+        where = ", ".join(pictures.shown(entry) for entry in given) or "nothing"
+        raise DataError(
+            f"There must be an image to classify. Received: {where}, without any "
+            f"({left_out.note or 'no files'}). Name image files, or folders of them."
+        )
+    return found, left_out.note
+
+
+class Predictor:
+    """A trained classifier with what its image files need.
+
+    Args:
+        path: the model, as `load_classifier` takes it.
+
+    Attributes:
+        preparation: how files become its pixels.
+        class_names: the name of each class; numbers where the model knows none.
+        notes: what had to be assumed, a line each.
+
+    Raises:
+        ModelError: if the model cannot be read or is no classifier of grey or colour images.
+        RunDirectoryError: if a run directory has no final training, or one that cannot be read.
+    """
+
+    def __init__(self, path: AnyPath) -> None:
+        location = locate(path)
+        self._classifier = load_classifier(path)
+        name, shape = self._classifier.name, self._classifier.image_shape
+        self.preparation, assumed = find_preparation(location, shape, name)
+        names, numbers = self._classifier.class_names, range(self._classifier.num_classes)
+        self.class_names = names or tuple(map(str, numbers))
+        unnamed = "" if names else f"{name} does not know the names of its classes, so they are numbers from 0"
+        self.notes = tuple(text for text in (assumed, unnamed) if text)
+
+    def run(self, files: Sequence[Path | bytes], batch_size: int = BATCH_SIZE) -> Iterator[FilePrediction]:
+        """Classifies files one batch after the other; no more than a batch's pixels are in memory.
+
+        Args:
+            files: paths, and contents.
+            batch_size: files at a time, at least 1.
+
+        Yields:
+            The answer for each file, in their order.
+        """
+        # Decoding releases Python's lock, so threads use all cores.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(files), batch_size):
+                yield from self._answer(files[start : start + batch_size], start, pool)
+
+    def _answer(self, files: Sequence[Path | bytes], start: int, pool: Executor) -> Iterator[FilePrediction]:
+        with pictures.quiet():
+            decoded = list(pool.map(self._decode, files))
+        images = [pixels for pixels in decoded if not isinstance(pixels, str)]
+        with full_precision():
+            rows = iter(self._classifier.predict(np.stack(images)) if images else ())
+        for position, (file, pixels) in enumerate(zip(files, decoded, strict=True), start):
+            name = f"content {position}" if isinstance(file, bytes) else os.fspath(file)
+            if isinstance(pixels, str):
+                yield FilePrediction(name, None, pixels)
+            else:
+                yield FilePrediction(name, next(rows))
+
+    def _decode(self, file: Path | bytes) -> npt.NDArray[np.uint8] | str:
+        """Returns the pixels of a file, or why there are none."""
+        try:
+            return pictures.decode(io.BytesIO(file) if isinstance(file, bytes) else file, self.preparation)
+        except pictures.UnreadableImageError as error:
+            return error.reason

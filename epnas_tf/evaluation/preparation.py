@@ -1,0 +1,93 @@
+"""How image files are prepared for a model: found beside it, and said in plain English. No TensorFlow."""
+
+import dataclasses
+import json
+from typing import Any
+
+from epnas_tf.data.sources.pictures import REDUCED_MARGIN
+from epnas_tf.data.values import Preparation
+from epnas_tf.evaluation.classifier import ModelError
+from epnas_tf.evaluation.location import EXPORT_FILE, Location
+from epnas_tf.storage.data_file import load_description
+
+KEY = "preparation"
+"""Under which export.json holds it."""
+
+
+def to_document(preparation: Preparation) -> dict[str, Any]:
+    """Returns a preparation as export.json holds it: its numbers, and how they are used."""
+    return {**dataclasses.asdict(preparation), "how": describe(preparation)}
+
+
+def describe(preparation: Preparation) -> str:
+    """Returns what `epnas_tf.data.sources.pictures.decode` does, in words that it can be programmed anew from."""
+    height, width = preparation.height, preparation.width
+    colours = "RGB" if preparation.channels == 3 else "grey, (19595 R + 38470 G + 7471 B + 32768) >> 16"
+    return (
+        "Decode the file; a JPEG at 1/8, 1/4 or 1/2 of its size if both sides stay at least "
+        f"{REDUCED_MARGIN * max(height, width)} pixels. Turn it as its EXIF orientation says. In 16-bit grey and float "
+        f"files {preparation.low:g} becomes 0 and {preparation.high:g} becomes 255; values beyond are clipped. Of "
+        "other 16-bit files take the upper 8 bits. Lay what is transparent on white. "
+        f"Convert to {colours}. Scale until the picture just covers {width}×{height} (width × height), by a triangle "
+        "filter as wide as the reduction, which averages all pixels (Pillow's BILINEAR; tf.image.resize skips pixels "
+        "unless antialias=True), and cut to the centre. The result is uint8, 0 to 255; the model normalises it."
+    )
+
+
+def find_preparation(location: Location, image_shape: tuple[int, int, int], name: str) -> tuple[Preparation, str]:
+    """Finds how image files are prepared for a model.
+
+    Args:
+        location: of the model.
+        image_shape: (height, width, channels) that it takes.
+        name: what error texts call it.
+
+    Returns:
+        The preparation, and what had to be assumed, "" where it was found in export.json or a run's data.json.
+
+    Raises:
+        ModelError: if what is there belongs to another model, or the model takes no images of 1 or 3 channels.
+        RunDirectoryError: if data.json is broken.
+    """
+    if image_shape[2] not in (1, 3):
+        raise ModelError(
+            f"Image files are grey or of three colours. Received: {name}, which takes {image_shape[2]} channels. "
+            "Use another model."
+        )
+    found = _exported(location)
+    if found is None and location.final is not None:
+        found = load_description(location.final).preparation
+    if found is None:
+        assumed = Preparation(*image_shape)
+        return assumed, (
+            f"there is no {EXPORT_FILE} with a `{KEY}` beside {name}, so images are brought to its input's "
+            f"{image_shape[0]}×{image_shape[1]}×{image_shape[2]} as epnas-search does by default, 16-bit files from "
+            f"{assumed.low:g} … {assumed.high:g}"
+        )
+    shape = (found.height, found.width, found.channels)
+    if shape != image_shape:
+        raise ModelError(
+            f"The {EXPORT_FILE} or data.json of a model must be its own. Received: {name}, which takes "
+            f"{list(image_shape)} (height, width, channels), beside one of {list(shape)}. "
+            "Export the model again, or move it away from that file."
+        )
+    return found, ""
+
+
+def _exported(location: Location) -> Preparation | None:
+    """Returns the preparation in the export.json beside a model; None without one, or in one of an older version."""
+    file = location.path.parent / EXPORT_FILE
+    if location.kind == "checkpoint" or not file.is_file():
+        return None
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if KEY not in document:
+            return None
+        values = document[KEY]
+        height, width, channels = (int(values[name]) for name in ("height", "width", "channels"))
+        return Preparation(height, width, channels, float(values["low"]), float(values["high"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{file} must say how images are prepared for the model beside it, as an export writes it. "
+            f"Received: {error!r}. Export the model again, or move it away from that file."
+        ) from error
