@@ -73,6 +73,11 @@ class DataConfig(Settings):
         "32 [CIFAR-10's size], 0 keeps any one size; the time of a search grows with the square",
         minimum=-1,
     )
+    skip_broken: bool = option(
+        False,
+        "a folder of images: leave out files that cannot be read, instead of an error; without meaning for other data "
+        "sets",
+    )
     train_images: int = option(
         0, "training images to use, validation included, the same part of every class; 0 for all", minimum=0
     )

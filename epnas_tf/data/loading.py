@@ -100,6 +100,7 @@ def load(config: DataConfig, seed: int) -> ImageData:
         validation_is_drawn=source.validation is None,
         value_range=source.value_range,
         notes=source.notes,
+        skipped=source.skipped,
     )
 
 

@@ -98,6 +98,7 @@ class ImageData:
         value_range: values that become 0 and 255 in image files of more than 8 bits a channel, see `Preparation`.
         notes: what was decided about the person's data, a line each, to be shown; a line to worry about begins with
             "warning: ".
+        skipped: the broken image files that were left out, each with the reason.
 
     Raises:
         DataError: if the parts differ in image size, a label has no name, or the statistics do not fit the channels.
@@ -116,6 +117,7 @@ class ImageData:
     validation_is_drawn: bool = True
     value_range: tuple[float, float] = (Preparation.low, Preparation.high)
     notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shapes = {part: getattr(self, part).shape for part in ("train", "validation", "test")}

@@ -13,7 +13,7 @@ DATA_FILE = "data.json"
 FORMAT = "epnas_tf.data"
 VERSION = 1
 
-EXACT = ("mean", "std", "digest")
+EXACT = ("mean", "std", "digest", "skipped")
 """What another version of a package that decodes or resizes images may give a little differently."""
 
 
@@ -32,6 +32,7 @@ class DataDescription:
         num_test: test images.
         digest: `ImageData.digest`; empty where an older version wrote the file.
         value_range: `ImageData.value_range`.
+        skipped: `ImageData.skipped`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class DataDescription:
     num_test: int
     digest: str = ""
     value_range: tuple[float, float] = (Preparation.low, Preparation.high)
+    skipped: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -69,6 +71,7 @@ def describe(data: ImageData) -> DataDescription:
         num_test=len(data.test),
         digest=data.digest,
         value_range=data.value_range,
+        skipped=data.skipped,
     )
 
 

@@ -34,6 +34,7 @@ def test_the_same_images_and_a_directory_without_any_are_taken(tmp_path):
         ({"image_shape": (4, 4, 3)}, True),
         ({"digest": "of other pixels"}, False),
         ({"mean": (1.5,)}, False),
+        ({"skipped": ("a/1.jpg: broken",)}, False),
     ],
     ids=str,
 )

@@ -23,6 +23,7 @@ class Source:
         validation: the images that score the children, or None where the data set brings none of its own.
         value_range: see `epnas_tf.data.values.ImageData`.
         notes: what was decided about the person's data, a line each; a line to worry about begins with "warning: ".
+        skipped: the broken image files that were left out, each with the reason.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Source:
     validation: Images | None = None
     value_range: tuple[float, float] = (Preparation.low, Preparation.high)
     notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def resized(self, side: int) -> "Source":
         """Returns the same images, each `side` × `side` pixels; 0 keeps their size."""
@@ -56,18 +58,27 @@ def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[in
         image_size: the setting of this name.
 
     Returns:
-        Pixels a side, 0 to keep the one size that all have, and a note on what was decided, "" where nothing was.
+        Pixels a side, 0 to keep the one size that all have, and a note on what was decided: "" where nothing was but
+        what was asked for.
     """
-    if image_size > 0:
-        return image_size, ""
     longest = max(max(size) for size in sizes)
-    if len(sizes) == 1 and (image_size == 0 or longest <= LARGEST_KEPT):
+    if image_size <= 0 and len(sizes) == 1 and (image_size == 0 or longest <= LARGEST_KEPT):
         return 0, ""
-    shown = "×".join(map(str, next(iter(sizes)))) if len(sizes) == 1 else f"{len(sizes)} sizes, up to {longest} pixels"
-    return DEFAULT_SIDE, (
-        f"images of {shown} are brought to {DEFAULT_SIDE}×{DEFAULT_SIDE}, so that a search takes hours and not days; "
-        "--image_size=64 sees more and takes some four times as long"
-    )
+    cut = any(height != width for height, width in sizes)
+    if image_size > 0 and not cut:
+        return image_size, ""
+    side = image_size if image_size > 0 else DEFAULT_SIDE
+    height, width = next(iter(sizes))
+    shown = f"{height}×{width}" if len(sizes) == 1 else f"{len(sizes)} sizes, up to {longest} pixels a side,"
+    note = f"images of {shown} are brought to {side}×{side}" + (" (the square at their centre)" if cut else "")
+    if image_size < 0:
+        reason = (
+            "so that a search takes hours and not days" if longest > LARGEST_KEPT else "as a network takes one size"
+        )
+        note += f", {reason}; --image_size=64 sees more and takes some four times as long"
+    elif image_size == 0:
+        note += ", as a network takes one size; --image_size sets another"
+    return side, note
 
 
 Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.integer]]

@@ -2,34 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from epnas_tf.config import DataConfig
-from epnas_tf.data import sources
 from epnas_tf.errors import DataError
-
-
-def pixels(seed, shape=(6, 6, 3)):
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
-def save(path, array, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path, **options)
-
-
-def fill(root, counts, shape=(6, 6, 3)):
-    """Writes PNG files, and returns their pixels by class."""
-    written = {}
-    for name, count in counts.items():
-        written[name] = [pixels(len(name) * 100 + index, shape) for index in range(count)]
-        for index, array in enumerate(written[name]):
-            save(root / name / f"{index:03}.png", array)
-    return written
-
-
-def read(root, **settings):
-    config = DataConfig(dataset=str(root), **settings)
-    sources.check(config)
-    return sources.read(config)
+from tests.data.sources.image_files import fill, pixels, read, save
 
 
 def test_class_folders_are_read_in_the_order_of_their_names(tmp_path):
@@ -61,18 +35,31 @@ def test_a_class_may_be_called_train(tmp_path):
     assert read(tmp_path).class_names == ("bus", "train")
 
 
-def test_every_kind_of_file_is_read_and_other_files_are_not(tmp_path):
+def test_every_kind_of_file_is_read_and_what_is_none_is_counted(tmp_path):
     array = pixels(0)
-    for index, extension in enumerate(("png", "jpg", "JPEG", "bmp", "gif", "webp")):
-        save(tmp_path / "a" / f"{index}.{extension}", array)
+    lossless = ("png", "BMP", "gif", "tif", "TIFF", "jp2", "ppm", "tga", "qoi")
+    for index, extension in enumerate((*lossless, "jpg", "JPEG", "jfif", "webp", "avif")):
+        save(tmp_path / "a" / f"{index:02}.{extension}", array)
     fill(tmp_path, {"b": 1})
+    for index, name in enumerate(("no_extension", "1.0.copy")):
+        (tmp_path / "b" / name).write_bytes((tmp_path / "a" / f"{3 * index:02}.{lossless[3 * index]}").read_bytes())
     (tmp_path / "a" / ".hidden.png").write_bytes(b"no image")
-    (tmp_path / "a" / "notes.txt").write_text("no image")
+    for index in range(2):
+        (tmp_path / "a" / f"notes{index}.txt").write_text("no image")
+    (tmp_path / "a" / "table").write_text("no image either")
+    (tmp_path / "b" / "gone.png").symlink_to("nowhere.png")
+    for clutter in ("Thumbs.db", ".DS_Store", "._000.png"):
+        (tmp_path / "b" / clutter).write_text("of the system")
     (tmp_path / ".cache").mkdir()
+    save(tmp_path / "cover.png", array)
     source = read(tmp_path)
-    np.testing.assert_array_equal(source.train.labels, [0] * 6 + [1])
-    np.testing.assert_array_equal(source.train.images[0], array)
-    np.testing.assert_array_equal(source.train.images[3], array)
+    np.testing.assert_array_equal(source.train.labels, [0] * 14 + [1] * 3)
+    for index in (*range(len(lossless)), 15, 16):
+        np.testing.assert_array_equal(source.train.images[index], array)
+    assert source.notes[0] == (
+        "files left out: 3 that are no images (.txt 2, no extension 1), 1 hidden, "
+        "1 images beside the class folders, 1 links that lead nowhere"
+    )
 
 
 def test_folders_within_a_class_belong_to_it(tmp_path):
@@ -87,6 +74,32 @@ def test_folders_within_a_class_belong_to_it(tmp_path):
     for path in (tmp_path / "bees").glob("*.png"):
         path.unlink()
     np.testing.assert_array_equal(read(tmp_path).train.labels, [0] * 5 + [1])
+
+
+def test_links_to_folders_are_followed_but_not_for_ever(tmp_path):
+    ants, bees = fill(tmp_path / "photos", {"ant": 2, "bees": 1}).values()
+    (elsewhere,) = fill(tmp_path, {"elsewhere": 3}).values()
+    (tmp_path / "photos" / "bees" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "photos" / "bees")
+    source = read(tmp_path / "photos")
+    np.testing.assert_array_equal(source.train.images, [*ants, *bees, *elsewhere])
+    assert source.notes[0] == "files left out: 1 links back to a folder that they are in"
+
+
+def test_copies_are_told(tmp_path):
+    fill(tmp_path / "train", {"a": 4, "bb": 2})
+    fill(tmp_path / "test", {"ccc": 2})
+    (tmp_path / "test" / "ccc").rename(tmp_path / "test" / "a")
+    for target, source in (("train/bb/x", "train/a/000"), ("test/a/y", "train/a/001"), ("train/a/z", "train/a/002")):
+        (tmp_path / f"{target}.png").write_bytes((tmp_path / f"{source}.png").read_bytes())
+    assert (
+        read(tmp_path)
+        .notes[-1]
+        .startswith(
+            "warning: copies of images, byte for byte: 1 in two classes (train/a/000.png = train/bb/x.png), "
+            "1 in two parts (train/a/001.png = test/a/y.png), 1 within a class (train/a/002.png = train/a/z.png); "
+        )
+    )
 
 
 def test_images_stay_grey_only_if_all_are(tmp_path):
@@ -174,5 +187,50 @@ def test_a_broken_image_is_named(tmp_path, part):
     path = tmp_path / "b" / "001.png"
     whole = path.read_bytes()
     path.write_bytes({"nothing": b"", "text": b"hello", "header": whole[:40], "half": whole[: len(whole) // 2]}[part])
-    with pytest.raises(DataError, match=r"Received: .*b.001\.png, which cannot be read"):
+    with pytest.raises(DataError, match=r"Received: in .* 1 of 4 files that cannot be read: b.001\.png \("):
+        read(tmp_path)
+
+
+def break_files(root):
+    """Twelve files of each class, of which the first eleven of a are broken, half of the first one is there."""
+    fill(root, {"a": 12, "bb": 12}, (40, 40, 3))
+    for index in range(11):
+        path = root / "a" / f"{index:03}.png"
+        path.write_bytes(b"" if index else path.read_bytes()[:2000])
+
+
+def test_all_broken_images_are_counted_and_ten_are_named(tmp_path):
+    break_files(tmp_path)
+    with pytest.raises(DataError) as error:
+        read(tmp_path)
+    text = str(error.value)
+    assert "11 of 24 files that cannot be read" in text
+    assert "a/000.png (image file is truncated)" in text
+    assert "a/009.png (no image that Pillow reads" in text
+    assert "a/010.png" not in text
+    assert "and 1 more. Replace them or delete them, or leave them out by --skip_broken" in text
+
+
+def test_broken_images_are_left_out_if_asked_for(tmp_path):
+    break_files(tmp_path)
+    save(tmp_path / "bb" / "small.png", pixels(0))
+    (tmp_path / "bb" / "small.png").write_bytes((tmp_path / "bb" / "small.png").read_bytes()[:-60])
+    source = read(tmp_path, skip_broken=True)
+    assert source.train.shape == (40, 40, 3)  # as if the broken file of another size were not there
+    np.testing.assert_array_equal(source.train.labels, [0] + [1] * 12)
+    np.testing.assert_array_equal(source.train.images[0], Image.open(tmp_path / "a" / "011.png"))
+    assert source.notes[0].startswith("warning: 12 of 25 files that cannot be read are left out, such as a/0")
+    assert len(source.skipped) == 12
+    assert "a/000.png: image file is truncated" in source.skipped
+    (tmp_path / "a" / "011.png").unlink()
+    with pytest.raises(DataError, match="Received: none in the training part's a, with 12 of 24 files"):
+        read(tmp_path, skip_broken=True)
+
+
+def test_an_image_beyond_the_limit_is_refused_as_that_and_a_large_one_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)  # Pillow refuses from 80 on and warns from 40 on
+    fill(tmp_path, {"a": 1, "bb": 1}, (8, 9, 3))
+    assert len(read(tmp_path).train) == 2
+    save(tmp_path / "a" / "large.png", pixels(0, (9, 9, 3)))
+    with pytest.raises(DataError, match=r"a/large\.png \(81 pixels, more than the 80 that Pillow decodes at most"):
         read(tmp_path)

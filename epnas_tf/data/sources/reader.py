@@ -1,0 +1,173 @@
+"""Reads many image files at once: their headers, their values, their pixels; and gathers those that are broken."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.data import scale
+from epnas_tf.data.sources import pictures
+from epnas_tf.data.sources.base import choose_side
+from epnas_tf.data.sources.listing import File
+from epnas_tf.data.sources.pictures import Header, UnreadableImageError
+from epnas_tf.data.values import Preparation
+from epnas_tf.errors import DataError
+
+_LARGE = 6_000_000
+"""Pixels from which on only two pictures are decoded at a time: one of 24 megapixels takes some 150 MB meanwhile."""
+
+_UPPER_HALF = 128
+"""16-bit pictures whose upper 8 bits stay below this do not use all of their 16 bits."""
+
+Result = TypeVar("Result")
+
+
+class Reader:
+    """Reads image files, those of a data set all alike.
+
+    Attributes:
+        files: the files that could be read so far.
+        headers: of each of them.
+        broken: the files that could not be read, each with the reason, in the order that they were given in.
+    """
+
+    def __init__(self, files: Iterable[File], pool: Executor) -> None:
+        """Reads the headers.
+
+        Args:
+            files: in the order that the images are to have.
+            pool: the threads to work in.
+        """
+        self._pool = pool
+        self._few_large = threading.BoundedSemaphore(2)
+        self.broken: list[tuple[File, str]] = []
+        self.files = list(files)
+        self._order = {file: index for index, file in enumerate(self.files)}
+        self.headers: list[Header] = []
+        self.headers = self._each(lambda index: pictures.probe(self.files[index].path))
+
+    def _each(self, function: Callable[[int], Result]) -> list[Result]:
+        """Calls a function with the index of every file, in threads; drops the files that are broken."""
+
+        def attempt(index: int) -> Result | UnreadableImageError:
+            try:
+                return function(index)
+            except UnreadableImageError as error:
+                return error
+
+        results: list[Result] = []
+        kept: list[int] = []
+        for index, result in enumerate(self._pool.map(attempt, range(len(self.files)))):
+            if isinstance(result, UnreadableImageError):
+                self.broken.append((self.files[index], result.reason))
+            else:
+                results.append(result)
+                kept.append(index)
+        if len(kept) < len(self.files):
+            self.broken.sort(key=lambda item: self._order[item[0]])
+            self.files = [self.files[index] for index in kept]
+            self.headers = [self.headers[index] for index in kept] if self.headers else []
+        return results
+
+    def measure(self, name: str) -> tuple[tuple[float, float], list[str]]:
+        """Decides which values become black and white in files of more than 8 bits.
+
+        Args:
+            name: of the data set, for errors.
+
+        Returns:
+            The two values, and notes, none where all files have 8 bits.
+
+        Raises:
+            DataError: if the values fit no known scale, or not one scale.
+        """
+        extents: dict[str, list[scale.Extent]] = {"16 bits": [], "float": [], pictures.UPPER_BITS: []}
+        measured = self._each(self._measure)
+        for header, extent in zip(self.headers, measured, strict=True):
+            if extent is not None:
+                extents[header.depth].append(extent)
+        upper, notes = extents.pop(pictures.UPPER_BITS), []
+        if upper:
+            notes.append(_upper_bits(max(extent.high for extent in upper), len(upper), name))
+        scales = [scale.choose(those, name) for those in extents.values() if those]
+        if not scales:
+            return (Preparation.low, Preparation.high), notes
+        ranges = sorted({(found.low, found.high) for found in scales})
+        if len(ranges) > 1:
+            raise DataError(
+                f"{name}: image files of more than 8 bits must share one scale. Received: "
+                f"{len(extents['16 bits']):,} files of whole numbers and {len(extents['float']):,} of floats, on "
+                + " and ".join(f"{low:g} … {high:g}" for low, high in ranges)
+                + ". Save all of them as 8 bits, or all in one type."
+            )
+        deep = sum(map(len, extents.values()))
+        others = len(self.files) - deep
+        mixed = f", in {deep:,} files of more than 8 bits; the {others:,} others keep their values" if others else ""
+        return ranges[0], [*notes, scales[0].note + mixed]
+
+    def _measure(self, index: int) -> scale.Extent | None:
+        header = self.headers[index]
+        if header.depth == "8 bits":
+            return None
+        with self._turn(header.height * header.width):
+            return pictures.measure(self.files[index].path)
+
+    def _turn(self, pixels: int) -> contextlib.AbstractContextManager[object]:
+        """Waits until a picture may be decoded, so that the memory does not fill with large ones."""
+        return self._few_large if pixels > _LARGE else contextlib.nullcontext()
+
+    def decode(self, image_size: int, value_range: tuple[float, float]) -> tuple[npt.NDArray[np.uint8], list[str]]:
+        """Decodes all pictures.
+
+        Args:
+            image_size: the setting of this name.
+            value_range: values that become black and white in files of more than 8 bits.
+
+        Returns:
+            The images of `files`, uint8 [n, height, width, channels], and notes on what was decided.
+        """
+        while self.files:
+            preparation, note = self._prepare(image_size, value_range)
+            before = self.files
+            images = np.empty((len(before), preparation.height, preparation.width, preparation.channels), np.uint8)
+
+            def decode(
+                index: int, images: npt.NDArray[np.uint8] = images, preparation: Preparation = preparation
+            ) -> int:
+                with self._turn(self.headers[index].decoded_pixels(preparation)):
+                    images[index] = pictures.decode(self.files[index].path, preparation)
+                return index
+
+            kept = self._each(decode)
+            if len(kept) == len(before):
+                break
+            if self.files and self._prepare(image_size, value_range)[0] == preparation:
+                images = images[kept]
+                break  # otherwise a broken file had a say in the size or the channels, so all are decoded anew
+        else:
+            return np.empty((0, 1, 1, 1), np.uint8), []
+        animated = sum(header.animated for header in self.headers)
+        several = f"{animated:,} files hold several pictures each, of which the first is read" if animated else ""
+        return images, [text for text in (note, several) if text]
+
+    def _prepare(self, image_size: int, value_range: tuple[float, float]) -> tuple[Preparation, str]:
+        channels = 1 if all(header.grey for header in self.headers) else 3
+        sizes = {(header.height, header.width) for header in self.headers}
+        side, note = choose_side(sizes, image_size)
+        height, width = (side, side) if side else next(iter(sizes))
+        return Preparation(height, width, channels, *value_range), note
+
+
+def _upper_bits(highest: float, count: int, name: str) -> str:
+    """Says that the upper 8 of 16 bits are read, or refuses where these are not the ones in use."""
+    if highest < _UPPER_HALF:
+        raise DataError(
+            f"{name}: of colour images of 16 bits a channel the upper 8 bits are read, so the values must use all 16 "
+            f"bits. Received: {count:,} such files, whose upper 8 bits go up to {highest:g} of 255 only. Multiply "
+            "the values so that white is 65535, or save 8 bits a channel."
+        )
+    return f"of {count:,} files of 16 bits a channel in colour or with transparency the upper 8 bits are read"

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from epnas_tf.errors import DataError
+from tests.data.sources.image_files import fill, pixels, read, save
+from tests.data.sources.test_pictures import png_of_16_bits
+
+
+def deep(seed, high, kind=np.uint16):
+    array = np.random.default_rng(seed).uniform(0, high, (6, 6)).astype(kind)
+    array[0, 0] = high
+    return array
+
+
+@pytest.mark.parametrize(
+    ("high", "kind", "extension", "white", "note"),
+    [
+        (4000, np.uint16, "png", 4095, "pixels 0 … 4000, scaled to 0 … 255 from 0 … 4095"),
+        (250, np.uint16, "tif", 255, "pixels 0 … 250, read as 0 … 255"),
+        (60000, np.uint16, "tif", 65535, "pixels 0 … 60000, scaled to 0 … 255 from 0 … 65535"),
+        (1.001, np.float32, "tif", 1, "pixels 0 … 1.001, scaled to 0 … 255 from 0 … 1; 1 of 144 values lie outside"),
+    ],
+)
+def test_files_of_more_than_8_bits_have_one_scale_over_all_parts(tmp_path, high, kind, extension, white, note):
+    arrays = [deep(seed, high if seed == 3 else high / 3, kind) for seed in range(4)]  # the brightest is a test image
+    for array in arrays:
+        array[1, 1] = 0
+    for name, array in zip(("train/a/0", "train/b/0", "train/b/1", "test/a/0"), arrays, strict=True):
+        save(tmp_path / f"{name}.{extension}", array)
+    source = read(tmp_path)
+    images = np.concatenate([source.train.images, source.test.images])[..., 0]
+    np.testing.assert_array_equal(images, [np.rint(255 * np.minimum(array / white, 1)) for array in arrays])
+    assert source.value_range == (0, white)
+    assert source.notes[2].startswith(note)
+
+
+def test_files_of_8_bits_beside_deep_ones_keep_their_values(tmp_path):
+    (grey,) = fill(tmp_path, {"a": 1}, (6, 6)).values()
+    for index in range(2):
+        save(tmp_path / "b" / f"{index}.png", deep(index, 4095))
+    source = read(tmp_path)
+    np.testing.assert_array_equal(source.train.images[0, ..., 0], grey[0])
+    np.testing.assert_array_equal(source.train.images[1, ..., 0], np.rint(deep(0, 4095) / 4095 * 255))
+    assert source.notes[0].endswith("in 2 files of more than 8 bits; the 1 others keep their values")
+
+
+def test_whole_numbers_beside_floats_are_refused_unless_on_one_scale(tmp_path):
+    save(tmp_path / "a" / "0.tif", deep(0, 4095))
+    save(tmp_path / "b" / "0.tif", deep(1, 1, np.float32))
+    with pytest.raises(DataError, match=r"1 files of whole numbers and 1 of floats, on 0 … 1 and 0 … 4095"):
+        read(tmp_path)
+    save(tmp_path / "b" / "0.tif", deep(1, 4095, np.float32))
+    assert read(tmp_path).value_range == (0, 4095)
+
+
+def test_colour_of_16_bits_is_read_by_its_upper_8_or_refused(tmp_path):
+    fill(tmp_path, {"a": 1})
+    (tmp_path / "b").mkdir()
+    array = np.random.default_rng(0).integers(0, 65536, (6, 6, 3))
+    png_of_16_bits(tmp_path / "b" / "0.png", array)
+    source = read(tmp_path)
+    np.testing.assert_array_equal(source.train.images[1], array >> 8)
+    assert source.notes[0].startswith("of 1 files of 16 bits a channel in colour or with transparency the upper 8 bits")
+    png_of_16_bits(tmp_path / "b" / "0.png", array >> 4)
+    with pytest.raises(DataError, match=r"1 such files, whose upper 8 bits go up to 15 of 255 only"):
+        read(tmp_path)
+
+
+def test_dark_and_constant_images_are_told(tmp_path):
+    fill(tmp_path, {"a": 2})
+    save(tmp_path / "b" / "0.png", np.full((6, 6, 3), 9, np.uint8))
+    assert "warning: 1 of 3 images show one colour only, such as b/0.png" in read(tmp_path).notes
+
+
+@pytest.mark.parametrize(
+    ("shapes", "image_size", "note"),
+    [
+        ([(300, 300)], -1, "images of 300×300 are brought to 32×32, so that a search takes hours"),
+        (
+            [(40, 30), (30, 40)],
+            -1,
+            "images of 2 sizes, up to 40 pixels a side, are brought to 32×32 (the square at their centre), as a "
+            "network takes one size; --image_size=64",
+        ),
+        (
+            [(40, 30), (30, 30)],
+            0,
+            "images of 2 sizes, up to 40 pixels a side, are brought to 32×32 (the square at their",
+        ),
+        ([(40, 30)], 16, "images of 40×30 are brought to 16×16 (the square at their centre)"),
+        ([(40, 30)], -1, None),
+        ([(80, 80)], 0, None),
+        ([(80, 80), (90, 90)], 16, None),
+    ],
+)
+def test_what_becomes_of_the_sizes_is_told(tmp_path, shapes, image_size, note):
+    for index, shape in enumerate(shapes * 2):
+        save(tmp_path / "ab"[index % 2] / f"{index}.png", pixels(index, (*shape, 3)))
+    for name in "ab":
+        save(tmp_path / name / "x.png", pixels(ord(name), (*shapes[0], 3)))
+    notes = read(tmp_path, image_size=image_size).notes
+    assert notes == () if note is None else notes[0].startswith(note)
+    assert len(notes) <= 1
