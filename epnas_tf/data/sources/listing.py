@@ -46,13 +46,13 @@ class LeftOut:
     @property
     def note(self) -> str:
         """What was left out, in a line; "" for nothing."""
-        texts = [f"{count:,} {reason}" for reason, count in sorted(self.reasons.items()) if count]
+        texts = [f"{reason}: {count:,}" for reason, count in sorted(self.reasons.items()) if count]
         if self.no_images:
             shown = [f"{extension} {count:,}" for extension, count in self.no_images.most_common(5)]
             rest = len(self.no_images) - len(shown)
             kinds = ", ".join(shown) + (f" and {rest} other extensions" if rest else "")
-            texts.insert(0, f"{self.no_images.total():,} that are no images ({kinds})")
-        return f"files left out: {', '.join(texts)}" if texts else ""
+            texts.insert(0, f"no images: {self.no_images.total():,} ({kinds})")
+        return f"files left out: {'; '.join(texts)}" if texts else ""
 
 
 def visible(folder: Path) -> list[Path]:
@@ -109,7 +109,7 @@ def images_within(folder: Path, left_out: LeftOut, above: tuple[tuple[int, int],
             else:
                 found += images_within(path, left_out, above)
         elif not path.is_file():
-            left_out.reasons["links that lead nowhere" if path.is_symlink() else "that are no regular files"] += 1
+            left_out.reasons["links that lead nowhere" if path.is_symlink() else "no regular files"] += 1
         elif pictures.is_image(path):
             found.append(path)
         else:

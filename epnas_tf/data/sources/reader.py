@@ -100,13 +100,17 @@ class Reader:
         if len(ranges) > 1:
             raise DataError(
                 f"{name}: image files of more than 8 bits must share one scale. Received: "
-                f"{len(extents['16 bits']):,} files of whole numbers and {len(extents['float']):,} of floats, on "
+                f"files of whole numbers ({len(extents['16 bits']):,}) and of floats ({len(extents['float']):,}), on "
                 + " and ".join(f"{low:g} … {high:g}" for low, high in ranges)
                 + ". Save all of them as 8 bits, or all in one type."
             )
         deep = sum(map(len, extents.values()))
         others = len(self.files) - deep
-        mixed = f", in {deep:,} files of more than 8 bits; the {others:,} others keep their values" if others else ""
+        mixed = (
+            f", in files of more than 8 bits ({deep:,}); those of 8 bits ({others:,}) keep their values"
+            if others
+            else ""
+        )
         return ranges[0], [*notes, scales[0].note + mixed]
 
     def _measure(self, index: int) -> scale.Extent | None:
@@ -151,7 +155,7 @@ class Reader:
         else:
             return np.empty((0, 1, 1, 1), np.uint8), []
         animated = sum(header.animated for header in self.headers)
-        several = f"{animated:,} files hold several pictures each, of which the first is read" if animated else ""
+        several = f"files of several pictures ({animated:,}): the first one is read" if animated else ""
         return images, [text for text in (note, several) if text]
 
     def _prepare(self, image_size: int, value_range: tuple[float, float]) -> tuple[Preparation, str]:
@@ -167,7 +171,7 @@ def _upper_bits(highest: float, count: int, name: str) -> str:
     if highest < _UPPER_HALF:
         raise DataError(
             f"{name}: of colour images of 16 bits a channel the upper 8 bits are read, so the values must use all 16 "
-            f"bits. Received: {count:,} such files, whose upper 8 bits go up to {highest:g} of 255 only. Multiply "
+            f"bits. Received: such files ({count:,}), whose upper 8 bits go up to {highest:g} of 255 only. Multiply "
             "the values so that white is 65535, or save 8 bits a channel."
         )
-    return f"of {count:,} files of 16 bits a channel in colour or with transparency the upper 8 bits are read"
+    return f"files of 16 bits a channel in colour or with transparency ({count:,}): the upper 8 bits are read"

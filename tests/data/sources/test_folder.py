@@ -57,8 +57,8 @@ def test_every_kind_of_file_is_read_and_what_is_none_is_counted(tmp_path):
     for index in (*range(len(lossless)), 15, 16):
         np.testing.assert_array_equal(source.train.images[index], array)
     assert source.notes[0] == (
-        "files left out: 3 that are no images (.txt 2, no extension 1), 1 hidden, "
-        "1 images beside the class folders, 1 links that lead nowhere"
+        "files left out: no images: 3 (.txt 2, no extension 1); hidden: 1; "
+        "images beside the class folders: 1; links that lead nowhere: 1"
     )
 
 
@@ -83,7 +83,7 @@ def test_links_to_folders_are_followed_but_not_for_ever(tmp_path):
     (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "photos" / "bees")
     source = read(tmp_path / "photos")
     np.testing.assert_array_equal(source.train.images, [*ants, *bees, *elsewhere])
-    assert source.notes[0] == "files left out: 1 links back to a folder that they are in"
+    assert source.notes[0] == "files left out: links back to a folder that they are in: 1"
 
 
 def test_copies_are_told(tmp_path):

@@ -41,13 +41,13 @@ def test_files_of_8_bits_beside_deep_ones_keep_their_values(tmp_path):
     source = read(tmp_path)
     np.testing.assert_array_equal(source.train.images[0, ..., 0], grey[0])
     np.testing.assert_array_equal(source.train.images[1, ..., 0], np.rint(deep(0, 4095) / 4095 * 255))
-    assert source.notes[0].endswith("in 2 files of more than 8 bits; the 1 others keep their values")
+    assert source.notes[0].endswith("in files of more than 8 bits (2); those of 8 bits (1) keep their values")
 
 
 def test_whole_numbers_beside_floats_are_refused_unless_on_one_scale(tmp_path):
     save(tmp_path / "a" / "0.tif", deep(0, 4095))
     save(tmp_path / "b" / "0.tif", deep(1, 1, np.float32))
-    with pytest.raises(DataError, match=r"1 files of whole numbers and 1 of floats, on 0 … 1 and 0 … 4095"):
+    with pytest.raises(DataError, match=r"files of whole numbers \(1\) and of floats \(1\), on 0 … 1 and 0 … 4095"):
         read(tmp_path)
     save(tmp_path / "b" / "0.tif", deep(1, 4095, np.float32))
     assert read(tmp_path).value_range == (0, 4095)
@@ -60,9 +60,9 @@ def test_colour_of_16_bits_is_read_by_its_upper_8_or_refused(tmp_path):
     png_of_16_bits(tmp_path / "b" / "0.png", array)
     source = read(tmp_path)
     np.testing.assert_array_equal(source.train.images[1], array >> 8)
-    assert source.notes[0].startswith("of 1 files of 16 bits a channel in colour or with transparency the upper 8 bits")
+    assert source.notes[0].startswith("files of 16 bits a channel in colour or with transparency (1): the upper 8 bits")
     png_of_16_bits(tmp_path / "b" / "0.png", array >> 4)
-    with pytest.raises(DataError, match=r"1 such files, whose upper 8 bits go up to 15 of 255 only"):
+    with pytest.raises(DataError, match=r"such files \(1\), whose upper 8 bits go up to 15 of 255 only"):
         read(tmp_path)
 
 
