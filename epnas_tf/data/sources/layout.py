@@ -73,7 +73,8 @@ def find(root: Path) -> Layout:
         shown = f"{_shown(folder.relative_to(place))}/"
         if found:
             classes[part], used[part] = found, folder
-            warnings.append(_missing(shown, found, class_names))
+            if part == "test":  # the validation part's classes are looked at for every kind of data set
+                warnings.append(_missing(shown, found, class_names))
         else:
             warnings.append(
                 f"warning: {shown} holds images ({len(listing.image_files(folder)):,}) but no class folders, so it is "

@@ -292,7 +292,7 @@ def _to_8_bits(picture: "Image", preparation: Preparation) -> "Image":
 
 
 def _broken(path: Path | BinaryIO, error: Exception) -> "UnreadableImageError":
-    return UnreadableImageError(path, _reason(error))
+    return UnreadableImageError(path, _reason(path, error))
 
 
 class UnreadableImageError(DataError):
@@ -310,14 +310,14 @@ class UnreadableImageError(DataError):
         self.reason = reason
 
 
-def _reason(error: Exception) -> str:
+def _reason(path: Path | BinaryIO, error: Exception) -> str:
     from PIL import Image
 
     if isinstance(error, Image.DecompressionBombError):
         pixels, limit = (f"{int(number):,}" for number in re.findall(r"\d+", str(error))[:2])
         return f"{pixels} pixels, more than the {limit} that Pillow decodes at most: make it smaller"
     if isinstance(error, Image.UnidentifiedImageError):
-        return "no image that Pillow reads, or an empty file"
+        return "empty file" if isinstance(path, Path) and not path.stat().st_size else "no image that Pillow reads"
     return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__
 
 

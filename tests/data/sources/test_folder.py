@@ -206,7 +206,7 @@ def test_all_broken_images_are_counted_and_ten_are_named(tmp_path):
     text = str(error.value)
     assert "11 of 24 files that cannot be read" in text
     assert "a/000.png (image file is truncated)" in text
-    assert "a/009.png (no image that Pillow reads" in text
+    assert "a/009.png (empty file)" in text
     assert "a/010.png" not in text
     assert "and 1 more. Replace them or delete them, or leave them out by --skip_broken" in text
 
