@@ -43,7 +43,7 @@ def check(config: DataConfig) -> None:
     sources.check(config)
 
 
-def load(config: DataConfig, seed: int) -> ImageData:
+def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None = None) -> ImageData:
     """Reads a data set, splits it and measures its training part.
 
     Where the data set has no validation part of its own, one is drawn from the training images at random, the same part
@@ -53,6 +53,8 @@ def load(config: DataConfig, seed: int) -> ImageData:
     Args:
         config: which data set, and how to split it.
         seed: the run's seed, at least 0; decides which images validate and which are left out by `train_images`.
+        value_range: the one that a model was trained with, for image files of more than 8 bits, see `Preparation`; None
+            to decide it by the files.
 
     Returns:
         The data set, with labels 0 … num_classes − 1.
@@ -62,7 +64,7 @@ def load(config: DataConfig, seed: int) -> ImageData:
         DataError: if the data set is missing, unknown, broken or too small.
     """
     check(config)
-    source = sources.read(config)
+    source = sources.read(config, value_range)
     train, test = source.train, source.test
     if test is None:
         total = round(config.test_fraction * len(train))

@@ -18,6 +18,7 @@ from epnas_tf.evaluation.precision import full_precision
 from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, default_split, may_have_trained_on
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.options import require, same_place, values_of
+from epnas_tf.storage.data_file import load_description
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,11 +89,13 @@ def evaluate(
     """
     if split not in (None, *SPLITS):
         raise ConfigError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
-    training = locate(path).config()
+    location = locate(path)
+    training = location.config()
     config = _config(path, training, data, seed)
     images.check(config.data)
     classifier = load_classifier(path)
-    loaded = images.load(config.data, config.seed)
+    value_range = None if location.final is None else load_description(location.final).value_range
+    loaded = images.load(config.data, config.seed, value_range)
     own_data = training is None or same_place(config.data.dataset, training.data.dataset)
     split = split or default_split(own_data, loaded.test_is_drawn)
     matching, part = match(classifier, loaded), part_of(loaded, split)

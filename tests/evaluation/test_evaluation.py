@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from epnas_tf.config import DataConfig, RecipeConfig
 from epnas_tf.data import load
@@ -35,6 +36,18 @@ def test_every_form_of_a_model_has_the_same_figures(plain, digits):
         assert result.metrics.confusion == expected.confusion
         assert result.metrics.class_names == artifacts.NAMES
         assert result.metrics.loss == pytest.approx(expected.loss, abs=1e-5)
+
+
+def test_files_of_16_bits_are_scaled_as_those_of_the_training(final, digits, tmp_path):
+    dark = digits.test.images // 8
+    for index, (image, label) in enumerate(zip(dark, digits.test.labels, strict=True)):
+        folder = tmp_path / "dark" / digits.class_names[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0].astype(np.uint16) * 257).save(folder / f"{index}.png")
+    result = evaluate(final.path, DataConfig(dataset=str(tmp_path / "dark")), split="all")
+    expected = final.model.predict((dark - digits.mean) / digits.std, verbose=0)
+    # By their own scale, that of 14 bits, they would be four times as bright.
+    assert result.metrics.confusion == measure(digits.test.labels, expected, digits.class_names).confusion
 
 
 def save_renamed(file, data, names):

@@ -62,11 +62,12 @@ def check(config: DataConfig) -> None:
     _MODULES[kind(config)].check(config)
 
 
-def read(config: DataConfig) -> Source:
+def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> Source:
     """Reads all images of a data set.
 
     Args:
         config: which data set, and the size to bring its images to.
+        value_range: of image files of more than 8 bits, see `Preparation`; None to decide it by the files.
 
     Returns:
         The images, of the size that `choose_side` decides.
@@ -74,6 +75,7 @@ def read(config: DataConfig) -> Source:
     Raises:
         DataError: if the data set is missing, unknown or broken.
     """
-    source: Source = _MODULES[kind(config)].read(config)
+    of_folder = kind(config) == "folder"
+    source: Source = folder.read(config, value_range) if of_folder else _MODULES[kind(config)].read(config)
     side, note = choose_side({source.train.shape[:2]}, config.image_size)
     return dataclasses.replace(source.resized(side), notes=(*source.notes, note)) if note else source.resized(side)

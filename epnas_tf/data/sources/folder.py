@@ -26,11 +26,11 @@ def check(config: DataConfig) -> None:
     _files(layout.find(layout.root_of(config.dataset)), LeftOut())
 
 
-def read(config: DataConfig) -> Source:
+def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> Source:
     """Reads all images of a folder. What lies in folders within a class's belongs to the class too.
 
     The images stay grey if every one is; otherwise all are red, green and blue. `choose_side` decides their size, and
-    `scale.choose` what is black and white in files of more than 8 bits, for all of them alike.
+    `scale.choose`, unless `value_range` is given, what is black and white in files of more than 8 bits, for all alike.
 
     Raises:
         DataError: if the folder is missing or empty, a class folder has no image, there is one class only, image files
@@ -43,7 +43,7 @@ def read(config: DataConfig) -> Source:
     # Decoding releases Python's lock, so threads use all cores.
     with pictures.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
         reader = Reader(files, pool)
-        value_range, depth_notes = reader.measure(found.root.name)
+        value_range, depth_notes = reader.measure(found.root.name, value_range)
         images, notes = reader.decode(config.image_size, value_range)
         copies = listing.copies_note(reader.files, found.root, pool)
     skipped = _skip(reader, files, found, config.skip_broken)

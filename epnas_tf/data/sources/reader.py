@@ -73,11 +73,12 @@ class Reader:
             self.headers = [self.headers[index] for index in kept] if self.headers else []
         return results
 
-    def measure(self, name: str) -> tuple[tuple[float, float], list[str]]:
+    def measure(self, name: str, given: tuple[float, float] | None = None) -> tuple[tuple[float, float], list[str]]:
         """Decides which values become black and white in files of more than 8 bits.
 
         Args:
             name: of the data set, for errors.
+            given: the two values that a model was trained with; None to decide by the files.
 
         Returns:
             The two values, and notes, none where all files have 8 bits.
@@ -95,7 +96,7 @@ class Reader:
             notes.append(_upper_bits(max(extent.high for extent in upper), len(upper), name))
         scales = [scale.choose(those, name) for those in extents.values() if those]
         if not scales:
-            return (Preparation.low, Preparation.high), notes
+            return given or (Preparation.low, Preparation.high), notes
         ranges = sorted({(found.low, found.high) for found in scales})
         if len(ranges) > 1:
             raise DataError(
@@ -104,6 +105,12 @@ class Reader:
                 + " and ".join(f"{low:g} … {high:g}" for low, high in ranges)
                 + ". Save all of them as 8 bits, or all in one type."
             )
+        if given and ranges[0] != given:
+            found, trained = (f"{low:g} … {high:g}" for low, high in (ranges[0], given))
+            warning = (
+                f"warning: the pixels look like {found}, but are scaled from {trained} as the model's training images"
+            )
+            return given, [*notes, warning]
         deep = sum(map(len, extents.values()))
         others = len(self.files) - deep
         mixed = (

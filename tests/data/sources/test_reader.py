@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from epnas_tf.config import DataConfig
+from epnas_tf.data.sources import folder
 from epnas_tf.errors import DataError
 from tests.data.sources.image_files import fill, pixels, read, save
 from tests.data.sources.test_pictures import png_of_16_bits
@@ -32,6 +34,15 @@ def test_files_of_more_than_8_bits_have_one_scale_over_all_parts(tmp_path, high,
     np.testing.assert_array_equal(images, [np.rint(255 * np.minimum(array / white, 1)) for array in arrays])
     assert source.value_range == (0, white)
     assert source.notes[2].startswith(note)
+
+
+def test_a_scale_that_is_given_holds_for_files_that_look_like_another(tmp_path):
+    for index in range(4):
+        save(tmp_path / "ab"[index % 2] / f"{index}.png", deep(index, 900))
+    source = folder.read(DataConfig(dataset=str(tmp_path)), (0, 4095))
+    np.testing.assert_array_equal(source.train.images[0, ..., 0], np.rint(deep(0, 900) / 4095 * 255))
+    assert source.value_range == (0, 4095)
+    assert source.notes[0].startswith("warning: the pixels look like 0 … 1023, but are scaled from 0 … 4095")
 
 
 def test_files_of_8_bits_beside_deep_ones_keep_their_values(tmp_path):
