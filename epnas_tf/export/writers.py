@@ -159,7 +159,7 @@ WRITERS: Mapping[str, Callable[..., None]] = {
     "tflite_int8": write_tflite_int8,
     "tflite_full_int8": write_tflite_full_int8,
 }
-"""How each of `epnas_tf.export.formats.FORMATS` is written; one that takes files takes `preparation` as well, one that is
+"""How each of `epnas_tf.export.formats.FORMATS` is written; one that takes files takes `preparation` too, one that is
 calibrated `calibration`."""
 
 

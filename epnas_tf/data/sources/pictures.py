@@ -35,6 +35,9 @@ _BY_CONTENT = (
 _NOT_READ = ("BUFR", "EPS", "GRIB", "HDF5", "IM", "IPTC", "MPEG", "PDF", "WMF")
 """Formats that Pillow knows by name, but does not decode by itself, or soon no longer."""
 
+_RAW = (".arw", ".cr2", ".dng", ".erf", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".sr2", ".srw")
+"""Cameras' raw files: by their content TIFF files, of which Pillow would read a thumbnail."""
+
 UPPER_BITS = "upper 8 of 16 bits"
 """The depth of a picture of several channels of 16 bits: Pillow gives the upper 8 of each."""
 
@@ -98,14 +101,16 @@ def formats() -> Mapping[str, str]:
     return {extension: name for extension, name in extensions.items() if name in Image.OPEN and name not in _NOT_READ}
 
 
-def _by_content() -> list[str]:
-    return [name for name in _BY_CONTENT if name in formats().values()]
+@functools.cache
+def _by_content() -> tuple[str, ...]:
+    return tuple(name for name in _BY_CONTENT if name in formats().values())
 
 
 def is_image(path: Path) -> bool:
     """Tells whether a file is read as an image: by its extension, and if that is none of an image by its content."""
-    if path.suffix.lower() in formats():
-        return True
+    extension = path.suffix.lower()
+    if extension in formats() or extension in _RAW:
+        return extension in formats()
     from PIL import Image
 
     try:
