@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.models import CheckpointClassifier, load_classifier
@@ -79,11 +80,12 @@ def export_network(
         What was written, and how far each file is from the trained network.
 
     Raises:
-        ConfigError: if a format is unknown.
+        ConfigError: if a format is unknown, or `check_environment` refuses this process.
         DataError: if there are no images to compare on.
         ExportError: if `output` exists, or a file does not answer as the trained network does. Nothing is left then.
         RunDirectoryError: if there is no finished final training, or `output` cannot be written.
     """
+    check_environment()
     return Export(run_dir, formats, output, overwrite).run()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.data.names import check_class_names, printable
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.values import Images
 from epnas_tf.errors import DataError
@@ -53,8 +54,9 @@ def make_source(
 
     Raises:
         DataError: if there is only one class, a test image has a class or a size that no training image has, or a
-            label has no name.
+            label has no name, or one that `check_class_names` refuses.
     """
+    name = printable(name)
     present = np.unique(train[1])
     if len(present) < 2:
         raise DataError(
@@ -78,10 +80,9 @@ def make_source(
                 f"{name}: training and test images must have one size. Received: {list(train[0].shape[1:])} and "
                 f"{list(test[0].shape[1:])} (height, width, channels). Bring them to the same size."
             )
-    names = [str(label) for label in present] if class_names is None else [class_names[label] for label in present]
-    return Source(
-        name, _renumbered(train, present), None if test is None else _renumbered(test, present), tuple(map(str, names))
-    )
+    names = [str(label if class_names is None else class_names[label]) for label in present]
+    check_class_names(names, name)
+    return Source(name, _renumbered(train, present), None if test is None else _renumbered(test, present), tuple(names))
 
 
 def _renumbered(

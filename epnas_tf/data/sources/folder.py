@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
+from epnas_tf.data.names import check_class_names
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.sources.base import Source, make_source
 from epnas_tf.errors import DataError
@@ -74,6 +75,7 @@ def _scan(dataset: str) -> tuple[list[str], _Files, _Files | None]:
         train_root = root / "train"
         test_root = next((root / name for name in ("test", "validation", "val") if (root / name).is_dir()), None)
     class_names = [path.name for path in _folders(train_root)]
+    check_class_names(class_names, str(train_root))
     if len(class_names) < 2:
         raise DataError(
             f"A folder of images must hold one folder for each class, two or more. Received: {train_root} with "
