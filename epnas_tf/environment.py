@@ -1,5 +1,7 @@
 """What must not be set for Keras or TensorFlow. Neither is imported before a function is called: that may fail, too."""
 
+from typing import Any
+
 from epnas_tf.errors import ConfigError
 
 
@@ -11,12 +13,13 @@ def check_environment() -> None:
 
     Raises:
         ConfigError: if Keras does not run on TensorFlow; TensorFlow runs functions or data pipelines eagerly to debug
-            them, checks each operation's numbers, or does not run eagerly otherwise; or the call is within a strategy's
-            scope.
+            them, checks each operation's numbers, converts data types, or does not run eagerly otherwise; or the call
+            is within a scope of a strategy or another one in which nothing can be trained.
     """
     check_backend()
     import tensorflow as tf
-    from tensorflow.python.data.ops import debug_mode  # no public function tells of these three
+    from keras.src.backend.common.stateless_scope import in_stateless_scope  # no public function tells of these four
+    from tensorflow.python.data.ops import debug_mode
     from tensorflow.python.eager import context
     from tensorflow.python.framework import ops
 
@@ -25,6 +28,11 @@ def check_environment() -> None:
             not tf.executing_eagerly(),
             "outside any tf.Graph, and without tf.compat.v1.disable_eager_execution()",
             "TensorFlow builds a graph",
+        ),
+        (
+            not isinstance(tf.TensorShape([1])[0], int),
+            "without tf.compat.v1.disable_v2_tensorshape()",
+            "TensorFlow has shapes of its version 1",
         ),
         (
             tf.config.functions_run_eagerly(),
@@ -43,10 +51,20 @@ def check_environment() -> None:
             "TensorFlow converts data types by itself",
         ),
         (tf.distribute.has_strategy(), "outside the scope of a tf.distribute.Strategy", "the call is within one"),
+        (in_stateless_scope(), "outside any keras.StatelessScope", "the call is within one"),
+        (not _records_gradients(tf), "outside tf.init_scope() and stop_recording()", "no gradient is recorded"),
     )
     for broken, expected, received in rules:
         if broken:
             raise ConfigError(f"epnas_tf must be called {expected}. Received: {received}.")
+
+
+def _records_gradients(tf: Any) -> bool:
+    with tf.GradientTape() as tape:
+        x = tf.constant(1.0)
+        tape.watch(x)
+        y = tf.square(x)
+    return tape.gradient(y, x) is not None
 
 
 def check_backend() -> None:

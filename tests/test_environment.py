@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.data.ops import debug_mode
+from tensorflow.python.framework import ops
 
 import epnas_tf
 from epnas_tf.environment import check_environment
@@ -43,10 +44,12 @@ def debugged_pipelines():
 
 REFUSED = {
     "in a graph": (lambda: tf.Graph().as_default(), "outside any tf.Graph.* Received: TensorFlow builds a graph"),
+    "shapes of version 1": (
+        lambda: switched(tf.compat.v1.disable_v2_tensorshape, tf.compat.v1.enable_v2_tensorshape),
+        "without tf.compat.v1.disable_v2_tensorshape",
+    ),
     "functions run eagerly": (
-        lambda: switched(
-            lambda: tf.config.run_functions_eagerly(True), lambda: tf.config.run_functions_eagerly(False)
-        ),
+        lambda: switched(lambda: tf.config.run_functions_eagerly(True), lambda: tf.config.run_functions_eagerly(False)),
         r"after tf.config.run_functions_eagerly\(False\)",
     ),
     "tf.data in debug mode": (debugged_pipelines, "without tf.data.experimental.enable_debug_mode"),
@@ -55,11 +58,12 @@ REFUSED = {
         "after tf.debugging.disable_check_numerics",
     ),
     "types are converted": (
-        lambda: switched(
-            lambda: tf.experimental.numpy.experimental_enable_numpy_behavior(dtype_conversion_mode="all"), no_numpy
-        ),
+        # What `tf.experimental.numpy.experimental_enable_numpy_behavior` does, and nothing public undoes.
+        lambda: switched(lambda: ops.set_dtype_conversion_mode("all"), lambda: ops.set_dtype_conversion_mode("off")),
         "with tf.experimental.numpy's dtype_conversion_mode",
     ),
+    "in a stateless scope": (keras.StatelessScope, "outside any keras.StatelessScope"),
+    "no gradients": (tf.init_scope, r"outside tf.init_scope\(\)"),
     "in a strategy's scope": (
         lambda: tf.distribute.OneDeviceStrategy("CPU:0").scope(),
         "outside the scope of a tf.distribute.Strategy",
@@ -82,7 +86,9 @@ def test_another_backend_of_keras_is_refused(monkeypatch):
         check_environment()
 
 
-@pytest.mark.parametrize("name", ["run_search", "evaluate"])  # the one imports Keras with its module, the other when called
+@pytest.mark.parametrize(
+    "name", ["run_search", "evaluate"]
+)  # the one imports Keras with its module, the other when called
 def test_a_backend_that_is_not_there_is_told_as_such(name):
     code = f"import epnas_tf\ntry:\n    epnas_tf.{name}(None, None)\nexcept epnas_tf.EPNASError as error:\n    print(error)"
     result = runs.call((*runs.SEARCH[:1], "-c", code), KERAS_BACKEND="theano")
