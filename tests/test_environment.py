@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -86,11 +87,10 @@ def test_another_backend_of_keras_is_refused(monkeypatch):
         check_environment()
 
 
-@pytest.mark.parametrize(
-    "name", ["run_search", "evaluate"]
-)  # the one imports Keras with its module, the other when called
-def test_a_backend_that_is_not_there_is_told_as_such(name):
-    code = f"import epnas_tf\ntry:\n    epnas_tf.{name}(None, None)\nexcept epnas_tf.EPNASError as error:\n    print(error)"
+# The one function imports Keras with its module, the other when it is called.
+@pytest.mark.parametrize("call", ["run_search(None, None)", "evaluate('nowhere')"])
+def test_a_backend_that_is_not_there_is_told_as_such(call):
+    code = f"import epnas_tf\ntry:\n    epnas_tf.{call}\nexcept epnas_tf.EPNASError as error:\n    print(error)"
     result = runs.call((*runs.SEARCH[:1], "-c", code), KERAS_BACKEND="theano")
     assert "Keras must run on TensorFlow. Received: Keras cannot be imported (ValueError: Unable to" in result.stdout
     assert "Traceback" not in result.stderr
@@ -109,7 +109,8 @@ def everything_set():
     keras.config.set_max_steps_per_epoch(1)
     tf.config.set_soft_device_placement(False)
     try:
-        with np.errstate(all="raise"), np.printoptions(threshold=1, precision=1, legacy="1.13"):
+        with np.errstate(all="raise"), np.printoptions(threshold=1, precision=1), warnings.catch_warnings():
+            warnings.simplefilter("error")
             yield
     finally:
         keras.config.set_floatx(floatx)

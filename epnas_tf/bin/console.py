@@ -151,7 +151,10 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
     def parse(argv: list[str]) -> list[str]:
         try:
             return flags.FLAGS(argv)
-        except (flags.Error, UnicodeDecodeError) as error:  # the latter from a flag file that is no text
+        except UnicodeDecodeError as error:
+            sys.stderr.write(f"{name}: error: {_undecodable_flag_file(argv, error)}\n")
+            sys.exit(1)
+        except flags.Error as error:
             sys.stderr.write(f"{name}: error: {str(error).removeprefix('ERROR:: ')}\nSee {name} --help.\n")
             sys.exit(1)
         except SystemExit:  # only a flag that asks for help ends the program while it is read
@@ -191,6 +194,15 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
             _leave(INTERRUPTED)
 
     app.run(guarded, flags_parser=parse)
+
+
+def _undecodable_flag_file(argv: list[str], error: UnicodeDecodeError) -> str:
+    """What to say of a flag file that Python, which takes it for the terminal's encoding, cannot read."""
+    remedy = "Save it as UTF-8." if error.encoding == "utf-8" else "Set PYTHONUTF8=1 to have it read as UTF-8."
+    begin, end = error.object.rfind(b"\n", 0, error.start) + 1, error.object.find(b"\n", error.start)
+    line = bytes(error.object[begin : end if end >= 0 else None])
+    files = " ".join(argument for argument in argv[1:] if "flagfile" in argument)
+    return f"A flag file must be a text in {error.encoding.upper()}. Received: {files} with {line!r}, which cannot be decoded. {remedy}"
 
 
 def _leave(code: int) -> NoReturn:

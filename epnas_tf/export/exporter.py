@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -244,7 +245,9 @@ def _writing(path: Path) -> Iterator[None]:
     import tensorflow as tf
 
     try:
-        with reported(path):
+        with reported(path), warnings.catch_warnings():
+            # Keras saves variables in a form that NumPy 2 has deprecated, and a warning may have been made an error.
+            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
             yield
     except tf.errors.OpError as error:
         raise RunDirectoryError(f"{path} cannot be written. Received: {error.message.splitlines()[0]}") from error

@@ -106,3 +106,16 @@ def test_a_run_directory_that_is_not_utf_8_is_refused(tmp_path):
     result = runs.drive("search", *runs.TINY, "--run_dir=" + os.fsdecode(b"caf\xe9"), cwd=tmp_path)
     runs.assert_clear_error(result, r"a run directory must be UTF-8. Received: b'caf\xe9'. Rename it.")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, ["text in UTF-8. Received: --flagfile=my.cfg with b'# gr\\xfcn', which", "Save it as UTF-8."]),
+        ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, ["text in ASCII", "Set PYTHONUTF8=1"]),
+    ],
+)
+def test_a_flag_file_in_another_encoding_is_named(environment, words, tmp_path):
+    (tmp_path / "my.cfg").write_bytes("--layers=2\n# grün\n--k=2\n".encode("latin-1"))
+    result = runs.call(runs.SEARCH, "--flagfile=my.cfg", cwd=tmp_path, **environment)
+    runs.assert_clear_error(result, *words)

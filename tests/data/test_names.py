@@ -86,5 +86,5 @@ def test_a_class_folder_that_is_not_utf_8_is_refused_before_an_image_is_opened(t
 def test_two_equal_class_names_of_a_file_are_refused(tmp_path):
     images, labels = np.zeros((3, 8, 8, 1), np.uint8), np.arange(3)
     np.savez(tmp_path / "data.npz", x_train=images, y_train=labels, class_names=np.array(["ant", "bee", "ant"]))
-    with pytest.raises(DataError, match="data.npz: every class needs a name of its own. Received: 'ant' twice"):
+    with pytest.raises(DataError, match=r"data\.npz: every class needs a name of its own. Received: 'ant' twice"):
         sources.read(DataConfig(dataset=str(tmp_path / "data.npz")))
