@@ -202,7 +202,8 @@ def _undecodable_flag_file(argv: list[str], error: UnicodeDecodeError) -> str:
     begin, end = error.object.rfind(b"\n", 0, error.start) + 1, error.object.find(b"\n", error.start)
     line = bytes(error.object[begin : end if end >= 0 else None])
     files = " ".join(argument for argument in argv[1:] if "flagfile" in argument)
-    return f"A flag file must be a text in {error.encoding.upper()}. Received: {files} with {line!r}, which cannot be decoded. {remedy}"
+    received = f"{files} with {line!r}, which cannot be decoded"
+    return f"A flag file must be a text in {error.encoding.upper()}. Received: {received}. {remedy}"
 
 
 def _leave(code: int) -> NoReturn:
