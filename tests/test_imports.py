@@ -10,7 +10,7 @@ import epnas_tf
 
 PACKAGE = Path(epnas_tf.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOTS = {"errors", "options", "config", "seeds", "metrics", "devices", "memory"}
+ROOTS = {"errors", "options", "config", "seeds", "metrics", "devices", "memory", "environment"}
 
 # What each part of the package may import of the package itself ("bin" everything).
 ALLOWED = {
@@ -22,6 +22,7 @@ ALLOWED = {
     "nn": {"nn"} | ROOTS,
     "data": {"data"} | ROOTS,
     "network": {"network", "nn", "space"} | ROOTS,
+    "environment": {"errors"},
     "runtime": set(),
     "metrics": {"errors"},
     "devices": {"errors"},

@@ -1,8 +1,10 @@
 """What the binaries share: one line for a user's mistake, an exit code, tables of settings."""
 
+import codecs
 import concurrent.futures
 import contextlib
 import errno
+import io
 import os
 import shlex
 import shutil
@@ -16,6 +18,7 @@ from absl import app, flags, logging
 from rich.console import Console
 from rich.table import Table
 
+from epnas_tf.data.names import printable
 from epnas_tf.errors import ConfigError, EPNASError
 from epnas_tf.memory import end_without_search_for_garbage, no_search_for_garbage
 
@@ -28,6 +31,26 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 NO_PATH = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.ENOTDIR)
 """What is wrong with a path that a user gave, wherever it is noticed first."""
+
+KERAS_LIMITS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
+"""What Keras reads for its own `fit` alone, when it is imported."""
+
+SPELLED_OUT = {
+    "…": "...",
+    "×": "x",
+    "·": ".",
+    "−": "-",
+    "→": "->",
+    "τ": "tau",
+    "ρ": "rho",
+    "²": "^2",
+    "½": "1/2",
+    "≥": ">=",
+    "━": "-",
+    "╸": "-",
+    "╺": "-",
+}
+"""How our own texts are written in an encoding that lacks a character."""
 
 UNUSED_BY_KERAS = ("matplotlib", "pandas", "sklearn")
 """What Keras imports if it is there, for wrappers and pictures that no binary uses."""
@@ -69,6 +92,7 @@ def _import_tensorflow() -> None:
 
     For a command's own process, before it has threads: Keras's wrappers of scikit-learn are missing in it for good.
     """
+    _set_keras_environment()
     hidden = [name for name in UNUSED_BY_KERAS if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import of it fails
     try:
@@ -81,6 +105,37 @@ def _import_tensorflow() -> None:
             sys.modules.pop(name, None)
 
 
+def _set_keras_environment() -> None:
+    """Makes a command independent of what is set for Keras: its backend and, in keras.json, the type of numbers, ….
+
+    Keras reads all of it once, when it is imported, so a broken keras.json would end a command there.
+    """
+    backend = os.environ.get("KERAS_BACKEND")
+    for name in KERAS_LIMITS:
+        os.environ.pop(name, None)
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["KERAS_HOME"] = os.devnull  # where keras.json is: none is in what is no folder, and none can be written
+    if backend not in (None, "", "tensorflow"):
+        print(f"note: Keras runs on TensorFlow here, whatever KERAS_BACKEND is. Received: {backend}", flush=True)
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    r"""Writes what an encoding lacks in other characters: "..." for "…", `\xe9` for "é" or a byte of a file's name."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    written = (SPELLED_OUT.get(c) or printable(c).encode("ascii", "backslashreplace").decode() for c in lacking)
+    return "".join(written), error.end
+
+
+def print_in_any_encoding() -> None:
+    """Lets standard output and error take every text, whatever their encoding is; nothing is lost that is printed."""
+    codecs.register_error("epnas_tf.spell_out", _spell_out)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="epnas_tf.spell_out")
+
+
 def run_main(name: str, main: Callable[[list[str]], None], description: str, on_interrupt: str = "") -> None:
     """Parses the flags and runs a binary; a user's mistake ends it with one message and exit code 1, `--help` with 0.
 
@@ -90,12 +145,16 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
         description: what the program does, for `--help`.
         on_interrupt: what to tell a user who stops it with Ctrl-C.
     """
+    print_in_any_encoding()
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
 
     def parse(argv: list[str]) -> list[str]:
         try:
             return flags.FLAGS(argv)
-        except (flags.Error, UnicodeDecodeError) as error:  # the latter from a flag file that is no text
+        except UnicodeDecodeError as error:
+            sys.stderr.write(f"{name}: error: {_undecodable_flag_file(argv, error)}\n")
+            sys.exit(1)
+        except flags.Error as error:
             sys.stderr.write(f"{name}: error: {str(error).removeprefix('ERROR:: ')}\nSee {name} --help.\n")
             sys.exit(1)
         except SystemExit:  # only a flag that asks for help ends the program while it is read
@@ -135,6 +194,16 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
             _leave(INTERRUPTED)
 
     app.run(guarded, flags_parser=parse)
+
+
+def _undecodable_flag_file(argv: list[str], error: UnicodeDecodeError) -> str:
+    """What to say of a flag file that Python, which takes it for the terminal's encoding, cannot read."""
+    remedy = "Save it as UTF-8." if error.encoding == "utf-8" else "Set PYTHONUTF8=1 to have it read as UTF-8."
+    begin, end = error.object.rfind(b"\n", 0, error.start) + 1, error.object.find(b"\n", error.start)
+    line = bytes(error.object[begin : end if end >= 0 else None])
+    files = " ".join(argument for argument in argv[1:] if "flagfile" in argument)
+    received = f"{files} with {line!r}, which cannot be decoded"
+    return f"A flag file must be a text in {error.encoding.upper()}. Received: {received}. {remedy}"
 
 
 def _leave(code: int) -> NoReturn:

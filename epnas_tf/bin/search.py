@@ -20,6 +20,7 @@ from epnas_tf.bin.console import (
 )
 from epnas_tf.config import RunConfig
 from epnas_tf.data import sources
+from epnas_tf.data.names import folder_name
 from epnas_tf.options import values_of
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
@@ -106,7 +107,7 @@ def default_run_dir(config: RunConfig) -> str:
     """Returns where a run goes unless the user says so: a directory for each data set and space."""
     dataset = config.data.dataset
     is_path = sources.kind(config.data) in ("folder", "npz")
-    name = Path(dataset).name.removesuffix(".npz") if is_path else dataset.replace("/", "_").replace(":", "_")
+    name = folder_name(dataset).removesuffix(".npz") if is_path else dataset.replace("/", "_").replace(":", "_")
     return str(Path("runs") / f"{name or 'images'}-{config.space.space}")
 
 

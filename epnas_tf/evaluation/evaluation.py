@@ -9,6 +9,7 @@ import numpy as np
 from epnas_tf import data as images
 from epnas_tf.config import DataConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images
+from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation.latency import Latency, measure_latency
 from epnas_tf.evaluation.location import locate
@@ -97,6 +98,7 @@ def evaluate(
         ModelError: if the model cannot be read or is no classifier of images.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
     """
+    check_environment()
     if split not in (None, *SPLITS):
         raise ConfigError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
     location = locate(path)

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from epnas_tf.config import TrainingConfig
+from epnas_tf.data.names import check_path
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.evaluation.classifier import ModelError
 from epnas_tf.storage.run_directory import RunDirectory, read_config_document
@@ -69,9 +70,10 @@ def locate(path: str | os.PathLike[str]) -> Location:
 
     Raises:
         ModelError: if it is no model, or a file that is cut short in a way that can be seen at once.
-        RunDirectoryError: if it is a run without a final training.
+        RunDirectoryError: if it is a run without a final training, or TensorFlow would not find it by its name.
     """
     place = Path(os.path.expanduser(path))
+    check_path(place, "a model")
     try:
         if place.is_dir():
             return _locate_in_folder(place)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.environment import check_environment
 from epnas_tf.evaluation.classifier import Classifier, ModelError
 from epnas_tf.evaluation.location import Location, broken, locate
 
@@ -38,9 +39,11 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
         The classifier.
 
     Raises:
+        ConfigError: if `check_environment` refuses this process.
         ModelError: if there is none, it is broken, or it is no classifier of images of one size.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
     """
+    check_environment()
     location = locate(path)
     return _LOADERS[location.kind](location)
 

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.models import CheckpointClassifier, load_classifier
@@ -86,12 +88,13 @@ def export_network(
         What was written, and how far each file is from the trained network.
 
     Raises:
-        ConfigError: if a format is unknown.
+        ConfigError: if a format is unknown, or `check_environment` refuses this process.
         DataError: if there are no images to compare on.
         ExportError: if `output` exists, or a file that is not rounded, or was asked for, does not answer as the trained
             network does. Nothing is left then.
         RunDirectoryError: if there is no finished final training, or `output` cannot be written.
     """
+    check_environment()
     return Export(run_dir, formats, output, overwrite).run()
 
 
@@ -298,7 +301,9 @@ def _writing(path: Path) -> Iterator[None]:
     import tensorflow as tf
 
     try:
-        with reported(path):
+        with reported(path), warnings.catch_warnings():
+            # Keras saves variables in a form that NumPy 2 has deprecated, and a warning may have been made an error.
+            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
             yield
     except tf.errors.OpError as error:
         raise RunDirectoryError(f"{path} cannot be written. Received: {error.message.splitlines()[0]}") from error

@@ -20,12 +20,23 @@ from epnas_tf.network.store import layer_name
 Layers = Mapping[Key, keras.layers.Layer]
 Arrays = list[npt.NDArray[np.float32]]
 
+IN_SPACE = (
+    keras.layers.AveragePooling2D,
+    keras.layers.Conv2D,
+    keras.layers.Cropping2D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.SeparableConv2D,
+    keras.layers.ZeroPadding2D,
+)
+"""Layers that must know which axis the channels are on, and would take that from a global setting."""
+
 # Those of `epnas_tf.nn.FusedBatchNormalization`.
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 
 class Maker:
-    """Makes the plain layers of one node, named after it, in float32 whatever the global policy is.
+    """Makes the plain layers of one node, named after it: float32 and channels last, whatever is set for Keras.
 
     Args:
         node: the node.
@@ -38,6 +49,8 @@ class Maker:
     def __call__(self, layer_type: Any, part: str, *args: Any, **kwargs: Any) -> keras.layers.Layer:
         """Makes a layer; its name ends in `part`."""
         name = f"{layer_name(self.node.key)}_{part}"
+        if layer_type in IN_SPACE:
+            kwargs["data_format"] = "channels_last"
         self.layers.append(layer_type(*args, name=name, dtype="float32", **kwargs))
         return self.layers[-1]
 
@@ -216,7 +229,7 @@ def _classifier_weights(node: Node, layers: Layers) -> list[Arrays]:
 
 
 def _value(variable: Any) -> npt.NDArray[np.float32]:
-    return keras.ops.convert_to_numpy(variable)
+    return variable.numpy()
 
 
 PLAIN: dict[str, Translation] = {

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from epnas_tf.data.names import check_path
 from epnas_tf.export.formats import FORMATS, ExportError
 from epnas_tf.storage.state_files import reported, write_whole
 
@@ -33,6 +34,7 @@ class Target:
     """
 
     def __init__(self, path: Path, overwrite: bool = False) -> None:
+        check_path(path, "an export")
         self.path = path.resolve() if path.is_symlink() else path
         self.overwrite = overwrite
         self._check()

@@ -12,6 +12,7 @@ import numpy as np
 from epnas_tf import data as data_module
 from epnas_tf.config import RankConfig, RunConfig
 from epnas_tf.data import ImageData, Images
+from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.options import require
 from epnas_tf.rank.correlation import FEWEST, Correlation, kendall, spearman
@@ -80,6 +81,7 @@ def run_rank(
     Raises:
         EPNASError: for everything that a user can cause: settings, directories, a search that is not finished.
     """
+    check_environment()
     require(RankConfig, "config", config)
     run, listener = Path(run_dir), listener or RankListener()
     trials, search, state = sampled(run, config)

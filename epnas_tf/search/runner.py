@@ -11,6 +11,7 @@ import numpy as np
 from epnas_tf import data as data_module
 from epnas_tf.config import RunConfig
 from epnas_tf.data import ImageData
+from epnas_tf.environment import check_environment
 from epnas_tf.errors import StateError
 from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import NetworkShape, VariableStore, build_graph
@@ -140,6 +141,7 @@ def run_search(
     Raises:
         EPNASError: for everything that a user can cause: settings, data, the run directory.
     """
+    check_environment()
     require(RunConfig, "config", config)
     space = make_space(config.space)
     data_module.check(config.data)

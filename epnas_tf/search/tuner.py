@@ -15,6 +15,8 @@ from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine import conditions
 
 from epnas_tf.config import ChildConfig, LimitConfig, RunConfig, SearchConfig, SurrogateConfig
+from epnas_tf.data.names import check_path
+from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import Network, VariableStore, to_model
@@ -57,8 +59,9 @@ class EPNASTuner(keras_tuner.Tuner):
         overwrite: whether to start anew where a project of that name is, instead of going on with it.
 
     Raises:
-        ConfigError: if the hypermodel is not one of a search space, settings are of another type, or the oracle's
-            space is another one.
+        ConfigError: if the hypermodel is not one of a search space, settings are of another type, the oracle's space
+            is another one, or `check_environment` refuses this process.
+        RunDirectoryError: if the project's place is not named in UTF-8.
         StateError: if the project is of another oracle, of another space or of other settings.
     """
 
@@ -77,6 +80,9 @@ class EPNASTuner(keras_tuner.Tuner):
         project_name: str | None = None,
         overwrite: bool = False,
     ) -> None:
+        check_environment()
+        check_path(directory or "", "a project")
+        check_path(project_name or "", "a project")
         if not isinstance(hypermodel, SpaceHyperModel):
             raise ConfigError(
                 "`hypermodel` must be a MacroHyperModel, a MicroHyperModel or a SpaceHyperModel: children of other "
@@ -154,6 +160,7 @@ class EPNASTuner(keras_tuner.Tuner):
             keras_tuner.errors.FatalRuntimeError: for any other error while a child is trained; the next `search` trains
                 that child again.
         """
+        check_environment()
         if unknown:
             raise ConfigError(
                 f"`search` takes {SEARCH_ARGUMENTS}; epochs, batch size and learning rates are settings of the tuner's "

@@ -26,6 +26,7 @@ from typing import Any, Self, TypeVar
 import numpy.typing as npt
 
 from epnas_tf.config import RunConfig
+from epnas_tf.data.names import check_path
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.options import completed, from_values, same_place, values_of
 from epnas_tf.space.architecture import Architecture
@@ -70,6 +71,7 @@ class RunDirectory:
     FLAG = "--run_dir"
 
     def __init__(self, path: str | os.PathLike[str], config: Any) -> None:
+        check_path(path, "a run directory")
         self.path = Path(path)
         self.config = config
         self.warnings: list[str] = []
@@ -268,8 +270,9 @@ def read_config_document(file: Path, expected_format: str) -> dict[str, Any]:
         An object with "settings" and "versions".
 
     Raises:
-        RunDirectoryError: if the file is not one that a run wrote.
+        RunDirectoryError: if the file is not one that a run wrote, or in a folder that TensorFlow would not find.
     """
+    check_path(file, "a run directory")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         known = document["format"] == expected_format and document["version"] == VERSION

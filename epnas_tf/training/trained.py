@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.network.graph import NetworkShape
 from epnas_tf.network.network import Network
@@ -59,9 +60,11 @@ def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
         final_dir: the training's directory, `RUN_DIR/final` unless it was put elsewhere.
 
     Raises:
+        ConfigError: if `check_environment` refuses this process.
         RunDirectoryError: if there is no final training, or it has not ended.
         StateError: if its last checkpoint is not whole.
     """
+    check_environment()
     path = Path(final_dir)
     if not (path / "config.json").exists():
         raise RunDirectoryError(f"{path} holds no final training: it has no config.json. Run epnas-train first.")

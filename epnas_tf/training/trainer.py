@@ -16,6 +16,7 @@ from epnas_tf import data as data_module
 from epnas_tf.config import DataConfig, RunConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images, evaluation_batches
 from epnas_tf.data.loading import with_all_training_images
+from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.network.cost import Cost
@@ -109,6 +110,7 @@ def train_final(
             fit.
         TrainingDiverged: if the loss or a variable became NaN or infinite.
     """
+    check_environment()
     config = training_config(run_dir) if config is None else config
     require(TrainingConfig, "config", config)
     path = Path(final_dir or Path(run_dir) / FOLDER)
@@ -158,7 +160,7 @@ class _FinalTraining:
             self.listener.training_started(architecture, training.cost, self.config.recipe.epochs, done)
             self._train(training, done)
             self._test(training, data)
-        document = json.loads((self.directory.path / METRICS).read_text())
+        document = json.loads((self.directory.path / METRICS).read_text(encoding="utf-8"))
         return TrainingResult(
             architecture,
             Metrics.from_dict(document),

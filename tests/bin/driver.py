@@ -136,6 +136,9 @@ MOMENTS = {
     "children diverge": at(ChildTrainer, "train", diverge),
     "the disk is full": lambda plan: at(RunDirectory, "append_record", fill_disk(plan))(plan),
     "files have a limit": limit_files,
+    "the terminal is ASCII": lambda plan: [
+        stream.reconfigure(encoding="ascii", errors="strict") for stream in (sys.stdout, sys.stderr)
+    ],
     "no network": lambda plan: setattr(socket, "create_connection", no_network),
 }
 

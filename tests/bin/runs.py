@@ -52,14 +52,14 @@ def environment(**variables):
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), **variables}
 
 
-def call(command, *arguments, cwd=None):
-    """Runs a program to its end."""
+def call(command, *arguments, cwd=None, **variables):
+    """Runs a program to its end, with some environment variables."""
     return subprocess.run(
         [*command, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=LIMIT_SECONDS,
-        env=environment(),
+        env=environment(**variables),
         cwd=cwd,
     )
 

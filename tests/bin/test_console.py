@@ -1,5 +1,11 @@
+import io
+import os
+import shutil
 import sys
 
+import pytest
+
+from epnas_tf.bin.console import make_console, print_in_any_encoding
 from tests.bin import runs
 
 STARTED = """
@@ -17,3 +23,99 @@ def test_tensorflow_is_started_without_what_no_binary_uses_and_that_can_be_impor
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines() == ["['keras', 'tensorflow']", "matplotlib sklearn"]
     assert result.stderr == ""
+
+
+BROKEN_KERAS = """
+import sys
+from epnas_tf.bin.console import quiet_tensorflow
+with quiet_tensorflow():
+    import keras
+print(keras.config.backend(), keras.config.floatx(), keras.config.max_epochs())
+"""
+
+
+def test_a_command_runs_keras_on_tensorflow_whatever_is_set_for_keras(tmp_path):
+    (tmp_path / "keras.json").write_text('{"floatx": "float8"}')
+    keras = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(tmp_path), "KERAS_MAX_EPOCHS": "many"}
+    result = runs.call((sys.executable, "-c", BROKEN_KERAS), **keras)
+    assert result.stderr == ""
+    assert result.stdout.splitlines() == [
+        "note: Keras runs on TensorFlow here, whatever KERAS_BACKEND is. Received: jax",
+        "tensorflow float32 None",
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["keras.json"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"),
+    [
+        ("ascii", rb"8x8 ... -3 tau = 1/2 r^2 caf\xe9 \u732b caf\xe9"),
+        ("latin-1", b"8\xd78 ... -3 tau = \xbd r\xb2 caf\xe9 \\u732b caf\\xe9"),
+        ("utf-8", "8×8 … −3 τ = ½ r² café 猫 caf\\xe9".encode()),
+    ],
+)
+def test_a_text_is_written_out_where_the_terminal_lacks_its_characters(encoding, printed):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        patch.setattr(sys, "stderr", stream)
+        print_in_any_encoding()
+        make_console().print("8×8 … −3 τ = ½ r² café 猫 " + os.fsdecode(b"caf\xe9"))
+    stream.flush()
+    assert stream.buffer.getvalue() == printed + b"\n"
+
+
+def test_every_command_prints_in_ascii(unbroken, tmp_path):
+    run_dir = tmp_path / "run"
+    shutil.copytree(unbroken.path, run_dir)
+    short = ("--epochs=1", "--restart_epochs=0", "--channels=4", "--normal_cells=1")
+    calls = {
+        "search": (*runs.TINY, f"--run_dir={run_dir}"),
+        "show": (run_dir,),
+        "train": (run_dir, "--train_images=100", *short),
+        "evaluate": (run_dir,),
+        "export": (run_dir, "--format=keras"),
+        "rank": (run_dir, "--architectures=3", "--own_epochs=1"),
+        "report": (run_dir,),
+    }
+    printed = {}
+    for binary, arguments in calls.items():
+        result = runs.drive(binary, *arguments, moment="the terminal is ASCII")
+        assert result.returncode == 0, result.stderr
+        printed[binary] = result.stdout
+    assert all(map(str.isascii, printed.values()))
+    assert "images of 8x8x1 in 10 classes" in printed["search"]
+    assert "Kendall's tau" in printed["rank"]
+    assert "images of 8x8x1 in 10 classes" in printed["evaluate"]
+
+
+def test_a_refusal_is_printed_in_ascii():
+    result = runs.drive("search", "--dataset=no/猫", moment="the terminal is ASCII")
+    runs.assert_clear_error(result, r"dataset='no/\u732b', which does not exist")
+
+
+def test_a_class_folder_that_is_not_utf_8_ends_a_search_before_it_begins(tmp_path):
+    for name in (os.fsdecode(b"caf\xe9"), "tea"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    result = runs.drive("search", f"--dataset={tmp_path / 'photos'}", cwd=tmp_path)
+    runs.assert_clear_error(result, r"a class name must be UTF-8", r"Received: b'caf\xe9'. Rename it")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_run_directory_that_is_not_utf_8_is_refused(tmp_path):
+    result = runs.drive("search", *runs.TINY, "--run_dir=" + os.fsdecode(b"caf\xe9"), cwd=tmp_path)
+    runs.assert_clear_error(result, r"a run directory must be UTF-8. Received: b'caf\xe9'. Rename it.")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, ["text in UTF-8. Received: --flagfile=my.cfg with b'# gr\\xfcn', which", "Save it as UTF-8."]),
+        ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, ["text in ASCII", "Set PYTHONUTF8=1"]),
+    ],
+)
+def test_a_flag_file_in_another_encoding_is_named(environment, words, tmp_path):
+    (tmp_path / "my.cfg").write_bytes("--layers=2\n# grün\n--k=2\n".encode("latin-1"))
+    result = runs.call(runs.SEARCH, "--flagfile=my.cfg", cwd=tmp_path, **environment)
+    runs.assert_clear_error(result, *words)

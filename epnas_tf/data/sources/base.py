@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.data.names import check_class_names, printable
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.values import Images, Preparation
 from epnas_tf.errors import DataError
@@ -110,8 +111,9 @@ def make_source(
 
     Raises:
         DataError: if there is only one class, a test or validation image has a class or a size that no training image
-            has, or a label has no name.
+            has, or a label has no name, or one that `check_class_names` refuses.
     """
+    name = printable(name)
     present = np.unique(train[1])
     if len(present) < 2:
         raise DataError(
@@ -126,12 +128,13 @@ def make_source(
     for part_name, part in (("validation", validation), ("test", test)):
         if part is not None:
             _check_part(name, part_name, part, train, present)
-    names = [str(label) for label in present] if class_names is None else [class_names[label] for label in present]
+    names = [str(label if class_names is None else class_names[label]) for label in present]
+    check_class_names(names, name)
     return Source(
         name,
         _renumbered(train, present),
         None if test is None else _renumbered(test, present),
-        tuple(map(str, names)),
+        tuple(names),
         None if validation is None else _renumbered(validation, present),
         value_range,
         tuple(notes),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from epnas_tf.data.names import check_class_names
 from epnas_tf.data.sources import listing, pictures
 from epnas_tf.errors import DataError
 
@@ -59,6 +60,7 @@ def find(root: Path) -> Layout:
     places = {part: _only(part, paths) for part, paths in candidates.items()}
     train = _descended(places["train"]) if places else place
     class_names = tuple(path.name for path in listing.folders(train))
+    check_class_names(class_names, _shown(train))
     if len(class_names) < 2:
         raise DataError(
             f"A folder of images must hold one folder for each class, two or more. Received: {_shown(train)} with "

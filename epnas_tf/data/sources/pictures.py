@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.data import scale
+from epnas_tf.data.names import printable
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -328,4 +328,4 @@ def _reason(path: Path | BinaryIO, error: Exception) -> str:
 
 def shown(path: object) -> str:
     """Returns a path as it can be printed, whatever the encoding of its name."""
-    return os.fsencode(str(path)).decode("utf-8", "backslashreplace")
+    return printable(str(path))

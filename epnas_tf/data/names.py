@@ -1,0 +1,102 @@
+"""What names may be: of classes, which stand in JSON, HTML and exports, and of places, which TensorFlow opens too."""
+
+import os
+import sys
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+from epnas_tf.errors import DataError, RunDirectoryError
+
+LONGEST = 255
+"""Characters of a class name; a folder's name cannot be longer either."""
+
+UNPRINTABLE = ("Cc", "Zl", "Zp")
+"""Unicode's categories of control characters and of separators of lines."""
+
+
+def check_class_names(names: Sequence[str], where: str) -> None:
+    """Refuses class names that a table, a JSON file or an exported model cannot hold, or that read alike.
+
+    Args:
+        names: the name of each class.
+        where: the folder, file or data set that they are from; the error text begins with it.
+
+    Raises:
+        DataError: if a name is not UTF-8, blank, of more than `LONGEST` characters or has a control character, or if
+            two are the same but for spaces and the way in which accents are encoded.
+    """
+    where = printable(where)
+    alike: dict[str, str] = {}
+    for name in names:
+        if not _is_text(name):
+            raise DataError(
+                f"{where}: a class name must be UTF-8, and old zip files hold others. Received: {_written(name)}. "
+                "Rename it; `convmv -r --notest -f cp437 -t utf8 FOLDER` renames everything in a folder."
+            )
+        fault = _fault(name)
+        if fault:
+            shown = name if len(name) <= LONGEST else f"{name[:50]}…"
+            raise DataError(f"{where}: a class name must not {fault}. Received: {shown!r}. Rename it.")
+        reads_as = " ".join(unicodedata.normalize("NFC", name).split())
+        if reads_as in alike:
+            other = alike[reads_as]
+            both = f"{name!r} twice" if name == other else f"{other!a} and {name!a}, which read alike"
+            raise DataError(f"{where}: every class needs a name of its own. Received: {both}. Rename or merge them.")
+        alike[reads_as] = name
+
+
+def check_path(path: str | os.PathLike[str], what: str) -> None:
+    """Refuses a place that Python and TensorFlow would not find under the same name: TensorFlow writes names in UTF-8.
+
+    Args:
+        path: of a file or a folder that is to be written, or that TensorFlow is to read.
+        what: what the path is of, such as "a run directory".
+
+    Raises:
+        RunDirectoryError: if its name is not UTF-8, or Python's own encoding of file names is another.
+    """
+    text = os.fspath(path)
+    if _is_text(text) and (text.isascii() or sys.getfilesystemencoding() == "utf-8"):
+        return
+    encoding = sys.getfilesystemencoding()
+    remedy = "Rename it." if encoding == "utf-8" else f"Set PYTHONUTF8=1: file names are taken for {encoding} here."
+    raise RunDirectoryError(f"The path of {what} must be UTF-8. Received: {_written(text)}. {remedy}")
+
+
+def printable(text: str) -> str:
+    r"""A text as UTF-8 can hold it; bytes of a file's name that are not UTF-8 are written as `\xe9`."""
+    return text if _is_text(text) else _as_bytes(text).decode("utf-8", "backslashreplace")
+
+
+def folder_name(path: str) -> str:
+    """The last part of a path, as a data set is called after it, with what is not UTF-8 as `printable` has it."""
+    return printable(Path(path).name)
+
+
+def _fault(name: str) -> str:
+    """What a class name must not do and this one does; "" where it is all right."""
+    if not name.strip():
+        return "be blank"
+    if len(name) > LONGEST:
+        return f"have more than {LONGEST} characters, and this one has {len(name)}"
+    if any(unicodedata.category(character) in UNPRINTABLE for character in name):
+        return "have control characters or line breaks"
+    return ""
+
+
+def _is_text(text: str) -> bool:
+    """Whether a text is more than what Python makes of bytes that it cannot decode."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _as_bytes(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a pair, which is of no file name
+        return text.encode("utf-8", "backslashreplace")
+
+
+def _written(text: str) -> str:
+    """How a name is written: its bytes, where these are not UTF-8."""
+    return ascii(text) if _is_text(text) else repr(_as_bytes(text))

@@ -1,0 +1,86 @@
+"""What must not be set for Keras or TensorFlow. Neither is imported before a function is called: that may fail, too."""
+
+from typing import Any
+
+from epnas_tf.errors import ConfigError
+
+
+def check_environment() -> None:
+    """Refuses what this process has set for Keras or TensorFlow and that nothing here can work with.
+
+    Every function that trains, evaluates or exports calls it first. Of all else that can be set (Keras's `floatx`, data
+    format and dtype policy, NumPy's `seterr`, …) the results are independent.
+
+    Raises:
+        ConfigError: if Keras does not run on TensorFlow; TensorFlow runs functions or data pipelines eagerly to debug
+            them, checks each operation's numbers, converts data types, or does not run eagerly otherwise; or the call
+            is within a scope of a strategy or another one in which nothing can be trained.
+    """
+    check_backend()
+    import tensorflow as tf
+    from keras.src.backend.common.stateless_scope import in_stateless_scope  # no public function tells of these four
+    from tensorflow.python.data.ops import debug_mode
+    from tensorflow.python.eager import context
+    from tensorflow.python.framework import ops
+
+    rules = (
+        (
+            not tf.executing_eagerly(),
+            "outside any tf.Graph, and without tf.compat.v1.disable_eager_execution()",
+            "TensorFlow builds a graph",
+        ),
+        (
+            not isinstance(tf.TensorShape([1])[0], int),
+            "without tf.compat.v1.disable_v2_tensorshape()",
+            "TensorFlow has shapes of its version 1",
+        ),
+        (
+            tf.config.functions_run_eagerly(),
+            "after tf.config.run_functions_eagerly(False)",
+            "TensorFlow runs functions eagerly",
+        ),
+        (debug_mode.DEBUG_MODE, "without tf.data.experimental.enable_debug_mode()", "tf.data is in its debug mode"),
+        (
+            bool(context.context().op_callbacks),
+            "after tf.debugging.disable_check_numerics() and experimental.disable_dump_debug_info()",
+            "TensorFlow looks into every operation",
+        ),
+        (
+            ops.is_auto_dtype_conversion_enabled(),
+            'with tf.experimental.numpy\'s dtype_conversion_mode at "legacy", its default',
+            "TensorFlow converts data types by itself",
+        ),
+        (tf.distribute.has_strategy(), "outside the scope of a tf.distribute.Strategy", "the call is within one"),
+        (in_stateless_scope(), "outside any keras.StatelessScope", "the call is within one"),
+        (not _records_gradients(tf), "outside tf.init_scope() and stop_recording()", "no gradient is recorded"),
+    )
+    for broken, expected, received in rules:
+        if broken:
+            raise ConfigError(f"epnas_tf must be called {expected}. Received: {received}.")
+
+
+def _records_gradients(tf: Any) -> bool:
+    with tf.GradientTape() as tape:
+        x = tf.constant(1.0)
+        tape.watch(x)
+        y = tf.square(x)
+    return tape.gradient(y, x) is not None
+
+
+def check_backend() -> None:
+    """Refuses another backend of Keras than TensorFlow; Keras is imported for that.
+
+    Raises:
+        ConfigError: if Keras has another one, or cannot be imported with it or with what else is in its keras.json.
+    """
+    try:
+        import keras
+
+        found = keras.config.backend()
+    except Exception as error:  # a backend that is not installed or unknown, a broken keras.json: each its own
+        found = f"Keras cannot be imported ({type(error).__name__}: {error})"
+    if found != "tensorflow":
+        raise ConfigError(
+            f"Keras must run on TensorFlow. Received: {found}. Start Python anew with the environment variable "
+            "KERAS_BACKEND=tensorflow, which counts for more than the file keras.json, or mend that file."
+        )
