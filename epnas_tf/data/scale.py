@@ -1,0 +1,347 @@
+"""The scale of pixel values: which values become 0 (black) and 255 (white). NumPy alone, no files.
+
+The scale is a property of a whole data set, so it is decided once, over all parts: guessed for each part or image anew,
+the same value could become several pixels. Arrays go through `of_parts`; files of more than 8 bits are measured one
+by one (`measure`), and `choose` is asked once for all.
+"""
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.errors import DataError
+
+BIT_DEPTHS = (8, 10, 12, 14, 16)
+"""Bits of the known scales of whole numbers: images, cameras, microscopes and scanners."""
+
+_INTEGER_SCALES = tuple((0.0, 2.0**bits - 1) for bits in BIT_DEPTHS)
+# In the order in which they are tried: what lies within 0 … 1 is taken for that, not for the bright half of −1 … 1.
+_FLOAT_SCALES = ((0.0, 1.0), (-0.5, 0.5), (-1.0, 1.0), *_INTEGER_SCALES)
+
+# Resizing (bicubic, Lanczos) and augmentation leave values a little beyond the scale. They are clipped, and counted.
+_OVERSHOOT = 0.25  # part of the scale's width by which no value may lie outside
+_SMALL_OVERSHOOT = 0.05  # part of it by which nearly no value may
+_PART_OUTSIDE = 0.05  # part of the values that may lie outside at all
+_PART_FAR_OUTSIDE = 0.001  # part of the values that may lie outside by more than the small overshoot
+
+# Fractions that end below this are no pixels of 0 … 255: rounding would leave a few grey levels of them.
+_LEAST_WHITE = 32.0
+_FEW_LEVELS = 32  # a whole data set within as few neighbouring grey levels looks like one of another scale
+_OTHER_SCALE = 16.0  # times as wide as a part's own scale: likely, the parts were not prepared alike
+_CONSTANT = 1  # grey levels between an image's darkest and brightest pixel of a channel
+_MANY = 0.1  # part of the images of a part that are constant from which on it is a warning
+_CHUNK = 1024  # images converted at a time, to bound the memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Extent:
+    """Which values some images have. The sum of two (`+`) is that of both, if both are floats or neither is.
+
+    Attributes:
+        low: the least value.
+        high: the greatest value.
+        count: how many values there are.
+        floats: whether they are of a floating-point type.
+        whole: whether all are whole numbers.
+        outside: for each of the scales of floats, how many values lie outside; 0 where `low` and `high` tell enough.
+        far_outside: the same for values outside by more than the small overshoot.
+    """
+
+    low: float
+    high: float
+    count: int
+    floats: bool
+    whole: bool
+    outside: tuple[int, ...] = (0,) * len(_FLOAT_SCALES)
+    far_outside: tuple[int, ...] = (0,) * len(_FLOAT_SCALES)
+
+    def __add__(self, other: "Extent") -> "Extent":
+        return Extent(
+            min(self.low, other.low),
+            max(self.high, other.high),
+            self.count + other.count,
+            self.floats or other.floats,
+            self.whole and other.whole,
+            tuple(map(operator.add, self.outside, other.outside)),
+            tuple(map(operator.add, self.far_outside, other.far_outside)),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """Which values become black and white.
+
+    Attributes:
+        low: the value that becomes 0.
+        high: the value that becomes 255, above `low`. Values beyond the two are clipped.
+        note: what was decided, a line.
+    """
+
+    low: float
+    high: float
+    note: str
+
+    def apply(self, values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        """Scales images of any numeric type, [n, …], to uint8 of that shape; uint8 on 0 … 255 is returned as it is."""
+        if values.dtype == np.uint8 and (self.low, self.high) == (0, 255):
+            return values
+        scaled = np.empty(values.shape, np.uint8)
+        for start in range(0, len(values), _CHUNK):
+            scaled[start : start + _CHUNK] = to_8_bits(values[start : start + _CHUNK], self.low, self.high)
+        return scaled
+
+
+def to_8_bits(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
+    """Brings values to 8 bits: `low` becomes 0, `high` 255, what lies beyond is clipped, the rest is rounded.
+
+    Args:
+        values: any shape and numeric type, finite.
+        low: value of black.
+        high: value of white, above `low`.
+    """
+    parts = (values.astype(np.float64) - low) / (high - low)
+    return np.rint(255 * parts.clip(0, 1)).astype(np.uint8)
+
+
+def measure(values: npt.NDArray[Any], name: str) -> Extent:
+    """Returns which values images have.
+
+    Args:
+        values: an array of images or a file's pixels, one axis or more, not empty.
+        name: of the array or file, for the error.
+
+    Raises:
+        DataError: if they are no numbers, or some are NaN or infinite.
+    """
+    if values.dtype.kind not in "buif":
+        raise DataError(
+            f"{name} must hold whole numbers, floats or bool. Received: {values.dtype}. Save pixels as uint8."
+        )
+    if values.dtype.kind == "f":
+        _refuse_broken(values, name)
+    chunks = (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+    return functools.reduce(operator.add, map(_extent, chunks))
+
+
+def _refuse_broken(values: npt.NDArray[Any], name: str) -> None:
+    count, first = 0, [0]
+    for start in range(0, len(values), _CHUNK):
+        broken = ~np.isfinite(values[start : start + _CHUNK])
+        if broken.any() and not count:
+            index, *rest = (int(i) for i in np.argwhere(broken)[0])
+            first = [start + index, *rest]
+        count += int(np.count_nonzero(broken))
+    if count:
+        raise DataError(
+            f"{name} must be finite. Received: {count:,} of {values.size:,} values are NaN or infinite, the first at "
+            f"{first}. Mend or leave out those images."
+        )
+
+
+def _extent(values: npt.NDArray[Any]) -> Extent:
+    low, high = float(values.min()), float(values.max())
+    if values.dtype.kind != "f":
+        return Extent(low, high, values.size, floats=False, whole=True)
+    counts = [_outside(values, low, high, *limits) for limits in _FLOAT_SCALES]
+    outside, far_outside = zip(*counts, strict=True)
+    return Extent(low, high, values.size, True, bool((values == np.rint(values)).all()), outside, far_outside)
+
+
+def _outside(values: npt.NDArray[Any], low: float, high: float, black: float, white: float) -> tuple[int, int]:
+    """Counts the values outside a scale; only where it can matter, as counting takes time."""
+    width = white - black
+    if (black <= low and high <= white) or not _holds(low, high, black, white, _OVERSHOOT):
+        return 0, 0
+    margins = np.array([0, _SMALL_OVERSHOOT * width])  # of float64, which float16 must not narrow
+    near, far = (int(np.count_nonzero((values < black - m) | (values > white + m))) for m in margins)
+    return near, far
+
+
+def _holds(low: float, high: float, black: float, white: float, overshoot: float) -> bool:
+    margin = overshoot * (white - black)
+    return black - margin <= low and high <= white + margin
+
+
+def choose(extents: Iterable[Extent], name: str) -> Scale:
+    """Decides the scale of a data set.
+
+    Whole numbers are on the smallest known scale, of 8, 10, 12, 14 or 16 bits, that holds the greatest one. Floats are
+    on 0 … 1, −0.5 … 0.5, −1 … 1 or one of those, the first that holds them but for a small overshoot.
+
+    Args:
+        extents: of all images, of all parts: one extent for each array or file, one or more.
+        name: of the data set, for the error.
+
+    Raises:
+        DataError: if no known scale fits, or some are floats and others whole numbers.
+    """
+    extents = list(extents)
+    if len({extent.floats for extent in extents}) > 1:
+        raise DataError(
+            f"{name}: pixels must all be whole numbers, or all be floats, or their scales could differ. Received: "
+            f"{sum(extent.floats for extent in extents)} of {len(extents)} are floats. Convert all to 8 bits."
+        )
+    extent = functools.reduce(operator.add, extents)
+    index = _fitting(extent)
+    if index is None:
+        raise _refused(extent, name)
+    low, high = _FLOAT_SCALES[index]
+    note = f"pixels {_number(extent.low)} … {_number(extent.high)}, "
+    if (low, high) == (0, 255):
+        # The fractions are gone after this, so it is said.
+        note += "read as 0 … 255" + ("" if extent.whole else " and rounded")
+    else:
+        note += f"scaled to 0 … 255 from {_number(low)} … {_number(high)}"
+        if (extent.low, extent.high) == (low, high):
+            note = f"pixels {_number(low)} … {_number(high)}, scaled to 0 … 255"
+    if outside := extent.outside[index]:
+        note += f"; {outside:,} of {extent.count:,} values lie outside and are clipped"
+    return Scale(low, high, note)
+
+
+def _fitting(extent: Extent) -> int | None:
+    """Returns the index of the scale that fits, among those of floats."""
+    for index, (black, white) in enumerate(_FLOAT_SCALES):
+        if not extent.floats:
+            fits = white >= 255 and extent.low >= 0 and extent.high <= white
+        else:
+            fits = (
+                _holds(extent.low, extent.high, black, white, _OVERSHOOT)
+                and extent.outside[index] <= max(1, _PART_OUTSIDE * extent.count)
+                and extent.far_outside[index] <= max(1, _PART_FAR_OUTSIDE * extent.count)
+                # Signed only if dark pixels show it: what ends at −0.05 is an overshoot.
+                and (black == 0 or extent.low <= black / 2)
+                and (white <= 1 or extent.whole or extent.high >= _LEAST_WHITE)
+            )
+        if fits:
+            return index
+    return None
+
+
+def _refused(extent: Extent, name: str) -> DataError:
+    low, high = _number(extent.low), _number(extent.high)
+    if not extent.floats:
+        remedy = "Save them so that black is 0 and white 255 or 65535; clip what lies beyond."
+    elif extent.low < 0:
+        remedy = (
+            "Undo the normalisation (multiply by the standard deviation, add the mean) and save pixels as uint8; clip "
+            "values that an augmentation has left beyond black or white."
+        )
+    elif extent.high < _LEAST_WHITE:
+        remedy = (
+            f"Divide the images by the value that is white, so that they end at 1, or clip them there: rounded as "
+            f"pixels of 0 … 255, values up to {high} would be all but black."
+        )
+    else:
+        remedy = "Divide the images by the value that is white, so that they end at 1."
+    kind = "floats" if extent.floats else "whole numbers"
+    return DataError(
+        f"{name}: pixels must be whole numbers from 0, of 8 to 16 bits (0 … 255 to 0 … 65535), or floats of 0 … 1, "
+        f"-1 … 1, -0.5 … 0.5 or 0 … 255. Received: {kind} from {low} to {high}. {remedy}"
+    )
+
+
+def of_parts(parts: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[Scale, list[str]]:
+    """Decides the one scale of arrays that belong together.
+
+    Args:
+        parts: the images of each part by its array's name, the training part first: any numeric type or bool,
+            [n, …], not empty.
+        name: of the data set, for the error.
+
+    Returns:
+        The scale, and notes: what was decided (none where all parts are uint8, which stays as it is), and warnings,
+        which begin with "warning: ".
+
+    Raises:
+        DataError: if values are not finite or fit no known scale, or the parts differ in scale.
+    """
+    kinds = {key: "float" if part.dtype.kind == "f" else part.dtype.kind for key, part in parts.items()}
+    kinds = {key: "whole" if kind in "ui" else kind for key, kind in kinds.items()}
+    if len(set(kinds.values())) > 1:
+        shown = ", ".join(f"{key} {part.dtype}" for key, part in parts.items())
+        raise DataError(
+            "All parts must be whole numbers, or all floats, or all bool, or their scales could differ. "
+            f"Received: {shown} in {name}. Convert all to uint8."
+        )
+    if all(part.dtype == np.uint8 for part in parts.values()):
+        return Scale(0, 255, ""), []
+    if set(kinds.values()) == {"b"}:
+        note = "pixels False and True, read as black and white"
+        return Scale(0, 1, note), [note]
+    extents = {key: measure(part, f"`{key}`") for key, part in parts.items()}
+    scale = choose(extents.values(), name)
+    return scale, [scale.note, *_differing_parts(extents, scale, name)]
+
+
+def _differing_parts(extents: Mapping[str, Extent], scale: Scale, name: str) -> list[str]:
+    """Looks for parts that were prepared unlike the others; a part that is black tells nothing."""
+    notes = []
+    shown = ", ".join(f"{key} {_number(e.low)} … {_number(e.high)}" for key, e in extents.items())
+    for key, extent in extents.items():
+        index = _fitting(extent)
+        if index is None or not extent.high:
+            continue
+        low, high = _FLOAT_SCALES[index]
+        wider = (scale.high - scale.low) / (high - low)
+        if not extent.whole and wider >= 255:
+            raise DataError(f"{name}: all parts must have one scale. Received: {shown}. Convert all to uint8 alike.")
+        if wider >= _OTHER_SCALE or low > scale.low:
+            notes.append(
+                f"warning: `{key}` alone looks like pixels of {_number(low)} … {_number(high)}, but all parts are "
+                f"scaled alike ({shown}); if they were prepared differently, convert all to uint8"
+            )
+    return notes
+
+
+def constant_notes(
+    parts: Mapping[str, npt.NDArray[np.uint8]], where: Callable[[str, int], str] | None = None
+) -> list[str]:
+    """Looks for images that show nothing, however they came to be so.
+
+    Args:
+        parts: the images of each part by its name, as the network takes them, uint8 [n, height, width, channels].
+        where: names an image by its part and index; by default "image 7 of x_train".
+
+    Returns:
+        Notes, a line each: on a data set within a few grey levels, and on images of one colour, which is a warning
+        from one in ten of a part on.
+    """
+    spans = {key: _spans(images) for key, images in parts.items()}
+    low = min(int(images.min()) for images in parts.values())
+    high = max(int(images.max()) for images in parts.values())
+    if low == high:
+        return [f"warning: every pixel of every image is {low}: there is nothing to learn from these images"]
+    notes: list[str] = []
+    if high - low <= _FEW_LEVELS:
+        notes.append(
+            f"warning: all pixels lie between {low} and {high} of 0 … 255, so the images are nearly of one grey; if "
+            f"{high} is white, scale the images before"
+        )
+    for key, span in spans.items():
+        constant = np.flatnonzero(span <= _CONSTANT)
+        if not len(constant):
+            continue
+        index = int(constant[0])
+        example = where(key, index) if where else f"image {index} of {key}"
+        notes.append(
+            ("warning: " if len(constant) >= _MANY * len(span) else "")
+            + f"{len(constant):,} of {len(span):,} images show one colour only, such as {example}"
+        )
+    return notes
+
+
+def _spans(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Returns the difference of brightest and darkest pixel of each image, in the channel where it is greatest: [n]."""
+    rows = images.reshape(len(images), -1, images.shape[-1])
+    spans: npt.NDArray[np.uint8] = (rows.max(axis=1) - rows.min(axis=1)).max(axis=1)
+    return spans
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if value != int(value) else str(int(value))
