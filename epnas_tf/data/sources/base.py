@@ -116,6 +116,9 @@ def make_source(
         if part is not None:
             _check_part(name, part_name, part, train, present)
     names = [str(label) for label in present] if class_names is None else [class_names[label] for label in present]
+    empty = [str(class_names[i]) for i in range(len(class_names)) if i not in present] if class_names else []
+    if empty:
+        notes = [*notes, f"classes without a training image are left out: {_first(empty)}"]
     return Source(
         name,
         _renumbered(train, present),
@@ -125,6 +128,11 @@ def make_source(
         value_range,
         tuple(notes),
     )
+
+
+def _first(names: Sequence[str], most: int = 5) -> str:
+    """Returns the first few names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _check_part(name: str, part_name: str, part: Arrays, train: Arrays, present: npt.NDArray[np.integer]) -> None:
