@@ -7,6 +7,7 @@ import numpy as np
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import sources, splits
+from epnas_tf.data.places import refuse_moved
 from epnas_tf.data.values import ImageData, Images, statistics
 from epnas_tf.errors import ConfigError, DataError
 
@@ -40,6 +41,7 @@ def check(config: DataConfig) -> None:
             "`manual_dir` is only read for a data set given by name, such as fashion_mnist. Received: "
             f"manual_dir={config.manual_dir!r} with dataset={config.dataset!r}. Leave `manual_dir` out."
         )
+    refuse_moved(config)
     sources.check(config)
 
 

@@ -1,6 +1,7 @@
 """What every source of images returns, and the checks that all of them share."""
 
 import dataclasses
+import os
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -68,6 +69,12 @@ def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[in
         f"images of {shown} are brought to {DEFAULT_SIDE}×{DEFAULT_SIDE}, so that a search takes hours and not days; "
         "--image_size=64 sees more and takes some four times as long"
     )
+
+
+def where(path: str) -> str:
+    """Says in brackets where a relative path leads from the folder that the command runs in; "" for an absolute one."""
+    expanded = os.path.expanduser(path)
+    return "" if os.path.isabs(expanded) else f" (at {os.path.abspath(expanded)})"
 
 
 Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.integer]]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
-from epnas_tf.data.sources.base import Source, make_source
+from epnas_tf.data.sources.base import Source, make_source, where
 from epnas_tf.errors import DataError
 
 # The names of the classes, for every data set that may be read from IDX files; the same that TensorFlow Datasets uses.
@@ -67,7 +67,7 @@ def _find(folder: str, name: str) -> Path:
     raise DataError(
         "`manual_dir` must be a folder with the four IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, "
         f"t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each gzipped (.gz) or not. "
-        f"Received: manual_dir={folder!r}, {found}. Put the file there, or name the folder that has it."
+        f"Received: manual_dir={folder!r}, {found}{where(folder)}. Put the file there, or name the folder that has it."
     )
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.labels import class_numbers
-from epnas_tf.data.sources.base import Arrays, Source, make_source
+from epnas_tf.data.sources.base import Arrays, Source, make_source, where
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -104,8 +104,8 @@ def _open(dataset: str) -> Any:
         what = "which is a folder" if os.path.isdir(path) else "which is something else"
         what = what if os.path.exists(path) else "no such file"
         raise DataError(
-            "A data set that is one file must be an .npz file, as numpy.savez writes it. Received: "
-            f"dataset={dataset!r}, {what}. Write it with numpy.savez(path, x_train=…, y_train=…)."
+            "A data set that is one file (--dataset) must be an .npz file, as numpy.savez writes it. Received: "
+            f"dataset={dataset!r}, {what}{where(dataset)}. Write it with numpy.savez(path, x_train=…, y_train=…)."
         )
     try:
         return np.load(path, allow_pickle=False)
