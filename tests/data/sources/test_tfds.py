@@ -81,6 +81,7 @@ class TinyShapes(tfds.core.GeneratorBasedBuilder):
 
 KEYS = ("image", "label")
 GREY, CLASSES = tfds.features.Image(shape=(6, 6, 1)), tfds.features.ClassLabel(names=["circle", "square"])
+THREE = {"photo": GREY, "kind": CLASSES, "note": tfds.features.Text()}
 KINDS = {
     # What is refused, with the reason; `supervised_keys` and the features.
     "text": ((None, {"text": tfds.features.Text()}), r"without an image among its features: text \(Text\)"),
@@ -92,7 +93,7 @@ KINDS = {
     "number": ((KEYS, {"image": GREY, "label": tfds.features.Scalar(np.int64)}), r"label \(int64 \[\]\)"),
     "two_labels": (
         (None, {"image": GREY, "fine": CLASSES, "coarse": CLASSES}),
-        "with 2 class labels an image, coarse, fine",
+        "with 2 class labels an image, fine, coarse",
     ),
     "many": ((KEYS, {"image": GREY, "label": tfds.features.Sequence(CLASSES)}), "whose label may hold several classes"),
     "two_images": ((None, {"left": GREY, "right": GREY, "label": CLASSES}), "with 2 images an example, left, right"),
@@ -109,10 +110,10 @@ KINDS = {
         r"mask \(LabeledImage\)",
     ),
     # What is read, with the note on the choice.
-    "no_keys": ((None, {"photo": GREY, "kind": CLASSES, "note": tfds.features.Text()}), "the feature photo, the classes kind"),
-    "three_keys": ((("photo", "note", "kind"), {"photo": GREY, "kind": CLASSES, "note": tfds.features.Text()}), None),
+    "no_keys": ((None, THREE), "the feature photo, the classes kind"),
+    "three_keys": ((("photo", "note", "kind"), THREE), None),
     "one_of_two": ((("photo", "coarse"), {"photo": GREY, "coarse": CLASSES, "fine": CLASSES}), None),
-    "other_keys": ((("photo", "note"), {"photo": GREY, "kind": CLASSES, "note": tfds.features.Text()}), "the classes kind"),
+    "other_keys": ((("photo", "note"), THREE), "the classes kind"),
     "deep": ((KEYS, {"image": tfds.features.Image(shape=(6, 6, 1), dtype=np.uint16), "label": CLASSES}), None),
     "floats": ((KEYS, {"image": tfds.features.Image(shape=(6, 6, 1), dtype=np.float32), "label": CLASSES}), None),
     "large": ((KEYS, {"image": tfds.features.Image(shape=(80, 70, 1)), "label": CLASSES}), None),
@@ -246,7 +247,7 @@ def test_a_data_set_without_a_test_part_gets_one(tmp_path):
 def test_images_of_several_sizes_become_squares(tmp_path):
     source = read(tmp_path, "tiny_shapes/sizes")
     assert source.train.shape == (32, 32, 3)
-    assert source.notes[-1].startswith("images of 3 sizes, up to 8 pixels are brought to 32×32")
+    assert source.notes[0].startswith("images of 3 sizes, up to 8 pixels are brought to 32×32")
     config = DataConfig(dataset="tiny_shapes/sizes", data_dir=str(tmp_path), image_size=6)
     images = by_pixels(sources.read(config).train)
     # The images that are 6 × 6 already come through untouched.
