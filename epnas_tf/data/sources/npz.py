@@ -71,6 +71,9 @@ def read(config: DataConfig) -> Source:
     name = Path(dataset).name
     found, notes = scale.of_parts(images, name)
     numbers = _labels(labels, images, keys)
+    train_rows, used = labels[keys["train"][1]], np.unique(numbers[keys["train"][1]])
+    if train_rows.ndim == 2 and len(used) < train_rows.shape[1] > 1 and class_names is None:
+        notes.append(f"classes: {len(used)} of the {train_rows.shape[1]} columns of labels have a training image")
     parts: dict[str, Arrays] = {part: (found.apply(images.pop(x)), numbers[y]) for part, (x, y) in keys.items()}
     notes += scale.constant_notes({keys[part][0]: pixels for part, (pixels, _) in parts.items()})
     # 16-bit files that such a network is to classify are likely on the same scale; of floats nothing can be known.
