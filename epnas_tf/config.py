@@ -61,7 +61,7 @@ class DataConfig(Settings):
     dataset: str = option(
         "digits",
         "data set: digits (ships with scikit-learn), a name of TensorFlow Datasets such as cifar10, a folder with one "
-        "folder of images a class, or an .npz file with x_train and y_train",
+        "folder of images a class, or an .npz file with x_train, y_train, and if wanted x_val, y_val, x_test, y_test",
     )
     data_dir: str = option("", "where TensorFlow Datasets keeps its data; empty for its own default")
     manual_dir: str = option(
@@ -79,11 +79,14 @@ class DataConfig(Settings):
         "sets",
     )
     train_images: int = option(
-        0, "training images to use, validation included, the same part of every class; 0 for all", minimum=0
+        0,
+        "training images to use, those drawn for the validation included, the same part of every class; 0 for all",
+        minimum=0,
     )
     validation_fraction: float = option(
         0.1,
-        "part of the training images that scores the children, in [0.01, 0.9] [ENAS: 5,000 of 50,000]",
+        "part of the training images that scores the children where the data set brings no validation images of its "
+        "own, in [0.01, 0.9] [ENAS: 5,000 of 50,000]",
         minimum=0.01,
         maximum=0.9,
     )

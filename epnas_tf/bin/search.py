@@ -24,7 +24,7 @@ from epnas_tf.data.names import folder_name
 from epnas_tf.options import values_of
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
-from epnas_tf.storage.run_directory import RunDirectory
+from epnas_tf.storage.run_directory import RunDirectory, recalled
 
 MANY_CANDIDATES = 10**9
 """More than that of one level are warned of: they take minutes to score (`benchmarks.deep_levels`)."""
@@ -44,8 +44,9 @@ def main(arguments: list[str]) -> None:
     refuse_arguments(arguments)
     config = config_flags.to_config(RunConfig)
     space = make_space(config.space)
-    data.check(config.data)
     run_dir = flags.FLAGS.run_dir or default_run_dir(config)
+    config = recalled(config, run_dir)
+    data.check(config.data)
     console = make_console()
     operations = tuple(getattr(space, "operations", config.space.operations))
     console.print("epnas-search")

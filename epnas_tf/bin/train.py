@@ -11,6 +11,7 @@ from epnas_tf.bin.console import interruptible, make_console, print_next, quiet_
 from epnas_tf.config import TrainingConfig
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import values_of
+from epnas_tf.storage.run_directory import recalled
 from epnas_tf.storage.training_directory import FOLDER, TrainingDirectory
 from epnas_tf.training.architectures import find_candidates
 from epnas_tf.training.settings import search_settings
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> None:
     """Runs the final training that the flags describe."""
     run_dir = _run_dir(arguments)
     architecture_file = flags.FLAGS.architecture
-    config = config_flags.to_config(TrainingConfig, search_settings(run_dir))
+    config = recalled(config_flags.to_config(TrainingConfig, search_settings(run_dir)), run_dir)
     final_dir = Path(flags.FLAGS.final_dir or run_dir / FOLDER)
     candidates = find_candidates(run_dir, architecture_file, config.recipe.candidates)
     data.check(config.data)

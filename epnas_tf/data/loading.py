@@ -7,6 +7,7 @@ import numpy as np
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import sources, splits
+from epnas_tf.data.places import refuse_moved
 from epnas_tf.data.values import ImageData, Images, statistics
 from epnas_tf.errors import ConfigError, DataError
 
@@ -40,6 +41,7 @@ def check(config: DataConfig) -> None:
             "`manual_dir` is only read for a data set given by name, such as fashion_mnist. Received: "
             f"manual_dir={config.manual_dir!r} with dataset={config.dataset!r}. Leave `manual_dir` out."
         )
+    refuse_moved(config)
     sources.check(config)
 
 
@@ -65,22 +67,12 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
     """
     check(config)
     source = sources.read(config, value_range)
-    train, test = source.train, source.test
-    if test is None:
-        total = round(config.test_fraction * len(train))
-        kept, drawn = splits.stratified_draw(train.labels, total, np.random.default_rng(_TEST_SEED), leave=2)
-        splits.check_class_sizes(train.labels[kept], source.class_names)
-        if not len(drawn):
-            raise DataError(
-                f"{source.name}: a class needs three images or more, or none is left for the test. Received: "
-                f"{len(train)} images in {len(source.class_names)} classes. Add images, or a test part."
-            )
-        train, test = train.take(kept), train.take(drawn)
-    else:
-        splits.check_class_sizes(train.labels, source.class_names)
+    train, test = (source.train, source.test) if source.test is not None else _drawn_test(source, config)
+    least = 1 if source.validation is not None else 2  # a class gives an image to the validation if that is drawn
+    splits.check_class_sizes(train.labels, source.class_names, least)
     if config.train_images:
         generator = np.random.default_rng([_LIMIT_STREAM, seed])
-        train = train.take(splits.limit(train.labels, config.train_images, generator, source.class_names))
+        train = train.take(splits.limit(train.labels, config.train_images, generator, source.class_names, least))
     validation = source.validation
     if validation is None:
         total = round(config.validation_fraction * len(train))
@@ -101,9 +93,43 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
         test_is_drawn=source.test is None,
         validation_is_drawn=source.validation is None,
         value_range=source.value_range,
-        notes=source.notes,
+        notes=(*source.notes, *_part_notes(source, config, len(train), len(test))),
         skipped=source.skipped,
     )
+
+
+def _drawn_test(source: sources.Source, config: DataConfig) -> tuple[Images, Images]:
+    """Draws the test images from the training images of a data set without a test part; returns both."""
+    train = source.train
+    least = 1 if source.validation is not None else 2
+    total = round(config.test_fraction * len(train))
+    kept, drawn = splits.stratified_draw(train.labels, total, np.random.default_rng(_TEST_SEED), leave=least)
+    splits.check_class_sizes(train.labels[kept], source.class_names, least)
+    if not len(drawn):
+        raise DataError(
+            f"{source.name}: a class needs {'three' if least == 2 else 'two'} images or more, or none is left for the "
+            f"test. Received: {len(train)} images in {len(source.class_names)} classes. Add images, or a test part."
+        )
+    return train.take(kept), train.take(drawn)
+
+
+def _part_notes(source: sources.Source, config: DataConfig, num_train: int, num_test: int) -> list[str]:
+    """Says what the parts are where a data set brings a validation part: then two settings mean something else."""
+    if source.validation is None:
+        return []
+    missing = [name for i, name in enumerate(source.class_names) if not np.any(source.validation.labels == i)]
+    shown = ", ".join(missing[:5]) + (" and more" if len(missing) > 5 else "")
+    notes = [
+        f"validation: {len(source.validation)} images of the data set's own, so --validation_fraction is not used",
+        f"warning: no validation image is of {len(missing)} of the classes ({shown}), so nothing scores these"
+        if missing
+        else "",
+        f"test: {num_test} images drawn from the training images, as the data set has no test part"
+        if source.test is None
+        else "",
+        f"train_images: {num_train} training images are used, and all validation images" if config.train_images else "",
+    ]
+    return [note for note in notes if note]
 
 
 def with_all_training_images(data: ImageData) -> ImageData:

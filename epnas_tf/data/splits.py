@@ -57,51 +57,62 @@ def stratified_draw(
 
 
 def limit(
-    labels: npt.NDArray[np.int32], total: int, generator: np.random.Generator, class_names: Sequence[str]
+    labels: npt.NDArray[np.int32],
+    total: int,
+    generator: np.random.Generator,
+    class_names: Sequence[str],
+    least: int = 2,
 ) -> npt.NDArray[np.int64]:
-    """Draws `total` images, as near to the same part of every class as leaves two images to each.
+    """Draws `total` images, as near to the same part of every class as leaves `least` images to each.
 
     Args:
-        labels: int32 [n], the class of each image; each class has two images or more.
+        labels: int32 [n], the class of each image; each class has `least` images or more.
         total: how many images to draw.
         generator: source of the random choice.
         class_names: the name of each class.
+        least: images that each class needs: 2 where validation images are drawn from them, else 1.
 
     Returns:
         int64 [total], the indices drawn, ascending.
 
     Raises:
-        DataError: if there are fewer images than `total`, or `total` is less than two a class.
+        DataError: if there are fewer images than `total`, or `total` is less than `least` a class.
     """
     if total > len(labels):
         raise DataError(
             f"`train_images` must be at most the number of training images there are, {len(labels)}. "
             f"Received: train_images={total}. Use 0 for all of them."
         )
-    if total < 2 * len(class_names):
+    if total < least * len(class_names):
         raise DataError(
-            f"`train_images` must be at least two a class, {2 * len(class_names)} for {len(class_names)} classes, one "
-            f"to train on and one to validate on. Received: train_images={total}. Use more images, or 0 for all."
+            f"`train_images` must be at least {_NEEDED[least][0]} a class, {least * len(class_names)} for "
+            f"{len(class_names)} classes{_NEEDED[least][1]}. Received: train_images={total}. Use more images, or 0 for "
+            "all."
         )
     sizes = np.bincount(labels).astype(np.int64)
-    return _draw(labels, quotas(sizes, total, np.minimum(sizes, 2), sizes), generator)[1]
+    return _draw(labels, quotas(sizes, total, np.minimum(sizes, least), sizes), generator)[1]
 
 
-def check_class_sizes(labels: npt.NDArray[np.int32], class_names: Sequence[str]) -> None:
+_NEEDED = {1: ("one", ""), 2: ("two", ", one to train on and one to validate on")}
+"""How to say how many training images a class needs."""
+
+
+def check_class_sizes(labels: npt.NDArray[np.int32], class_names: Sequence[str], least: int = 2) -> None:
     """Refuses a class that cannot be in both the training and the validation part.
 
     Args:
         labels: int32 [n], the class of each training image.
         class_names: the name of each class.
+        least: images that each class needs, see `limit`.
 
     Raises:
-        DataError: if a class has fewer than two training images.
+        DataError: if a class has fewer.
     """
     sizes = np.bincount(labels, minlength=len(class_names))
     for name, size in zip(class_names, sizes, strict=True):
-        if size < 2:
+        if size < least:
             raise DataError(
-                "Every class needs two training images or more, one to train on and one to validate on. "
+                f"Every class needs {_NEEDED[least][0]} training image{'s'[: least - 1]} or more{_NEEDED[least][1]}. "
                 f"Received: {size} of class {name!r}. Add images of this class, or leave the class out."
             )
 

@@ -84,8 +84,8 @@ def evaluate(
         path: the model, as `load_classifier` takes it.
         data: the data set; None for the one that the model was trained on, which a run directory knows.
         split: "test", "validation", "train" or "all"; None for the test images, but all images of another data set
-            than the model's own that has no test part. Validation images are drawn from the training images by the
-            seed.
+            than the model's own that has no test part. Validation images are the data set's own, or else drawn from the
+            training images by the seed.
         latency: whether to time the model at batches of 1 and 64 images.
         seed: decides the split; None for the seed of the model's training, 0 where that is not known.
 
@@ -120,7 +120,14 @@ def evaluate(
         data_name=loaded.name,
         image_shape=loaded.image_shape,
         split=split,
-        may_be_trained_on=training is not None and may_have_trained_on(training, config, split),
+        may_be_trained_on=training is not None
+        and may_have_trained_on(
+            training,
+            config,
+            split,
+            test_is_drawn=loaded.test_is_drawn,
+            validation_is_drawn=loaded.validation_is_drawn,
+        ),
         matching=matching.how,
         absent=matching.absent,
         channels=matching.channels,

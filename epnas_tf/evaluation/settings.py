@@ -30,7 +30,8 @@ class EvaluationConfig(Settings):
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     seed: int = option(
         0,
-        "decides which training images are the validation part; the run's own where the model is of a run",
+        "decides which training images are the validation part where the data set brings none; the run's own where the "
+        "model is of a run",
         minimum=0,
         maximum=2**31 - 1,
     )
@@ -51,21 +52,32 @@ def base_settings(own: Mapping[str, Any], dataset: str | None) -> dict[str, Any]
     return {name: own[name] for name in _KEPT if name in own}
 
 
-def may_have_trained_on(training: TrainingConfig, config: EvaluationConfig, split: str) -> bool:
+def may_have_trained_on(
+    training: TrainingConfig,
+    config: EvaluationConfig,
+    split: str,
+    *,
+    test_is_drawn: bool = True,
+    validation_is_drawn: bool = True,
+) -> bool:
     """Tells whether a network may have been trained on the images that it is evaluated on.
 
     Args:
         training: the settings of its training.
         config: the data set that it is evaluated on.
         split: the part of it.
+        test_is_drawn: whether its test images are drawn from the training images, see `ImageData`.
+        validation_is_drawn: whether its validation images are.
     """
     own, data = training.data, config.data
     if not same_place(data.dataset, own.dataset):
         return False
     if split == "test":
-        return data.test_fraction != own.test_fraction  # drawn from all images where there is no test part of its own
+        return test_is_drawn and data.test_fraction != own.test_fraction
+    if split != "validation" or not training.recipe.held_out:
+        return True
     drawn_alike = all(getattr(data, name) == getattr(own, name) for name in _DRAWN_BY) and config.seed == training.seed
-    return split in ("train", "all") or not (training.recipe.held_out and drawn_alike)
+    return validation_is_drawn and not drawn_alike
 
 
 _DRAWN_BY = ("train_images", "validation_fraction", "test_fraction")

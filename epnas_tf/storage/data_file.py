@@ -93,6 +93,8 @@ def refuse_other_images(directory: Path, description: DataDescription, same_vers
     there = load_description(directory)
     old, new = dataclasses.asdict(there), dataclasses.asdict(description)
     differing = [name for name in old if old[name] not in ("", new[name])]  # an older version wrote no digest
+    if differing == ["name"] and there.digest:
+        return  # the folder or file was renamed
     coarse = [f"{name} {old[name]} there, {new[name]} now" for name in differing if name not in EXACT]
     if coarse or (differing and same_versions):
         received = "; ".join(coarse) or "as many images and the same classes, but other pixels or labels"

@@ -1,7 +1,7 @@
 """The files of a run: settings, one line a child, the best architecture, and the state that resuming needs.
 
     RUN_DIR/
-      config.json         the settings and the versions of the packages
+      config.json         the settings, the absolute paths of those that are relative, the versions of the packages
       data.json           what the data set is
       trials.jsonl        one line a child
       architecture.json   the best architecture so far
@@ -15,6 +15,7 @@ trials.jsonl that are younger than the state are cut off when the run goes on, s
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import importlib.metadata
 import json
@@ -27,6 +28,7 @@ import numpy.typing as npt
 
 from epnas_tf.config import RunConfig
 from epnas_tf.data.names import check_path
+from epnas_tf.data.places import PLACES, absolute_places, is_moved, resolved
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.options import completed, from_values, same_place, values_of
 from epnas_tf.space.architecture import Architecture
@@ -39,9 +41,6 @@ T = TypeVar("T")
 
 VERSION = 1
 PACKAGES = ("epnas-tf", "tensorflow", "keras", "numpy")
-PLACES = ("dataset", "data_dir", "manual_dir")
-"""Settings that may name a file or a folder."""
-
 FINAL_FOLDER, RANK_FOLDER = "final", "rank"
 FOLDERS = {FINAL_FOLDER: "the final training's", RANK_FOLDER: "the comparison's"}
 """The folders of a run that hold a directory of another format, and whose they are."""
@@ -77,6 +76,7 @@ class RunDirectory:
         self.warnings: list[str] = []
         self._states = StateFiles(self.path / "state", self.STATES)
         self._records = self._records_bytes = 0
+        self._moved: dict[str, Any] | None = None  # config.json with the new place of the data
         self._refuse_folder_of_another_kind()
         with reported(self.path):
             self._refuse_foreign_files()
@@ -113,21 +113,33 @@ class RunDirectory:
         file = self.path / "config.json"
         # Read even if it is to be replaced: a file that no run wrote is somebody's, and is not written over.
         kept = read_config_document(file, self.FORMAT) if file.exists() else None
+        now = _plain(self._settings())
+        places = absolute_places(now)
         if kept is None or not self._has_children():
             document = {
                 "format": self.FORMAT,
                 "version": VERSION,
-                "settings": self._settings(),
+                "settings": now,
+                "places": places,
                 "versions": _versions(),
             }
             write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
             return
         there = _plain(completed(type(self.config), kept["settings"]))
-        differing = [
-            f"  --{name}: {_shown(there.get(name))} there, {_shown(value)} now"
-            for name, value in _plain(self._settings()).items()
-            if there.get(name) != value and not (name in PLACES and same_place(str(there.get(name)), value))
-        ]
+        differing = []
+        for name, value in now.items():
+            if name in PLACES:
+                paths = str(kept["places"].get(name, there.get(name))), places.get(name, value)
+                if same_place(*paths):
+                    continue
+                if is_moved(*paths) and (self.path / DATA_FILE).exists():  # which tells whether the images are the same
+                    kept["settings"][name] = value
+                    kept["places"] = {**kept["places"], name: paths[1]}
+                    self._moved = kept
+                    continue
+            elif there.get(name) == value:
+                continue
+            differing.append(f"  --{name}: {_shown(there.get(name))} there, {_shown(value)} now")
         if differing:
             raise RunDirectoryError(
                 f"{self.path} holds a run of other settings:\n" + "\n".join(differing) + "\n"
@@ -183,6 +195,9 @@ class RunDirectory:
         if self._has_children():
             remedy = f"Bring them back to go on with it, or give another {self.FLAG} to start a new run."
             refuse_changed_images(self.path, self.FORMAT, description, remedy)
+        if self._moved is not None:
+            write_whole(self.path / "config.json", (json.dumps(self._moved, indent=2) + "\n").encode())
+            self._moved = None
         save_description(self.path, description)
 
     def append_record(self, record: dict[str, Any]) -> None:
@@ -267,7 +282,7 @@ def read_config_document(file: Path, expected_format: str) -> dict[str, Any]:
         expected_format: what kind of directory it must belong to.
 
     Returns:
-        An object with "settings" and "versions".
+        An object with "settings", "places" and "versions".
 
     Raises:
         RunDirectoryError: if the file is not one that a run wrote, or in a folder that TensorFlow would not find.
@@ -275,10 +290,11 @@ def read_config_document(file: Path, expected_format: str) -> dict[str, Any]:
     check_path(file, "a run directory")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
+        document.setdefault("places", {})  # older versions kept none
         known = document["format"] == expected_format and document["version"] == VERSION
-        if not known or not all(isinstance(document[key], dict) for key in ("settings", "versions")):
+        if not known or not all(isinstance(document[key], dict) for key in ("settings", "places", "versions")):
             raise ValueError(f"not of format {expected_format}, version {VERSION}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunDirectoryError(f"{file} is not the config.json of a run. Received: {error}") from error
     return document
 
@@ -302,7 +318,7 @@ def read_config(path: str | os.PathLike[str]) -> RunConfig:
 
 
 def read_settings(path: str | os.PathLike[str], config_type: type[T], expected_format: str) -> T:
-    """Returns the settings in a directory's config.json.
+    """Returns the settings in a directory's config.json; its data are found from any folder, see `places.resolved`.
 
     Args:
         path: the directory.
@@ -314,10 +330,32 @@ def read_settings(path: str | os.PathLike[str], config_type: type[T], expected_f
     """
     file = Path(path) / "config.json"
     try:
-        settings = read_config_document(file, expected_format)["settings"]
-        return from_values(config_type, completed(config_type, settings))
+        document = read_config_document(file, expected_format)
+        return from_values(config_type, completed(config_type, resolved(document["settings"], document["places"])))
     except (ConfigError, TypeError) as error:  # TypeError: a word where a number belongs
         raise RunDirectoryError(f"{file} holds a setting that is not allowed. {error}") from error
+
+
+def recalled(config: T, path: str | os.PathLike[str]) -> T:
+    """Returns settings whose data are found from another folder than the one that the run in a directory began in.
+
+    Args:
+        config: the settings that a command was given, with a `DataConfig` as `data`.
+        path: the run's directory; one that is not there, or not of a search, changes nothing.
+
+    Returns:
+        The settings, with the absolute path for every relative one that the run was given as well and that leads to
+        nothing from here.
+    """
+    if not is_directory_of(path, RunDirectory.FORMAT):
+        return config
+    document = read_config_document(Path(path) / "config.json", RunDirectory.FORMAT)
+    data: Any = config.data  # type: ignore[attr-defined]  # every settings dataclass with data has it by that name
+    same = {
+        name: place for name, place in document["places"].items() if document["settings"][name] == getattr(data, name)
+    }
+    values = {name: getattr(data, name) for name in same if not os.path.exists(os.path.expanduser(getattr(data, name)))}
+    return dataclasses.replace(config, data=dataclasses.replace(data, **resolved(values, same)))  # type: ignore[type-var]
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

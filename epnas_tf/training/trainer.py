@@ -16,6 +16,7 @@ from epnas_tf import data as data_module
 from epnas_tf.config import DataConfig, RunConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images, evaluation_batches
 from epnas_tf.data.loading import with_all_training_images
+from epnas_tf.data.places import PLACES
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.metrics import Metrics, measure
@@ -281,7 +282,8 @@ class _FinalTraining:
 
 def _which_images(config: RunConfig | TrainingConfig) -> tuple[DataConfig, int]:
     """Returns what decides which images there are, and in which parts."""
-    return dataclasses.replace(config.data, crop_padding=-1, mirror="auto", cutout=0), config.seed
+    places = {name: os.path.realpath(path) for name in PLACES if os.path.exists(path := getattr(config.data, name))}
+    return dataclasses.replace(config.data, **places, crop_padding=-1, mirror="auto", cutout=0), config.seed
 
 
 def examples(images: Images, probabilities: npt.NDArray[np.float32], seed: int) -> dict[str, npt.NDArray[Any]]:

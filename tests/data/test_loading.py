@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -162,4 +163,40 @@ def test_a_validation_part_of_its_own_scores_the_children(monkeypatch):
     assert (data.train, data.test, data.validation) == (part[0], part[1], part[2])
     assert not data.validation_is_drawn
     assert data.preparation == Preparation(8, 8, 1, 0.0, 4095.0)
-    assert data.notes == notes
+    own = "validation: 12 images of the data set's own, so --validation_fraction is not used"
+    assert data.notes == (*notes, own)
+
+
+def with_validation(path, count=3, **changes):
+    """A data set of which each class has one training image."""
+    images = np.random.default_rng(1).integers(0, 256, (8, 16, 16), dtype=np.uint8)
+    values = {"x_train": images[:count], "y_train": np.arange(count) % 3, "x_val": images[6:], "y_val": [0, 2]}
+    np.savez(path, **(values | changes))
+    return DataConfig(dataset=str(path)), images
+
+
+def test_a_class_needs_one_training_image_where_the_validation_part_is_given(tmp_path):
+    test = {"x_test": np.zeros((2, 16, 16), np.uint8), "y_test": [0, 1]}
+    config, images = with_validation(tmp_path / "few.npz", **test)
+    data = load(config, seed=0)
+    assert (len(data.train), len(data.validation), len(data.test)) == (3, 2, 2)
+    assert any(note.startswith("warning: no validation image is of 1 of the classes (1)") for note in data.notes)
+    limited = load(dataclasses.replace(config, train_images=3), seed=0)
+    np.testing.assert_array_equal(limited.validation.images[..., 0], images[6:])
+    assert "train_images: 3 training images are used, and all validation images" in limited.notes
+    with pytest.raises(DataError, match=r"at least one a class, 3 for 3 classes\. Received: train_images=2"):
+        load(dataclasses.replace(config, train_images=2), seed=0)
+    whole = loading.with_all_training_images(data)
+    assert keys(whole.train) == keys(data.train) | keys(data.validation)
+
+
+def test_a_test_part_is_drawn_beside_a_given_validation_part(tmp_path):
+    config, _ = with_validation(tmp_path / "some.npz", 6)
+    data = load(config, seed=0)
+    assert (len(data.train), len(data.validation), len(data.test)) == (3, 2, 3)
+    assert data.test_is_drawn
+    assert keys(data.validation).isdisjoint(keys(data.train) | keys(data.test))
+    assert "test: 3 images drawn from the training images, as the data set has no test part" in data.notes
+    few, _ = with_validation(tmp_path / "few.npz", 3)
+    with pytest.raises(DataError, match="a class needs two images or more, or none is left for the test"):
+        load(few, seed=0)

@@ -11,7 +11,7 @@ from epnas_tf.data import load
 from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.evaluation import evaluate, measure
 from epnas_tf.evaluation.matching import BY_NAME, BY_NUMBER, SAME, SOME, TO_GREY
-from epnas_tf.evaluation.settings import EvaluationConfig, base_settings, may_have_trained_on
+from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, base_settings, may_have_trained_on
 from epnas_tf.options import same_place, values_of
 from tests.evaluation import artifacts
 
@@ -158,6 +158,24 @@ def test_images_that_the_network_may_have_been_trained_on_are_known(training, ch
 
 def test_other_seed_draws_other_validation_images():
     assert may_have_trained_on(HELD_OUT, EvaluationConfig(HELD_OUT.data, HELD_OUT.seed + 1), "validation")
+
+
+def test_parts_that_the_data_set_brings_are_the_same_by_every_seed_and_fraction():
+    config = EvaluationConfig(dataclasses.replace(HELD_OUT.data, validation_fraction=0.3, test_fraction=0.3), 77)
+    own = {"test_is_drawn": False, "validation_is_drawn": False}
+    found = {split: may_have_trained_on(HELD_OUT, config, split, **own) for split in SPLITS}
+    assert found == {"test": False, "validation": False, "train": True, "all": True}
+    assert may_have_trained_on(artifacts.CONFIG, config, "validation", **own) != artifacts.CONFIG.recipe.held_out
+
+
+def test_a_validation_part_of_its_own_is_evaluated_on(plain, digits, tmp_path):
+    parts = {"train": digits.train, "val": digits.validation, "test": digits.test}
+    values = {f"x_{name}": part.images for name, part in parts.items()}
+    values |= {f"y_{name}": part.labels for name, part in parts.items()}
+    np.savez(tmp_path / "own.npz", **values)
+    result = evaluate(plain.folder / "model.keras", DataConfig(dataset=str(tmp_path / "own.npz")), "validation", seed=9)
+    expected = evaluate(plain.folder / "model.keras", DataConfig(), "validation", seed=artifacts.CONFIG.seed)
+    assert result.metrics.confusion == expected.metrics.confusion
 
 
 def test_one_folder_is_one_data_set_however_it_is_written(tmp_path, monkeypatch):

@@ -11,7 +11,8 @@ from types import ModuleType
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data.sources import digits, folder, idx, npz, tfds
-from epnas_tf.data.sources.base import Source, choose_side
+from epnas_tf.data.sources.base import Source, choose_side, where
+from epnas_tf.errors import DataError
 
 __all__ = ["Source", "base_name", "check", "kind", "read"]
 
@@ -59,7 +60,14 @@ def check(config: DataConfig) -> None:
     Raises:
         DataError: if the name is unknown or the files are not there.
     """
-    _MODULES[kind(config)].check(config)
+    found = kind(config)
+    if found == "folder" and not os.path.exists(os.path.expanduser(config.dataset)):
+        raise DataError(
+            "--dataset must be digits, a name of TensorFlow Datasets, a folder or an .npz file. Received: "
+            f"dataset={config.dataset!r}, which does not exist{where(config.dataset)}. Check the spelling and the "
+            "folder that you are in."
+        )
+    _MODULES[found].check(config)
 
 
 def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> Source:

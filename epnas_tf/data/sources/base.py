@@ -1,6 +1,7 @@
 """What every source of images returns, and the checks that all of them share."""
 
 import dataclasses
+import os
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -82,6 +83,12 @@ def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[in
     return side, note
 
 
+def where(path: str) -> str:
+    """Says in brackets where a relative path leads from the folder that the command runs in; "" for an absolute one."""
+    expanded = os.path.expanduser(path)
+    return "" if os.path.isabs(expanded) else f" (at {os.path.abspath(expanded)})"
+
+
 Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.integer]]
 """Images, uint8 [n, height, width, channels], and labels, any integer type [n], at least 0."""
 
@@ -130,6 +137,9 @@ def make_source(
             _check_part(name, part_name, part, train, present)
     names = [str(label if class_names is None else class_names[label]) for label in present]
     check_class_names(names, name)
+    empty = [str(class_names[i]) for i in range(len(class_names)) if i not in present] if class_names else []
+    if empty:
+        notes = [*notes, f"classes without a training image are left out: {_first(empty)}"]
     return Source(
         name,
         _renumbered(train, present),
@@ -139,6 +149,11 @@ def make_source(
         value_range,
         tuple(notes),
     )
+
+
+def _first(names: Sequence[str], most: int = 5) -> str:
+    """Returns the first few names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _check_part(name: str, part_name: str, part: Arrays, train: Arrays, present: npt.NDArray[np.integer]) -> None:

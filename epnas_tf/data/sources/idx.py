@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
-from epnas_tf.data.sources.base import Source, make_source
+from epnas_tf.data import scale
+from epnas_tf.data.sources.base import Source, make_source, where
 from epnas_tf.errors import DataError
 
 # The names of the classes, for every data set that may be read from IDX files; the same that TensorFlow Datasets uses.
@@ -43,7 +44,8 @@ def read(config: DataConfig) -> Source:
         DataError: if a file is missing, is not an IDX file of bytes, is cut short, or the counts differ.
     """
     train, test = (_read_part(config.manual_dir, part) for part in ("train", "t10k"))
-    return make_source(config.dataset, train, test, CLASS_NAMES[config.dataset])
+    notes = scale.constant_notes({"train": train[0], "t10k": test[0]})
+    return make_source(config.dataset, train, test, CLASS_NAMES[config.dataset], notes=notes)
 
 
 def _read_part(folder: str, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -67,7 +69,7 @@ def _find(folder: str, name: str) -> Path:
     raise DataError(
         "`manual_dir` must be a folder with the four IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, "
         f"t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each gzipped (.gz) or not. "
-        f"Received: manual_dir={folder!r}, {found}. Put the file there, or name the folder that has it."
+        f"Received: manual_dir={folder!r}, {found}{where(folder)}. Put the file there, or name the folder that has it."
     )
 
 

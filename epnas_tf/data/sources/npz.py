@@ -1,7 +1,10 @@
-"""An .npz file of arrays, as `numpy.savez` writes it: x_train, y_train, and if wanted x_test, y_test, class_names."""
+"""An .npz file of arrays, as `numpy.savez` writes it: x_train and y_train, and if wanted those of other parts."""
 
+import dataclasses
+import difflib
 import os
 import zipfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,50 +12,93 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
-from epnas_tf.data.sources.base import Source, make_source
+from epnas_tf.data import scale
+from epnas_tf.data.labels import class_numbers
+from epnas_tf.data.sources.base import Arrays, Source, make_source, where
+from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
-_KEYS = ("x_train", "y_train", "x_test", "y_test", "class_names")
+_NAMES = {
+    "train": (("x_train", "y_train"), ("train_images", "train_labels")),
+    "validation": (
+        ("x_val", "y_val"), ("x_valid", "y_valid"), ("x_validation", "y_validation"), ("val_images", "val_labels"),
+    ),
+    "test": (("x_test", "y_test"), ("test_images", "test_labels")),
+}  # fmt: skip
+"""The names of each part's images and labels; first our own, then those in use elsewhere (MedMNIST's last)."""
+
+_CLASS_NAMES = "class_names"
+_KNOWN = (*(name for pairs in _NAMES.values() for pair in pairs for name in pair), _CLASS_NAMES)
+_NEAR = 0.8  # likeness from which on a name is taken for a slip of the pen, as difflib counts it
+
+
+@dataclasses.dataclass(frozen=True)
+class _Contents:
+    """The names of the arrays in a file.
+
+    Attributes:
+        parts: the names of images and labels of each part that there is, "train" always.
+        unused: names that nothing is made of.
+    """
+
+    parts: dict[str, tuple[str, str]]
+    unused: tuple[str, ...]
 
 
 def check(config: DataConfig) -> None:
     """Refuses a file that is not there, is no .npz file or lacks an array; reads no array."""
-    with _open(config.dataset):
-        pass
+    with _open(config.dataset) as arrays:
+        _contents(arrays.files, config.dataset)
 
 
 def read(config: DataConfig) -> Source:
     """Reads an .npz file.
 
-    Images are [n, height, width] or [n, height, width, channels] with 1 or 3 channels: whole numbers from 0 to 255, or
-    floats from 0 to 1 (if none of x_train is above 1; they are multiplied by 255) or from 0 to 255. Labels are whole
-    numbers from 0, [n] or [n, 1]; they may have gaps. `class_names`, strings [classes], has the name of label i at i.
+    Images are [n, height, width] or [n, height, width, channels] with 1 or 3 channels, on one of the scales that
+    `epnas_tf.data.scale` knows. Labels are class numbers from 0, [n] or [n, 1], which may have gaps, or one-hot rows.
+    `class_names`, strings [classes], has the name of label i at i.
 
     Raises:
         DataError: if the file is not there or broken, an array is missing, or one has another shape, type or range.
     """
-    with _open(config.dataset) as arrays:
-        values = {key: _array(arrays, key, config.dataset) for key in _KEYS if key in arrays.files}
-    limit = 1.0 if values["x_train"].dtype.kind == "f" and np.all(values["x_train"] <= 1) else 255.0
-    train = _images(values["x_train"], "x_train", limit), _labels(values["y_train"], "y_train", len(values["x_train"]))
-    test = None
-    if "x_test" in values:
-        # The test images are read by the scale of the training images: guessed anew, the two could differ.
-        types = values["x_train"].dtype, values["x_test"].dtype
-        if (types[0].kind == "f") != (types[1].kind == "f"):
-            raise DataError(
-                "x_train and x_test must both be whole numbers or both be floats, or their scales could differ. "
-                f"Received: {types[0]} and {types[1]} in {config.dataset}. Convert both to uint8."
-            )
-        test = _images(values["x_test"], "x_test", limit), _labels(values["y_test"], "y_test", len(values["x_test"]))
-    names = values.get("class_names")
-    if names is not None and (names.dtype.kind != "U" or names.ndim != 1):
-        raise DataError(
-            f"`class_names` must be an array of strings [classes]. Received: {names.dtype} {list(names.shape)} in "
-            f"{config.dataset}. Save it as np.array(['cat', 'dog'])."
-        )
-    class_names = None if names is None else [str(name) for name in names]
-    return make_source(Path(config.dataset).name, train, test, class_names)
+    dataset = config.dataset
+    with _open(dataset) as arrays:
+        contents = _contents(arrays.files, dataset)
+        keys = contents.parts
+        images = {pair[0]: _images(_array(arrays, pair[0], dataset), pair[0]) for pair in keys.values()}
+        labels = {pair[1]: _array(arrays, pair[1], dataset) for pair in keys.values()}
+        class_names = _class_names(_array(arrays, _CLASS_NAMES, dataset), dataset) if _CLASS_NAMES in arrays else None
+    name = Path(dataset).name
+    found, notes = scale.of_parts(images, name)
+    numbers = _labels(labels, images, keys)
+    train_rows, used = labels[keys["train"][1]], np.unique(numbers[keys["train"][1]])
+    if train_rows.ndim == 2 and len(used) < train_rows.shape[1] > 1 and class_names is None:
+        notes.append(f"classes: {len(used)} of the {train_rows.shape[1]} columns of labels have a training image")
+    parts: dict[str, Arrays] = {part: (found.apply(images.pop(x)), numbers[y]) for part, (x, y) in keys.items()}
+    notes += scale.constant_notes({keys[part][0]: pixels for part, (pixels, _) in parts.items()})
+    # 16-bit files that such a network is to classify are likely on the same scale; of floats nothing can be known.
+    white = found.high if found.high > 255 else Preparation.high
+    return make_source(
+        name,
+        parts["train"],
+        parts.get("test"),
+        class_names,
+        parts.get("validation"),
+        (Preparation.low, white),
+        [*_notes(contents), *notes],
+    )
+
+
+def _notes(contents: _Contents) -> list[str]:
+    """Says what was made of names that are not our own, and what nothing was made of."""
+    notes = [f"{x} and {y} are the {part} part" for part, (x, y) in contents.parts.items() if x != _NAMES[part][0][0]]
+    if contents.unused:
+        notes.append(f"not used: {', '.join(contents.unused)}; the arrays that are read are {_expected()}")
+    return notes
+
+
+def _expected() -> str:
+    return ", ".join(name for pairs in _NAMES.values() for name in pairs[0]) + f" and {_CLASS_NAMES}"
 
 
 def _open(dataset: str) -> Any:
@@ -61,25 +107,47 @@ def _open(dataset: str) -> Any:
         what = "which is a folder" if os.path.isdir(path) else "which is something else"
         what = what if os.path.exists(path) else "no such file"
         raise DataError(
-            "A data set that is one file must be an .npz file, as numpy.savez writes it. Received: "
-            f"dataset={dataset!r}, {what}. Write it with numpy.savez(path, x_train=…, y_train=…)."
+            "A data set that is one file (--dataset) must be an .npz file, as numpy.savez writes it. Received: "
+            f"dataset={dataset!r}, {what}{where(dataset)}. Write it with numpy.savez(path, x_train=…, y_train=…)."
         )
     try:
-        arrays = np.load(path, allow_pickle=False)
+        return np.load(path, allow_pickle=False)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise _broken(dataset, "its list of arrays", error) from error
-    expected = ["x_train", "y_train"]
-    if {"x_test", "y_test"} & set(arrays.files):
-        expected += ["x_test", "y_test"]
-    missing = [key for key in expected if key not in arrays.files]
-    if missing:
-        found = arrays.files
-        arrays.close()
+
+
+def _contents(files: Collection[str], dataset: str) -> _Contents:
+    """Tells which arrays are which part, by their names."""
+    parts: dict[str, tuple[str, str]] = {}
+    missing: list[str] = []
+    for part, pairs in _NAMES.items():
+        begun = [pair for pair in pairs if set(pair) & set(files)] or ([pairs[0]] if part == "train" else [])
+        if len(begun) > 1:
+            raise DataError(
+                f"An .npz file must hold its {part} part once. Received: {dataset} with "
+                f"{[name for pair in begun for name in pair if name in files]}. Keep one of them."
+            )
+        for pair in begun:
+            parts[part] = pair
+            missing += [name for name in pair if name not in files]
+    used = {name for pair in parts.values() for name in pair} | {_CLASS_NAMES}
+    unused = tuple(name for name in files if name not in used)
+    near = _slips(unused, [name for name in _KNOWN if name not in files])
+    if missing or near:
+        lacking = f"without {missing}" if missing else "some of which look misspelt"
+        advice = " ".join(f"Did you mean {right} by {wrong}?" for wrong, right in near.items())
         raise DataError(
-            "An .npz file must hold x_train and y_train, and either both of x_test and y_test or neither. Received: "
-            f"{dataset} with {found}, without {missing}. Save the arrays under these names."
+            "An .npz file must hold x_train and y_train, and both or neither of x_val and y_val, and of x_test and "
+            f"y_test. Received: {dataset} with {list(files)}, {lacking}. "
+            f"{advice or 'Save the arrays under these names.'}"
         )
-    return arrays
+    return _Contents(parts, unused)
+
+
+def _slips(unused: Collection[str], absent: Collection[str]) -> Mapping[str, str]:
+    """Returns the known name that each unused one is likely to mean; one that is nothing like any is left out."""
+    near = {name: difflib.get_close_matches(name.lower(), absent, n=1, cutoff=_NEAR) for name in unused}
+    return {name: matches[0] for name, matches in near.items() if matches}
 
 
 def _array(arrays: Any, key: str, dataset: str) -> npt.NDArray[Any]:
@@ -97,7 +165,7 @@ def _broken(dataset: str, what: str, error: Exception) -> DataError:
     )
 
 
-def _images(images: npt.NDArray[Any], key: str, limit: float) -> npt.NDArray[np.uint8]:
+def _images(images: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
     if images.ndim == 3:
         images = images[..., np.newaxis]
     if images.ndim != 4 or 0 in images.shape or images.shape[3] not in (1, 3):
@@ -105,43 +173,24 @@ def _images(images: npt.NDArray[Any], key: str, limit: float) -> npt.NDArray[np.
             f"`{key}` must be images [n, height, width] or [n, height, width, channels] with 1 or 3 channels, channels "
             f"last. Received: shape {list(images.shape)}. Transpose or convert them."
         )
-    if images.dtype == np.uint8:
-        return images
-    if images.dtype.kind not in "iuf":
-        raise DataError(
-            f"`{key}` must be whole numbers from 0 to 255, or floats from 0 to 1 or 0 to 255. Received: "
-            f"{images.dtype}. Convert it to uint8."
-        )
-    if images.dtype.kind == "f" and not np.all(np.isfinite(images)):
-        raise DataError(
-            f"`{key}` must be finite. Received: NaN or infinity among its values. Mend or leave out those images."
-        )
-    low, high = images.min(), images.max()
-    if low < 0 or high > limit:
-        raise DataError(
-            f"`{key}` must lie within 0 and {limit:g} (floats: within 0 and 1 if x_train does). Received: "
-            f"values from {low:g} to {high:g}. Undo the normalisation and save pixels as uint8."
-        )
-    return np.rint(images * (255 / limit)).astype(np.uint8)
+    return images
 
 
-def _labels(labels: npt.NDArray[Any], key: str, count: int) -> npt.NDArray[np.int64]:
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+def _labels(
+    labels: Mapping[str, npt.NDArray[Any]],
+    images: Mapping[str, npt.NDArray[Any]],
+    keys: Mapping[str, tuple[str, str]],
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Returns the class numbers of each array of labels; one-hot rows must be of one width in all of them."""
+    train = labels[keys["train"][1]]
+    width = train.shape[1] if train.ndim == 2 and train.shape[1] > 1 else None
+    return {y: class_numbers(labels[y], width, f"`{y}`", len(images[x])) for x, y in keys.values()}
+
+
+def _class_names(names: npt.NDArray[Any], dataset: str) -> list[str]:
+    if names.dtype.kind != "U" or names.ndim != 1:
         raise DataError(
-            f"`{key}` must be class numbers, integers [n] or [n, 1]. Received: {labels.dtype} {list(labels.shape)}. "
-            "Turn one-hot rows or names into numbers first."
+            f"`class_names` must be an array of strings [classes]. Received: {names.dtype} {list(names.shape)} in "
+            f"{dataset}. Save it as np.array(['cat', 'dog'])."
         )
-    if len(labels) != count:
-        raise DataError(
-            f"`{key}` must have one label for each image, {count}. Received: {len(labels)} labels. "
-            "Save images and labels of the same rows."
-        )
-    if labels.min() < 0 or labels.max() > np.iinfo(np.int32).max:
-        raise DataError(
-            f"`{key}` must be class numbers from 0, below 2^31. Received: labels from {labels.min()} to "
-            f"{labels.max()}. "
-            "Leave out images without a label, and number the classes from 0."
-        )
-    return labels.astype(np.int64)
+    return [str(name) for name in names]

@@ -1,11 +1,10 @@
 """Any image classification data set of TensorFlow Datasets (TFDS), by its name."""
 
 import difflib
+import io
 import os
 import re
-import socket
-import urllib.parse
-import urllib.request
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
+from epnas_tf.data import scale
 from epnas_tf.data.sources import pictures
-from epnas_tf.data.sources.base import DEFAULT_SIDE, Source, make_source
+from epnas_tf.data.sources.base import Source, choose_side, make_source
+from epnas_tf.data.sources.tfds_downloads import fail_fast
+from epnas_tf.data.sources.tfds_features import choose_features
+from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
 _READ_BATCH = 512  # images a step while reading; only speed depends on it
-_CONNECT_SECONDS = 5.0
-_HOSTS_TRIED = 3
-_PORTS = {"http": 80, "https": 443, "ftp": 21}
-
-_Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
+_READ_BYTES = 2**26  # of a step's images, at most, so that large ones do not fill the memory
+_SPLITS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
 
 
 def is_known(name: str, data_dir: str) -> bool:
@@ -55,36 +55,57 @@ def check(config: DataConfig) -> None:
 
 
 def read(config: DataConfig) -> Source:
-    """Reads the `train` split and, if labelled, `test` or else `validation`; downloads the data if need be.
+    """Reads the splits `train`, `validation` (or `val`, `valid`) and `test`; downloads the data if need be.
 
-    Images of several sizes are brought to squares of `image_size` pixels, 32 if it is 0.
+    Images of more than 8 bits are brought to 8 by the one scale of all parts. `choose_side` decides the images' size.
 
     Raises:
         DataError: if the configuration is unknown, the data set is not one of labelled images, has no `train` split, or
             could not be downloaded or prepared.
     """
     builder = _builder(config)
-    image_key, label_key = _keys(builder, config.dataset)
+    image_key, label_key, notes = choose_features(builder.info, config.dataset)
     _prepare(builder, config)
-    if "train" not in builder.info.splits:
+    splits = _splits(list(builder.info.splits), config.dataset)
+    unused = sorted(set(builder.info.splits) - set(splits.values()))
+    reader = _Reader(builder, image_key, label_key)
+    labels = {part: reader.labels(split) for part, split in splits.items()}
+    for part in list(labels):
+        missing = int(np.count_nonzero(labels[part] < 0))
+        if missing and part == "train":
+            raise DataError(
+                f"Every training image must have a label. Received: {config.dataset}, whose split `train` has "
+                f"{missing:,} unlabelled images. Choose another data set or another configuration of it."
+            )
+        if missing:  # imagenet2012 and others keep the labels of `test` to themselves
+            notes.append(f"the split {splits[part]} is not used: {missing:,} of its images have no label")
+            del labels[part], splits[part]
+    if unused:
+        notes.append(f"splits that are not used: {', '.join(unused)}")
+    side, size_note = choose_side(reader.sizes(splits.values()), config.image_size)
+    found, scale_notes = reader.find_scale(splits.values(), config.dataset)
+    images = {part: reader.images(split, side, found) for part, split in splits.items()}
+    parts = {part: (images[part], labels[part]) for part in splits}
+    return make_source(
+        config.dataset,
+        parts["train"],
+        parts.get("test"),
+        builder.info.features[label_key].names,
+        parts.get("validation"),
+        (Preparation.low, found.high if found.high > 255 else Preparation.high),
+        [*notes, *filter(None, [size_note]), *scale_notes, *scale.constant_notes(images)],
+    )
+
+
+def _splits(names: Sequence[str], dataset: str) -> dict[str, str]:
+    """Returns the split of each part that there is."""
+    if "train" not in names:
         raise DataError(
-            f"A data set must have a split `train`. Received: {config.dataset} with {sorted(builder.info.splits)}. "
+            f"A data set must have a split `train`. Received: {dataset} with {sorted(names)}. "
             "Choose another, or save its images as an .npz file."
         )
-    train = _read_split(builder, "train", image_key, label_key, config.image_size)
-    if train[1].min() < 0:
-        raise DataError(
-            f"Every training image must have a label. Received: {config.dataset}, whose split `train` has unlabelled "
-            "images. Choose another data set or another configuration of it."
-        )
-    test = None
-    for split in ("test", "validation"):
-        if test is None and split in builder.info.splits:
-            part = _read_split(builder, split, image_key, label_key, config.image_size)
-            test = (
-                part if part[1].min() >= 0 else None
-            )  # imagenet2012 and others keep the labels of `test` to themselves
-    return make_source(config.dataset, train, test, builder.info.features[label_key].names)
+    found = {part: [name for name in known if name in names] for part, known in _SPLITS.items()}
+    return {part: present[0] for part, present in found.items() if present}
 
 
 def _builder(config: DataConfig) -> Any:
@@ -101,66 +122,20 @@ def _builder(config: DataConfig) -> Any:
         ) from error
 
 
-def _keys(builder: Any, dataset: str) -> tuple[str, str]:
-    """Finds the features that are the image and the label, without needing the data."""
-    import tensorflow_datasets as tfds
-
-    features = builder.info.features
-    keys = builder.info.supervised_keys or ("image", "label")
-    found: dict[str, Any] = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
-    if len(keys) == 2 and all(isinstance(key, str) for key in keys):
-        image, label = found.get(keys[0]), found.get(keys[1])
-        if (
-            isinstance(image, tfds.features.Image)
-            and isinstance(label, tfds.features.ClassLabel)
-            and image.shape[-1] in (1, 3)
-            and image.np_dtype == np.uint8
-        ):
-            return keys[0], keys[1]
-    raise DataError(
-        "A data set must have an image (8 bits, 1 or 3 channels) and one class label for it. Received: "
-        f"dataset={dataset!r} with the features {sorted(found)}, made for something other than image classification. "
-        "Choose an image classification data set of TFDS's catalog."
-    )
-
-
 def _prepare(builder: Any, config: DataConfig) -> None:
     import tensorflow_datasets as tfds
 
     if builder.is_prepared():
         return
-    _require_network(builder, config)
     download_config = tfds.download.DownloadConfig(
         manual_dir=os.path.expanduser(config.manual_dir) if config.manual_dir else None,
         try_download_gcs=False,  # Google's bucket answers slowly or never behind a firewall; the original host suffices
     )
     try:
-        builder.download_and_prepare(download_config=download_config)
+        with fail_fast():
+            builder.download_and_prepare(download_config=download_config)
     except Exception as error:  # whatever the data set's own script raises, the data are not there
         raise _unavailable(config.dataset, _first_line(error)) from error
-
-
-def _require_network(builder: Any, config: DataConfig) -> None:
-    """Fails within seconds where there is no network: TFDS alone tries for three and a half minutes.
-
-    Says nothing where the answer is not certain: behind a proxy, with files in the download folder already, or for a
-    data set whose hosts are not listed.
-    """
-    downloads = Path(builder.data_dir_root) / "downloads"
-    if config.manual_dir or urllib.request.getproxies() or (downloads.is_dir() and any(downloads.iterdir())):
-        return
-    urls = [urllib.parse.urlsplit(url) for url in builder.url_infos or {}]
-    hosts = sorted({(url.hostname, url.port or _PORTS[url.scheme]) for url in urls if url.scheme in _PORTS})
-    problem = None
-    for host in hosts[:_HOSTS_TRIED]:
-        try:
-            socket.create_connection(host, timeout=_CONNECT_SECONDS).close()
-        except OSError as error:
-            problem = f"{host[0]}: {error}"
-        else:
-            return
-    if problem:
-        raise _unavailable(config.dataset, problem)
 
 
 def _unavailable(dataset: str, reason: str) -> DataError:
@@ -176,28 +151,94 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
 
 
-def _read_split(builder: Any, split: str, image_key: str, label_key: str, image_size: int) -> _Part:
-    import tensorflow_datasets as tfds
+class _Reader:
+    """Reads the splits of a prepared data set, a batch at a time.
 
-    from epnas_tf.data.pipeline import made_ahead
+    Args:
+        builder: the data set's builder.
+        image_key: the name of the image's feature.
+        label_key: the name of the label's feature.
+    """
 
-    height, width, channels = builder.info.features[image_key].shape
-    dataset = builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        # Only what is needed is decoded: some data sets carry large features beside the image.
-        decoders=tfds.decode.PartialDecoding({image_key: True, label_key: True}),
-        read_config=tfds.ReadConfig(try_autocache=False),
-    )
-    count = builder.info.splits[split].num_examples
-    fixed = height is not None and width is not None
-    side = max(image_size, 0) or (0 if fixed else DEFAULT_SIDE)
-    images = np.empty((count, side or height, side or width, channels), np.uint8)
-    labels = np.empty(count, np.int64)
-    start = 0
-    for batch in tfds.as_numpy(made_ahead(dataset.batch(_READ_BATCH if fixed else 1))):
-        part = batch[image_key]
-        images[start : start + len(part)] = pictures.resize(part, side) if side else part
-        labels[start : start + len(part)] = batch[label_key]
-        start += len(part)
-    return images, labels
+    def __init__(self, builder: Any, image_key: str, label_key: str) -> None:
+        self._builder, self._image_key, self._label_key = builder, image_key, label_key
+        self._height, self._width, self._channels = builder.info.features[image_key].shape
+        self._type = np.dtype(builder.info.features[image_key].np_dtype)
+
+    @property
+    def _fixed(self) -> bool:
+        return self._height is not None and self._width is not None
+
+    def labels(self, split: str) -> npt.NDArray[np.int64]:
+        """Returns the labels of a split, int64 [n]; negative ones stand for none."""
+        batches = self._batches(split, self._label_key, _READ_BATCH)
+        return np.concatenate([np.asarray(batch, np.int64) for batch in batches])
+
+    def sizes(self, splits: Iterable[str]) -> set[tuple[int, int]]:
+        """Returns the (height, width) that the images have, each once; from the headers where they differ."""
+        from PIL import Image
+
+        if self._fixed:
+            return {(self._height, self._width)}
+        sizes = set()
+        for split in splits:
+            for batch in self._batches(split, self._image_key, _READ_BATCH, decode=False):
+                for content in batch:
+                    with Image.open(io.BytesIO(content)) as picture:
+                        sizes.add((picture.height, picture.width))
+        return sizes
+
+    def find_scale(self, splits: Iterable[str], name: str) -> tuple[scale.Scale, list[str]]:
+        """Decides the scale of all splits, and says it; 8 bits need no look at the data."""
+        if self._type == np.uint8:
+            return scale.Scale(0, 255, ""), []
+        extents = [scale.measure(part, f"{name}: {split}") for split in splits for part in self._image_batches(split)]
+        found = scale.choose(extents, name)
+        return found, [found.note]
+
+    def images(self, split: str, side: int, found: scale.Scale) -> npt.NDArray[np.uint8]:
+        """Returns the images of a split.
+
+        Args:
+            split: its name.
+            side: pixels a side to bring them to; 0 where all have one size, to keep it.
+            found: their scale.
+
+        Returns:
+            uint8 [n, height, width, channels].
+        """
+        images, start = None, 0
+        count = self._builder.info.splits[split].num_examples
+        for batch in self._image_batches(split):
+            part = found.apply(batch)
+            part = pictures.resize(part, side) if side else part
+            if images is None:  # made when the size is known, and no larger than needed
+                images = np.empty((count, *part.shape[1:]), np.uint8)
+            images[start : start + len(part)] = part
+            start += len(part)
+        assert images is not None  # TFDS itself refuses to prepare an empty split
+        return images
+
+    def _image_batches(self, split: str) -> Iterable[npt.NDArray[Any]]:
+        if not self._fixed:
+            return self._batches(split, self._image_key, 1)
+        size = self._height * self._width * self._channels * self._type.itemsize
+        return self._batches(split, self._image_key, max(1, min(_READ_BATCH, _READ_BYTES // size)))
+
+    def _batches(self, split: str, key: str, size: int, decode: bool = True) -> Iterable[npt.NDArray[Any]]:
+        """Yields a feature of all examples, in one order, `size` at a time."""
+        import tensorflow_datasets as tfds
+
+        from epnas_tf.data.pipeline import made_ahead
+
+        dataset = self._builder.as_dataset(
+            split=split,
+            shuffle_files=False,
+            # Only what is needed is decoded: some data sets carry large features beside the image.
+            decoders=tfds.decode.PartialDecoding(
+                {key: True}, decoders=None if decode else {key: tfds.decode.SkipDecoding()}
+            ),
+            read_config=tfds.ReadConfig(try_autocache=False),
+        )
+        for batch in tfds.as_numpy(made_ahead(dataset.batch(size))):
+            yield batch[key]

@@ -52,6 +52,13 @@ def test_the_four_files_are_read(tmp_path, zipped, dataset, first):
     assert len(source.class_names) == 10
 
 
+def test_images_that_show_nothing_are_warned_of(tmp_path):
+    write_all(tmp_path, zipped=False)
+    write(tmp_path, NAMES[2], idx_bytes(np.zeros((20, 28, 28), np.uint8)), zipped=False)
+    source = sources.read(DataConfig(dataset="mnist", manual_dir=str(tmp_path)))
+    assert source.notes == ("warning: 20 of 20 images show one colour only, such as image 0 of t10k",)
+
+
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
 def test_debians_fashion_mnist():
     data = load(DataConfig(dataset="fashion_mnist", manual_dir=str(DEBIAN)), seed=0)

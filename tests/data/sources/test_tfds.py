@@ -1,4 +1,8 @@
+import http.server
+import re
+import shutil
 import socket
+import threading
 import time
 from typing import ClassVar
 
@@ -21,12 +25,24 @@ class TinyShapes(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name=name)
-        for name in ("plain", "sizes", "validated", "hidden", "untested", "unlabelled", "no_train", "failing")
+        for name in (
+            "plain",
+            "sizes",
+            "one_size",
+            "validated",
+            "val",
+            "extra",
+            "hidden",
+            "untested",
+            "unlabelled",
+            "no_train",
+            "failing",
+        )
     ]
 
     def _info(self):
         features = {
-            "picture": tfds.features.Image(shape=(None, None, 3) if self.builder_config.name == "sizes" else (6, 6, 3)),
+            "picture": tfds.features.Image(shape=(None, None, 3) if "size" in self.builder_config.name else (6, 6, 3)),
             "kind": tfds.features.ClassLabel(names=["circle", "unused", "square"]),
             "note": tfds.features.Text(),
         }
@@ -41,6 +57,11 @@ class TinyShapes(tfds.core.GeneratorBasedBuilder):
         generators = {"train": self._generate_examples(0, 20), "test": self._generate_examples(20, 6)}
         if name == "validated":
             generators["validation"] = generators.pop("test")
+        if name == "val":
+            generators["val"] = self._generate_examples(40, 8)
+        if name == "extra":
+            generators["unlabeled"] = self._generate_examples(50, 4, -1)
+            generators["dev"] = self._generate_examples(60, 4)
         if name == "hidden":
             generators["test"] = self._generate_examples(30, 4, -1)
             generators["validation"] = self._generate_examples(20, 6)
@@ -57,6 +78,100 @@ class TinyShapes(tfds.core.GeneratorBasedBuilder):
             size = (6 + index % 3, 6) if self.builder_config.name == "sizes" else (6, 6)
             kind = index % 2 * 2 if label is None else label
             yield index, {"picture": shape_image(index, size), "kind": kind, "note": f"number {index}"}
+
+
+KEYS = ("image", "label")
+GREY, CLASSES = tfds.features.Image(shape=(6, 6, 1)), tfds.features.ClassLabel(names=["circle", "square"])
+THREE = {"photo": GREY, "kind": CLASSES, "note": tfds.features.Text()}
+KINDS = {
+    # What is refused, with the reason; `supervised_keys` and the features.
+    "text": ((None, {"text": tfds.features.Text()}), r"without an image among its features: text \(Text\)"),
+    "four": ((KEYS, {"image": tfds.features.Image(shape=(6, 6, 4)), "label": CLASSES}), "whose image has 4 channels"),
+    "string": (
+        (KEYS, {"image": GREY, "label": tfds.features.Text()}),
+        r"without a ClassLabel among its features: image \(Image\), label \(Text\)",
+    ),
+    "number": ((KEYS, {"image": GREY, "label": tfds.features.Scalar(np.int64)}), r"label \(int64 \[\]\)"),
+    "two_labels": (
+        (None, {"image": GREY, "fine": CLASSES, "coarse": CLASSES}),
+        "with 2 class labels an image, fine, coarse",
+    ),
+    "many": ((KEYS, {"image": GREY, "label": tfds.features.Sequence(CLASSES)}), "whose label may hold several classes"),
+    "two_images": ((None, {"left": GREY, "right": GREY, "label": CLASSES}), "with 2 images an example, left, right"),
+    "tensor": (
+        (KEYS, {"image": tfds.features.Tensor(shape=(6, 6, 1), dtype=np.uint8), "label": CLASSES}),
+        r"without an image among its features: image \(uint8 \[6, 6, 1\]\)",
+    ),
+    "video": (
+        (None, {"video": tfds.features.Sequence(GREY), "label": CLASSES}),
+        r"video \(Sequence of Image\)",
+    ),
+    "mask": (
+        (None, {"mask": tfds.features.LabeledImage(labels=2, shape=(6, 6, 1)), "label": CLASSES}),
+        r"mask \(LabeledImage\)",
+    ),
+    # What is read, with the note on the choice.
+    "no_keys": ((None, THREE), "the feature photo, the classes kind"),
+    "three_keys": ((("photo", "note", "kind"), THREE), None),
+    "one_of_two": ((("photo", "coarse"), {"photo": GREY, "coarse": CLASSES, "fine": CLASSES}), None),
+    "other_keys": ((("photo", "note"), THREE), "the classes kind"),
+    "deep": ((KEYS, {"image": tfds.features.Image(shape=(6, 6, 1), dtype=np.uint16), "label": CLASSES}), None),
+    "floats": ((KEYS, {"image": tfds.features.Image(shape=(6, 6, 1), dtype=np.float32), "label": CLASSES}), None),
+    "large": ((KEYS, {"image": tfds.features.Image(shape=(80, 70, 1)), "label": CLASSES}), None),
+}  # fmt: skip
+READ = ("no_keys", "three_keys", "one_of_two", "other_keys", "deep", "floats", "large")
+
+
+def tiny_value(feature, index):
+    """An example's value of a feature."""
+    if isinstance(feature, tfds.features.ClassLabel):
+        return index % 2
+    if not isinstance(feature, tfds.features.Image):
+        return "text"
+    values = np.random.default_rng(index).integers(0, 256, feature.shape)
+    factor = {np.dtype(np.uint8): 1, np.dtype(np.uint16): 16, np.dtype(np.float32): 1 / 255}[np.dtype(feature.np_dtype)]
+    return (values * factor).astype(feature.np_dtype)
+
+
+class TinyKinds(tfds.core.GeneratorBasedBuilder):
+    """A configuration for every form of features."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS: ClassVar = [tfds.core.BuilderConfig(name=name) for name in KINDS]
+
+    def _info(self):
+        (keys, features), _ = KINDS[self.builder_config.name]
+        return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features), supervised_keys=keys)
+
+    def _split_generators(self, dl_manager):
+        assert self.builder_config.name in READ, "refused before anything is prepared"
+        return {"train": self._generate_examples(0, 12), "test": self._generate_examples(20, 4)}
+
+    def _generate_examples(self, first, count):
+        features = self.info.features
+        for index in range(first, first + count):
+            yield index, {name: tiny_value(feature, index) for name, feature in features.items()}
+
+
+class TinyDownload(tfds.core.GeneratorBasedBuilder):
+    """Its images come from a file that is downloaded."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    url = ""
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict({"image": GREY, "label": CLASSES}), supervised_keys=KEYS
+        )
+
+    def _split_generators(self, dl_manager):
+        path = dl_manager.download(self.url)
+        return {"train": self._generate_examples(path)}
+
+    def _generate_examples(self, path):
+        pixels = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, 6, 6, 1)
+        for index, image in enumerate(pixels):
+            yield index, {"image": image, "label": index % 2}
 
 
 class TinyTexts(tfds.core.GeneratorBasedBuilder):
@@ -82,9 +197,7 @@ def by_pixels(part):
     return {image.tobytes(): int(label) for image, label in zip(part.images, part.labels, strict=True)}
 
 
-@pytest.mark.parametrize(
-    "name", ["tiny_shapes", "tiny_shapes/plain", "tiny_shapes/plain:1.0.0", "tiny_shapes/validated"]
-)
+@pytest.mark.parametrize("name", ["tiny_shapes", "tiny_shapes/plain", "tiny_shapes/plain:1.0.0"])
 def test_a_data_set_is_prepared_and_read_by_its_name(tmp_path, name):
     source = read(tmp_path, name)
     assert source.name == name
@@ -96,9 +209,32 @@ def test_a_data_set_is_prepared_and_read_by_its_name(tmp_path, name):
     np.testing.assert_array_equal(again.train.labels, source.train.labels)
 
 
-def test_a_test_part_without_labels_is_passed_over(tmp_path):
+def numbered(first, count):
+    return {shape_image(index).tobytes(): index % 2 for index in range(first, first + count)}
+
+
+def test_a_test_part_without_labels_is_named_and_not_used(tmp_path):
     source = read(tmp_path, "tiny_shapes/hidden")
-    assert by_pixels(source.test) == {shape_image(index).tobytes(): index % 2 for index in range(20, 26)}
+    assert source.test is None
+    assert by_pixels(source.validation) == numbered(20, 6)
+    assert "the split test is not used: 4 of its images have no label" in source.notes
+
+
+def test_a_validation_split_is_the_validation_part_with_and_without_a_test(tmp_path):
+    source = read(tmp_path, "tiny_shapes/val")
+    assert by_pixels(source.validation) == numbered(40, 8)
+    assert by_pixels(source.test) == numbered(20, 6)
+    data = load(DataConfig(dataset="tiny_shapes/validated", data_dir=str(tmp_path), test_fraction=0.3), seed=0)
+    assert by_pixels(data.validation) == numbered(20, 6)
+    assert (len(data.train), len(data.test)) == (14, 6)
+    assert by_pixels(data.train) | by_pixels(data.test) == numbered(0, 20)
+    assert "test: 6 images drawn from the training images, as the data set has no test part" in data.notes
+
+
+def test_other_splits_and_empty_classes_are_named(tmp_path):
+    notes = read(tmp_path, "tiny_shapes/extra").notes
+    assert "splits that are not used: dev, unlabeled" in notes
+    assert "classes without a training image are left out: unused" in notes
 
 
 def test_a_data_set_without_a_test_part_gets_one(tmp_path):
@@ -110,7 +246,9 @@ def test_a_data_set_without_a_test_part_gets_one(tmp_path):
 
 
 def test_images_of_several_sizes_become_squares(tmp_path):
-    assert read(tmp_path, "tiny_shapes/sizes").train.shape == (32, 32, 3)
+    source = read(tmp_path, "tiny_shapes/sizes")
+    assert source.train.shape == (32, 32, 3)
+    assert re.match("images of 3 sizes, up to 8 pixels.* brought to 32×32", source.notes[0])
     config = DataConfig(dataset="tiny_shapes/sizes", data_dir=str(tmp_path), image_size=6)
     images = by_pixels(sources.read(config).train)
     # The images that are 6 × 6 already come through untouched.
@@ -150,8 +288,49 @@ def test_an_unknown_configuration_or_version_is_refused(tmp_path, name):
         read(tmp_path, name)
 
 
+def test_images_of_one_size_that_is_not_declared_keep_it(tmp_path):
+    assert by_pixels(read(tmp_path, "tiny_shapes/one_size").train) == numbered(0, 20)
+
+
+def test_large_images_are_brought_to_the_size_of_a_search_and_said(tmp_path):
+    source = read(tmp_path, "tiny_kinds/large")
+    assert (source.train.shape, source.test.shape) == ((32, 32, 1), (32, 32, 1))
+    assert source.notes[0].startswith("images of 80×70 are brought to 32×32")
+    kept = sources.read(DataConfig(dataset="tiny_kinds/large", data_dir=str(tmp_path), image_size=0))
+    assert kept.train.shape == (80, 70, 1)
+    assert kept.notes == ()
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in READ])
+def test_a_refusal_says_which_condition_failed_before_anything_is_prepared(tmp_path, name):
+    with pytest.raises(DataError, match=rf"Received: dataset='tiny_kinds/{name}', .*{KINDS[name][1]}"):
+        read(tmp_path, f"tiny_kinds/{name}")
+
+
+@pytest.mark.parametrize("name", ["no_keys", "three_keys", "one_of_two", "other_keys"])
+def test_one_image_and_one_class_label_are_enough_whatever_they_are_called(tmp_path, name):
+    source = read(tmp_path, f"tiny_kinds/{name}")
+    assert by_pixels(source.train) == {tiny_value(GREY, i).tobytes(): i % 2 for i in range(12)}
+    note = KINDS[name][1]
+    assert source.notes == (() if note is None else source.notes[:1])
+    assert note is None or note in source.notes[0]
+
+
+@pytest.mark.parametrize(("name", "white"), [("deep", 4095), ("floats", 1)])
+def test_images_of_more_than_8_bits_are_scaled_alike_in_all_splits(tmp_path, name, white):
+    source = read(tmp_path, f"tiny_kinds/{name}")
+    for part, first in ((source.train, 0), (source.test, 20)):
+        expected = {}
+        for index in range(first, first + len(part)):
+            values = tiny_value(KINDS[name][0][1]["image"], index) / white
+            expected[np.rint(255 * values).astype(np.uint8).tobytes()] = index % 2
+        assert by_pixels(part) == expected
+    assert source.notes[0].startswith("pixels 0 … ")
+    assert source.value_range == (0, 4095 if name == "deep" else 65535)
+
+
 def test_a_data_set_of_something_else_is_refused_before_it_is_prepared(tmp_path):
-    with pytest.raises(DataError, match=r"Received: dataset='tiny_texts' with the features \['text'\]"):
+    with pytest.raises(DataError, match=r"Received: dataset='tiny_texts', without an image among its features: text"):
         read(tmp_path, "tiny_texts")
 
 
@@ -168,16 +347,72 @@ def test_what_cannot_be_trained_on_is_refused(tmp_path, name, message):
         read(tmp_path, name)
 
 
-def test_without_a_network_a_download_fails_at_once(tmp_path, monkeypatch):
+@pytest.fixture
+def direct(monkeypatch):
+    """Takes all proxies away."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        for variable in (name, name.upper()):
+            monkeypatch.delenv(variable, raising=False)
+
+
+def refused_download(tmp_path, name, words):
+    start = time.monotonic()
+    with pytest.raises(
+        DataError, match=rf"{name} could not be downloaded .*no network.*Received: .*{words}.*--data_dir"
+    ):
+        read(tmp_path, name)
+    assert time.monotonic() - start < 30
+
+
+def test_without_a_network_a_download_fails_at_once(tmp_path, monkeypatch, direct):
     def unreachable(address, timeout):
         raise socket.gaierror(-2, f"Name or service not known: {address[0]}")
 
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(socket, "create_connection", unreachable)
-    start = time.monotonic()
-    with pytest.raises(
-        DataError, match=r"cifar10 could not be downloaded .*no network.*Received: .*toronto.*--data_dir"
-    ):
-        read(tmp_path, "cifar10")
-    assert time.monotonic() - start < 30
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "other.zip").write_bytes(b"of another data set")
+    refused_download(tmp_path, "cifar10", "toronto")
+
+
+class Quiet(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        pixels = np.random.default_rng(0).integers(0, 256, 20 * 36, dtype=np.uint8)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(pixels.tobytes())
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_what_is_downloaded_already_needs_no_network(tmp_path, monkeypatch, direct):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setattr(TinyDownload, "url", f"http://127.0.0.1:{server.server_port}/pixels.bin")
+    expected = by_pixels(read(tmp_path, "tiny_download").train)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    shutil.rmtree(tmp_path / "tiny_download")
+    assert by_pixels(read(tmp_path, "tiny_download").train) == expected
+    for folder in ("tiny_download", "downloads"):
+        shutil.rmtree(tmp_path / folder)
+    refused_download(tmp_path, "tiny_download", "127.0.0.1: .*Connection refused")
+
+
+def test_a_proxy_that_lets_nobody_through_is_found_out_at_once(tmp_path, monkeypatch, direct):
+    class Closed(Quiet):
+        def do_HEAD(self):
+            self.send_error(503)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Closed)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(TinyDownload, "url", "http://images.invalid/pixels.bin")
+    refused_download(tmp_path, "tiny_download", "images.invalid: the proxy says .*503")
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    refused_download(tmp_path, "tiny_download", "images.invalid: .*Connection refused")
