@@ -19,7 +19,15 @@ from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.options import require, values_of
-from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, labels_of, num_batches
+from epnas_tf.search.batches import (
+    ArrayBatches,
+    DatasetBatches,
+    array_evaluation,
+    as_batches,
+    data_error,
+    labels_of,
+    num_batches,
+)
 from epnas_tf.search.chance import ChanceWatch
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, child_seed, child_store
 from epnas_tf.search.hypermodel import SpaceHyperModel
@@ -31,6 +39,10 @@ from epnas_tf.storage.state_files import State, StateFiles, write_whole
 SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
 METRICS = ("val_accuracy", "val_loss", "loss", "parameters")
 """What a trial measures."""
+
+
+class FatalDataError(DataError, keras_tuner.errors.FatalRuntimeError):
+    """A `DataError` that KerasTuner does not take for a bad architecture."""
 
 
 class EPNASTuner(keras_tuner.Tuner):
@@ -149,7 +161,8 @@ class EPNASTuner(keras_tuner.Tuner):
 
         Raises:
             ConfigError: for other arguments of `fit`.
-            DataError: if the images, labels or validation data are missing or do not fit one another.
+            DataError: if the images, labels or validation data are missing, wrong or do not fit one another. Those of a
+                training `tf.data.Dataset` are looked at as they come, in the first child's training.
             SearchError: if every child of a level diverged.
             keras_tuner.errors.FatalRuntimeError: for any other error while a child is trained; the next `search` trains
                 that child again.
@@ -213,6 +226,7 @@ class EPNASTuner(keras_tuner.Tuner):
 
         Raises:
             keras_tuner.errors.FailedTrialError: if the child diverged; the shared weights are as before it.
+            FatalDataError: if an image or a label of a `tf.data.Dataset` is none.
             keras_tuner.errors.FatalRuntimeError: for any other error: that is no bad architecture, but a bug.
         """
         del args, kwargs
@@ -221,6 +235,8 @@ class EPNASTuner(keras_tuner.Tuner):
         except ChildDiverged as error:
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         except Exception as error:
+            if refusal := data_error(error):
+                raise FatalDataError(str(refusal)) from error
             raise keras_tuner.errors.FatalRuntimeError(
                 f"Trial {trial.trial_id} stopped the search. {type(error).__name__}: {error}"
             ) from error

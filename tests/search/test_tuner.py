@@ -190,11 +190,18 @@ class TestRefusals:
         with pytest.raises(DataError, match="Labels must be in 0 … 9"):
             tuner.search(x, y, validation_data=tf.data.Dataset.from_tensor_slices((x, y + 1)).batch(5))
 
-    def test_wrong_labels_of_a_dataset_are_no_failed_trial(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("part", "value", "message"),
+        [(1, 10, "Labels must be in 0 … 9"), (1, 0.5, "Labels must be whole"), (0, np.nan, "Images must hold finite")],
+    )
+    def test_wrong_values_of_a_dataset_are_no_failed_trial(self, tmp_path, part, value, message):
         x, y = digits(20)
+        data = x.copy(), y.astype(float)
+        data[part][7] = value
         tuner = make_tuner(tmp_path)
-        with pytest.raises(keras_tuner.errors.FatalRuntimeError, match="Labels must be in 0 … 9"):
-            tuner.search(tf.data.Dataset.from_tensor_slices((x, y + 1)).batch(5), validation_data=(x, y), verbose=0)
+        with pytest.raises(DataError, match=f"^{message}") as raised:
+            tuner.search(tf.data.Dataset.from_tensor_slices(data).batch(5), validation_data=(x, y), verbose=0)
+        assert isinstance(raised.value, keras_tuner.errors.FatalError)
         assert tuner.oracle.end_order == []
 
     @pytest.mark.parametrize("name", ["callbacks", "epochs", "batch_size", "sample_weight"])
