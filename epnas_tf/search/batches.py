@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,18 @@ class DatasetBatches:
         return self._dataset
 
 
+class Arrays(NamedTuple):
+    """Images and labels in main memory; tensors, as a data set would take an array as a constant into its graph.
+
+    Attributes:
+        images: [n, height, width, channels], bytes as bytes and else float32.
+        labels: int32 [n], class numbers.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+
+
 class ArrayBatches:
     """Training batches of arrays, shuffled anew for each epoch; an incomplete last batch is dropped.
 
@@ -68,14 +80,15 @@ class ArrayBatches:
     Attributes:
         steps: training steps of a child, over all its epochs.
         element_spec: of the batches.
+        arrays: the images and labels.
 
     Raises:
         DataError: if the arrays do not fit one another, or the shape.
     """
 
     def __init__(self, images: Any, labels: Any, shape: NetworkShape, batch_size: int, epochs: int) -> None:
-        self._images, self._labels = _tensors(images, labels, shape)
-        self._count = len(self._images)
+        self.arrays = checked_arrays(images, labels, shape)
+        self._count = len(self.arrays.images)
         self._batch_size = min(batch_size, self._count)
         self._steps_per_epoch = self._count // self._batch_size
         self._epochs = epochs
@@ -90,8 +103,8 @@ class ArrayBatches:
         plan = np.concatenate([rng.permutation(self._count)[:used] for _ in range(self._epochs)])
 
         def batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            images = tf.cast(tf.gather(self._images, indices), tf.float32)
-            return tf.ensure_shape(images, self.element_spec[0].shape), tf.gather(self._labels, indices)
+            images = tf.cast(tf.gather(self.arrays.images, indices), tf.float32)
+            return tf.ensure_shape(images, self.element_spec[0].shape), tf.gather(self.arrays.labels, indices)
 
         with tf.device("CPU:0"):
             dataset = tf.data.Dataset.from_tensor_slices(plan.reshape(self.steps, self._batch_size))
@@ -100,14 +113,18 @@ class ArrayBatches:
 
 def array_evaluation(images: Any, labels: Any, shape: NetworkShape) -> tf.data.Dataset:
     """Returns validation batches of arrays, in order; see `ArrayBatches` for the arguments."""
-    all_images, all_labels = _tensors(images, labels, shape)
+    return evaluation_batches(checked_arrays(images, labels, shape))
+
+
+def evaluation_batches(arrays: Arrays) -> tf.data.Dataset:
+    """Returns validation batches of arrays that were checked, in order."""
 
     def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         part = slice(start, start + EVALUATION_BATCH)
-        return tf.cast(all_images[part], tf.float32), all_labels[part]
+        return tf.cast(arrays.images[part], tf.float32), arrays.labels[part]
 
     with tf.device("CPU:0"):
-        dataset = tf.data.Dataset.range(0, len(all_images), EVALUATION_BATCH)
+        dataset = tf.data.Dataset.range(0, len(arrays.images), EVALUATION_BATCH)
         return made_ahead(map_in_order(dataset, batch))
 
 
@@ -261,10 +278,11 @@ def num_batches(dataset: tf.data.Dataset) -> int:
     return count
 
 
-def _tensors(images: Any, labels: Any, shape: NetworkShape) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns checked images, bytes as bytes and else in float32, and int32 class numbers [n], both in main memory.
+def checked_arrays(images: Any, labels: Any, shape: NetworkShape) -> Arrays:
+    """Checks arrays and returns them as tensors.
 
-    Tensors, because every child's data set would take an array as a constant into its graph.
+    Raises:
+        DataError: if they do not fit one another or the shape, or hold something else than pixels and classes.
     """
     try:
         images = np.asarray(images)
@@ -283,7 +301,7 @@ def _tensors(images: Any, labels: Any, shape: NetworkShape) -> tuple[tf.Tensor, 
     _check_finite(images)
     numbers = class_numbers(labels, shape.num_classes, "Labels", len(images))
     with tf.device("CPU:0"):
-        return tf.constant(images), tf.constant(numbers, tf.int32)
+        return Arrays(tf.constant(images), tf.constant(numbers, tf.int32))
 
 
 def _check_finite(images: npt.NDArray[Any]) -> None:

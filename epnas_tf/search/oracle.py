@@ -68,6 +68,8 @@ class EPNASOracle(ChiefOracle):
         **kwargs: Any,
     ) -> None:
         RunConfig(seed=seed)  # refuses what it cannot be
+        if not isinstance(objective, str | keras_tuner.Objective | list | None):
+            raise ConfigError(f"`objective` must be a name or a keras_tuner.Objective. Received: {objective!r}")
         restricted: dict[str, tuple[Any, ...]] = {}
         if hyperparameters is not None:
             hyperparameters, restricted = given_hyperparameters(
@@ -85,7 +87,7 @@ class EPNASOracle(ChiefOracle):
         if isinstance(objective, list) or getattr(self.objective, "direction", None) != "max":
             raise ConfigError(
                 "The surrogate predicts an accuracy, so `objective` must be one metric to maximise. "
-                f"Received: {objective!r}"
+                f"Received: {_shown(objective)}"
             )
         self.seed = seed  # KerasTuner takes a 0 for "any"
         self.space = space
@@ -316,3 +318,10 @@ def check_settings(there: dict[str, Any], now: dict[str, Any]) -> None:
             "The project has other settings. Give the same ones to go on with it, or another `project_name`, or "
             f"`overwrite=True` to start anew. Received: {differing}"
         )
+
+
+def _shown(objective: Any) -> str:
+    """An objective as its own words; KerasTuner gives it no `repr`."""
+    if isinstance(objective, list):
+        return f"[{', '.join(map(_shown, objective))}]"
+    return str(objective) if isinstance(objective, keras_tuner.Objective) else repr(objective)

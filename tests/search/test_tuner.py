@@ -402,7 +402,9 @@ def test_disk(finished):
     names = sorted(str(file.relative_to(project)) for file in project.rglob("*") if file.is_file())
     assert names == sorted(
         [
+            "data.json",
             "oracle.json",
+            "oracle.lock",
             "tuner0.json",
             *(f"shared_weights/tuner0-after-{number:06d}.npz" for number in (NUM_TRIALS - 1, NUM_TRIALS)),
             *(f"surrogate/fit-{number:06d}.npz" for number in (2, 3)),
