@@ -129,18 +129,19 @@ class EPNASOracle(ChiefOracle):
     def _end_trial(self, trial: Trial) -> None:
         if self.is_second_report(trial.trial_id):
             return
-        self._is_ending = True
         try:
-            super().end_trial(trial)
+            self._is_ending = True
+            try:
+                super().end_trial(trial)
+            finally:
+                self._is_ending = False
+            if trial.trial_id in self._retry_queue:
+                self._forget_metrics(trial.trial_id)
+            self._tell_ended()
+            self.save()
         except Exception as error:
             self.note_failure(error)
             raise
-        finally:
-            self._is_ending = False
-        if trial.trial_id in self._retry_queue:
-            self._forget_metrics(trial.trial_id)
-        self._tell_ended()
-        self.save()
 
     def _forget_metrics(self, trial_id: str) -> None:
         """Makes a trial that is run again a new one; KerasTuner would take the mean of both times."""

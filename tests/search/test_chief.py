@@ -161,6 +161,18 @@ def test_failure_is_raised_to_the_chief_once_nobody_is_there(chief):
     assert third.status == "RUNNING"
 
 
+def test_score_that_is_no_accuracy_ends_the_chief(chief):
+    """Handed on, the trial would end every worker in turn."""
+    oracle, _ = chief()
+    trial = oracle.create_trial("worker0")
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\]"):
+        report(oracle, trial, 1.5)
+    assert oracle.create_trial("worker1").status == "STOPPED"
+    oracle._drop("worker0")
+    with pytest.raises(SearchError, match=r"ValueError: `score` of trial 0 must be in \[0, 1\]"):
+        oracle.tuner_ids  # noqa: B018
+
+
 @pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")  # KerasTuner looks for the best of the values
 def test_retried_trial_forgets_its_first_metrics(chief):
     """KerasTuner would take the mean of both times, which is NaN after a NaN."""
