@@ -4,9 +4,17 @@ Everything that a user can cause derives from `EPNASError`, so a binary turns it
 and never into a traceback. Anything else that is raised is a bug of ours.
 """
 
+import re
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+"""What the `repr` of an object without one of its own ends with; it says nothing to a reader."""
+
 
 class EPNASError(Exception):
-    """Base class of every error that the project raises on purpose."""
+    """Base class of every error that the project raises on purpose; its text names no addresses of objects."""
+
+    def __init__(self, *texts: object) -> None:
+        super().__init__(*(_ADDRESS.sub("", text) if isinstance(text, str) else text for text in texts))
 
 
 class ConfigError(EPNASError, ValueError):

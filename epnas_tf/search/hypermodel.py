@@ -8,6 +8,7 @@ import keras_tuner
 from epnas_tf.config import ChildConfig, NetworkConfig, RunConfig, SpaceConfig
 from epnas_tf.network import Network, NetworkShape, VariableStore, build_graph, to_model
 from epnas_tf.search import hyperparameters
+from epnas_tf.search.restrictions import refuse_foreign_values
 from epnas_tf.space import MacroSpace, MicroSpace
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.operations import MACRO_OPERATIONS, MICRO_OPERATIONS
@@ -24,6 +25,9 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         normal_cells: micro: normal cells in each stack.
         child: gives the compiled model's learning rate, momentum and gradient bound.
         seed: decides the initial weights.
+        name: its name; "epnas_" and the space's by default.
+        tunable: as in `keras_tuner.HyperModel`: whether the hyperparameters are searched; else they are those that the
+            oracle was given, or the defaults.
 
     Raises:
         ConfigError: if channels or normal cells are too few.
@@ -39,8 +43,10 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         normal_cells: int = NetworkConfig.normal_cells,
         child: ChildConfig = ChildConfig(),
         seed: int = 0,
+        name: str | None = None,
+        tunable: bool = True,
     ) -> None:
-        super().__init__(name=f"epnas_{space.name}")
+        super().__init__(name or f"epnas_{space.name}", tunable)
         NetworkConfig(channels=channels, normal_cells=normal_cells)  # refuses what they cannot be
         RunConfig(seed=seed)
         self.space = space
@@ -50,8 +56,13 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         build_graph(space.architecture([0] * space.num_levels), self.shape)  # what cannot be built fails here
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
-        """Registers the hyperparameters of all levels."""
-        self.architecture(hp)
+        """Registers the hyperparameters of all levels.
+
+        Raises:
+            ConfigError: if some are there already that can be what the space has not.
+        """
+        refuse_foreign_values(self.space, hp)
+        self.architecture(hp if self.tunable else hp.copy())
 
     def architecture(self, hp: keras_tuner.HyperParameters) -> Any:
         """Returns the architecture that hyperparameters stand for."""
@@ -85,7 +96,7 @@ class MacroHyperModel(SpaceHyperModel):
         num_classes: the number of classes.
         layers: layers L of the deepest architecture.
         operations: the operations to choose from.
-        **kwargs: `channels`, `child` and `seed` of `SpaceHyperModel`.
+        **kwargs: `channels`, `child`, `seed`, `name` and `tunable` of `SpaceHyperModel`.
     """
 
     def __init__(
@@ -107,7 +118,7 @@ class MicroHyperModel(SpaceHyperModel):
         num_classes: the number of classes.
         blocks: blocks B of the largest cell.
         operations: the operations to choose from.
-        **kwargs: `channels`, `normal_cells`, `child` and `seed` of `SpaceHyperModel`.
+        **kwargs: `channels`, `normal_cells`, `child`, `seed`, `name` and `tunable` of `SpaceHyperModel`.
     """
 
     def __init__(

@@ -1,32 +1,34 @@
 """The progressive search as a KerasTuner oracle."""
 
-import contextlib
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.distribute.utils import is_chief_oracle
-from keras_tuner.src.engine import oracle as kt_oracle
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
 from epnas_tf.config import RunConfig, SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError, SearchError, StateError
 from epnas_tf.options import values_of
 from epnas_tf.search import hyperparameters
+from epnas_tf.search.chief import ChiefOracle, unlocked_after_errors
 from epnas_tf.search.progressive import Constraint, ProgressiveSearch
+from epnas_tf.search.restrictions import Restriction, given_hyperparameters, of_space, refuse_others
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
 
+WORKER_TIMEOUT = 1800.0
+"""Seconds that a worker may be silent; of KerasTuner's own tuners, which are silent while a trial runs."""
 
-class EPNASOracle(keras_tuner.Oracle):
+
+class EPNASOracle(ChiefOracle):
     """Asks for architectures level by level, drawn by the surrogate's predictions (paper, section 4).
 
     An adapter: `ProgressiveSearch` has the algorithm, and a trial's id is the number of its candidate. Several workers
-    may run the children of a level at once; at the end of a level they wait for one another.
+    may run the children of a level at once; at the end of a level they wait for one another. What of KerasTuner's
+    interface has a meaning here is listed in `docs/keras_tuner.md`.
 
     Args:
         space: the search space.
@@ -35,13 +37,20 @@ class EPNASOracle(keras_tuner.Oracle):
         surrogate: sizes and training of the surrogate.
         seed: decides every random choice.
         constraint: which architectures may be trained; all by default. `Limits` is one.
-        **kwargs: of `keras_tuner.Oracle`, for example `max_retries_per_trial` and `max_consecutive_failed_trials`.
+        hyperparameters: values or choices to restrict the search to, by the names of the space's hyperparameters;
+            others only as `Fixed`, which are handed on to the hypermodel.
+        tune_new_entries: whether what is not in `hyperparameters` is searched; else it keeps the space's default.
+        allow_new_entries: whether `hyperparameters` may lack some of the space's.
+        worker_timeout: with a chief and workers, seconds of silence after which a worker's trial is given to another
+            one. KerasTuner's own tuners are silent while a trial runs, so it must be more than the longest one takes.
+        **kwargs: `max_trials`, `max_retries_per_trial` and `max_consecutive_failed_trials` of `keras_tuner.Oracle`.
 
     Attributes:
         failure: why the search cannot go on, None as long as it can.
 
     Raises:
-        ConfigError: if the objective is one to minimise, or several.
+        ConfigError: if the objective is one to minimise, or several, or the hyperparameters are not such as a search by
+            levels can be restricted to.
     """
 
     def __init__(
@@ -52,54 +61,103 @@ class EPNASOracle(keras_tuner.Oracle):
         surrogate: SurrogateConfig = SurrogateConfig(),
         seed: int = 0,
         constraint: Constraint | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        worker_timeout: float = WORKER_TIMEOUT,
         **kwargs: Any,
     ) -> None:
         RunConfig(seed=seed)  # refuses what it cannot be
-        super().__init__(objective=objective, seed=seed or None, **kwargs)
+        if not isinstance(objective, str | keras_tuner.Objective | list | None):
+            raise ConfigError(f"`objective` must be a name or a keras_tuner.Objective. Received: {objective!r}")
+        restricted: dict[str, tuple[Any, ...]] = {}
+        if hyperparameters is not None:
+            hyperparameters, restricted = given_hyperparameters(
+                space, hyperparameters, tune_new_entries, allow_new_entries
+            )
+        super().__init__(
+            worker_timeout,
+            objective=objective,
+            seed=seed or None,
+            hyperparameters=hyperparameters,
+            tune_new_entries=tune_new_entries,
+            allow_new_entries=allow_new_entries,
+            **kwargs,
+        )
         if isinstance(objective, list) or getattr(self.objective, "direction", None) != "max":
             raise ConfigError(
                 "The surrogate predicts an accuracy, so `objective` must be one metric to maximise. "
-                f"Received: {objective!r}"
+                f"Received: {_shown(objective)}"
             )
         self.seed = seed  # KerasTuner takes a 0 for "any"
         self.space = space
-        self.failure: SearchError | None = None
+        if restricted:
+            constraint = Restriction(space, restricted, constraint)
         self.progressive: ProgressiveSearch[Any] = ProgressiveSearch(space, search, surrogate, seed, constraint)
         self._settings = {"seed": seed} | values_of(search) | values_of(surrogate)
+        if restricted:
+            self._settings["hyperparameters"] = restricted
         self._architectures: dict[str, Any] = {}  # by trial id, to be read once only
         self._fits_on_disk: int | None = None  # how often the surrogate had been fitted when its arrays were written
         self._on_disk: tuple[str, bytes] | None = None  # the oracle.json that was written last, and what it holds
         self._is_ending = False  # a trial: KerasTuner then saves before the search knows of its end
-        hyperparameters.read(space, self.hyperparameters)
+        self._names = [parameter.name for parameter in of_space(space).space]
+        if hyperparameters is None:
+            self.hyperparameters = of_space(space)
 
-    def create_trial(self, tuner_id: str) -> Trial:
-        """Returns the next trial, or one that says that the oracle waits or has finished.
+    def end_trial(
+        self, trial: Trial | str | None = None, status: str = "COMPLETED", trial_id: str | None = None
+    ) -> None:
+        """Ends a trial and tells the search its score, or that it failed; a second report of a trial is ignored.
 
-        Raises:
-            SearchError: if every child of a level failed, or the surrogate diverged.
-        """
-        with _unlocked_after_errors(self):
-            return super().create_trial(tuner_id)
-
-    def end_trial(self, trial: Trial) -> None:
-        """Ends a trial and tells the search its score, or that it failed.
+        Args:
+            trial: the trial, or in KerasTuner's older form its id.
+            status: how it ended, in the older form.
+            trial_id: its id, in the older form.
 
         Raises:
             ValueError: if the score is not in [0, 1].
             RuntimeError: if `max_consecutive_failed_trials` failed.
         """
-        with _unlocked_after_errors(self):
+        if not isinstance(trial, Trial):
+            known = self.trials[str(trial_id if trial is None else trial)]
+            trial = Trial(known.hyperparameters, known.trial_id, status)
+        with unlocked_after_errors(self):
             self._end_trial(trial)
 
     @keras_tuner.synchronized
     def _end_trial(self, trial: Trial) -> None:
-        self._is_ending = True
+        if self.is_second_report(trial.trial_id):
+            return
         try:
-            super().end_trial(trial)
-        finally:
-            self._is_ending = False
-        self._tell_ended()
-        self.save()
+            self._is_ending = True
+            try:
+                super().end_trial(trial)
+            finally:
+                self._is_ending = False
+            if trial.trial_id in self._retry_queue:
+                self._forget_metrics(trial.trial_id)
+            self._tell_ended()
+            self.save()
+        except Exception as error:
+            self.note_failure(error)
+            raise
+
+    def _forget_metrics(self, trial_id: str) -> None:
+        """Makes a trial that is run again a new one; KerasTuner would take the mean of both times."""
+        trial = self.trials[trial_id]
+        trial.metrics, trial.score = MetricsTracker(), None
+
+    def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
+        """Takes the hyperparameters that a hypermodel asks for.
+
+        Raises:
+            ConfigError: if one of them is not the space's, nor fixed: nothing would choose its value.
+            RuntimeError: if there are new ones, and they were not allowed.
+        """
+        if self.allow_new_entries and self.tune_new_entries:
+            refuse_others(hyperparameters, self._names)
+        super().update_space(hyperparameters)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the next architecture's hyperparameters, or that the oracle waits or has finished."""
@@ -128,7 +186,8 @@ class EPNASOracle(keras_tuner.Oracle):
             try:
                 self.progressive.tell(int(trial_id), trial.score if completed else None)
             except SearchError as error:  # every child of the level failed, this one included
-                error.add_note(f"The last of them: {trial.message}")
+                if trial.message:  # which the chief does not get
+                    error.add_note(f"The last of them: {trial.message}")
                 self.failure = error  # raised by `populate_space`: the trial itself has ended well
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
@@ -234,8 +293,8 @@ class EPNASOracle(keras_tuner.Oracle):
         for trial_id in self.trials.keys() - set(self.start_order):
             del self.trials[trial_id]  # begun, but the process was killed before oracle.json knew of it
         for trial_id in self._retry_queue:
-            trial = self.trials[trial_id]
-            trial.metrics, trial.score = MetricsTracker(), None  # or KerasTuner would keep those of the first time
+            self._forget_metrics(trial_id)
+        self._handed_on.update(self._retry_queue)  # a worker that did not notice may report one of them yet
 
     @property
     def _surrogate_files(self) -> StateFiles:
@@ -262,15 +321,8 @@ def check_settings(there: dict[str, Any], now: dict[str, Any]) -> None:
         )
 
 
-@contextlib.contextmanager
-def _unlocked_after_errors(oracle: keras_tuner.Oracle) -> Iterator[None]:
-    """Releases the lock of KerasTuner's `synchronized`, which keeps it where a method raises: others would wait."""
-    thread = threading.current_thread().name
-    was_ours = kt_oracle.THREADS[oracle] == thread
-    try:
-        yield
-    except BaseException:
-        if not was_ours and kt_oracle.THREADS[oracle] == thread:
-            kt_oracle.THREADS[oracle] = None
-            kt_oracle.LOCKS[oracle].release()
-        raise
+def _shown(objective: Any) -> str:
+    """An objective as its own words; KerasTuner gives it no `repr`."""
+    if isinstance(objective, list):
+        return f"[{', '.join(map(_shown, objective))}]"
+    return str(objective) if isinstance(objective, keras_tuner.Objective) else repr(objective)

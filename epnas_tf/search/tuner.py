@@ -1,15 +1,16 @@
 """The search as a KerasTuner tuner: children one after the other on one store of shared weights."""
 
+import contextlib
 import json
 import os
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
-import tensorflow as tf
 from keras_tuner.engine.trial import Trial
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine import conditions
@@ -21,18 +22,30 @@ from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.options import require, values_of
-from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, labels_of, num_batches
+from epnas_tf.search.batches import data_error
 from epnas_tf.search.chance import ChanceWatch
-from epnas_tf.search.child import ChildDiverged, ChildTrainer, TrainingBatches, child_seed, child_store
+from epnas_tf.search.child import ChildDiverged, ChildTrainer, child_seed, child_store
 from epnas_tf.search.hypermodel import SpaceHyperModel
 from epnas_tf.search.limits import constraint
 from epnas_tf.search.oracle import EPNASOracle, check_settings
+from epnas_tf.search.restrictions import of_space, refuse_others
 from epnas_tf.search.search_state import describe
+from epnas_tf.search.surface import refuse_arguments, refuse_overridden
+from epnas_tf.search.tuner_data import keep_identity, search_data
+from epnas_tf.search.workers import seconds_between_signs, signs_of_life
+from epnas_tf.storage.locks import take_lock
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
+
+WORKER_TIMEOUT = 60.0
+"""Seconds that a worker may be silent; it gives a sign of life every 5 of them."""
 
 SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
 METRICS = ("val_accuracy", "val_loss", "loss", "parameters")
 """What a trial measures."""
+
+
+class FatalDataError(DataError, keras_tuner.errors.FatalRuntimeError):
+    """A `DataError` that KerasTuner does not take for a bad architecture."""
 
 
 class EPNASTuner(keras_tuner.Tuner):
@@ -53,14 +66,18 @@ class EPNASTuner(keras_tuner.Tuner):
         objective: the accuracy that scores a child; "val_accuracy" is the one that this tuner measures.
         seed: decides every random choice.
         oracle: another oracle to take architectures from, in place of an `EPNASOracle` of the settings above.
+        worker_timeout: with a chief and workers, seconds of silence after which a worker's trial is given to another
+            one. A worker shows every few seconds that it lives, however long a trial takes. Of an `oracle` of one's
+            own, its own holds.
         idle_seconds: how long to wait before asking again when the oracle waits for other workers.
         directory: where the project's directory is.
         project_name: the name of the project's directory.
         overwrite: whether to start anew where a project of that name is, instead of going on with it.
+        **unsupported: nothing; other arguments of KerasTuner's tuners are refused with the reason.
 
     Raises:
-        ConfigError: if the hypermodel is not one of a search space, settings are of another type, the oracle's space
-            is another one, or `check_environment` refuses this process.
+        ConfigError: if the hypermodel is not one of a search space, settings are of another type, the oracle's space is
+            another one, a method was overridden that would never be called, or `check_environment` refuses this process.
         RunDirectoryError: if the project's place is not named in UTF-8.
         StateError: if the project is of another oracle, of another space or of other settings.
     """
@@ -76,18 +93,22 @@ class EPNASTuner(keras_tuner.Tuner):
         seed: int = 0,
         oracle: keras_tuner.Oracle | None = None,
         idle_seconds: float = 1.0,
+        worker_timeout: float = WORKER_TIMEOUT,
         directory: str | os.PathLike[str] | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
+        **unsupported: Any,
     ) -> None:
         check_environment()
         check_path(directory or "", "a project")
         check_path(project_name or "", "a project")
+        refuse_arguments(unsupported)
         if not isinstance(hypermodel, SpaceHyperModel):
             raise ConfigError(
                 "`hypermodel` must be a MacroHyperModel, a MicroHyperModel or a SpaceHyperModel: children of other "
                 f"models share no weights. Received: {type(hypermodel).__name__}"
             )
+        refuse_overridden(type(self), hypermodel, keras_tuner.Tuner, SpaceHyperModel)
         require(ChildConfig, "child", child)
         require(LimitConfig, "limits", limits)
         RunConfig(seed=seed)  # refuses what it cannot be
@@ -96,6 +117,7 @@ class EPNASTuner(keras_tuner.Tuner):
         self.store = child_store(child, seed)
         self.idle_seconds = idle_seconds
         self._was_idle = False
+        self._running: str | None = None  # the trial under way
         self._trainer: ChildTrainer | None = None
         self._chance: ChanceWatch | None = None
         shape = hypermodel.shape
@@ -117,6 +139,7 @@ class EPNASTuner(keras_tuner.Tuner):
                 surrogate,
                 seed,
                 constraint(hypermodel.space, shape, limits),
+                worker_timeout=worker_timeout,
                 max_consecutive_failed_trials=None,
             )
         _check_oracle(oracle, hypermodel)
@@ -144,6 +167,10 @@ class EPNASTuner(keras_tuner.Tuner):
         With arrays, one seed decides everything, and a search that was stopped ends like one that was not; how a
         `tf.data.Dataset` shuffles and augments is up to itself.
 
+        A project goes on with the images and labels that it was begun with; others are refused. Arrays are compared to
+        the bit. Of a `tf.data.Dataset` the number of batches, their shapes and types are, and of validation data also
+        the number of images of each class, whatever the order.
+
         Args:
             x: images [n, height, width, channels], normalised by the caller; or a `tf.data.Dataset` of batches, which
                 is tuned only if its `options().autotune.enabled` is True; AUTOTUNE is a call a core, at most 16.
@@ -155,8 +182,11 @@ class EPNASTuner(keras_tuner.Tuner):
 
         Raises:
             ConfigError: for other arguments of `fit`.
-            DataError: if the images, labels or validation data are missing or do not fit one another.
+            DataError: if the images, labels or validation data are missing, wrong or do not fit one another. Those of a
+                training `tf.data.Dataset` are looked at as they come, in the first child's training.
+            RunDirectoryError: if another process searches in the project, a worker under the same name among them.
             SearchError: if every child of a level diverged.
+            StateError: if the project was begun with other images or labels.
             keras_tuner.errors.FatalRuntimeError: for any other error while a child is trained; the next `search` trains
                 that child again.
         """
@@ -169,35 +199,40 @@ class EPNASTuner(keras_tuner.Tuner):
         if distribution.has_chief_oracle():
             conditions.print = lambda *_: None  # KerasTuner 1.4.8 prints every condition that it sends
         if distribution.is_chief_oracle():  # hands out trials and needs no data
-            super().search(verbose=verbose)
+            with self._locked():
+                super().search(verbose=verbose)
             if getattr(self.oracle, "failure", None) is not None:
                 raise self.oracle.failure
             return
-        x, y, validation_data = _split(x, y, validation_data, validation_split)
-        training, validation = self._training_batches(x, y), self._validation_batches(validation_data)
-        self._chance = ChanceWatch(labels_of(validation), self.child)
-        self._load_store()  # a search that was interrupted may have left a child half trained
-        self._trainer = ChildTrainer(self.store, self.hypermodel.shape, self.child, training, validation)
-        self._was_idle = False
-        with only_new_garbage():
-            super().search(verbose=verbose)
+        shape = self.hypermodel.shape
+        data = search_data(x, y, validation_data, validation_split, shape, self.child)
+        with self._locked():
+            # Of a worker's project only the chief knows the trials, so its data are always compared.
+            keep_identity(Path(self.project_dir), data.identity, self._is_worker() or bool(self.oracle.start_order))
+            self._chance = ChanceWatch(data.labels, self.child)
+            self._load_store()  # a search that was interrupted may have left a child half trained
+            self._trainer = ChildTrainer(self.store, shape, self.child, data.training, data.validation)
+            self._was_idle, self._running = False, None
+            with only_new_garbage(), self._signs_of_life():
+                super().search(verbose=verbose)
 
-    def _training_batches(self, x: Any, y: Any) -> TrainingBatches:
-        if isinstance(x, tf.data.Dataset):
-            return DatasetBatches(x, self.hypermodel.shape, self.child.epochs)
-        return ArrayBatches(x, y, self.hypermodel.shape, self.child.batch_size, self.child.epochs)
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keeps other processes from searching in the project, but for a chief's workers, each under its own name."""
+        if self._is_worker():
+            name, remedy = f"worker-{self.tuner_id}", "Give each worker a KERASTUNER_TUNER_ID of its own."
+        else:
+            name, remedy = "oracle", "Wait for it, or give another `project_name`."
+        with take_lock(Path(self.project_dir) / f"{name}.lock", remedy, Path(self.project_dir)):
+            yield
 
-    def _validation_batches(self, validation_data: Any) -> tf.data.Dataset:
-        if isinstance(validation_data, tf.data.Dataset):
-            num_batches(validation_data)
-            return as_batches(validation_data, self.hypermodel.shape)
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-            raise DataError(
-                "`validation_data` must be (x, y) or a tf.data.Dataset; sample weights are not understood. "
-                f"Received: {type(validation_data).__name__}"
-            )
-        x, y = validation_data
-        return array_evaluation(x, y, self.hypermodel.shape)
+    def _signs_of_life(self) -> contextlib.AbstractContextManager[None]:
+        """Lets the chief know that this worker lives, which in a long trial it could not see."""
+        if not self._is_worker():
+            return contextlib.nullcontext()
+        timeout = getattr(self.oracle, "_oracle", self.oracle)  # the oracle that KerasTuner's client was made of
+        seconds = seconds_between_signs(getattr(timeout, "worker_timeout", WORKER_TIMEOUT))
+        return signs_of_life(lambda: self._running and self.oracle.get_trial(self._running), seconds)
 
     def pre_create_trial(self) -> None:
         """Waits a little where the last answer was that there is nothing to do for now."""
@@ -207,8 +242,13 @@ class EPNASTuner(keras_tuner.Tuner):
 
     def on_trial_begin(self, trial: Trial) -> None:
         """Notes that the oracle had something to do."""
-        self._was_idle = False
+        self._was_idle, self._running = False, trial.trial_id
         super().on_trial_begin(trial)
+
+    def on_trial_end(self, trial: Trial) -> None:
+        """Reports the trial."""
+        super().on_trial_end(trial)
+        self._running = None
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Trains a trial's architecture on the shared weights and returns its metrics.
@@ -220,6 +260,7 @@ class EPNASTuner(keras_tuner.Tuner):
 
         Raises:
             keras_tuner.errors.FailedTrialError: if the child diverged; the shared weights are as before it.
+            FatalDataError: if an image or a label of a `tf.data.Dataset` is none.
             keras_tuner.errors.FatalRuntimeError: for any other error: that is no bad architecture, but a bug.
         """
         del args, kwargs
@@ -228,6 +269,8 @@ class EPNASTuner(keras_tuner.Tuner):
         except ChildDiverged as error:
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         except Exception as error:
+            if refusal := data_error(error):
+                raise FatalDataError(str(refusal)) from error
             raise keras_tuner.errors.FatalRuntimeError(
                 f"Trial {trial.trial_id} stopped the search. {type(error).__name__}: {error}"
             ) from error
@@ -310,30 +353,6 @@ class EPNASTuner(keras_tuner.Tuner):
         return self.hypermodel.compile(to_model(network), self.child)
 
 
-def _split(x: Any, y: Any, validation_data: Any, validation_split: float) -> tuple[Any, Any, Any]:
-    """Returns x, y and the validation data, which is the last part of x and y where none is given."""
-    is_dataset = isinstance(x, tf.data.Dataset)
-    if x is None or (y is None) != is_dataset:
-        raise DataError(
-            "`search` needs arrays x and y, or x alone as a tf.data.Dataset of both. "
-            f"Received: x of type {type(x).__name__}, y of type {type(y).__name__}"
-        )
-    if validation_data is not None:
-        return x, y, validation_data
-    if not validation_split or is_dataset:
-        raise DataError(
-            "Children are scored on validation data: give `validation_data`, or with arrays `validation_split`. "
-            f"Received: validation_data=None, validation_split={validation_split}"
-        )
-    kept = int(len(x) * (1 - validation_split)) if 0 < validation_split < 1 else 0
-    if not 0 < kept < len(x):
-        raise DataError(
-            "`validation_split` must be between 0 and 1 and leave images on both sides. "
-            f"Received: {validation_split} of {len(x)} images"
-        )
-    return x[:kept], y[:kept], (x[kept:], y[kept:])
-
-
 def _check_oracle(oracle: keras_tuner.Oracle, hypermodel: SpaceHyperModel) -> None:
     objective = getattr(oracle.objective, "name", None)
     if objective not in METRICS:
@@ -341,3 +360,5 @@ def _check_oracle(oracle: keras_tuner.Oracle, hypermodel: SpaceHyperModel) -> No
     found, expected = describe(getattr(oracle, "space", hypermodel.space)), describe(hypermodel.space)
     if found != expected:
         raise ConfigError(f"The oracle's space must be the hypermodel's, {expected}. Received: {found}")
+    names = [parameter.name for parameter in of_space(hypermodel.space).space]
+    refuse_others(oracle.get_space(), names, fixed=False)

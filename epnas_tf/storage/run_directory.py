@@ -16,7 +16,6 @@ trials.jsonl that are younger than the state are cut off when the run goes on, s
 
 import contextlib
 import dataclasses
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -34,6 +33,7 @@ from epnas_tf.options import completed, from_values, same_place, values_of
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.data_file import DATA_FILE, DataDescription, refuse_other_images, save_description
+from epnas_tf.storage.locks import take_lock
 from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE
 from epnas_tf.storage.state_files import State, StateFiles, holds, reported, to_disk, write_whole
 
@@ -81,9 +81,9 @@ class RunDirectory:
         with reported(self.path):
             self._refuse_foreign_files()
             (self.path / "state").mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / "state" / "lock", "a")  # noqa: SIM115  (held until `close`)
+        remedy = f"Wait for it, or give another {self.FLAG}."
+        self._lock = take_lock(self.path / "state" / "lock", remedy, self.path)
         try:
-            self._take_lock()
             self._take_config()
         except BaseException:
             self.close()
@@ -100,14 +100,6 @@ class RunDirectory:
     def close(self) -> None:
         """Lets another process use the directory."""
         self._lock.close()
-
-    def _take_lock(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunDirectoryError(
-                f"Another process is running in {self.path}. Wait for it, or give another {self.FLAG}."
-            ) from error
 
     def _take_config(self) -> None:
         file = self.path / "config.json"

@@ -4,7 +4,15 @@ import tensorflow as tf
 
 from epnas_tf.errors import DataError
 from epnas_tf.network import NetworkShape
-from epnas_tf.search.batches import ArrayBatches, DatasetBatches, array_evaluation, as_batches, num_batches
+from epnas_tf.search.batches import (
+    ArrayBatches,
+    DatasetBatches,
+    array_evaluation,
+    as_batches,
+    data_error,
+    labels_of,
+    num_batches,
+)
 
 SHAPE = NetworkShape((8, 8, 1), 10, 4, 2)
 
@@ -142,17 +150,18 @@ class TestRefusals:
         [
             (np.zeros((4, 8, 8)), np.zeros(4), r"Images must be \[n, height, width, channels\].*Received"),
             (np.zeros((4, 8, 9, 1)), np.zeros(4), r"shape \(8, 8, 1\). Received: \(8, 9, 1\)"),
-            (np.zeros((4, 8, 8, 1)), np.zeros(3), "labels.*Received"),
+            (np.zeros((4, 8, 8, 1)), np.zeros(3), "one label for each image, 4. Received: 3 labels"),
             (np.zeros((0, 8, 8, 1)), np.zeros(0), "n at least 1"),
             (np.full((4, 8, 8, 1), np.nan), np.zeros(4), "finite numbers. Received: nan"),
             (np.full((4, 8, 8, 1), -np.inf), np.zeros(4), "finite numbers. Received: -inf"),
             (np.zeros((4, 8, 8, 1)), np.full(4, 10), "0 … 9. Received: labels from 10 to 10"),
             (np.zeros((4, 8, 8, 1)), np.full((4, 1), -1), "0 … 9. Received: labels from -1 to -1"),
-            (np.zeros((4, 8, 8, 1)), np.full(4, np.nan), "0 … 9. Received: labels from nan"),
-            (np.zeros((4, 8, 8, 1)), np.full(4, 0.5), "whole numbers. Received: 0.5"),
+            (np.zeros((4, 8, 8, 1)), np.full(4, np.nan), "whole numbers, the classes. Received: nan"),
+            (np.zeros((4, 8, 8, 1)), np.full(4, 0.5), r"whole numbers, the classes. Received: 0\.5"),
             (np.zeros((4, 8, 8, 1)), np.zeros((4, 7)), "10 columns, one a class. Received: 7"),
-            (np.zeros((4, 8, 8, 1)), np.array(["cat"] * 4), "arrays of numbers.*Received"),
-            (iter([]), np.zeros(4), "arrays of numbers.*Received"),
+            (np.zeros((4, 8, 8, 1)), np.array(["cat"] * 4), "Labels must be class numbers.*Received: <U3"),
+            (iter([]), np.zeros(4), "array of numbers.*Received: an array of type object"),
+            (np.full((4, 8, 8, 1), "a"), np.zeros(4), "array of numbers.*Received: an array of type <U1"),
         ],
     )
     def test_arrays(self, images, labels, message):
@@ -188,8 +197,56 @@ class TestRefusals:
         with pytest.raises(DataError, match="at least one batch"):
             DatasetBatches(tf.data.Dataset.from_tensor_slices(arrays()).batch(2).take(0), SHAPE, 1)
 
-    @pytest.mark.parametrize("label", [-1, 10])
-    def test_labels_of_a_dataset_are_checked_on_the_way(self, label):
-        dataset = tf.data.Dataset.from_tensor_slices((np.zeros((4, 8, 8, 1)), np.full(4, label))).batch(2)
-        with pytest.raises(tf.errors.InvalidArgumentError, match="Labels must be in 0 … 9"):
-            next(iter(as_batches(dataset, SHAPE)))
+    def test_images_of_a_dataset_are_numbers(self):
+        dataset = tf.data.Dataset.from_tensor_slices((np.full((4, 8, 8, 1), "a"), np.zeros(4))).batch(2)
+        with pytest.raises(DataError, match=r"Images must be an array of numbers.*Received: images of type string"):
+            as_batches(dataset, SHAPE)
+        dataset = tf.data.Dataset.from_tensor_slices((np.zeros((4, 8, 8, 1)), np.full(4, "cat"))).batch(2)
+        with pytest.raises(DataError, match=r"Labels must be class numbers.*Received: string"):
+            as_batches(dataset, SHAPE)
+
+
+def rows(value, count=5):
+    changed = np.eye(10)[np.arange(count)]
+    changed[1] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (0, np.array([0, 10, 1]), "Labels must be in 0 … 9. Received: labels from 0 to 10"),
+        (0, np.array([[0], [-1]]), "Labels must be in 0 … 9. Received: labels from -1 to 0"),
+        (0, np.array([1, 0.5]), "Labels must be whole numbers.*Received: 0.5"),
+        (0, np.array([[1], [np.nan]]), "Labels must be whole numbers.*Received: nan"),
+        (0, np.array([2.0**31, 1]), "Labels must be in 0 … 9. Received: labels from 1 to 2147483648"),
+        (0, rows(0), "Labels as one-hot rows must have a single 1.*Received: 0 ones in row 1"),
+        (0, rows(1), "Labels as one-hot rows must have a single 1.*Received: 10 ones in row 1"),
+        (0, rows(0.5), "Labels as one-hot rows must be exactly 0 and 1. Received: 0.5 in row 1"),
+        (0, rows(np.nan), "Labels as one-hot rows must be exactly 0 and 1. Received: nan in row 1"),
+        (0, rows(-1).astype(np.int64), "Labels as one-hot rows must be exactly 0 and 1. Received: -1 in row 1"),
+        (np.nan, np.arange(3), "Images must hold finite numbers. Received: nan"),
+        (-np.inf, np.arange(3), "Images must hold finite numbers. Received: -inf"),
+    ],
+    ids=str,
+)
+def test_arrays_and_datasets_say_the_same(images, labels, message):
+    """The refusal of an array is that of a `tf.data.Dataset`, to the letter."""
+    images = np.full((len(labels), 8, 8, 1), images, np.float32)
+    dataset = as_batches(tf.data.Dataset.from_tensor_slices((images, labels)).batch(5), SHAPE)
+    with pytest.raises(DataError, match=message) as of_arrays:
+        array_evaluation(images, labels, SHAPE)
+    with pytest.raises(DataError) as of_dataset:
+        labels_of(dataset)
+    assert str(of_dataset.value) == str(of_arrays.value)
+
+
+def test_one_hot_rows_of_whole_types():
+    for dtype in (bool, np.int64, np.float32):
+        dataset = tf.data.Dataset.from_tensor_slices((arrays(10)[0], np.eye(10, dtype=dtype))).batch(4)
+        assert labels_of(as_batches(dataset, SHAPE)).tolist() == list(range(10))
+
+
+def test_errors_of_other_kinds_are_left_as_they_are():
+    assert data_error(tf.errors.InvalidArgumentError(None, None, "assertion failed: [x]")) is None
+    assert data_error(ValueError("Labels must")) is None

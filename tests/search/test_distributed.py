@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -12,10 +14,11 @@ import pytest
 from tests.search import kt_worker
 
 NUM_TRIALS = 2 + 4
-TIMEOUT = 150
+TIMEOUT = 300
+"""Seconds, of which a quiet machine needs a tenth."""
 
 
-def start(directory, name, port, output):
+def start(directory, name, port, output, module="kt_worker", arguments=("2",)):
     environment = {
         **os.environ,
         "KERASTUNER_TUNER_ID": name,
@@ -24,7 +27,7 @@ def start(directory, name, port, output):
     }
     with output.open("wb") as out, output.with_suffix(".err").open("wb") as err:
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.search.kt_worker", str(directory), "2"],
+            [sys.executable, "-m", f"tests.search.{module}", str(directory), *arguments],
             cwd=Path(__file__).parents[2],
             env=environment,
             stdout=out,
@@ -86,3 +89,53 @@ def test_nothing_else_is_printed(outputs):
 def test_each_worker_has_its_own_store(outputs):
     names = {file.name.split("-")[0] for file in (outputs[0] / "project" / "shared_weights").iterdir()}
     assert names == {"worker0", "worker1"}
+
+
+def run_mortal(tmp_path, kind, behaviours):
+    """Runs a chief and a worker for each behaviour, and returns the exit codes and what was printed."""
+    port, project = free_port(), tmp_path / "tuning"
+    project.mkdir()
+    roles = {"chief": "steady"} | {f"worker{n}": behaviour for n, behaviour in enumerate(behaviours)}
+    processes = {
+        name: start(project, name, port, tmp_path / name, "kt_mortal", (kind, behaviour, str(len(behaviours))))
+        for name, behaviour in roles.items()
+    }
+    try:
+        codes = {name: process.wait(TIMEOUT) for name, process in processes.items()}
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait()
+    printed = {name: (tmp_path / name).read_text().splitlines() for name in roles}
+    return codes, printed, {name: (tmp_path / f"{name}.err").read_text() for name in roles}
+
+
+def test_trial_of_a_worker_that_was_killed_goes_to_another(tmp_path):
+    codes, printed, errors = run_mortal(tmp_path, "epnas", ["steady", "dies"])
+    assert codes == {"chief": 0, "worker0": 0, "worker1": -signal.SIGKILL}, errors
+    trials = [f"{number:04d}" for number in range(2 + 3)]
+    assert sorted(json.loads(printed["worker0"][-1])) == trials
+    chief = json.loads(printed["chief"][-1])
+    assert (sorted(chief["ended"]), chief["told"]) == (trials, len(trials))
+    lines = errors["chief"]
+    assert re.search(r"Waiting for trial 000\d of worker1, silent for \d+ s; another gets it after 8 s", lines)
+    assert len(re.findall(r"Trial 000\d of worker1, silent for \d+ s, goes to worker0", lines)) == 1
+
+
+def test_keras_tuners_own_tuner_with_a_late_worker_that_dies(tmp_path):
+    """A report that comes too late counts no second time; after it the worker dies, and its next trial is handed on."""
+    codes, printed, errors = run_mortal(tmp_path, "plain", ["steady", "late"])
+    assert codes == {"chief": 0, "worker0": 0, "worker1": -signal.SIGKILL}, errors
+    trials = [f"{number:04d}" for number in range(2 + 3)]
+    chief = json.loads(printed["chief"][-1])
+    assert (sorted(chief["ended"]), chief["told"]) == (trials, len(trials))
+    assert chief["scores"] == {trial: pytest.approx(0.5 + 0.01 * int(trial)) for trial in trials}
+    assert "was handed on, and is reported a second time" in errors["chief"]
+    assert re.search(r"Trial 000\d of worker1, silent for \d+ s, goes to worker0", errors["chief"])
+
+
+def test_chief_without_a_worker_that_lives_ends_with_an_error(tmp_path):
+    codes, _, errors = run_mortal(tmp_path, "plain", ["dies"])
+    assert codes == {"chief": 1, "worker0": -signal.SIGKILL}, errors
+    message = r"SearchError: No worker has called for \d+ s, and 5 trials are left.*Received: trial 0000 of worker0"
+    assert re.search(message, errors["chief"])

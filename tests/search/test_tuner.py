@@ -190,11 +190,18 @@ class TestRefusals:
         with pytest.raises(DataError, match="Labels must be in 0 … 9"):
             tuner.search(x, y, validation_data=tf.data.Dataset.from_tensor_slices((x, y + 1)).batch(5))
 
-    def test_wrong_labels_of_a_dataset_are_no_failed_trial(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("part", "value", "message"),
+        [(1, 10, "Labels must be in 0 … 9"), (1, 0.5, "Labels must be whole"), (0, np.nan, "Images must hold finite")],
+    )
+    def test_wrong_values_of_a_dataset_are_no_failed_trial(self, tmp_path, part, value, message):
         x, y = digits(20)
+        data = x.copy(), y.astype(float)
+        data[part][7] = value
         tuner = make_tuner(tmp_path)
-        with pytest.raises(keras_tuner.errors.FatalRuntimeError, match="Labels must be in 0 … 9"):
-            tuner.search(tf.data.Dataset.from_tensor_slices((x, y + 1)).batch(5), validation_data=(x, y), verbose=0)
+        with pytest.raises(DataError, match=f"^{message}") as raised:
+            tuner.search(tf.data.Dataset.from_tensor_slices(data).batch(5), validation_data=(x, y), verbose=0)
+        assert isinstance(raised.value, keras_tuner.errors.FatalError)
         assert tuner.oracle.end_order == []
 
     @pytest.mark.parametrize("name", ["callbacks", "epochs", "batch_size", "sample_weight"])
@@ -395,7 +402,9 @@ def test_disk(finished):
     names = sorted(str(file.relative_to(project)) for file in project.rglob("*") if file.is_file())
     assert names == sorted(
         [
+            "data.json",
             "oracle.json",
+            "oracle.lock",
             "tuner0.json",
             *(f"shared_weights/tuner0-after-{number:06d}.npz" for number in (NUM_TRIALS - 1, NUM_TRIALS)),
             *(f"surrogate/fit-{number:06d}.npz" for number in (2, 3)),

@@ -1,0 +1,110 @@
+"""Signs of life of KerasTuner's workers, which may die in the middle of a trial.
+
+A worker shows that it lives with each call that reaches the chief's oracle. `EPNASTuner` calls every few seconds
+(`signs_of_life`); KerasTuner's own tuners only when a trial begins and ends.
+"""
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+SIGN_SECONDS = 5.0
+"""How often a worker of `EPNASTuner` shows that it lives, and how often the chief looks, at most."""
+
+SIGNS = 4
+"""How many signs of life a worker gives, at least, until it counts as silent."""
+
+
+def seconds_between_signs(timeout: float) -> float:
+    """Returns how often a worker calls that counts as silent after `timeout` seconds."""
+    return min(SIGN_SECONDS, timeout / SIGNS)
+
+
+class WorkerWatch:
+    """How long each worker has been silent, as the chief sees it.
+
+    Args:
+        timeout: seconds after which a worker counts as silent.
+        clock: seconds, growing.
+
+    Attributes:
+        silent: the workers that count as silent; brought up to date by `look`.
+    """
+
+    def __init__(self, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.timeout = timeout
+        self.silent: set[str] = set()
+        self._clock = clock
+        self._heard: dict[str, float] = {}
+        self._anybody: float | None = None  # when any worker was heard last
+        self._looked = clock()
+        self._told: dict[str, float] = {}  # the silence that is to be told of next, in seconds
+
+    def hear(self, worker: str) -> None:
+        """Notes a sign of life."""
+        self._heard[worker] = self._anybody = self._clock()
+        self._told.pop(worker, None)
+        self.silent.discard(worker)
+
+    def forget(self, worker: str) -> None:
+        """No longer counts a worker's silence."""
+        self._heard.pop(worker, None)
+        self._told.pop(worker, None)
+        self.silent.discard(worker)
+
+    def look(self) -> None:
+        """Finds the silent workers. The time that the chief itself was busy or stopped is no silence of theirs."""
+        now, interval = self._clock(), seconds_between_signs(self.timeout)
+        busy = now - self._looked - interval
+        if busy > interval:
+            self._heard = {worker: heard + busy for worker, heard in self._heard.items()}
+            self._anybody = self._anybody and self._anybody + busy
+        self._looked = now
+        self.silent = {worker for worker in self._heard if self.silence(worker) >= self.timeout}
+
+    def silence(self, worker: str) -> float:
+        """Returns for how many seconds a worker has been silent."""
+        return self._clock() - self._heard.setdefault(worker, self._clock())
+
+    @property
+    def silence_of_all(self) -> float:
+        """For how many seconds no worker at all was heard; 0 before the first one."""
+        return 0.0 if self._anybody is None else self._clock() - self._anybody
+
+    def is_to_be_told(self, worker: str) -> bool:
+        """Tells whether a worker's silence is worth a line: from half the timeout on, each time it has doubled."""
+        silence, due = self.silence(worker), self._told.get(worker, self.timeout / 2)
+        if silence < due:
+            return False
+        self._told[worker] = 2 * silence
+        return True
+
+
+@contextlib.contextmanager
+def signs_of_life(call: Callable[[], Any], seconds: float) -> Iterator[None]:
+    """Calls something every few seconds, in a thread of its own, as long as the block runs.
+
+    Args:
+        call: what to call. If it fails, as it does without a chief, the block's own calls will tell.
+        seconds: how often.
+    """
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(seconds):
+            with contextlib.suppress(Exception):
+                call()
+
+    threading.Thread(target=run, name="epnas_signs_of_life", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def say(line: str) -> None:
+    """Prints a line where it does not mix with results."""
+    print(line, file=sys.stderr, flush=True)

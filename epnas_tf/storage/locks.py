@@ -1,0 +1,29 @@
+"""Locks of directories: one process at a time, and none is left over by a kill."""
+
+import fcntl
+from pathlib import Path
+from typing import IO
+
+from epnas_tf.errors import RunDirectoryError
+from epnas_tf.storage.state_files import reported
+
+
+def take_lock(file: Path, remedy: str, where: Path | None = None) -> IO[str]:
+    """Locks a file until it is closed, or its process ends, and returns it.
+
+    Args:
+        file: the file; made if it is not there.
+        remedy: what to do where another process has it, a sentence.
+        where: the directory that a refusal names; the file's by default.
+
+    Raises:
+        RunDirectoryError: if another process has it, or it cannot be written.
+    """
+    with reported(where or file.parent):
+        opened = open(file, "a")  # noqa: SIM115  (held by the caller)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            opened.close()
+            raise RunDirectoryError(f"Another process is running in {where or file.parent}. {remedy}") from error
+    return opened
