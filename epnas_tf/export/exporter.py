@@ -137,32 +137,37 @@ class Export:
         left_out: dict[str, str] = {}
         with full_precision(), self.target.staging() as folder:
             expected = CheckpointClassifier(trained).predict(images.compared)
-            self._write(trained, folder, images)
-            compared = [self._compare(entry, folder, trained, images.compared, expected) for entry in self.formats]
+            self._write(trained, folder, images, left_out)
+            written = [entry for entry in self.formats if entry.name not in left_out]
+            compared = [self._compare(entry, folder, trained, images.compared, expected) for entry in written]
             files = tuple(file for file in compared if self._passes(file, left_out))
             write_export_file(folder, _document(trained, files, images, left_out))
         placed = tuple(dataclasses.replace(file, path=self.target.path / file.path.name) for file in files)
         return ExportResult(self.target.path, placed, images.compared_on, left_out)
 
     def _passes(self, file: ExportedFile, left_out: dict[str, str]) -> bool:
-        """Tells whether a file answers as the trained network does.
-
-        A float32 file that does not has a wrong number in it, and so may all others. What 8 bits change is a property
-        of the network: that file is removed, and its format goes to `left_out`.
-        """
+        """Tells whether a file answers as the trained network does; one that is left out is removed."""
         try:
             file.format.check(file.parity)
         except ExportError as error:
-            if self._all_or_nothing or not file.format.quantised:
-                raise ExportError(
-                    f"{error} Nothing is exported; --format with the other formats exports these alone."
-                ) from error
+            self._leave_out(file.format, error, left_out)
             file.path.unlink()
-            left_out[file.format.name] = str(error)
             return False
         return True
 
-    def _write(self, trained: "TrainedNetwork", folder: Path, images: ExportImages) -> None:
+    def _leave_out(self, entry: Format, error: ExportError, left_out: dict[str, str]) -> None:
+        """Enters a format into `left_out`, or refuses the export.
+
+        A float32 file that differs has a wrong number in it, and so may all others. What 8 bits change is a property of
+        the network.
+        """
+        if self._all_or_nothing or not entry.quantised:
+            raise ExportError(
+                f"{error} Nothing is exported; --format with the other formats exports these alone."
+            ) from error
+        left_out[entry.name] = str(error)
+
+    def _write(self, trained: "TrainedNetwork", folder: Path, images: ExportImages, left_out: dict[str, str]) -> None:
         from epnas_tf.export.plain import plain_model
         from epnas_tf.export.writers import WRITERS
 
@@ -179,8 +184,11 @@ class Export:
             self._tell(f"writing {entry.file}{calibrated}")
             options: dict[str, Any] = {"calibration": images.calibration} if entry.calibrated else {}
             options |= {"preparation": description.preparation} if entry.takes_files else {}
-            with _writing(self.target.path):
-                WRITERS[entry.name](model, description.class_names, folder / entry.file, **options)
+            try:
+                with _writing(self.target.path):
+                    WRITERS[entry.name](model, description.class_names, folder / entry.file, **options)
+            except ExportError as error:
+                self._leave_out(entry, error, left_out)
 
     def _compare(
         self,

@@ -12,6 +12,7 @@ import tensorflow as tf
 from epnas_tf.data.values import Preparation
 from epnas_tf.evaluation.models import no_deprecation_of_tflite
 from epnas_tf.export.decoding import FILES_SIGNATURE, decode_files
+from epnas_tf.export.formats import ExportError
 from epnas_tf.export.portable import save_portable
 
 SIGNATURE = "serving_default"
@@ -138,18 +139,31 @@ def write_tflite_full_int8(
         path: the file.
         calibration: uint8 [n, height, width, channels], images like those to come; the ranges of all activations are
             taken from them.
+
+    Raises:
+        ExportError: if a layer has no integer form.
     """
     del class_names
-    images = calibration[:, np.newaxis].astype(np.float32)
+    images = calibration.copy()
     images[0].flat[:2] = 0, 255  # so that the input's range is that of pixels, and a step of it one grey level
     converter = _converter(model, batch=1, dtype=tf.float32)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ({"images": image} for image in images)
-    # Without this a layer that has no integer form would stay in float32 and nobody be told.
+    converter.representative_dataset = lambda: ({"images": image[np.newaxis].astype(np.float32)} for image in images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.uint8
-    with no_deprecation_of_tflite():  # an interpreter calibrates
-        path.write_bytes(converter.convert())
+    needed = f"{path.name} cannot be made: every layer must have an integer form in TFLite"
+    try:
+        with no_deprecation_of_tflite():  # an interpreter calibrates
+            content = converter.convert()
+            interpreter = tf.lite.Interpreter(model_content=content)
+    except Exception as error:  # TensorFlow's converter and calibrator have no public error of their own
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ExportError(f"{needed}. Received: {first_line}.") from error
+    # The converter leaves some operators in float32 whatever it was told.
+    floats = [tensor["name"] for tensor in interpreter.get_tensor_details() if tensor["dtype"] == np.float32]
+    if floats:
+        raise ExportError(f"{needed}. Received: float32 numbers in {', '.join(floats[:3])}.")
+    path.write_bytes(content)
 
 
 WRITERS: Mapping[str, Callable[..., None]] = {

@@ -76,8 +76,9 @@ class EPNASTuner(keras_tuner.Tuner):
         **unsupported: nothing; other arguments of KerasTuner's tuners are refused with the reason.
 
     Raises:
-        ConfigError: if the hypermodel is not one of a search space, settings are of another type, the oracle's space is
-            another one, a method was overridden that would never be called, or `check_environment` refuses this process.
+        ConfigError: if the hypermodel is not one of a search space, settings are of another type, the oracle's space
+            is another one, a method was overridden that would never be called, or `check_environment` refuses this
+            process.
         RunDirectoryError: if the project's place is not named in UTF-8.
         StateError: if the project is of another oracle, of another space or of other settings.
     """

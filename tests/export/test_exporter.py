@@ -179,6 +179,22 @@ def test_eight_bit_file_that_differs_is_left_out_unless_asked_for(run_dir, monke
     assert re.search(r"model_int8\.tflite does not answer .* in another class.*\.", result.left_out["tflite_int8"])
 
 
+def test_layer_without_an_integer_form_leaves_out_that_file_alone(run_dir, monkeypatch):
+    """TFLite's sine has none, and its converter leaves it in float32 without a word."""
+
+    def write(model, *args, **options):
+        outputs = keras.layers.Softmax()(keras.ops.sin(model.layers[-2].output))
+        writers.write_tflite_full_int8(keras.Model(model.inputs, outputs), *args, **options)
+
+    monkeypatch.setattr(writers, "WRITERS", {**writers.WRITERS, "tflite_full_int8": write})
+    with pytest.raises(ExportError, match=r"cannot be made: .* Received: float32 .* Nothing is exported"):
+        export_network(run_dir, ["keras", "tflite_full_int8"])
+    assert not (run_dir / "export").exists()
+    result = export_network(run_dir)
+    assert list(result.left_out) == ["tflite_full_int8"]
+    assert len(result.files) == len(FORMATS) - 1
+
+
 def all_alike(model, class_names, path):
     """Writes a network that answers every image with the first class."""
     model = keras.models.clone_model(model)
