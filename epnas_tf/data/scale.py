@@ -312,7 +312,6 @@ def constant_notes(
         Notes, a line each: on a data set within a few grey levels, and on images of one colour, which is a warning
         from one in ten of a part on.
     """
-    spans = {key: _spans(images) for key, images in parts.items()}
     low = min(int(images.min()) for images in parts.values())
     high = max(int(images.max()) for images in parts.values())
     if low == high:
@@ -323,17 +322,25 @@ def constant_notes(
             f"warning: all pixels lie between {low} and {high} of 0 … 255, so the images are nearly of one grey; if "
             f"{high} is white, scale the images before"
         )
-    for key, span in spans.items():
-        constant = np.flatnonzero(span <= _CONSTANT)
+    for key, images in parts.items():
+        constant = _constant_images(images)
         if not len(constant):
             continue
         index = int(constant[0])
         example = where(key, index) if where else f"image {index} of {key}"
         notes.append(
-            ("warning: " if len(constant) >= _MANY * len(span) else "")
-            + f"{len(constant):,} of {len(span):,} images show one colour only, such as {example}"
+            ("warning: " if len(constant) >= _MANY * len(images) else "")
+            + f"{len(constant):,} of {len(images):,} images show one colour only, such as {example}"
         )
     return notes
+
+
+def _constant_images(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Returns the indices of images of one colour; a few pixels of each tell that nearly all others are none."""
+    _, height, width, _ = images.shape
+    few = images[:, :: max(1, height // 4), :: max(1, width // 4)]
+    candidates = np.flatnonzero(_spans(few) <= _CONSTANT)
+    return candidates[_spans(images[candidates]) <= _CONSTANT] if len(candidates) else candidates
 
 
 def _spans(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
