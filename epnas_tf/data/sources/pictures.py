@@ -271,6 +271,7 @@ def decode(file: Path | BinaryIO, preparation: Preparation) -> npt.NDArray[np.ui
     height, width = preparation.height, preparation.width
     try:
         with _open(file) as opened:
+            _depth(opened)  # refuses what would be read wrongly
             enough = REDUCED_MARGIN * max(height, width)
             opened.draft(None, (enough, enough))  # for a JPEG alone; keeps at least that size
             ImageOps.exif_transpose(opened, in_place=True)

@@ -120,6 +120,8 @@ def test_what_would_be_read_wrongly_is_refused(tmp_path):
     for name, reason in (("clear.png", "transparency in a picture of more"), ("negative.tif", "0 is white")):
         with pytest.raises(DataError, match=rf"{name}, which cannot be read \(.*{reason}"):
             pictures.probe(tmp_path / name)
+        with pytest.raises(DataError, match=reason):
+            pictures.decode(tmp_path / name, Preparation(4, 4, 1))
     with pytest.raises(DataError, match="NaN or infinity among its values"):
         pictures.measure(tmp_path / "nan.tif")
     with pytest.raises(DataError, match="NaN or infinity among its values"):
