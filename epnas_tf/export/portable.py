@@ -20,8 +20,13 @@ def save_portable(model: keras.Model, path: Path) -> None:
         model: of layers that all versions have; their `get_config` is replaced.
         path: the file.
     """
+    needed: dict[tuple[type, str], set[str]] = {}  # of layers that are alike but for their names
     for layer in model.layers:
-        layer.get_config = functools.partial(dict, minimal_config(layer))
+        config = layer.get_config()
+        kind = type(layer), repr({**config, "name": None})
+        if kind not in needed:
+            needed[kind] = set(minimal_config(layer))
+        layer.get_config = functools.partial(dict, {name: config[name] for name in config if name in needed[kind]})
     model.save(path)
 
 
