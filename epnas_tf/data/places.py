@@ -84,5 +84,5 @@ def refuse_moved(config: DataConfig) -> None:
             raise DataError(
                 f"The run's data must be where --{name} says. Received: --{name}={path.given}, with nothing at {path}, "
                 f"where it was when the run began, and nothing at {here}. Bring it back, or give its new place as "
-                f"--{name}; epnas-search with the run's --run_dir notes the new place for the other commands."
+                f"--{name}; epnas-search with the run's --run_dir, then epnas-train, keep the new place."
             )
