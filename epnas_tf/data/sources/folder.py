@@ -37,13 +37,14 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
             are broken and `skip_broken` is off, or nothing is left of a class with it.
     """
     found = layout.find(layout.root_of(config.dataset))
+    name = os.path.basename(os.path.abspath(found.root))
     left_out = LeftOut()
     left_out.reasons["images beside the class folders"] += found.loose
     files = _files(found, left_out)
     # Decoding releases Python's lock, so threads use all cores.
     with pictures.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
         reader = Reader(files, pool)
-        value_range, depth_notes = reader.measure(found.root.name, value_range)
+        value_range, depth_notes = reader.measure(name, value_range)
         images, notes = reader.decode(config.image_size, value_range)
         copies = listing.copies_note(reader.files, found.root, pool)
     skipped = _skip(reader, files, found, config.skip_broken)
@@ -59,7 +60,7 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
         lambda part, index: _relative(of_part[part][index], found.root),
     )
     source = make_source(
-        found.root.name,
+        name,
         parts["train"],
         parts.get("test"),
         found.class_names,
@@ -76,11 +77,14 @@ def _files(found: Layout, left_out: LeftOut) -> list[File]:
     files: list[File] = []
     for part, folders in found.classes.items():
         for folder in folders:
+            before = left_out.no_images.copy()
             paths = listing.images_within(folder, left_out)
             if not paths:
+                others = left_out.no_images - before
+                but = f", but other files: {listing.counted(others)}" if others else ""
                 raise DataError(
-                    f"Every class folder must hold images ({_kinds()}). Received: {pictures.shown(folder)} with none. "
-                    "Add images, or delete the folder."
+                    f"Every class folder must hold images ({_kinds()}). Received: {pictures.shown(folder)} with none"
+                    f"{but}. Add images, convert them, or delete the folder."
                 )
             label = found.class_names.index(folder.name)
             files += [File(path, label, part) for path in paths]

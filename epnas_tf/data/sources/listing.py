@@ -48,11 +48,15 @@ class LeftOut:
         """What was left out, in a line; "" for nothing."""
         texts = [f"{reason}: {count:,}" for reason, count in sorted(self.reasons.items()) if count]
         if self.no_images:
-            shown = [f"{extension} {count:,}" for extension, count in self.no_images.most_common(5)]
-            rest = len(self.no_images) - len(shown)
-            kinds = ", ".join(shown) + (f" and {rest} other extensions" if rest else "")
-            texts.insert(0, f"no images: {self.no_images.total():,} ({kinds})")
+            texts.insert(0, f"no images that can be read: {counted(self.no_images)}")
         return f"files left out: {'; '.join(texts)}" if texts else ""
+
+
+def counted(extensions: collections.Counter[str]) -> str:
+    """Says how many files there are, and of which extensions."""
+    shown = [f"{extension} {count:,}" for extension, count in extensions.most_common(5)]
+    rest = len(extensions) - len(shown)
+    return f"{extensions.total():,} ({', '.join(shown)}{f' and {rest} other extensions' if rest else ''})"
 
 
 def visible(folder: Path) -> list[Path]:

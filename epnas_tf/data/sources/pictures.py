@@ -35,6 +35,9 @@ _BY_CONTENT = (
 _NOT_READ = ("BUFR", "EPS", "GRIB", "HDF5", "IM", "IPTC", "MPEG", "PDF", "WMF")
 """Formats that Pillow knows by name, but does not decode by itself, or soon no longer."""
 
+_RAW = (".arw", ".cr2", ".dng", ".erf", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".sr2", ".srw")
+"""Cameras' raw files: by their content TIFF files, of which Pillow would read a thumbnail."""
+
 UPPER_BITS = "upper 8 of 16 bits"
 """The depth of a picture of several channels of 16 bits: Pillow gives the upper 8 of each."""
 
@@ -104,8 +107,9 @@ def _by_content() -> list[str]:
 
 def is_image(path: Path) -> bool:
     """Tells whether a file is read as an image: by its extension, and if that is none of an image by its content."""
-    if path.suffix.lower() in formats():
-        return True
+    extension = path.suffix.lower()
+    if extension in formats() or extension in _RAW:
+        return extension in formats()
     from PIL import Image
 
     try:

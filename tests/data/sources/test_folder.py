@@ -57,7 +57,7 @@ def test_every_kind_of_file_is_read_and_what_is_none_is_counted(tmp_path):
     for index in (*range(len(lossless)), 15, 16):
         np.testing.assert_array_equal(source.train.images[index], array)
     assert source.notes[0] == (
-        "files left out: no images: 3 (.txt 2, no extension 1); hidden: 1; "
+        "files left out: no images that can be read: 3 (.txt 2, no extension 1); hidden: 1; "
         "images beside the class folders: 1; links that lead nowhere: 1"
     )
 
@@ -168,7 +168,14 @@ def test_fewer_than_two_class_folders_are_refused(tmp_path, names):
 def test_a_class_folder_without_images_is_named(tmp_path):
     fill(tmp_path, {"a": 2})
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"Received: .*empty with none"):
+    with pytest.raises(DataError, match=r"Received: .*empty with none\. "):
+        read(tmp_path)
+    for index, name in enumerate(("heic", "HEIC", "nef")):  # a raw file is a TIFF file by its content
+        save(tmp_path / "a.tif", pixels(index))
+        (tmp_path / "a.tif").rename(tmp_path / "empty" / f"photo.{name}")
+    (tmp_path / "empty" / "photo.heic").write_bytes(b"an iPhone's")
+    (tmp_path / "empty" / "photo.HEIC").write_bytes(b"an iPhone's")
+    with pytest.raises(DataError, match=r"empty with none, but other files: 3 \(.heic 2, .nef 1\)"):
         read(tmp_path)
 
 
