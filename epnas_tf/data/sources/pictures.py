@@ -101,8 +101,9 @@ def formats() -> Mapping[str, str]:
     return {extension: name for extension, name in extensions.items() if name in Image.OPEN and name not in _NOT_READ}
 
 
-def _by_content() -> list[str]:
-    return [name for name in _BY_CONTENT if name in formats().values()]
+@functools.cache
+def _by_content() -> tuple[str, ...]:
+    return tuple(name for name in _BY_CONTENT if name in formats().values())
 
 
 def is_image(path: Path) -> bool:
