@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import runpy
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -20,6 +22,7 @@ from epnas_tf.training.trained import final_shape
 from tests.export import networks, photographs
 
 FILES = photographs.every_kind()
+EXAMPLE = Path(__file__).parents[2] / "examples" / "serve.py"
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,14 @@ def test_loaded_model_has_the_method_and_says_which_file_is_broken(signatures):
     assert loaded.classify_files(tf.zeros([0], tf.string))["probabilities"].shape == (0, 2)
     with pytest.raises(tf.errors.InvalidArgumentError, match="Received: file 1 of the batch"):
         loaded.classify_files([png, b"no image"])
+
+
+def test_example_answers_files(run_dir, tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(FILES["PNG colour"])
+    expected = predict(run_dir, tmp_path)
+    runpy.run_path(str(EXAMPLE))["main"](run_dir, [tmp_path / "a.png"])
+    share = f"{100 * expected.probabilities.max():.1f} %"
+    assert capsys.readouterr().out.split(maxsplit=1) == [*expected.class_name, f"{share}  ({tmp_path / 'a.png'})\n"]
 
 
 def test_export_file_says_how_images_are_prepared(run_dir):
