@@ -35,7 +35,7 @@ ALLOWED = {
     "export": {"export", "evaluation", "training", "storage", "network", "nn", "data"} | ROOTS,
     "report": {"report", "storage", "network", "space"} | ROOTS,
 }
-KERAS_TUNER = {"search/hypermodel.py", "search/oracle.py", "search/tuner.py"}
+KERAS_TUNER = {f"search/{name}.py" for name in ("chief", "hypermodel", "oracle", "restrictions", "surface", "tuner")}
 HEAVY = (
     "tensorflow",
     "keras",
