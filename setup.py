@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 setup(
     name="epnas-tf",
-    version="0.1.0",
+    version="0.2.0",
     description="Efficient progressive neural architecture search in TensorFlow and Keras",
     long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

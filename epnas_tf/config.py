@@ -68,9 +68,10 @@ class DataConfig(Settings):
         "", "mnist, fashion_mnist, kmnist: folder of the four IDX files, gzipped or not, instead of a download"
     )
     image_size: int = option(
-        0,
-        "pixels a side to bring the images to; 0 keeps their size, and 32 for a folder of images of several sizes",
-        minimum=0,
+        -1,
+        "pixels a side to bring the images to; -1 keeps images of one size up to 64 pixels a side and brings others to "
+        "32 [CIFAR-10's size], 0 keeps any one size; the time of a search grows with the square",
+        minimum=-1,
     )
     train_images: int = option(
         0, "training images to use, validation included, the same part of every class; 0 for all", minimum=0

@@ -46,9 +46,9 @@ def check(config: DataConfig) -> None:
 def load(config: DataConfig, seed: int) -> ImageData:
     """Reads a data set, splits it and measures its training part.
 
-    The validation part is drawn from the training images at random, the same part of every class, by `seed`. Where the
-    data set has no test part of its own, one is drawn first in the same way, but by a fixed seed: the test images are
-    the same whatever the run.
+    Where the data set has no validation part of its own, one is drawn from the training images at random, the same part
+    of every class, by `seed`. Where it has no test part of its own, one is drawn first in the same way, but by a fixed
+    seed: the test images are the same whatever the run.
 
     Args:
         config: which data set, and how to split it.
@@ -79,10 +79,12 @@ def load(config: DataConfig, seed: int) -> ImageData:
     if config.train_images:
         generator = np.random.default_rng([_LIMIT_STREAM, seed])
         train = train.take(splits.limit(train.labels, config.train_images, generator, source.class_names))
-    total = round(config.validation_fraction * len(train))
-    generator = np.random.default_rng([_VALIDATION_STREAM, seed])
-    kept, drawn = splits.stratified_draw(train.labels, total, generator, leave=1)
-    train, validation = train.take(kept), train.take(drawn)
+    validation = source.validation
+    if validation is None:
+        total = round(config.validation_fraction * len(train))
+        generator = np.random.default_rng([_VALIDATION_STREAM, seed])
+        kept, drawn = splits.stratified_draw(train.labels, total, generator, leave=1)
+        train, validation = train.take(kept), train.take(drawn)
     mean, std = statistics(train.images)
     return ImageData(
         name=source.name,
@@ -95,6 +97,9 @@ def load(config: DataConfig, seed: int) -> ImageData:
         mirror=_mirror(config),
         crop_padding=_crop_padding(config, min(train.shape[:2])),
         test_is_drawn=source.test is None,
+        validation_is_drawn=source.validation is None,
+        value_range=source.value_range,
+        notes=source.notes,
     )
 
 

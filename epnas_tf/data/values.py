@@ -10,6 +10,26 @@ import numpy.typing as npt
 from epnas_tf.errors import DataError
 
 
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """How an image file becomes the pixels that a network takes: `epnas_tf.data.sources.pictures.decode` does it.
+
+    Attributes:
+        height: pixels, at least 1.
+        width: pixels, at least 1.
+        channels: 1 for grey, 3 for red, green and blue.
+        low: value that becomes 0 in a file of more than 8 bits a channel (16-bit or float).
+        high: value that becomes 255 in such a file, above `low`; values beyond the two are clipped. A file of 8 bits
+            keeps its values.
+    """
+
+    height: int
+    width: int
+    channels: int
+    low: float = 0.0
+    high: float = 65535.0
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
     """Labelled images of one size.
@@ -63,7 +83,7 @@ class ImageData:
     Attributes:
         name: the data set's name, or the last part of its path.
         train: the images whose loss is minimised.
-        validation: the images that score the children; drawn from the training images, never from the test.
+        validation: the images that score the children; never from the test.
         test: the images that are looked at once, at the very end.
         class_names: the name of each class, in the order of the labels; two or more.
         mean: float32 [channels], mean of `train` in pixel units, 0 to 255.
@@ -71,7 +91,13 @@ class ImageData:
             dividing by it is always safe.
         mirror: whether training may mirror an image left to right.
         crop_padding: pixels of padding on each side before the random crop; 0 for no crop.
-        test_is_drawn: whether the data set has no test part of its own, so that `test` was drawn from all images.
+        test_is_drawn: whether the data set has no test part of its own, so that `test` was drawn from its training
+            images.
+        validation_is_drawn: whether the data set has no validation part of its own, so that `validation` was drawn from
+            its training images.
+        value_range: values that become 0 and 255 in image files of more than 8 bits a channel, see `Preparation`.
+        notes: what was decided about the person's data, a line each, to be shown; a line to worry about begins with
+            "warning: ".
 
     Raises:
         DataError: if the parts differ in image size, a label has no name, or the statistics do not fit the channels.
@@ -87,6 +113,9 @@ class ImageData:
     mirror: bool
     crop_padding: int
     test_is_drawn: bool = False
+    validation_is_drawn: bool = True
+    value_range: tuple[float, float] = (Preparation.low, Preparation.high)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shapes = {part: getattr(self, part).shape for part in ("train", "validation", "test")}
@@ -121,6 +150,11 @@ class ImageData:
     def num_classes(self) -> int:
         """How many classes there are."""
         return len(self.class_names)
+
+    @property
+    def preparation(self) -> Preparation:
+        """How an image file becomes an image like these."""
+        return Preparation(*self.image_shape, *self.value_range)
 
     @functools.cached_property
     def digest(self) -> str:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from epnas_tf.data.values import ImageData
+from epnas_tf.data.values import ImageData, Preparation
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.storage.state_files import holds, write_whole
 
@@ -31,6 +31,7 @@ class DataDescription:
         num_validation: validation images.
         num_test: test images.
         digest: `ImageData.digest`; empty where an older version wrote the file.
+        value_range: `ImageData.value_range`.
     """
 
     name: str
@@ -42,11 +43,17 @@ class DataDescription:
     num_validation: int
     num_test: int
     digest: str = ""
+    value_range: tuple[float, float] = (Preparation.low, Preparation.high)
 
     @property
     def num_classes(self) -> int:
         """How many classes there are."""
         return len(self.class_names)
+
+    @property
+    def preparation(self) -> Preparation:
+        """How an image file becomes an image of the data set."""
+        return Preparation(*self.image_shape, *self.value_range)
 
 
 def describe(data: ImageData) -> DataDescription:
@@ -61,6 +68,7 @@ def describe(data: ImageData) -> DataDescription:
         num_validation=len(data.validation),
         num_test=len(data.test),
         digest=data.digest,
+        value_range=data.value_range,
     )
 
 

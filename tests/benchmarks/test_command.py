@@ -12,7 +12,7 @@ def test_arguments_beside_the_flags_are_refused():
 def test_what_a_user_can_cause_is_one_line():
     result = benchmark("found", "--seeds=2", "--image_size=-3")
     assert result.returncode == 1
-    assert "found: error: `image_size` must be at least 0. Received: image_size=-3" in result.stderr
+    assert "found: error: `image_size` must be at least -1. Received: image_size=-3" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from epnas_tf.config import DataConfig
-from epnas_tf.data import check, load
+from epnas_tf.data import check, load, loading
+from epnas_tf.data.sources import Source
+from epnas_tf.data.values import Preparation
 from epnas_tf.errors import ConfigError, DataError
+from tests.data.helpers import make_images
 
 ROOT = Path(__file__).parents[2]
 
@@ -148,3 +151,15 @@ def test_a_wrong_name_is_refused_without_tensorflow():
         "except ValueError as error:\n    print('cifar10' in str(error), 'tensorflow' in sys.modules)"
     )
     assert run(code).stdout.strip() == "True False"
+
+
+def test_a_validation_part_of_its_own_scores_the_children(monkeypatch):
+    part = [make_images(12, classes=3, seed=seed) for seed in range(3)]
+    notes = ("pixels 0 … 4095, scaled to 0 … 255",)
+    source = Source("own", part[0], part[1], ("a", "b", "c"), part[2], (0.0, 4095.0), notes)
+    monkeypatch.setattr(loading.sources, "read", lambda config: source)
+    data = loading.load(DataConfig(), seed=3)
+    assert (data.train, data.test, data.validation) == (part[0], part[1], part[2])
+    assert not data.validation_is_drawn
+    assert data.preparation == Preparation(8, 8, 1, 0.0, 4095.0)
+    assert data.notes == notes

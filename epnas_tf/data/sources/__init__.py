@@ -4,13 +4,14 @@ Each module has `check(config)`, which refuses what can be refused without readi
 returns a `Source`.
 """
 
+import dataclasses
 import os
 import re
 from types import ModuleType
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data.sources import digits, folder, idx, npz, tfds
-from epnas_tf.data.sources.base import Source
+from epnas_tf.data.sources.base import Source, choose_side
 
 __all__ = ["Source", "base_name", "check", "kind", "read"]
 
@@ -68,10 +69,11 @@ def read(config: DataConfig) -> Source:
         config: which data set, and the size to bring its images to.
 
     Returns:
-        The images, brought to `image_size` where that is set.
+        The images, of the size that `choose_side` decides.
 
     Raises:
         DataError: if the data set is missing, unknown or broken.
     """
     source: Source = _MODULES[kind(config)].read(config)
-    return source.resized(config.image_size) if config.image_size else source
+    side, note = choose_side({source.train.shape[:2]}, config.image_size)
+    return dataclasses.replace(source.resized(side), notes=(*source.notes, note)) if note else source.resized(side)

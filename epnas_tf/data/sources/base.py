@@ -1,13 +1,13 @@
 """What every source of images returns, and the checks that all of them share."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.data.sources import pictures
-from epnas_tf.data.values import Images
+from epnas_tf.data.values import Images, Preparation
 from epnas_tf.errors import DataError
 
 
@@ -20,40 +20,86 @@ class Source:
         train: all images to train and validate on.
         test: the test images, or None where the data set brings none of its own.
         class_names: the name of each class, in the order of the labels. Every class has a training image.
+        validation: the images that score the children, or None where the data set brings none of its own.
+        value_range: see `epnas_tf.data.values.ImageData`.
+        notes: what was decided about the person's data, a line each; a line to worry about begins with "warning: ".
     """
 
     name: str
     train: Images
     test: Images | None
     class_names: tuple[str, ...]
+    validation: Images | None = None
+    value_range: tuple[float, float] = (Preparation.low, Preparation.high)
+    notes: tuple[str, ...] = ()
 
     def resized(self, side: int) -> "Source":
-        """Returns the same images, each `side` × `side` pixels."""
-        return dataclasses.replace(
-            self, train=_resized(self.train, side), test=None if self.test is None else _resized(self.test, side)
-        )
+        """Returns the same images, each `side` × `side` pixels; 0 keeps their size."""
+        if not side:
+            return self
+        validation, test = (None if part is None else _resized(part, side) for part in (self.validation, self.test))
+        return dataclasses.replace(self, train=_resized(self.train, side), validation=validation, test=test)
+
+
+LARGEST_KEPT = 64
+"""Pixels of the longer side up to which images of one size keep it unless another is asked for."""
+
+DEFAULT_SIDE = 32
+"""Pixels a side that other images are brought to: CIFAR-10's, which the search spaces were made for."""
+
+
+def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[int, str]:
+    """Decides the size to bring images to.
+
+    Args:
+        sizes: (height, width) of the images, each size once, at least one.
+        image_size: the setting of this name.
+
+    Returns:
+        Pixels a side, 0 to keep the one size that all have, and a note on what was decided, "" where nothing was.
+    """
+    if image_size > 0:
+        return image_size, ""
+    longest = max(max(size) for size in sizes)
+    if len(sizes) == 1 and (image_size == 0 or longest <= LARGEST_KEPT):
+        return 0, ""
+    shown = "×".join(map(str, next(iter(sizes)))) if len(sizes) == 1 else f"{len(sizes)} sizes, up to {longest} pixels"
+    return DEFAULT_SIDE, (
+        f"images of {shown} are brought to {DEFAULT_SIDE}×{DEFAULT_SIDE}, so that a search takes hours and not days; "
+        "--image_size=64 sees more and takes some four times as long"
+    )
+
+
+Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.integer]]
+"""Images, uint8 [n, height, width, channels], and labels, any integer type [n], at least 0."""
 
 
 def make_source(
     name: str,
-    train: tuple[npt.NDArray[np.uint8], npt.NDArray[np.integer]],
-    test: tuple[npt.NDArray[np.uint8], npt.NDArray[np.integer]] | None,
+    train: Arrays,
+    test: Arrays | None,
     class_names: Sequence[str] | None,
+    validation: Arrays | None = None,
+    value_range: tuple[float, float] = (Preparation.low, Preparation.high),
+    notes: Sequence[str] = (),
 ) -> Source:
     """Makes a source from arrays. The labels in use are renumbered 0 … classes − 1, in their order.
 
     Args:
         name: the data set's name; every error text begins with it.
-        train: images, uint8 [n, height, width, channels], and labels, any integer type [n], at least 0.
-        test: the same for the test part, or None.
+        train: the images and labels to train on.
+        test: those of the test part, or None.
         class_names: the name of each label, unused ones included; None to name each class by its label.
+        validation: those of the validation part, or None.
+        value_range: see `Source`.
+        notes: see `Source`.
 
     Returns:
         The source; classes without any image are left out.
 
     Raises:
-        DataError: if there is only one class, a test image has a class or a size that no training image has, or a
-            label has no name.
+        DataError: if there is only one class, a test or validation image has a class or a size that no training image
+            has, or a label has no name.
     """
     present = np.unique(train[1])
     if len(present) < 2:
@@ -66,27 +112,37 @@ def make_source(
             f"{name}: every label needs a name, so at least {present[-1] + 1} class names are needed. "
             f"Received: {len(class_names)} class names, and the label {present[-1]}. Name every class, or none."
         )
-    if test is not None:
-        unknown = np.setdiff1d(test[1], present)
-        if unknown.size:
-            raise DataError(
-                f"{name}: every class of the test part must be in the training part. Received: test labels "
-                f"{unknown[:5].tolist()}, which no training image has. Add training images of them, or leave them out."
-            )
-        if test[0].shape[1:] != train[0].shape[1:]:
-            raise DataError(
-                f"{name}: training and test images must have one size. Received: {list(train[0].shape[1:])} and "
-                f"{list(test[0].shape[1:])} (height, width, channels). Bring them to the same size."
-            )
+    for part_name, part in (("validation", validation), ("test", test)):
+        if part is not None:
+            _check_part(name, part_name, part, train, present)
     names = [str(label) for label in present] if class_names is None else [class_names[label] for label in present]
     return Source(
-        name, _renumbered(train, present), None if test is None else _renumbered(test, present), tuple(map(str, names))
+        name,
+        _renumbered(train, present),
+        None if test is None else _renumbered(test, present),
+        tuple(map(str, names)),
+        None if validation is None else _renumbered(validation, present),
+        value_range,
+        tuple(notes),
     )
 
 
-def _renumbered(
-    part: tuple[npt.NDArray[np.uint8], npt.NDArray[np.integer]], present: npt.NDArray[np.integer]
-) -> Images:
+def _check_part(name: str, part_name: str, part: Arrays, train: Arrays, present: npt.NDArray[np.integer]) -> None:
+    """Refuses a test or validation part with classes or sizes that the training part has not."""
+    unknown = np.setdiff1d(part[1], present)
+    if unknown.size:
+        raise DataError(
+            f"{name}: every class of the {part_name} part must be in the training part. Received: {part_name} labels "
+            f"{unknown[:5].tolist()}, which no training image has. Add training images of them, or leave them out."
+        )
+    if part[0].shape[1:] != train[0].shape[1:]:
+        raise DataError(
+            f"{name}: training and {part_name} images must have one size. Received: {list(train[0].shape[1:])} and "
+            f"{list(part[0].shape[1:])} (height, width, channels). Bring them to the same size."
+        )
+
+
+def _renumbered(part: Arrays, present: npt.NDArray[np.integer]) -> Images:
     return Images(part[0], np.searchsorted(present, part[1]).astype(np.int32))
 
 

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data.sources import pictures
-from epnas_tf.data.sources.base import Source, make_source
+from epnas_tf.data.sources.base import Source, choose_side, make_source
+from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-DEFAULT_SIDE = 32  # pixels; what images of several sizes are brought to (CIFAR-10's size)
 
 _Files = list[tuple[Path, int]]  # each file with the number of its class
 
@@ -27,8 +27,8 @@ def check(config: DataConfig) -> None:
 def read(config: DataConfig) -> Source:
     """Reads all images of a folder. What lies in folders within a class's belongs to the class too.
 
-    The images stay grey if every one is; otherwise all are red, green and blue. They keep their size if all have the
-    same and `image_size` is 0; otherwise each is brought to a square.
+    The images stay grey if every one is; otherwise all are red, green and blue. `choose_side`
+    decides their size.
 
     Raises:
         DataError: if the folder is missing or empty, a class folder has no image, there is one class only, or an image
@@ -41,10 +41,10 @@ def read(config: DataConfig) -> Source:
         headers = list(pool.map(pictures.probe, paths))
         channels = 1 if all(grey for _, _, grey in headers) else 3
         sizes = {(height, width) for height, width, _ in headers}
-        side = config.image_size or (0 if len(sizes) == 1 else DEFAULT_SIDE)
+        side, note = choose_side(sizes, config.image_size)
         height, width = (side, side) if side else next(iter(sizes))
         images = np.empty((len(paths), height, width, channels), np.uint8)
-        decoded = pool.map(pictures.decode, paths, [channels] * len(paths), [side] * len(paths))
+        decoded = pool.map(pictures.decode, paths, [Preparation(height, width, channels)] * len(paths))
         for index, image in enumerate(decoded):
             images[index] = image
     count = len(train)
@@ -53,6 +53,7 @@ def read(config: DataConfig) -> Source:
         (images[:count], _labels(train)),
         None if test is None else (images[count:], _labels(test)),
         class_names,
+        notes=[note] if note else [],
     )
 
 

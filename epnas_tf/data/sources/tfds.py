@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data.sources import pictures
-from epnas_tf.data.sources.base import Source, make_source
-from epnas_tf.data.sources.folder import DEFAULT_SIDE
+from epnas_tf.data.sources.base import DEFAULT_SIDE, Source, make_source
 from epnas_tf.errors import DataError
 
 _READ_BATCH = 512  # images a step while reading; only speed depends on it
@@ -192,7 +191,7 @@ def _read_split(builder: Any, split: str, image_key: str, label_key: str, image_
     )
     count = builder.info.splits[split].num_examples
     fixed = height is not None and width is not None
-    side = image_size or (0 if fixed else DEFAULT_SIDE)
+    side = max(image_size, 0) or (0 if fixed else DEFAULT_SIDE)
     images = np.empty((count, side or height, side or width, channels), np.uint8)
     labels = np.empty(count, np.int64)
     start = 0

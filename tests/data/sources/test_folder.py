@@ -126,7 +126,7 @@ def test_sixteen_bits_are_scaled_and_transparency_shows_white(tmp_path):
     clear[:3, :, 3] = 255
     save(tmp_path / "b" / "clear.png", clear)
     images = read(tmp_path).train.images
-    np.testing.assert_array_equal(images[0, :, :, 1], deep // 256)
+    np.testing.assert_array_equal(images[0, :, :, 1], np.rint(deep / 257))
     np.testing.assert_array_equal(images[1, :3], np.zeros((3, 6, 3)))
     np.testing.assert_array_equal(images[1, 3:], np.full((3, 6, 3), 255))
 
