@@ -74,7 +74,9 @@ class DataConfig(Settings):
         minimum=-1,
     )
     train_images: int = option(
-        0, "training images to use, validation included, the same part of every class; 0 for all", minimum=0
+        0,
+        "training images to use at most, validation included, the same part of every class; 0 for all",
+        minimum=0,
     )
     validation_fraction: float = option(
         0.1,

@@ -76,7 +76,10 @@ def load(config: DataConfig, seed: int) -> ImageData:
         train, test = train.take(kept), train.take(drawn)
     else:
         splits.check_class_sizes(train.labels, source.class_names)
-    if config.train_images:
+    notes = source.notes
+    if config.train_images > len(train):
+        notes += (f"`train_images` is {config.train_images:,}, and there are {len(train):,}: all are used",)
+    elif config.train_images:
         generator = np.random.default_rng([_LIMIT_STREAM, seed])
         train = train.take(splits.limit(train.labels, config.train_images, generator, source.class_names))
     validation = source.validation
@@ -99,7 +102,7 @@ def load(config: DataConfig, seed: int) -> ImageData:
         test_is_drawn=source.test is None,
         validation_is_drawn=source.validation is None,
         value_range=source.value_range,
-        notes=source.notes,
+        notes=notes,
     )
 
 

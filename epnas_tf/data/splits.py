@@ -59,7 +59,7 @@ def stratified_draw(
 def limit(
     labels: npt.NDArray[np.int32], total: int, generator: np.random.Generator, class_names: Sequence[str]
 ) -> npt.NDArray[np.int64]:
-    """Draws `total` images, as near to the same part of every class as leaves two images to each.
+    """Draws `total` images, as near to the same part of every class as leaves two images to each; all if there are fewer.
 
     Args:
         labels: int32 [n], the class of each image; each class has two images or more.
@@ -68,16 +68,11 @@ def limit(
         class_names: the name of each class.
 
     Returns:
-        int64 [total], the indices drawn, ascending.
+        int64 [total], or as many as there are, the indices drawn, ascending.
 
     Raises:
-        DataError: if there are fewer images than `total`, or `total` is less than two a class.
+        DataError: if `total` is less than two a class.
     """
-    if total > len(labels):
-        raise DataError(
-            f"`train_images` must be at most the number of training images there are, {len(labels)}. "
-            f"Received: train_images={total}. Use 0 for all of them."
-        )
     if total < 2 * len(class_names):
         raise DataError(
             f"`train_images` must be at least two a class, {2 * len(class_names)} for {len(class_names)} classes, one "
