@@ -234,6 +234,11 @@ def percent_of_images(part: float | None, num_images: int | None) -> str:
 
 def with_interval(accuracy: float, num_images: int) -> str:
     """Returns an accuracy in per cent with its 95 % interval, such as `61 % (48 … 73 %)`."""
+    return f"{percent_of_images(accuracy, num_images)} ({interval_text(accuracy, num_images)})"
+
+
+def interval_text(accuracy: float, num_images: int) -> str:
+    """Returns the 95 % interval of an accuracy, such as `48 … 73 %`."""
     low, high = (100 * end for end in accuracy_interval(accuracy, num_images))
     digits = decimals(num_images)
-    return f"{percent_of_images(accuracy, num_images)} ({low:.{digits}f} … {high:.{digits}f} %)"
+    return f"{low:.{digits}f} … {high:.{digits}f} %"

@@ -59,11 +59,11 @@ def stratified_draw(
 def limit(
     labels: npt.NDArray[np.int32], total: int, generator: np.random.Generator, class_names: Sequence[str]
 ) -> npt.NDArray[np.int64]:
-    """Draws `total` images, as near to the same part of every class as leaves two images to each; all if there are fewer.
+    """Draws `total` images, as near to the same part of every class as leaves two images to each.
 
     Args:
         labels: int32 [n], the class of each image; each class has two images or more.
-        total: how many images to draw.
+        total: how many images to draw; all are, where there are fewer.
         generator: source of the random choice.
         class_names: the name of each class.
 

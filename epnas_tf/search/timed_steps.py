@@ -5,7 +5,7 @@ layers. Nothing of the search is touched, and no random state.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,7 +96,7 @@ def model_of(timed: list[Timed], config: ChildConfig) -> CostModel:
     hidden = BEHIND if config.trace_ahead and config.share_weights and not config.mirrored else 1.0
     graphs = [((1.0, one.load.nodes), VALIDATION * (hidden * one.trace + one.first)) for one in timed]
 
-    def fitted(pairs: list[tuple[tuple[float, ...], float]]) -> npt.NDArray[np.float64]:
+    def fitted(pairs: Sequence[tuple[tuple[float, ...], float]]) -> npt.NDArray[np.float64]:
         seconds = np.array([seconds for _, seconds in pairs])
         rows = np.array([row for row, _ in pairs]) / seconds[:, np.newaxis]
         scale = np.abs(rows).max(axis=0)  # multiply-adds are millions, nodes a few

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-
 EXPECTED_CHILDREN = 2
 """Children that what was expected counts as, beside those that were measured."""
 

@@ -136,6 +136,12 @@ def children_of_iteration(space: SearchSpace[Any, Any], k: int) -> dict[int, int
     return counts
 
 
+def first_whole_child(space: SearchSpace[Any, Any], k: int) -> int:
+    """Returns the number, from 1, of the first child of the deepest level, if no limit forbids any before it."""
+    counts = children_of_iteration(space, k)
+    return sum(counts.values()) - counts[space.num_levels] + 1
+
+
 @functools.lru_cache(256)
 def _loads(config: SpaceConfig, shape: NetworkShape) -> dict[int, Load]:
     """Returns the mean network of each level."""

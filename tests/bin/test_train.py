@@ -254,7 +254,7 @@ def searched(tmp_path):
 
 def settings_of(*arguments):
     """Returns the settings that the binary prints before it refuses to write where it cannot."""
-    result = runs.call(TRAIN, *arguments, "--final_dir=/dev/null/final")
+    result = runs.call(TRAIN, *arguments, "--final_dir=/dev/null/final", "--verbose")
     runs.assert_clear_error(result, "/dev/null/final cannot be written")
     return printed_settings(result.stdout)
 

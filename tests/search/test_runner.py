@@ -15,7 +15,7 @@ from epnas_tf.options import from_values, values_of
 from epnas_tf.report.search_files import read_search
 from epnas_tf.search.chance import ChanceWatch
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, make_evaluate
-from epnas_tf.search.runner import PARTS, network_shape, run_search, trial_record
+from epnas_tf.search.runner import PARTS, Listener, network_shape, run_search, trial_record
 from epnas_tf.space import load_architecture, make_space
 from epnas_tf.storage.run_directory import RunDirectory, read_config
 
@@ -51,7 +51,7 @@ class Stopped(Exception):  # noqa: N818  (not an error: the test's own kill)
     pass
 
 
-class Recorder:
+class Recorder(Listener):
     """A listener that writes everything down, and stops the search before a child if it is told to."""
 
     def __init__(self, stop_before=None):
