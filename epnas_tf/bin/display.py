@@ -117,9 +117,8 @@ class LogDisplay(Listener):
         ranking = self.started_search.ranking()
         if ranking:
             measured = self.percent(ranking[0].score)
-            if self.config.reported == "score":
-                return measured
-            return f"{self.percent(ranking[0].estimate)} estimated, {measured} measured"
+            estimate = f"{self.percent(ranking[0].estimate)} estimated, " if self.config.reported == "estimate" else ""
+            return f"{estimate}{measured} measured"
         if self.deepest is None:
             return "-"
         return f"{self.percent(self.deepest[1])} at level {self.deepest[0]}"

@@ -14,7 +14,7 @@ from epnas_tf.network.graph import IMAGE, Graph
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
 
-SAMPLES = 4
+SAMPLES = 8
 """Architectures of a level whose mean stands for the level; they are drawn by a seed of their own."""
 
 LEVELS = 5

@@ -72,6 +72,7 @@ def test_search_stopped_from_outside_at_random_moments_ends_like_an_unbroken_one
         if number == signal.SIGINT:
             assert code == 130
             assert "epnas-search: stopped. The same command goes on from the last child." in errors
+            assert "There is nothing to train yet: whole networks come at level 3, from child 5 of 12 on." in errors
         else:
             assert code == -signal.SIGKILL
     assert runs.search(run_dir).returncode == 0

@@ -142,6 +142,26 @@ def test_console_scripts_of_the_environment_work(unbroken):
     assert result.stderr == ""
 
 
+def test_start_says_what_differs_from_the_defaults_and_what_the_search_will_take(unbroken):
+    lines = unbroken.stdout.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("child 1/12"))
+    settings = shlex.split(lines[1].removeprefix("settings: ").removesuffix("(others at their defaults: --verbose)"))
+    typed = {flag for flag in runs.TINY if flag not in ("--dataset=digits", "--noforecast")}
+    assert (lines[0], set(settings)) == (f"run dir: {unbroken.path}", typed)
+    took = r"12 children to train, about (\d+ seconds|\d+ minutes) by a few timed steps; up to \d\.\d GB of memory, .*"
+    assert re.fullmatch(took, lines[first - 2])
+    assert lines[first - 1] == "whole networks come at level 3, from child 5 of 12 on"
+    assert first < 8  # nothing pushes it off the screen
+
+
+def test_finished_search_times_nothing(unbroken, tmp_path):
+    run_dir = shutil.copytree(unbroken.path, tmp_path / "run")
+    result = runs.drive("search", *runs.TINY, "--forecast", f"--run_dir={run_dir}")
+    assert result.returncode == 0
+    assert "children to train" not in result.stdout
+    assert "This search is finished" in result.stdout
+
+
 CHILD = re.compile(
     r"child (?P<child>\d+)/12  iteration (?P<iteration>\d)/2  level (?P<level>\d)/3  accuracy (?P<accuracy>\d+) %  "
     r"predicted (?P<predicted>-|\d+ %)  best (?P<best>\d+ % at level \d|\d+ % estimated, \d+ % measured)  "
