@@ -86,9 +86,8 @@ class LogTrainingDisplay(TrainingListener):
 
     def epoch_ended(self, epoch: Epoch) -> None:
         """Writes the epoch's line."""
-        self.write(
-            f"epoch {epoch.epoch}/{self.epochs}  {describe(epoch, self.num_train, self.num_validation)}  left {self.left(epoch.epoch)}"
-        )
+        figures = describe(epoch, self.num_train, self.num_validation)
+        self.write(f"epoch {epoch.epoch}/{self.epochs}  {figures}  left {self.left(epoch.epoch)}")
 
     def write(self, line: str) -> None:
         """Writes a line and notes when."""

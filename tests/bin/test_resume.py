@@ -120,7 +120,7 @@ def test_ctrl_c_is_answered_while_a_child_trains(tmp_path):
         "--noforecast",
     )
     process = subprocess.Popen(
-        [*runs.SEARCH, *flags, f"--run_dir={tmp_path / 'run'}"],
+        [*runs.SEARCH, *flags, "--noforecast", f"--run_dir={tmp_path / 'run'}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
