@@ -28,8 +28,8 @@ def chain():
 def test_numbers_that_live_at_once():
     full, half = 8 * 8 * 4, 4 * 4 * 4
     assert training_bytes(chain(), (8, 8, 3)) == 4 * (3 * full + half + 2 + 6 * full)
-    # At "b" the stem, "a" and "b" are there, and twice as much as "b" within the layer; "c" finds "b" alone.
-    assert forward_bytes(chain(), (8, 8, 3)) == 4 * (3 * full + 2 * full)
+    # At "b" the stem, "a" and "b" are there; "c" finds "b" alone.
+    assert forward_bytes(chain(), (8, 8, 3)) == 4 * 3 * full
 
 
 def test_need_grows_with_the_batch_the_images_and_those_that_are_validated():
