@@ -33,8 +33,8 @@ TOLERANCE = 0.2
 """How far the estimate may be off, as a part of it.
 
 Measured peaks of whole searches over the estimate: macro, 6 layers, 64×64 1.05; 4 layers of 64 channels, 32×32 0.87;
-3 layers, 64×64, where 560 validation images need more than the training, 0.91. Of training steps alone, by the slope over
-the batch: macro, 12 layers, 64×64 0.97; 3 layers, 128×128 0.96; micro, 5 blocks, 32×32 0.86.
+3 layers, 64×64, where 560 validation images need more than the training, 0.91. Of training steps alone, by the slope
+over the batch: macro, 12 layers, 64×64 0.97; 3 layers, 128×128 0.96; micro, 5 blocks, 32×32 0.86.
 """
 
 
