@@ -80,7 +80,8 @@ class DataConfig(Settings):
     )
     train_images: int = option(
         0,
-        "training images to use, those drawn for the validation included, the same part of every class; 0 for all",
+        "training images to use at most, those drawn for the validation included, the same part of every class; 0 for "
+        "all",
         minimum=0,
     )
     validation_fraction: float = option(

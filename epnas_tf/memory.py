@@ -1,10 +1,18 @@
-"""Memory that a long run has to give back."""
+"""Memory: what a long run has to give back, and what there is."""
 
 import atexit
 import contextlib
 import ctypes
 import gc
+import os
 from collections.abc import Iterator
+from pathlib import Path
+
+GROUP_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""A control group's limit, what of it is used, and what of that is only cached, in version 2 and in version 1."""
 
 
 @contextlib.contextmanager
@@ -50,3 +58,36 @@ def free_memory() -> None:
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def resident_bytes() -> int:
+    """Returns the main memory that this process has taken, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def available_bytes() -> int:
+    """Returns the main memory that this process may still take, in bytes: what is free, within its control group's."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    free = int(fields["MemAvailable"].split()[0]) * 1024
+    return max(0, min([free, *_free_in_groups(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]))
+
+
+def _free_in_groups(own: Path, root: Path) -> Iterator[int]:
+    """Yields what the control groups with a limit leave, those around this process's own included (version 2 and 1)."""
+    with contextlib.suppress(OSError):
+        for line in own.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers in ("", "memory"):
+                place = root / controllers / path.lstrip("/")
+                # In a container the path may be the host's: the root is then the container's own.
+                for group in (place, *place.parents):
+                    if group.is_relative_to(root):
+                        yield from _free_in_group(group)
+
+
+def _free_in_group(group: Path) -> Iterator[int]:
+    for limit, usage, cached in GROUP_FILES:
+        with contextlib.suppress(OSError, ValueError, KeyError):  # no such group, or no limit: "max"
+            statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            used = int((group / usage).read_text()) - int(statistics[cached])  # the page cache gives way
+            yield int((group / limit).read_text()) - used

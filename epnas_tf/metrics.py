@@ -5,6 +5,7 @@ zero, the precision of a class that was never predicted or the recall of one wit
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -198,3 +199,46 @@ def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
         if not front or scores[i] > scores[front[-1]]:
             front.append(i)
     return front
+
+
+NORMAL_QUANTILE = 1.959964
+"""Of 97.5 %, for intervals of 95 %."""
+
+
+def accuracy_interval(accuracy: float, num_images: int) -> tuple[float, float]:
+    """Returns Wilson's 95 % interval of an accuracy: what it may be on other images of the same kind.
+
+    Args:
+        accuracy: in [0, 1], measured.
+        num_images: images that it was measured on, at least 1.
+    """
+    square = NORMAL_QUANTILE**2
+    centre = (accuracy + square / (2 * num_images)) / (1 + square / num_images)
+    spread = math.sqrt(accuracy * (1 - accuracy) / num_images + square / (4 * num_images**2))
+    margin = NORMAL_QUANTILE * spread / (1 + square / num_images)
+    return max(centre - margin, 0.0), min(centre + margin, 1.0)
+
+
+def decimals(num_images: int | None) -> int:
+    """Returns the decimals of a percentage: as many as one image more or less can change; 2 if that is not known."""
+    return 2 if num_images is None or num_images > 1000 else 1 if num_images > 100 else 0
+
+
+def percent_of_images(part: float | None, num_images: int | None) -> str:
+    """Returns an accuracy in per cent, with the decimals that its images allow; "-" for None.
+
+    A prediction may lie beyond what an accuracy can be, and is then shown as the nearest that can.
+    """
+    return "-" if part is None else f"{100 * min(max(part, 0.0), 1.0):.{decimals(num_images)}f} %"
+
+
+def with_interval(accuracy: float, num_images: int) -> str:
+    """Returns an accuracy in per cent with its 95 % interval, such as `61 % (48 … 73 %)`."""
+    return f"{percent_of_images(accuracy, num_images)} ({interval_text(accuracy, num_images)})"
+
+
+def interval_text(accuracy: float, num_images: int) -> str:
+    """Returns the 95 % interval of an accuracy, such as `48 … 73 %`."""
+    low, high = (100 * end for end in accuracy_interval(accuracy, num_images))
+    digits = decimals(num_images)
+    return f"{low:.{digits}f} … {high:.{digits}f} %"

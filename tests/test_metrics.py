@@ -3,10 +3,20 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from sklearn import metrics as reference
 
 from epnas_tf.errors import DataError
-from epnas_tf.metrics import ClassMetrics, Metrics, measure, pareto_front, rank_correlation
+from epnas_tf.metrics import (
+    ClassMetrics,
+    Metrics,
+    accuracy_interval,
+    measure,
+    pareto_front,
+    percent_of_images,
+    rank_correlation,
+    with_interval,
+)
 
 NAMES = ("ant", "bee", "cat")
 LABELS = np.array([0, 0, 1, 1, 1, 0])
@@ -152,3 +162,23 @@ def test_rank_correlation():
 )
 def test_pareto_front(costs, scores, front):
     assert pareto_front(costs, scores) == front
+
+
+@pytest.mark.parametrize(("right", "images"), [(33, 54), (54, 54), (0, 54), (161, 162), (9465, 10_000)])
+def test_interval_of_an_accuracy_is_wilsons(right, images):
+    interval = scipy.stats.binomtest(right, images).proportion_ci(method="wilson")
+    assert accuracy_interval(right / images, images) == pytest.approx((interval.low, interval.high), abs=1e-6)
+
+
+def test_accuracies_have_the_digits_that_one_image_can_change():
+    assert with_interval(33 / 54, 54) == "61 % (48 … 73 %)"
+    assert with_interval(161 / 162, 162) == "99.4 % (96.6 … 99.9 %)"
+    assert with_interval(0.9465, 10_000) == "94.65 % (94.19 … 95.07 %)"
+    assert percent_of_images(None, 54) == "-"
+    assert [percent_of_images(value, 54) for value in (-0.1, 1.2)] == ["0 %", "100 %"]  # predictions
+
+
+@pytest.mark.parametrize("images", [54, 100, 162, 1000, 5000])
+def test_two_counts_of_images_are_never_shown_alike(images):
+    shown = {percent_of_images(right / images, images) for right in range(images + 1)}
+    assert len(shown) == images + 1

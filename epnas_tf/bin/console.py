@@ -1,4 +1,4 @@
-"""What the binaries share: one line for a user's mistake, an exit code, tables of settings."""
+"""What the binaries share: one line for a user's mistake, an exit code, the settings that a run has."""
 
 import codecs
 import concurrent.futures
@@ -18,9 +18,11 @@ from absl import app, flags, logging
 from rich.console import Console
 from rich.table import Table
 
+from epnas_tf import flags as config_flags
 from epnas_tf.data.names import printable
 from epnas_tf.errors import ConfigError, EPNASError
 from epnas_tf.memory import end_without_search_for_garbage, no_search_for_garbage
+from epnas_tf.options import values_of
 
 T = TypeVar("T")
 
@@ -143,7 +145,8 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
         name: the program's, for its messages.
         main: takes the arguments that are not flags.
         description: what the program does, for `--help`.
-        on_interrupt: what to tell a user who stops it with Ctrl-C.
+        on_interrupt: what to tell a user who stops it with Ctrl-C; the text of the `KeyboardInterrupt`, if it has any,
+            comes after it.
     """
     print_in_any_encoding()
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
@@ -189,8 +192,8 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
                 raise
             sys.stderr.write(f"{name}: error: the output cannot be written: {error.strerror}. {on_interrupt}\n")
             _leave(1)
-        except KeyboardInterrupt:
-            sys.stderr.write(f"\n{name}: stopped. {on_interrupt}\n")
+        except KeyboardInterrupt as stopped:
+            sys.stderr.write(f"\n{name}: stopped. {on_interrupt} {stopped}".rstrip() + "\n")
             _leave(INTERRUPTED)
 
     app.run(guarded, flags_parser=parse)
@@ -264,13 +267,42 @@ def print_next(console: Console, steps: Mapping[str, str], path: str | os.PathLi
         console.print(f"  {command(program)} {shlex.quote(str(path))}", soft_wrap=True)
 
 
-def settings_table(values: Mapping[str, Any]) -> Table:
-    """Returns settings as a table of two columns."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in values.items():
-        shown = ", ".join(value) if isinstance(value, tuple) else str(value)
-        table.add_row(f"  {name}", shown or "-")
-    return table
+def define_verbose() -> None:
+    """Defines the flag that prints every setting."""
+    flags.DEFINE_boolean("verbose", False, "print every setting, not only those that differ from the defaults")
+    config_flags.show_in_help("verbose")
+
+
+def print_settings(console: Console, config: Any, extra: Mapping[str, Any]) -> None:
+    """Prints the settings that differ from the defaults in a line, as flags; with `--verbose` all, as a table.
+
+    Args:
+        console: where.
+        config: a settings object.
+        extra: what else belongs to the start, by name; always shown.
+    """
+    values = values_of(config)
+    if flags.FLAGS.verbose:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for name, value in {**extra, **values, **extra}.items():
+            shown = ", ".join(value) if isinstance(value, tuple) else str(value)
+            table.add_row(f"  {name}", shown or "-")
+        console.print(table)
+        return
+    for name, value in extra.items():
+        console.print(f"{name.replace('_', ' ')}: {value}", soft_wrap=True)
+    defaults = values_of(type(config)())
+    changed = {name: value for name, value in values.items() if value != defaults[name]}
+    shown = (
+        " ".join(shlex.quote(f"--{name}={_typed(value)}") for name, value in changed.items()) or "all at their defaults"
+    )
+    console.print(f"settings: {shown}" + (" (others at their defaults: --verbose)" if changed else ""), soft_wrap=True)
+
+
+def _typed(value: Any) -> str:
+    return (
+        ",".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+    )
 
 
 def make_console() -> Console:

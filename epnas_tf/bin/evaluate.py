@@ -18,6 +18,7 @@ from epnas_tf.evaluation.evaluation import evaluate
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.matching import SAME
 from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, base_settings
+from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.options import values_of
 from epnas_tf.storage.state_files import write_whole
 
@@ -122,9 +123,9 @@ def show(console: Console, result: Evaluation) -> None:
 def figures_table(metrics: Metrics) -> Table:
     """Returns accuracy, top-5 accuracy and loss as a table."""
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("accuracy", f"{100 * metrics.accuracy:.2f} %")
+    table.add_row("accuracy", with_interval(metrics.accuracy, metrics.num_images))
     if metrics.top_5 is not None:
-        table.add_row("top-5 accuracy", f"{100 * metrics.top_5:.2f} %")
+        table.add_row("top-5 accuracy", with_interval(metrics.top_5, metrics.num_images))
     table.add_row("loss", f"{metrics.loss:.4f} nats")
     return table
 
@@ -135,8 +136,9 @@ def class_table(metrics: Metrics) -> Table:
     for heading in ("precision", "recall", "F1", "images"):
         table.add_column(heading, justify="right")
     for figures in metrics.classes:
-        values = (figures.precision, figures.recall, figures.f1)
-        shares = (f"{100 * share:.2f} %" if figures.num_images else "-" for share in values)
+        parts = (figures.precision, figures.recall, figures.f1)
+        known = (part if figures.num_images else None for part in parts)
+        shares = (percent_of_images(part, figures.num_images) for part in known)
         table.add_row(figures.name, *shares, str(figures.num_images))
     return table
 

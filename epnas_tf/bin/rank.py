@@ -9,10 +9,18 @@ from rich.table import Table
 
 from epnas_tf import data
 from epnas_tf import flags as config_flags
-from epnas_tf.bin.console import interruptible, make_console, print_next, quiet_tensorflow, run_main, settings_table
+from epnas_tf.bin.console import (
+    define_verbose,
+    interruptible,
+    make_console,
+    print_next,
+    print_settings,
+    quiet_tensorflow,
+    run_main,
+)
 from epnas_tf.config import RankConfig
 from epnas_tf.errors import ConfigError
-from epnas_tf.options import values_of
+from epnas_tf.metrics import percent_of_images
 from epnas_tf.storage.rank_directory import CAPTIONS, FOLDER, RESULT
 from epnas_tf.storage.run_directory import read_config
 
@@ -36,8 +44,7 @@ def main(arguments: list[str]) -> None:
     search = read_config(run_dir)
     data.check(search.data)
     console = make_console()
-    console.print("epnas-rank")
-    console.print(settings_table({"rank_dir": str(rank_dir), **values_of(config)}))
+    print_settings(console, config, {"rank_dir": str(rank_dir)})
 
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
@@ -70,16 +77,16 @@ def _display(console: Console) -> Any:
         """One line an architecture."""
 
         def started(self, data: Any, num_architectures: int, num_done: int) -> None:
-            self.count, self.done = num_architectures, num_done
+            self.count, self.done, self.num_validation = num_architectures, num_done, len(data.validation)
             if num_done:
                 console.print(f"Going on after {num_done} of {num_architectures} architectures.")
 
         def architecture_ended(self, record: dict[str, Any]) -> None:
             self.done += 1
-            own = "diverged" if record["own"] is None else f"{100 * record['own']:.2f} %"
-            shared = 100 * record["shared"]["search"]
+            own = "diverged" if record["own"] is None else percent_of_images(record["own"], self.num_validation)
+            shared = percent_of_images(record["shared"]["search"], self.num_validation)
             console.print(
-                f"{self.done}/{self.count}  child {record['child']}: {shared:.2f} % on shared weights, {own} on its "
+                f"{self.done}/{self.count}  child {record['child']}: {shared} on shared weights, {own} on its "
                 f"own, {record['seconds']:.0f} s",
                 soft_wrap=True,
             )
@@ -91,6 +98,7 @@ def run() -> None:
     """The console script."""
     config_flags.define(RankConfig)
     config_flags.define_path("rank_dir", None, "where the comparison keeps its files; RUN_DIR/rank unless given")
+    define_verbose()
     run_main(
         "epnas-rank",
         main,

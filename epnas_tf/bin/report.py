@@ -10,10 +10,12 @@ from epnas_tf.report import write_report
 DESCRIPTION = """Writes RUN_DIR/report.html, one file that shows a search and its final training.
 
   epnas-report RUN_DIR
-  epnas-report RUN_DIR --final_dir=other    with another final training than that in RUN_DIR/final
+  epnas-report RUN_DIR --final_dir=other    with another final training; writes other/report.html
+  epnas-report RUN_DIR --output=page        writes page/report.html
 
 It reads what the run has written so far, so it can be called at any time, also while the run
-goes on. The pictures are written as SVG files too, into RUN_DIR/report.
+goes on; the report that an earlier call left in the same folder is written over. The pictures
+are written as SVG files too, into the folder report beside it.
 """
 
 
@@ -21,12 +23,15 @@ def main(arguments: list[str]) -> None:
     """Writes the report of the run that the one argument names."""
     if len(arguments) != 1:
         raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'nothing'}")
-    make_console().print(str(write_report(arguments[0], flags.FLAGS.final_dir)), soft_wrap=True)
+    make_console().print(str(write_report(arguments[0], flags.FLAGS.final_dir, flags.FLAGS.output)), soft_wrap=True)
 
 
 def run() -> None:
     """The console script."""
     config_flags.define_path("final_dir", None, "the final training to show; RUN_DIR/final unless given")
+    config_flags.define_path(
+        "output", None, "folder to write the report to; RUN_DIR unless given, or what --final_dir names"
+    )
     run_main("epnas-report", main, DESCRIPTION)
 
 

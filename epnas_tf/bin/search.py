@@ -3,28 +3,33 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from epnas_tf import data
 from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import (
+    command,
+    define_verbose,
     interruptible,
     make_console,
     print_next,
+    print_settings,
     quiet_tensorflow,
     refuse_arguments,
     run_main,
-    settings_table,
 )
 from epnas_tf.config import RunConfig
 from epnas_tf.data import sources
 from epnas_tf.data.names import folder_name
-from epnas_tf.options import values_of
+from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.run_directory import RunDirectory, recalled
+
+if TYPE_CHECKING:
+    from epnas_tf.search.runner import SearchResult
 
 MANY_CANDIDATES = 10**9
 """More than that of one level are warned of: they take minutes to score (`benchmarks.deep_levels`)."""
@@ -48,9 +53,8 @@ def main(arguments: list[str]) -> None:
     config = recalled(config, run_dir)
     data.check(config.data)
     console = make_console()
-    operations = tuple(getattr(space, "operations", config.space.operations))
-    console.print("epnas-search")
-    console.print(settings_table({"run_dir": run_dir, **values_of(config), "operations": operations}))
+    verbose = {"operations": tuple(getattr(space, "operations", ()))} if flags.FLAGS.verbose else {}
+    print_settings(console, config, {"run_dir": run_dir, **verbose})
     if config.search.sampling != "uniform" and (warning := warning_of_depth(space, config.search.k)):
         console.print(warning, soft_wrap=True)
     with RunDirectory(run_dir, config):
@@ -67,7 +71,12 @@ def main(arguments: list[str]) -> None:
     live = sys.stdout.isatty() and not console.is_dumb_terminal
     display_type = LiveDisplay if live else LogDisplay
     with display_type(console, config.search) as display:
-        result = interruptible(lambda: run_search(config, run_dir, display, flags.FLAGS.profile))
+        try:
+            result = interruptible(
+                lambda: run_search(config, run_dir, display, flags.FLAGS.profile, flags.FLAGS.forecast)
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(after_interrupt(run_dir, display.missing())) from None
     if result.already_finished:
         console.print(f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
     failed = f", {result.num_failed} of them failed" if result.num_failed else ""
@@ -77,14 +86,42 @@ def main(arguments: list[str]) -> None:
         console.print("profile: none was written, since nothing was trained")
     elif flags.FLAGS.profile:
         console.print(f"profile: tensorboard --logdir {shlex.quote(str(Path(run_dir) / 'logs'))}", soft_wrap=True)
-    console.print(f"best architecture, validation accuracy {100 * result.score:.2f} % {config.child.on_weights}:")
-    console.print(f"  {result.architecture}", soft_wrap=True)
+    for line in best_lines(result, config):
+        console.print(line, soft_wrap=True)
     console.print(f"  {Path(run_dir) / 'architecture.json'}", soft_wrap=True)
     steps = {
         "epnas-train": "the best architecture from fresh weights",
         "epnas-report": "the search as a page to look at",
     }
     print_next(console, steps, run_dir)
+
+
+def best_lines(result: "SearchResult", config: RunConfig) -> list[str]:
+    """Returns what a search found: what it is ranked by, that figure, and what was measured, with its interval."""
+    measured = (
+        f"{with_interval(result.score, result.num_validation)} measured on {result.num_validation:,} validation images"
+    )
+    where, last = config.child.on_weights, f"  {result.architecture}"
+    if config.search.reported == "score":
+        return [f"best architecture, by its newest accuracy {where}:", f"  {measured}", last]
+    estimate = percent_of_images(result.estimate, result.num_validation)
+    return [
+        f"best architecture, by an estimate of its accuracy {where}, between what is measured and what is predicted:",
+        f"  {estimate} estimated, {measured}",
+        last,
+    ]
+
+
+def after_interrupt(run_dir: str, missing: str) -> str:
+    """Returns what can be done with a search that was stopped.
+
+    Args:
+        run_dir: its directory.
+        missing: what is missing until there is a whole network.
+    """
+    if (Path(run_dir) / "architecture.json").exists():
+        return f"The best so far can be trained now:\n  {command('epnas-train')} {shlex.quote(run_dir)}"
+    return f"There is nothing to train yet{': ' if missing else ''}{missing}."
 
 
 def warning_of_depth(space: SearchSpace[Any, Any], k: int) -> str:
@@ -122,6 +159,13 @@ def run() -> None:
         "profile", False, "write a TensorBoard profile of a few steps of a whole network to the run's logs"
     )
     config_flags.show_in_help("profile")
+    flags.DEFINE_boolean(
+        "forecast",
+        True,
+        "time a few steps first, say what the search will take, and refuse one that needs more memory than there is",
+    )
+    config_flags.show_in_help("forecast")
+    define_verbose()
     run_main("epnas-search", main, DESCRIPTION, on_interrupt="The same command goes on from the last child.")
 
 

@@ -8,10 +8,15 @@ from rich.table import Table
 
 from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import make_console, run_main
+from epnas_tf.config import RunConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError
+from epnas_tf.metrics import interval_text, percent_of_images, with_interval
+from epnas_tf.search.workload import children_of_iteration, first_whole_child
+from epnas_tf.space import make_space
 from epnas_tf.space.architecture import Architecture, MacroArchitecture
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
-from epnas_tf.storage.records import best_trials
+from epnas_tf.storage.data_file import DATA_FILE, load_description
+from epnas_tf.storage.records import TRIALS_FILE, best_trials, read_records
 from epnas_tf.storage.run_directory import read_config
 
 DESCRIPTION = """Prints an architecture layer by layer, or the best architectures of a run.
@@ -19,6 +24,12 @@ DESCRIPTION = """Prints an architecture layer by layer, or the best architecture
   epnas-show RUN_DIR
   epnas-show architecture.json
 """
+
+RANKED_BY = {
+    "estimate": "an estimate of each one's accuracy, between what is measured and what is predicted",
+    "score": "each one's newest measured accuracy",
+}
+"""What whole networks are ranked by, for each value of the setting `reported`."""
 
 INPUT_NAMES = {-2: "cell before the previous", -1: "previous cell"}
 
@@ -45,25 +56,45 @@ def show_run(console: Console, path: Path, count: int) -> None:
     depth = config.space.depth
     whole = best_trials(path, depth)
     if not whole:
-        raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {path}. Let the search go on.")
+        raise RunDirectoryError(
+            f"No architecture of {depth} levels is trained yet in {path}. {reached(path, config)} Let the search go on."
+        )
     ranked = whole[:count]
-    table = Table("estimate", "accuracy", "parameters", "child", "iteration", "architecture", box=None, pad_edge=False)
+    images = load_description(path).num_validation if (path / DATA_FILE).exists() else None
+    names = ("estimate", "measured", "95 % interval", "parameters", "child", "iteration", "architecture")
+    table = Table(*names, box=None, pad_edge=False)
     for trial in ranked:
         table.add_row(
-            f"{100 * trial['estimate']:.2f} %",
-            f"{100 * trial['score']:.2f} %",
+            percent_of_images(trial["estimate"], images),
+            percent_of_images(trial["score"], images),
+            "-" if images is None else interval_text(trial["score"], images),
             f"{trial['parameters']:,}",
             str(trial["child"]),
             str(trial["iteration"]),
             trial["text"],
         )
     console.print(
-        f"{path}: the best {len(ranked)} of {len(whole)} whole networks by the estimate of each one's "
-        f"accuracy {config.child.on_weights}"
+        f"{path}: the best {len(ranked)} of {len(whole)} whole networks by {RANKED_BY[config.search.reported]}, "
+        f"{config.child.on_weights}" + ("" if images is None else f", on {images:,} validation images"),
+        soft_wrap=True,
     )
     console.print(table)
     console.print()
     show_architecture(console, architecture_from_dict(ranked[0]["architecture"]))
+
+
+def reached(path: Path, config: RunConfig) -> str:
+    """Returns how far a search has come that has no whole network yet, in a sentence."""
+    space, depth = make_space(config.space), config.space.depth
+    planned = sum(children_of_iteration(space, config.search.k).values()) * config.search.iterations
+    first = first_whole_child(space, config.search.k)
+    comes = f"whole networks come at level {depth}, from child {first} of {planned} on."
+    trials = [trial for trial in read_records(path / TRIALS_FILE) if trial["status"] == "completed"]
+    if not trials or not (path / DATA_FILE).exists():
+        return comes.capitalize()
+    best = max(trials, key=lambda trial: (trial["level"], trial["score"]))
+    accuracy = with_interval(best["score"], load_description(path).num_validation)
+    return f"So far: level {best['level']} of {depth}, {accuracy}; {comes}"
 
 
 def show_architecture(console: Console, architecture: Architecture) -> None:

@@ -7,10 +7,18 @@ from absl import flags
 
 from epnas_tf import data
 from epnas_tf import flags as config_flags
-from epnas_tf.bin.console import interruptible, make_console, print_next, quiet_tensorflow, run_main, settings_table
+from epnas_tf.bin.console import (
+    define_verbose,
+    interruptible,
+    make_console,
+    print_next,
+    print_settings,
+    quiet_tensorflow,
+    run_main,
+)
 from epnas_tf.config import TrainingConfig
 from epnas_tf.errors import ConfigError
-from epnas_tf.options import values_of
+from epnas_tf.metrics import with_interval
 from epnas_tf.storage.run_directory import recalled
 from epnas_tf.storage.training_directory import FOLDER, TrainingDirectory
 from epnas_tf.training.architectures import find_candidates
@@ -36,11 +44,8 @@ def main(arguments: list[str]) -> None:
     candidates = find_candidates(run_dir, architecture_file, config.recipe.candidates)
     data.check(config.data)
     console = make_console()
-    console.print("epnas-train")
-    shown = {"final_dir": str(final_dir), **values_of(config), "architecture": str(candidates[0].architecture)}
-    if len(candidates) > 1:
-        shown["architecture"] = f"the best of {len(candidates)}"
-    console.print(settings_table(shown))
+    architecture = str(candidates[0].architecture) if len(candidates) == 1 else f"the best of {len(candidates)}"
+    print_settings(console, config, {"final_dir": str(final_dir), "architecture": architecture})
     with TrainingDirectory(final_dir, config, tuple(str(c.architecture) for c in candidates)):
         pass  # refused here if it cannot be used
 
@@ -67,8 +72,8 @@ def main(arguments: list[str]) -> None:
     console.print(f"{result.architecture}", soft_wrap=True)
     console.print(f"{result.cost.parameters:,} parameters, {result.cost.multiply_adds:,} multiply-adds an image")
     console.print(
-        f"test accuracy {100 * metrics.accuracy:.2f} % on {metrics.num_images:,} images, loss {metrics.loss:.4f}, "
-        f"after {result.seconds:.0f} s"
+        f"test accuracy {with_interval(metrics.accuracy, metrics.num_images)} on {metrics.num_images:,} images, "
+        f"loss {metrics.loss:.4f}, after {result.seconds:.0f} s"
     )
     console.print(f"  {final_dir / 'metrics.json'}", soft_wrap=True)
     steps = {"epnas-export": "a SavedModel to serve", "epnas-report": "a page to look at"}
@@ -88,6 +93,7 @@ def run() -> None:
         "architecture", None, "JSON file of the architecture to train; the best of the search unless given"
     )
     config_flags.define_path("final_dir", None, "where the training keeps its files; RUN_DIR/final unless given")
+    define_verbose()
     run_main(
         "epnas-train",
         main,

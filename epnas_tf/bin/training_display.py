@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from epnas_tf.config import RecipeConfig
 from epnas_tf.data import ImageData
+from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.network.cost import Cost
 from epnas_tf.search.timing import format_seconds
 from epnas_tf.storage.training_directory import Epoch
@@ -33,6 +34,8 @@ class LogTrainingDisplay(TrainingListener):
     def started(self, data: ImageData, num_candidates: int) -> None:
         """Says what is trained on."""
         self.num_candidates = num_candidates
+        self.num_validation = len(data.validation)
+        self.num_train = len(data.train) + (0 if self.recipe.held_out else self.num_validation)
         height, width, channels = data.image_shape
         self.console.print(
             f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {len(data.test)} test "
@@ -41,6 +44,8 @@ class LogTrainingDisplay(TrainingListener):
             f"are {'held out' if self.recipe.held_out else 'trained on too'}",
             soft_wrap=True,
         )
+        for note in data.notes:
+            self.console.print(note, soft_wrap=True)
         if last_cycle_is_cut(self.recipe):
             self.console.print(
                 "The training ends before the learning rate has come down; choose --epochs at the end of a cosine, or "
@@ -52,11 +57,13 @@ class LogTrainingDisplay(TrainingListener):
         """Writes the candidate's line."""
         epochs = "1 epoch" if record["epochs"] == 1 else f"{record['epochs']} epochs"
         outcome = (
-            "diverged" if record["accuracy"] is None else f"accuracy {_percent(record['accuracy'])} after {epochs}"
+            "diverged"
+            if record["accuracy"] is None
+            else f"accuracy {with_interval(record['accuracy'], self.num_validation)} after {epochs}"
         )
+        shared = percent_of_images(record["shared_score"], self.num_validation)
         self.console.print(
-            f"candidate {record['candidate']}/{self.num_candidates}  {outcome}, {_percent(record['shared_score'])} in "
-            "the search",
+            f"candidate {record['candidate']}/{self.num_candidates}  {outcome}, {shared} in the search",
             soft_wrap=True,
         )
 
@@ -79,7 +86,8 @@ class LogTrainingDisplay(TrainingListener):
 
     def epoch_ended(self, epoch: Epoch) -> None:
         """Writes the epoch's line."""
-        self.write(f"epoch {epoch.epoch}/{self.epochs}  {describe(epoch)}  left {self.left(epoch.epoch)}")
+        figures = describe(epoch, self.num_train, self.num_validation)
+        self.write(f"epoch {epoch.epoch}/{self.epochs}  {figures}  left {self.left(epoch.epoch)}")
 
     def write(self, line: str) -> None:
         """Writes a line and notes when."""
@@ -140,17 +148,20 @@ class LiveTrainingDisplay(LogTrainingDisplay):
             self.bar.update(self.task, completed=epoch + step / steps, description=description)
 
 
-def describe(epoch: Epoch) -> str:
-    """Returns what there is to say of an epoch."""
+def describe(epoch: Epoch, num_train: int, num_validation: int) -> str:
+    """Returns what there is to say of an epoch.
+
+    Args:
+        epoch: its figures.
+        num_train: images that it was trained on.
+        num_validation: images that it was validated on, if it was.
+    """
     parts = [
         f"learning rate {epoch.learning_rate:.4f}",
         f"training loss {epoch.training_loss:.4f}",
-        f"accuracy {_percent(epoch.training_accuracy)}",
+        f"accuracy {percent_of_images(epoch.training_accuracy, num_train)}",
     ]
     if epoch.validation_accuracy is not None:
-        parts.append(f"validation loss {epoch.validation_loss:.4f}  accuracy {_percent(epoch.validation_accuracy)}")
+        accuracy = percent_of_images(epoch.validation_accuracy, num_validation)
+        parts.append(f"validation loss {epoch.validation_loss:.4f}  accuracy {accuracy}")
     return "  ".join([*parts, f"{epoch.seconds:.1f} s"])
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f} %"

@@ -70,7 +70,10 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
     train, test = (source.train, source.test) if source.test is not None else _drawn_test(source, config)
     least = 1 if source.validation is not None else 2  # a class gives an image to the validation if that is drawn
     splits.check_class_sizes(train.labels, source.class_names, least)
-    if config.train_images:
+    notes = source.notes
+    if config.train_images > len(train):
+        notes += (f"`train_images` is {config.train_images:,}, and there are {len(train):,}: all are used",)
+    elif config.train_images:
         generator = np.random.default_rng([_LIMIT_STREAM, seed])
         train = train.take(splits.limit(train.labels, config.train_images, generator, source.class_names, least))
     validation = source.validation
@@ -93,7 +96,7 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
         test_is_drawn=source.test is None,
         validation_is_drawn=source.validation is None,
         value_range=source.value_range,
-        notes=(*source.notes, *_part_notes(source, config, len(train), len(test))),
+        notes=(*notes, *_part_notes(source, config, len(train), len(test))),
         skipped=source.skipped,
     )
 

@@ -67,22 +67,17 @@ def limit(
 
     Args:
         labels: int32 [n], the class of each image; each class has `least` images or more.
-        total: how many images to draw.
+        total: how many images to draw; all are, where there are fewer.
         generator: source of the random choice.
         class_names: the name of each class.
         least: images that each class needs: 2 where validation images are drawn from them, else 1.
 
     Returns:
-        int64 [total], the indices drawn, ascending.
+        int64 [total], or as many as there are, the indices drawn, ascending.
 
     Raises:
-        DataError: if there are fewer images than `total`, or `total` is less than `least` a class.
+        DataError: if `total` is less than `least` a class.
     """
-    if total > len(labels):
-        raise DataError(
-            f"`train_images` must be at most the number of training images there are, {len(labels)}. "
-            f"Received: train_images={total}. Use 0 for all of them."
-        )
     if total < least * len(class_names):
         raise DataError(
             f"`train_images` must be at least {_NEEDED[least][0]} a class, {least * len(class_names)} for "

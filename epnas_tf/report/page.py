@@ -39,7 +39,11 @@ NAMES = (
 """Every picture there may be; one that an earlier report left and this one lacks is removed."""
 
 
-def write_report(run_dir: str | os.PathLike[str], final_dir: str | os.PathLike[str] | None = None) -> Path:
+def write_report(
+    run_dir: str | os.PathLike[str],
+    final_dir: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+) -> Path:
     """Writes a run's report, one HTML file that needs nothing beside it, and its pictures as SVG files.
 
     Nothing but what the run directory holds is needed, and nothing in it is changed, so it can be made at any time,
@@ -48,9 +52,11 @@ def write_report(run_dir: str | os.PathLike[str], final_dir: str | os.PathLike[s
     Args:
         run_dir: the directory of a search, with or without a final training in it, or of a final training alone.
         final_dir: the final training to show with the search; None for the folder `final` of `run_dir`.
+        output: the folder that gets report.html and report/, made if it is not there; None for `run_dir`, and where
+            `final_dir` is another training than that of `run_dir`, for `final_dir`: each has a report of its own.
 
     Returns:
-        The file, RUN_DIR/report.html; the pictures are in RUN_DIR/report/.
+        The file, report.html; an earlier one of this folder is written over. The pictures are in report/ beside it.
 
     Raises:
         RunDirectoryError: if it is not the directory of a run, a file in it is not what a run writes, or the report
@@ -58,13 +64,14 @@ def write_report(run_dir: str | os.PathLike[str], final_dir: str | os.PathLike[s
     """
     path = Path(run_dir)
     search, training = read_run(path, None if final_dir is None else Path(final_dir))
+    place = Path(output) if output is not None else default_place(path, final_dir)
     rank = None if search is None else read_rank(path / RANK_FOLDER)
     summary = summarise(search, training)
     pictures = draw(search, training, summary, rank)
     page = render(search, training, summary, pictures, rank)
-    folder = path / PICTURES
-    with reported(path):
-        folder.mkdir(exist_ok=True)
+    folder = place / PICTURES
+    with reported(place):
+        folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
         file = folder / f"{name}.svg"
         if name in pictures:
@@ -72,8 +79,16 @@ def write_report(run_dir: str | os.PathLike[str], final_dir: str | os.PathLike[s
         else:
             with reported(folder):
                 file.unlink(missing_ok=True)
-    write_whole(path / FILE, page.encode())
-    return path / FILE
+    write_whole(place / FILE, page.encode())
+    return place / FILE
+
+
+def default_place(run_dir: Path, final_dir: str | os.PathLike[str] | None) -> Path:
+    """Returns the folder that a report goes into unless another is asked for; see `write_report`."""
+    own = run_dir / FOLDER
+    if final_dir is None or (own.exists() and os.path.samefile(own, final_dir)):
+        return run_dir
+    return Path(final_dir)
 
 
 def read_run(path: Path, final: Path | None = None) -> tuple[Search | None, Training | None]:
@@ -170,6 +185,8 @@ def _search_values(search: Search | None) -> dict[str, Any] | None:
         "operations": _used(best),
         "diverged": bool(search.trials) and not search.completed,
         "child": search.config.child,
+        "by_estimate": search.config.search.reported == "estimate",
+        "images": None if search.num_validation is None else plural(search.num_validation, "validation image"),
         "accuracies": tables.accuracy_table(search),
         "correlations": tables.correlation_table(search),
         "depth": plural(search.depth, "layer" if search.config.space.space == "macro" else "block"),

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from epnas_tf.metrics import percent_of_images
 from epnas_tf.report.drawing import (
     BLUES,
     LETTER,
@@ -50,22 +51,22 @@ def accuracy_picture(search: Search) -> Picture | None:
     axes.set_ylabel("validation accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     percent_axis(axes.yaxis)
-    _leave_room(axes, scores)
+    tempered = search.config.search.tempered
+    _leave_room(axes, scores, 2 if tempered else 1)
     failed = [t.child for t in search.trials if t.score is None]
     if failed:
         axes.plot(failed, [axes.get_ylim()[0]] * len(failed), "x", color=VERMILION, ms=5, mew=1.4, clip_on=False)
-    tempered = search.config.search.tempered
     _mark_iterations(axes, search.trials, tempered)
     best = search.best_trials()
     if best:
-        _ring(axes, best[0])
+        _ring(axes, best[0], search.num_validation)
     caption = (
         "Each dot is a child, in the order of training, with its validation accuracy "
         f"{search.config.child.on_weights}; the colour is its level, how many {_levels_of(search)} its architecture "
         "has. Lines separate the iterations"
     )
     caption += ", τ is the temperature: the higher, the more evenly architectures are drawn." if tempered else "."
-    caption += " The ring is the best whole architecture." if best else ""
+    caption += f" {_ring_caption(search)}" if best else ""
     caption += " A cross is a child that diverged." if failed else ""
     children, ends = plural(len(trials), "child", "children"), (float(scores.min()), float(scores.max()))
     alt = f"Validation accuracy of {children}, from {percent(ends[0])} to {percent(ends[1])}."
@@ -184,10 +185,10 @@ def _dot_area(number: int) -> float:
     return float(np.clip(6000 / number, 9, 42))
 
 
-def _leave_room(axes: Axes, scores: npt.NDArray[np.float64]) -> None:
-    """Leaves room above the dots for the names of the iterations."""
+def _leave_room(axes: Axes, scores: npt.NDArray[np.float64], lines: int) -> None:
+    """Leaves room above the dots for the names of the iterations, so many lines, and the figure of the best below."""
     span = max(float(np.ptp(scores)), 0.02)
-    axes.set_ylim(float(scores.min()) - 0.06 * span, float(scores.max()) + 0.26 * span)
+    axes.set_ylim(float(scores.min()) - 0.06 * span, float(scores.max()) + (0.22 + 0.12 * lines) * span)
 
 
 def _mark_iterations(axes: Axes, trials: Sequence[Trial], tempered: bool) -> None:
@@ -207,12 +208,18 @@ def _mark_iterations(axes: Axes, trials: Sequence[Trial], tempered: bool) -> Non
             )
 
 
-def _ring(axes: Axes, best: Trial) -> None:
+def _ring_caption(search: Search) -> str:
+    if search.config.search.reported == "score":
+        return "The ring is the best whole architecture, by its newest accuracy."
+    return "The ring is the whole architecture that is ranked first by its estimate, with its measured accuracy."
+
+
+def _ring(axes: Axes, best: Trial, num_validation: int | None) -> None:
     score = best.score or 0.0
     axes.scatter([best.child], [score], s=110, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4)
     share = (best.child - axes.get_xlim()[0]) / (axes.get_xlim()[1] - axes.get_xlim()[0])
     axes.annotate(
-        percent(score, 2),
+        percent_of_images(score, num_validation),
         (best.child, score),
         (8, 8) if share > 0.5 else (-8, 8),
         textcoords="offset points",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from epnas_tf.config import RunConfig
 from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
+from epnas_tf.search.workload import children_of_iteration
 from epnas_tf.space import make_space
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.base import SearchSpace
@@ -81,6 +82,11 @@ class Search:
     def depth(self) -> int:
         """The level of a whole architecture."""
         return self.config.space.depth
+
+    @property
+    def num_validation(self) -> int | None:
+        """How many images scored the children; None where the run did not note it."""
+        return None if self.description is None else self.description.num_validation
 
     @property
     def completed(self) -> tuple[Trial, ...]:
@@ -185,8 +191,4 @@ def _peeked(path: Path, seconds: float, num_planned: int) -> tuple[Updates | Non
 
 def _num_planned(config: RunConfig, space: SearchSpace[Any, Any]) -> int:
     """Returns how many children the whole search has, if none of them diverges and no limit forbids one."""
-    parents = in_one_iteration = space.num_extensions(1)
-    for level in range(2, space.num_levels + 1):
-        parents = min(config.search.k, parents * space.num_extensions(level))
-        in_one_iteration += parents
-    return in_one_iteration * config.search.iterations
+    return sum(children_of_iteration(space, config.search.k).values()) * config.search.iterations

@@ -3,10 +3,13 @@
 import dataclasses
 from pathlib import Path
 
-from epnas_tf.report.search_files import Search
+from epnas_tf.metrics import interval_text, percent_of_images
+from epnas_tf.report.search_files import Search, Trial
 from epnas_tf.report.tables import search_cost
-from epnas_tf.report.text import MISSING, clean, compact, duration, percent, plural
+from epnas_tf.report.text import MISSING, clean, compact, duration, plural
 from epnas_tf.report.training_files import Training
+from epnas_tf.search.workload import first_whole_child
+from epnas_tf.space import make_space
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.storage.data_file import DataDescription
 
@@ -92,23 +95,44 @@ def _tiles(search: Search | None, training: Training | None) -> list[Tile]:
     figures = None if training is None else training.figures
     tiles = []
     if figures is not None:
-        top_5 = "" if figures.top_5 is None else f"top-5 accuracy {percent(figures.top_5, 2)}, "
-        tiles.append(
-            Tile("Test accuracy", percent(figures.accuracy, 2), f"{top_5}{plural(figures.num_images, 'image')}")
-        )
+        shown = percent_of_images(figures.accuracy, figures.num_images)
+        top_5 = percent_of_images(figures.top_5, figures.num_images)
+        note = f"{interval_text(figures.accuracy, figures.num_images)} on {plural(figures.num_images, 'image')}"
+        note += "" if figures.top_5 is None else f", top-5 {top_5}"
+        tiles.append(Tile("Test accuracy", shown, note))
         tiles.append(Tile("Parameters", compact(figures.parameters), "of the trained network"))
         tiles.append(Tile("Multiply-adds", compact(figures.multiply_adds), "for one image"))
     elif search is not None:
         best = search.best_trials()
         costs = search_cost(search, best[0].architecture) if best else None
-        note = f"validation, {search.config.child.on_weights}"
-        tiles.append(Tile("Best accuracy", percent(best[0].score, 2) if best else MISSING, note))
+        tiles.append(_best_tile(search, best))
         tiles.append(Tile("Parameters", compact(best[0].parameters) if best else MISSING, "while searching"))
         tiles.append(Tile("Multiply-adds", MISSING if costs is None else compact(costs.multiply_adds), "for one image"))
     parts = {} if search is None else {"search": search.seconds}
     parts |= {} if training is None else {"final training": training.seconds}
     note = ", ".join(f"{name} {duration(seconds)}" for name, seconds in parts.items())
     return [*tiles, Tile("Time spent", duration(sum(parts.values())), note)]
+
+
+def _best_tile(search: Search, best: list[Trial]) -> Tile:
+    """Returns what the first of the ranking is ranked by and what was measured; before that, how far the search is."""
+    images, where = search.num_validation, search.config.child.on_weights
+
+    def measured(trial: Trial) -> str:
+        score = trial.score or 0.0
+        interval = "" if images is None else f" ({interval_text(score, images)}, {plural(images, 'validation image')})"
+        return f"{percent_of_images(score, images)} measured{interval}, {where}"
+
+    if best:
+        title = "Best, estimated" if search.config.search.reported == "estimate" else "Best, measured"
+        return Tile(title, percent_of_images(search.estimate(best[0]), images), measured(best[0]))
+    first = first_whole_child(make_space(search.config.space), search.config.search.k)
+    comes = f"whole networks come at level {search.depth}, from child {first} on"
+    if not search.completed:
+        return Tile("Best so far", MISSING, comes)
+    deepest = max(search.completed, key=lambda trial: (trial.level, trial.score or 0.0))
+    note = f"level {deepest.level} of {search.depth}: {measured(deepest)}; {comes}"
+    return Tile("Best so far", percent_of_images(deepest.score, images), note)
 
 
 def _name(search: Search | None, training: Training | None, description: DataDescription | None) -> str:

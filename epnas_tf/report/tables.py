@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from epnas_tf.errors import ArchitectureError, DataError
-from epnas_tf.metrics import rank_correlation
+from epnas_tf.metrics import percent_of_images, rank_correlation
 from epnas_tf.network import NetworkShape, build_graph
 from epnas_tf.network.cost import Cost, cost
 from epnas_tf.options import fields_of
 from epnas_tf.report.drawing import Operation, operation
 from epnas_tf.report.search_files import Search, Trial
-from epnas_tf.report.text import MISSING, clean, count, decimal, duration, percent, plural, signed
+from epnas_tf.report.text import MISSING, clean, count, decimal, duration, plural, signed
 from epnas_tf.report.training_files import TestFigures, Training
 from epnas_tf.space.architecture import Architecture, MacroArchitecture
 
@@ -97,8 +97,8 @@ def best_row(search: Search, place: int, trial: Trial) -> BestRow:
     costs = search_cost(search, trial.architecture)
     return BestRow(
         place=place,
-        estimate=percent(search.estimate(trial), 2),
-        accuracy=percent(trial.score, 2),
+        estimate=percent_of_images(search.estimate(trial), search.num_validation),
+        accuracy=percent_of_images(trial.score, search.num_validation),
         parameters=count(trial.parameters),
         multiply_adds=MISSING if costs is None else count(costs.multiply_adds),
         child=str(trial.child),
@@ -185,11 +185,12 @@ def correlation_table(search: Search) -> LevelTable | None:
 
 
 def accuracy_table(search: Search) -> LevelTable | None:
-    """Returns the children's mean accuracy on the shared weights; None if there is none yet."""
+    """Returns the children's mean accuracy in per cent, on the shared weights; None if there is none yet."""
 
     def figure(trials: list[Trial]) -> str:
         scores = [t.score for t in trials if t.score is not None]
-        return percent(sum(scores) / len(scores)) if scores else MISSING
+        mean = sum(scores) / len(scores) if scores else None
+        return percent_of_images(mean, search.num_validation).removesuffix(" %")  # many columns on a narrow screen
 
     return _by_level(list(search.completed), figure)
 
@@ -227,11 +228,12 @@ class CandidateRow:
 
 def candidate_rows(training: Training) -> list[CandidateRow]:
     """Returns the candidates in the order of the search's ranking."""
+    images = None if training.description is None else training.description.num_validation
     return [
         CandidateRow(
             number=candidate.number,
-            accuracy="diverged" if candidate.accuracy is None else percent(candidate.accuracy, 2),
-            shared_score=percent(candidate.shared_score, 2),
+            accuracy="diverged" if candidate.accuracy is None else percent_of_images(candidate.accuracy, images),
+            shared_score=percent_of_images(candidate.shared_score, images),
             parameters=count(candidate.parameters),
             multiply_adds=count(candidate.multiply_adds),
             time=duration(candidate.seconds),
@@ -248,18 +250,23 @@ def training_facts(training: Training) -> list[tuple[str, str]]:
     if not training.epochs:
         return []
     last, seconds = training.epochs[-1], [e.seconds for e in training.epochs]
+    data = training.description
+    images = None if data is None else data.num_validation
     facts = [
         ("Epochs", f"{len(seconds):,} of {training.config.recipe.epochs:,}"),
         ("Time of an epoch, mean", duration(sum(seconds) / len(seconds), short=True)),
-        ("Last training accuracy", percent(last.training_accuracy, 2)),
+        ("Last training accuracy", percent_of_images(last.training_accuracy, None if data is None else data.num_train)),
         ("Last training loss", decimal(last.training_loss)),
     ]
     if last.validation_accuracy is not None:
         best = max(training.epochs, key=lambda e: e.validation_accuracy or 0.0)
         facts += [
-            ("Last validation accuracy", percent(last.validation_accuracy, 2)),
+            ("Last validation accuracy", percent_of_images(last.validation_accuracy, images)),
             ("Last validation loss", decimal(last.validation_loss)),
-            ("Best validation accuracy", f"{percent(best.validation_accuracy, 2)} in epoch {best.epoch:,}"),
+            (
+                "Best validation accuracy",
+                f"{percent_of_images(best.validation_accuracy, images)} in epoch {best.epoch:,}",
+            ),
         ]
     return facts
 
@@ -278,7 +285,11 @@ class ClassRow:
 def class_rows(figures: TestFigures) -> list[ClassRow]:
     """Returns the figures of every class on the test images."""
     return [
-        ClassRow(clean(c.name), count(c.num_images), *(percent(v) for v in (c.precision, c.recall, c.f1)))
+        ClassRow(
+            clean(c.name),
+            count(c.num_images),
+            *(percent_of_images(part, c.num_images) for part in (c.precision, c.recall, c.f1)),
+        )
         for c in figures.classes
     ]
 

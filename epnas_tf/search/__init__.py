@@ -5,5 +5,7 @@
 - `level_choice`: the next level's architectures, by `sampling`, within `limits`.
 - `child`: trains one architecture on the shared weights; `batches`: on a Keras user's arrays and data sets.
 - `runner`: a whole run in its directory, with `timing`.
+- `forecast`: what a search will take, by `workload` (arithmetic), `timed_steps` and `memory_need`; `shortening`: flags
+  for a shorter one.
 - `hyperparameters`, `hypermodel`, `oracle`, `tuner`: the same through KerasTuner.
 """

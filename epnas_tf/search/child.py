@@ -24,12 +24,10 @@ from epnas_tf.network.optimizer import cosine, decay_of, moved
 from epnas_tf.network.statistics import make_fresh_statistics
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.search.ahead import TracedAhead
+from epnas_tf.search.workload import FRESH_BATCHES
 from epnas_tf.seeds import CHILD, derived_seed
 
 PROFILED_STEPS = 5
-
-FRESH_BATCHES = 20
-"""Training batches over which the statistics of batch norm are taken anew."""
 
 DIVERGED_LOSS = 100.0
 """Validation loss, in nats an image, beyond which a child has destroyed its weights, whatever its training loss says.

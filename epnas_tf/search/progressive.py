@@ -168,6 +168,14 @@ class ProgressiveSearch(Generic[A]):
         return {level: count for level, count in sorted(remaining.items()) if count}
 
     @property
+    def first_whole_child(self) -> int | None:
+        """The number, from 1, of the first child of the deepest level; None from that level on."""
+        if self.iteration or self.level == self.space.num_levels:
+            return None
+        sampled = self._num_sampled(len(self._chosen), self.level)
+        return self._first_number + len(self._chosen) + sum(sampled.values()) - sampled[self.space.num_levels] + 1
+
+    @property
     def num_told(self) -> int:
         """The number of children told, failed ones included."""
         return self._first_number + len(self._scores)

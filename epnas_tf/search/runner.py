@@ -19,6 +19,7 @@ from epnas_tf.network.latency import Latencies
 from epnas_tf.options import require
 from epnas_tf.search.chance import ChanceWatch
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
+from epnas_tf.search.forecast import Forecast, check_memory, forecast_search, size_of
 from epnas_tf.search.limits import constraint
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch, Ranked
 from epnas_tf.search.search_state import SearchState
@@ -44,6 +45,8 @@ class SearchResult:
     Attributes:
         architecture: the best architecture of the deepest level.
         score: its newest validation accuracy in the search, in [0, 1].
+        estimate: what it is ranked by, see `Ranked`.
+        num_validation: images that the score was measured on.
         num_children: children trained, failed ones included.
         num_failed: children that diverged.
         seconds: time spent, over all the times that the search was started; without the last child's saving, which
@@ -54,6 +57,8 @@ class SearchResult:
 
     architecture: Any
     score: float
+    estimate: float
+    num_validation: int
     num_children: int
     num_failed: int
     seconds: float
@@ -66,6 +71,12 @@ class Listener:
 
     def started(self, search: ProgressiveSearch[Any], data: ImageData, num_resumed: int) -> None:
         """The search begins, or goes on after `num_resumed` children."""
+
+    def resumed(self, records: list[dict[str, Any]]) -> None:
+        """The search goes on after these children, as trials.jsonl has them; called after `started`."""
+
+    def forecast(self, forecast: Forecast) -> None:
+        """What the search will take on this device, before its first child; only where `run_search` is asked for it."""
 
     def child_started(self, candidate: Candidate[Any]) -> None:
         """A child's training begins."""
@@ -123,6 +134,7 @@ def run_search(
     run_dir: str | os.PathLike[str],
     listener: Listener | None = None,
     profile: bool = False,
+    forecast: bool = False,
 ) -> SearchResult:
     """Runs a search, or goes on with it where it was stopped.
 
@@ -134,6 +146,8 @@ def run_search(
         listener: is told how it goes; None for silence.
         profile: whether to write a TensorBoard profile of a few steps, of the first child of the deepest level, to
             RUN_DIR/logs. It changes no result.
+        forecast: whether to tell `Listener.forecast` what the search will take on this device, from a few timed steps,
+            and to refuse one that needs more main memory than there is. It takes seconds and changes no result.
 
     Returns:
         What was found. The same settings and run directory give the same result, however often the run was stopped.
@@ -149,8 +163,13 @@ def run_search(
         data = data_module.load(config.data, config.seed)
         shape = network_shape(config, space, data)
         directory.save_description(describe(data))
-        run = _Run(config, space, data, shape, directory, listener or Listener(), directory.load_state())
+        state = directory.load_state()
+        forecast = forecast and not (state and is_finished(state, config, space))
+        memory = check_memory(config, size_of(data)) if forecast else None
+        run = _Run(config, space, data, shape, directory, listener or Listener(), state)
         with only_new_garbage():
+            if forecast:
+                run.forecast = lambda: forecast_search(config, shape, size_of(data), memory, state is not None)
             return run.go(profile)
 
 
@@ -192,6 +211,7 @@ class _Run:
             data_module.evaluation_batches(data.validation, data.mean, data.std),
         )
         self.chance = ChanceWatch(data.validation.labels, config.child)
+        self.forecast: Callable[[], Forecast] | None = None
         self.seconds = 0.0
         self.parts = dict.fromkeys(PARTS, 0.0)
         self.num_failed = 0
@@ -204,6 +224,10 @@ class _Run:
     def go(self, profile: bool) -> SearchResult:
         already_finished = self.search.finished
         self.listener.started(self.search, self.data, self.search.num_told)
+        if self.search.num_told:
+            self.listener.resumed(self.directory.read_records())
+        if self.forecast is not None:
+            self.listener.forecast(self.forecast())
         logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
         times, began = self._times(), time.perf_counter()
         while (candidate := self._timed("surrogate", self.search.ask)) is not None:
@@ -225,14 +249,17 @@ class _Run:
             self.listener.child_ended(candidate, result)
             if warning:
                 self.listener.warning(warning)
-        best = self.search.best
-        if best is None:
+        ranking = self.search.ranking()
+        if not ranking:
             raise StateError(
                 f"{self.directory.path} holds a finished search without a result. Remove it to start anew."
             )
         self._save_best()
         return SearchResult(
-            *best,
+            ranking[0].architecture,
+            ranking[0].score,
+            ranking[0].estimate,
+            len(self.data.validation),
             self.search.num_told,
             self.num_failed,
             *times,

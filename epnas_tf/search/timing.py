@@ -4,13 +4,25 @@ from collections.abc import Mapping
 
 import numpy as np
 
+EXPECTED_CHILDREN = 2
+"""Children that what was expected counts as, beside those that were measured."""
+
 
 class TimeLeft:
-    """Estimates the time left from the children so far: deeper levels have larger networks, so take longer."""
+    """Estimates the time left from the children so far: deeper levels have larger networks, so take longer.
 
-    def __init__(self) -> None:
+    Args:
+        expected: the seconds that a child of each level is expected to take; None where nobody has timed a step.
+    """
+
+    def __init__(self, expected: Mapping[int, float] | None = None) -> None:
+        self._expected = dict(expected or {})
         self._levels: list[int] = []
         self._seconds: list[float] = []
+
+    def expect(self, expected: Mapping[int, float]) -> None:
+        """Takes the seconds that a child of each level is expected to take."""
+        self._expected = dict(expected)
 
     def add(self, level: int, seconds: float) -> None:
         """Notes how long a child of a level took, in seconds."""
@@ -18,17 +30,25 @@ class TimeLeft:
         self._seconds.append(seconds)
 
     def estimate(self, remaining: Mapping[int, int]) -> float | None:
-        """Returns the seconds left, or None before the first child.
+        """Returns the seconds left; None before the first child, where nothing is expected.
 
         Args:
             remaining: for each level, how many children are still to be trained.
         """
-        if not self._levels:
+        if not self._levels and not self._expected:
             return None
-        total = 0.0
-        for level, count in remaining.items():
-            total += count * max(self._seconds_at(level), 0.0)
-        return total
+        of_level = self._corrected if self._expected else self._seconds_at
+        return sum(count * max(of_level(level), 0.0) for level, count in remaining.items())
+
+    def _corrected(self, level: int) -> float:
+        """Returns what is expected of a level, corrected by its own children, or by all where it has had none."""
+        expected = self._expected[level]
+        own = [seconds for seen, seconds in zip(self._levels, self._seconds, strict=True) if seen == level]
+        if own:
+            return (sum(own) + EXPECTED_CHILDREN * expected) / (len(own) + EXPECTED_CHILDREN)
+        before = sum(self._expected[seen] for seen in self._levels)
+        more = EXPECTED_CHILDREN * max(self._expected.values())
+        return expected * (sum(self._seconds) + more) / (before + more)
 
     def _seconds_at(self, level: int) -> float:
         """Returns the mean of a level that was seen, else the value of a line through all children.

@@ -25,6 +25,7 @@ TINY = (
     "--train_images=300",
     "--operations=conv_3x3,max_pool_3x3",
     "--surrogate_steps=20",
+    "--noforecast",
 )
 NUM_CHILDREN = 12
 SEARCH = (sys.executable, "-m", "epnas_tf.bin.search")

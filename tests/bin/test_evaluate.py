@@ -11,6 +11,7 @@ from epnas_tf.bin import evaluate as program
 from epnas_tf.bin.evaluate import AUGMENTATION
 from epnas_tf.config import DataConfig, RunConfig
 from epnas_tf.evaluation import Metrics, evaluate, measure
+from epnas_tf.metrics import with_interval
 from epnas_tf.options import fields_of
 from epnas_tf.storage.run_directory import RunDirectory
 from tests.bin import runs
@@ -53,11 +54,11 @@ def test_run_directory_is_evaluated_on_its_own_data_set(run_dir, tmp_path):
     assert Metrics.from_dict(document) == expected
     lines = rows(result.stdout)
     assert lines[:2] == [[f"{run_dir} on digits, test part"], ["180 images of 8×8×1 in 10 classes"]]
-    assert ["accuracy", f"{100 * expected.accuracy:.2f} %"] in lines
-    assert ["top-5 accuracy", f"{100 * expected.top_5:.2f} %"] in lines
+    assert ["accuracy", with_interval(expected.accuracy, expected.num_images)] in lines
+    assert ["top-5 accuracy", with_interval(expected.top_5, expected.num_images)] in lines
     assert ["loss", f"{expected.loss:.4f} nats"] in lines
     for number, (figures, counts) in enumerate(zip(expected.classes, expected.confusion, strict=True)):
-        shares = [f"{100 * value:.2f} %" for value in (figures.precision, figures.recall, figures.f1)]
+        shares = [f"{100 * value:.0f} %" for value in (figures.precision, figures.recall, figures.f1)]
         assert [figures.name, *shares, str(figures.num_images)] in lines
         assert [str(number), *(str(count) if count else "·" for count in counts)] in lines
     for batch in document["latency"]["batches"]:
@@ -74,7 +75,7 @@ def test_exported_model_is_evaluated_on_a_split_of_its_runs_data_set(run_dir):
     assert "the network may have been trained on these images" in result.stdout
     assert "matched by number" in result.stdout
     expected = evaluate(model, split="validation").metrics
-    assert ["accuracy", f"{100 * expected.accuracy:.2f} %"] in rows(result.stdout)
+    assert ["accuracy", with_interval(expected.accuracy, expected.num_images)] in rows(result.stdout)
     assert "latency" not in result.stdout
 
 
@@ -87,7 +88,7 @@ def test_another_data_set_of_the_same_classes(run_dir, other_data):
     assert "matched by name, in another order" in result.stdout
     assert "may have been trained" not in result.stdout
     expected = evaluate(model).metrics
-    assert ["accuracy", f"{100 * expected.accuracy:.2f} %"] in rows(result.stdout)
+    assert ["accuracy", with_interval(expected.accuracy, expected.num_images)] in rows(result.stdout)
 
 
 def test_what_was_decided_about_other_images_is_said(run_dir, tmp_path):

@@ -28,11 +28,25 @@ def test_final_training_of_another_place_is_shown_with_the_search(tmp_path):
     runs.make_search(run_dir)
     runs.make_training(elsewhere, runs.best_architectures(run_dir)[0])
     assert call(REPORT, run_dir).returncode == 0
+    before = snapshot(run_dir)
     assert "no final training has begun" in (run_dir / "report.html").read_text()
-    assert call(REPORT, run_dir, f"--final_dir={elsewhere}").returncode == 0
-    shown = (run_dir / "report.html").read_text()
+    result = call(REPORT, run_dir, f"--final_dir={elsewhere}")
+    assert result.stdout.splitlines() == [str(elsewhere / "report.html")]
+    shown = (elsewhere / "report.html").read_text()
     assert "no final training has begun" not in shown
     assert "The best architectures" in shown
+    assert write_report(run_dir, elsewhere, tmp_path / "a" / "page") == tmp_path / "a" / "page" / "report.html"
+    assert (tmp_path / "a" / "page" / "report.html").read_text() == shown
+    assert (tmp_path / "a" / "page" / "report" / "loss.svg").exists()
+    assert snapshot(run_dir) == before  # each has a report of its own
+
+
+def test_final_training_of_the_run_itself_is_shown_in_the_runs_report_however_it_is_named(tmp_path):
+    run_dir = tmp_path / "run"
+    runs.make_search(run_dir)
+    runs.make_training(run_dir / "final", runs.best_architectures(run_dir)[0])
+    (tmp_path / "link").symlink_to(run_dir / "final")
+    assert write_report(run_dir, tmp_path / "link") == run_dir / "report.html"
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def test_search_stopped_from_outside_at_random_moments_ends_like_an_unbroken_one
         if number == signal.SIGINT:
             assert code == 130
             assert "epnas-search: stopped. The same command goes on from the last child." in errors
+            assert "There is nothing to train yet: whole networks come at level 3, from child 5 of 12 on." in errors
         else:
             assert code == -signal.SIGKILL
     assert runs.search(run_dir).returncode == 0
@@ -109,9 +110,17 @@ def stop(run_dir, number, child, delay):
 
 
 def test_ctrl_c_is_answered_while_a_child_trains(tmp_path):
-    flags = ("--layers=2", "--k=1", "--iterations=1", "--channels=48", "--epochs=2000", "--operations=conv_5x5")
+    flags = (
+        "--layers=2",
+        "--k=1",
+        "--iterations=1",
+        "--channels=48",
+        "--epochs=2000",
+        "--operations=conv_5x5",
+        "--noforecast",
+    )
     process = subprocess.Popen(
-        [*runs.SEARCH, *flags, f"--run_dir={tmp_path / 'run'}"],
+        [*runs.SEARCH, *flags, "--noforecast", f"--run_dir={tmp_path / 'run'}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -126,7 +135,8 @@ def test_ctrl_c_is_answered_while_a_child_trains(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert errors.strip() == "epnas-search: stopped. The same command goes on from the last child."
+    missing = "There is nothing to train yet: whole networks come at level 2, from child 2 of 2 on."
+    assert errors.strip() == f"epnas-search: stopped. The same command goes on from the last child. {missing}"
 
 
 def test_finished_run_says_so_and_changes_no_file(unbroken):

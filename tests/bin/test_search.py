@@ -18,6 +18,7 @@ import pytest
 
 from epnas_tf.bin.search import warning_of_depth
 from epnas_tf.config import RunConfig
+from epnas_tf.metrics import accuracy_interval, with_interval
 from epnas_tf.options import fields_of, values_of
 from epnas_tf.search.runner import PARTS
 from epnas_tf.space import MacroSpace, MicroSpace, load_architecture
@@ -88,7 +89,7 @@ def printed_settings(stdout):
 @pytest.mark.parametrize(("file", "expected"), [("paper_macro", PAPER_MACRO), ("paper_micro", PAPER_MICRO)])
 def test_papers_flag_files_print_exactly_the_papers_numbers(file, expected):
     # The run directory is refused after the settings are printed, so nothing is downloaded.
-    result = runs.call(runs.SEARCH, f"--flagfile={FLAGS / file}.cfg", "--run_dir=/dev/null/run")
+    result = runs.call(runs.SEARCH, f"--flagfile={FLAGS / file}.cfg", "--run_dir=/dev/null/run", "--verbose")
     assert "/dev/null/run cannot be written" in result.stderr
     settings = printed_settings(result.stdout)
     assert {name: settings[name] for name in expected} == expected
@@ -107,7 +108,7 @@ def test_flag_files_name_settings_only_and_each_once(file):
 
 
 def test_quickstart_is_a_search_on_the_digits():
-    result = runs.call(runs.SEARCH, f"--flagfile={FLAGS / 'quickstart.cfg'}", "--run_dir=/dev/null/run")
+    result = runs.call(runs.SEARCH, f"--flagfile={FLAGS / 'quickstart.cfg'}", "--run_dir=/dev/null/run", "--verbose")
     settings = printed_settings(result.stdout)
     assert settings["dataset"] == "digits"
     assert settings["operations"] == OPERATIONS
@@ -141,9 +142,30 @@ def test_console_scripts_of_the_environment_work(unbroken):
     assert result.stderr == ""
 
 
+def test_start_says_what_differs_from_the_defaults_and_what_the_search_will_take(unbroken):
+    lines = unbroken.stdout.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("child 1/12"))
+    settings = shlex.split(lines[1].removeprefix("settings: ").removesuffix("(others at their defaults: --verbose)"))
+    typed = {flag for flag in runs.TINY if flag not in ("--dataset=digits", "--noforecast")}
+    assert (lines[0], set(settings)) == (f"run dir: {unbroken.path}", typed)
+    took = r"12 children to train, about (\d+ seconds|\d+ minutes) by a few timed steps; up to \d\.\d GB of memory, .*"
+    assert re.fullmatch(took, lines[first - 2])
+    assert lines[first - 1] == "whole networks come at level 3, from child 5 of 12 on"
+    assert first < 8  # nothing pushes it off the screen
+
+
+def test_finished_search_times_nothing(unbroken, tmp_path):
+    run_dir = shutil.copytree(unbroken.path, tmp_path / "run")
+    result = runs.drive("search", *runs.TINY, "--forecast", f"--run_dir={run_dir}")
+    assert result.returncode == 0
+    assert "children to train" not in result.stdout
+    assert "This search is finished" in result.stdout
+
+
 CHILD = re.compile(
-    r"child (?P<child>\d+)/12  iteration (?P<iteration>\d)/2  level (?P<level>\d)/3  accuracy (?P<accuracy>[\d.]+) %  "
-    r"predicted (?P<predicted>-|[\d.]+ %)  best (?P<best>-|[\d.]+ %)  rank correlation (-|[+-]\d\.\d\d)  "
+    r"child (?P<child>\d+)/12  iteration (?P<iteration>\d)/2  level (?P<level>\d)/3  accuracy (?P<accuracy>\d+) %  "
+    r"predicted (?P<predicted>-|\d+ %)  best (?P<best>\d+ % at level \d|\d+ % estimated, \d+ % measured)  "
+    r"rank correlation (-|[+-]\d\.\d\d)  "
     r"left (\d+:)?\d+:\d\d  (?P<text>1 .*)"
 )
 
@@ -161,10 +183,17 @@ def test_log_has_one_line_a_child_that_agrees_with_its_trial(unbroken):
             trial[name] for name in ("child", "iteration", "level")
         ]
         assert line["text"] == trial["text"]
-        assert line["accuracy"] == f"{100 * trial['score']:.1f}"
+        assert line["accuracy"] == f"{100 * trial['score']:.0f}"  # of 30 images
         predicted = trial["predicted"]
-        assert line["predicted"] == ("-" if predicted is None else f"{100 * predicted:.1f} %")
-    assert [line["best"] == "-" for line in shown] == [True] * 4 + [False] * 8  # from the first whole network on
+        assert line["predicted"] == ("-" if predicted is None else f"{100 * predicted:.0f} %")
+    best = [line["best"] for line in shown]
+    assert [text[-1] if "level" in text else "" for text in best] == [*"1122", *[""] * 8]
+    for number in range(4):
+        level = trials[number]["level"]
+        so_far = max(trial["score"] for trial in trials[: number + 1] if trial["level"] == level)
+        assert best[number] == f"{100 * so_far:.0f} % at level {level}"
+    first = best_trial(unbroken.path)
+    assert best[-1].endswith(f"{100 * first['score']:.0f} % measured")
 
 
 def best_trial(run_dir):
@@ -175,11 +204,14 @@ def best_trial(run_dir):
 def test_end_shows_the_best_architecture_and_what_to_type_next(unbroken):
     best = best_trial(unbroken.path)
     assert str(load_architecture(unbroken.path / "architecture.json")) == best["text"]
-    end = unbroken.stdout.splitlines()[-10:]
+    end = unbroken.stdout.splitlines()[-11:]
     assert re.fullmatch(r"12 children in \d+ s", end[0])
     parts = re.fullmatch(r"of that: " + ", ".join(rf"{part} (\d+) %" for part in (*PARTS, "rest")), end.pop(1))
     assert sum(map(int, parts.groups())) == pytest.approx(100, abs=4)  # six rounded numbers
-    assert end[1] == f"best architecture, validation accuracy {100 * best['score']:.2f} % on the shared weights:"
+    assert end[1].startswith("best architecture, by an estimate of its accuracy on the shared weights")
+    low, high = (100 * limit for limit in accuracy_interval(best["score"], 30))
+    measured = f"{100 * best['score']:.0f} % ({low:.0f} … {high:.0f} %) measured on 30 validation images"
+    assert end.pop(2) == f"  {100 * best['estimate']:.0f} % estimated, {measured}"
     assert end[2:5] == [f"  {best['text']}", f"  {unbroken.path / 'architecture.json'}", "next:"]
     for comment, line, program in zip(end[5::2], end[6::2], ("train", "report"), strict=True):
         assert comment.startswith("  # the ")
@@ -196,8 +228,16 @@ def test_show_prints_a_runs_best_architectures(unbroken):
     best = best_trial(unbroken.path)
     assert f"{unbroken.path}: the best 1 of " in result.stdout
     row = next(line for line in result.stdout.splitlines() if re.match(r"[\d.]+ %", line))
-    accuracies = [f"{100 * best[name]:.2f} %" for name in ("estimate", "score")]
-    expected = [*accuracies, f"{best['parameters']:,}", str(best["child"]), str(best["iteration"]), best["text"]]
+    low, high = (100 * limit for limit in accuracy_interval(best["score"], 30))
+    accuracies = [f"{100 * best[name]:.0f} %" for name in ("estimate", "score")]
+    expected = [
+        *accuracies,
+        f"{low:.0f} … {high:.0f} %",
+        f"{best['parameters']:,}",
+        str(best["child"]),
+        str(best["iteration"]),
+        best["text"],
+    ]
     assert re.split(r"\s{2,}", row.strip()) == expected
     for number, layer in enumerate(best["architecture"]["layers"], 1):
         assert re.search(rf"^{number} +{layer['operation']} +", result.stdout, re.MULTILINE)
@@ -216,7 +256,9 @@ def test_show_says_so_when_no_whole_network_is_trained_yet(unbroken, tmp_path):
     run_dir = shutil.copytree(unbroken.path, tmp_path / "run")
     lines = (run_dir / "trials.jsonl").read_text().splitlines(keepends=True)
     (run_dir / "trials.jsonl").write_text("".join(lines[:4]))
-    runs.assert_clear_error(runs.call(runs.SHOW, run_dir), "No architecture of 3 levels is trained yet")
+    best = max(trial["score"] for trial in runs.trials(run_dir)[2:])
+    words = f"So far: level 2 of 3, {with_interval(best, 30)}; whole networks come at level 3, from child 5 of 12 on."
+    runs.assert_clear_error(runs.call(runs.SHOW, run_dir), "No architecture of 3 levels is trained yet", words)
 
 
 def test_show_prints_an_architecture_file(unbroken):
@@ -304,9 +346,9 @@ def test_live_display_shows_the_search_and_leaves_a_clean_terminal(unbroken, tmp
         r"^iteration +2 of 2   level \d of 3   child (?P<child>\d+) of 12\n"
         r"time +\d+:\d\d gone, \d+:\d\d left\n"
         r"training +1 .*\n"
-        r"last child +[\d.]+ %  1 .*\n"
-        r"best so far +[\d.]+ %  1 .*\| 3 .*\n"
-        r"surrogate +rank correlation (-|[+-]\d\.\d\d), predicts [\d.]+ %$",
+        r"last child +\d+ %  1 .*\n"
+        r"best so far +\d+ % estimated, \d+ % \(\d+ … \d+ %\) measured  1 .*\| 3 .*\n"
+        r"surrogate +rank correlation (-|[+-]\d\.\d\d), predicts \d+ %$",
         re.MULTILINE,
     )
     seen = {int(match["child"]) for text in terminal.shown if (match := whole.search(text))}

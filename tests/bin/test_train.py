@@ -15,7 +15,7 @@ from rich.console import Console
 from epnas_tf.bin import training_display
 from epnas_tf.bin.training_display import LogTrainingDisplay
 from epnas_tf.config import DataConfig, RecipeConfig, RunConfig, SpaceConfig, TrainingConfig
-from epnas_tf.metrics import Metrics
+from epnas_tf.metrics import Metrics, with_interval
 from epnas_tf.network.cost import Cost
 from epnas_tf.options import fields_of, values_of
 from epnas_tf.space import load_architecture
@@ -152,11 +152,11 @@ def test_log_has_one_line_an_epoch_that_agrees_with_the_history(trained):
         assert int(line["epoch"]) == epoch["epoch"]
         assert line["learning_rate"] == f"{epoch['learning_rate']:.4f}"
         assert line["training_loss"] == f"{epoch['training_loss']:.4f}"
-        assert line["training_accuracy"] == f"{100 * epoch['training_accuracy']:.2f}"
+        assert line["training_accuracy"] == f"{100 * epoch['training_accuracy']:.1f}"  # of 200 images
     compared = [line for line in lines if line.startswith("candidate ")]
     assert compared == [
-        f"candidate {c['candidate']}/2  accuracy {100 * c['accuracy']:.2f} % after 1 epoch, "
-        f"{100 * c['shared_score']:.2f} % in the search"
+        f"candidate {c['candidate']}/2  accuracy {with_interval(c['accuracy'], 20)} after 1 epoch, "
+        f"{100 * c['shared_score']:.0f} % in the search"
         for c in candidates(trained.path)
     ]
 
@@ -166,7 +166,9 @@ def test_end_shows_the_result_and_what_to_type_next(trained):
     metrics = helpers.metrics(final_dir)
     assert end[0] == str(load_architecture(final_dir / "architecture.json"))
     assert end[1] == f"{metrics['parameters']:,} parameters, {metrics['multiply_adds']:,} multiply-adds an image"
-    accuracy = f"test accuracy {100 * metrics['accuracy']:.2f} % on 180 images, loss {metrics['loss']:.4f}, after "
+    accuracy = (
+        f"test accuracy {with_interval(metrics['accuracy'], 180)} on 180 images, loss {metrics['loss']:.4f}, after "
+    )
     assert re.fullmatch(re.escape(accuracy) + r"\d+ s", end[2])
     assert end[3:5] == [f"  {final_dir / 'metrics.json'}", "next:"]
     for line, program in ((end[6], "epnas-export"), (end[8], "epnas-report")):
@@ -231,7 +233,7 @@ def test_architecture_of_ones_own_is_trained_without_a_search_and_shown_live(tmp
     history = helpers.history(tmp_path / "new" / "final")
     shown = re.sub(r"\s", "", terminal.text)  # the terminal breaks lines, and their ends are cut
     for epoch in history:
-        values = f"loss{epoch['validation_loss']:.4f}accuracy{100 * epoch['validation_accuracy']:.2f}%"
+        values = f"loss{epoch['validation_loss']:.4f}accuracy{100 * epoch['validation_accuracy']:.0f}%"
         line = rf"epoch{epoch['epoch']}/5learningrate[^/]*validation{re.escape(values)}[^/]*left"
         assert re.search(line, shown), terminal.text
     assert len(history) == 5
@@ -254,7 +256,7 @@ def searched(tmp_path):
 
 def settings_of(*arguments):
     """Returns the settings that the binary prints before it refuses to write where it cannot."""
-    result = runs.call(TRAIN, *arguments, "--final_dir=/dev/null/final")
+    result = runs.call(TRAIN, *arguments, "--final_dir=/dev/null/final", "--verbose")
     runs.assert_clear_error(result, "/dev/null/final cannot be written")
     return printed_settings(result.stdout)
 

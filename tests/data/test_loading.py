@@ -75,9 +75,13 @@ def test_train_images_limits_training_and_validation_but_not_the_test(tmp_path):
     assert keys(other.train) | keys(other.validation) != keys(data.train) | keys(data.validation)
 
 
-def test_more_train_images_than_there_are_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"there are, 54. Received: train_images=55"):
-        load(DataConfig(dataset=write_npz(tmp_path / "noise.npz"), train_images=55), seed=0)
+def test_train_images_is_an_upper_bound_and_a_line_says_that_all_are_used(tmp_path):
+    path = write_npz(tmp_path / "noise.npz")
+    whole, exact = (load(DataConfig(dataset=path, train_images=n), seed=0) for n in (0, 54))
+    bounded = load(DataConfig(dataset=path, train_images=55), seed=0)
+    assert bounded.digest == whole.digest
+    assert bounded.notes == ("`train_images` is 55, and there are 54: all are used",)
+    assert exact.notes == whole.notes == ()
 
 
 def test_a_class_of_one_image_is_named(tmp_path):

@@ -64,16 +64,13 @@ def test_limit_draws_the_number_asked_for_from_every_class():
 
 def test_limit_of_all_images_keeps_all():
     labels = labels_of([5, 6])
-    np.testing.assert_array_equal(splits.limit(labels, 11, np.random.default_rng(0), "ab"), np.arange(11))
+    for total in (11, 12):
+        np.testing.assert_array_equal(splits.limit(labels, total, np.random.default_rng(0), "ab"), np.arange(11))
 
 
-@pytest.mark.parametrize(
-    ("total", "message"),
-    [(12, "there are, 11. Received: train_images=12"), (3, "two a class.*Received: train_images=3")],
-)
-def test_limit_refuses_a_number_that_does_not_fit(total, message):
-    with pytest.raises(DataError, match=message):
-        splits.limit(labels_of([5, 6]), total, np.random.default_rng(0), "ab")
+def test_limit_refuses_less_than_two_a_class():
+    with pytest.raises(DataError, match=r"two a class.*Received: train_images=3"):
+        splits.limit(labels_of([5, 6]), 3, np.random.default_rng(0), "ab")
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 1], [0, 0]])

@@ -1,11 +1,15 @@
 """The report as headless Chromium shows it, on a phone, on a desk, in the dark and on paper."""
 
 import base64
+import dataclasses
 import json
 import shutil
 
 import pytest
 from selenium import webdriver
+
+from epnas_tf.report import write_report
+from tests.report import runs
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -121,6 +125,40 @@ def test_candidates_and_classes_need_no_scrolling_on_a_phone(browser, micro, mac
             label,
         )
         assert needed <= room
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """A search of five tempered iterations over twelve levels, more images than a percentage has digits for."""
+    path = tmp_path_factory.mktemp("long")
+    config = runs.run_config(levels=12, k=3, iterations=5)
+    runs.make_search(path, config, data=dataclasses.replace(runs.DESCRIPTION, num_validation=900))
+    runs.make_training(path / "final", runs.best_architectures(path)[0])
+    write_report(path)
+    return path
+
+
+def test_no_table_is_cut_and_no_text_covers_another_on_a_phone(browser, macro, micro, long):
+    for run in (macro, micro, long):
+        show(browser, (run / "report.html").as_uri(), PHONE)
+        cut, covered = browser.execute_script(
+            """
+            const cut = [...document.querySelectorAll(".scroll")].filter(box => box.scrollWidth > box.clientWidth);
+            const covered = [];
+            for (const svg of document.querySelectorAll("main svg")) {
+              const texts = [...svg.querySelectorAll("text")].filter(text => text.textContent.trim());
+              texts.forEach((one, i) => texts.slice(i + 1).forEach(other => {
+                const a = one.getBoundingClientRect(), b = other.getBoundingClientRect();
+                const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+                const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+                if (wide > 1.5 && high > 2.5) covered.push([one.textContent, other.textContent]);
+              }));
+            }
+            return [cut.map(box => box.getAttribute("aria-label")), covered];
+            """
+        )
+        assert cut == []
+        assert covered == []
 
 
 def test_nothing_in_a_name_is_run(browser, hostile):

@@ -27,8 +27,8 @@ class TestMacro:
         assert "digits 8 × 8 pixels, grey · 10 classes · 1,455 training, 162 validation, 180 test images" in text
         ended = "The search has ended after 12 children. 1 of them diverged. "
         assert f"{ended}The final training has ended after 12 epochs." in text
-        assert f"Test accuracy {100 * metrics['accuracy']:.2f} %" in text
-        assert f"top-5 accuracy {100 * metrics['top_5']:.2f} %" in text
+        assert f"Test accuracy {100 * metrics['accuracy']:.1f} %" in text
+        assert f"on 180 images, top-5 {100 * metrics['top_5']:.1f} %" in text
         assert "Time spent 21 min search 20 min, final training 36 s" in text
         assert f"The trained architecture {runs.best_architectures(macro)[0]}" in text
 
@@ -57,7 +57,7 @@ class TestMacro:
         metrics = json.loads((macro / "final" / "metrics.json").read_text())
         text = page.texts["test"]
         for figures in metrics["classes"]:
-            assert f"{figures['name']} {figures['num_images']} {100 * figures['precision']:.1f} %" in text
+            assert f"{figures['name']} {figures['num_images']} {100 * figures['precision']:.0f} %" in text
         images = page.attributes("img")
         wrong = [image for image in images if ", taken for " in image["alt"]]
         mistakes = 180 - round(180 * metrics["accuracy"])
@@ -80,12 +80,12 @@ class TestMicro:
         text = page_of(micro).texts["architecture"]
         assert "The architecture in training" in page_of(micro).texts["summary"]
         assert str(second) in page_of(micro).texts["summary"]
-        assert f"It is not the one with the best accuracy in the search, which is {best}" in text
+        assert f"It is not the one that the search ranks first, which is {best}" in text
         assert "cell before the previous" in text
 
     def test_candidates(self, micro):
         source, text = (micro / "report.html").read_text(), page_of(micro).texts["training"]
-        assert "1 90.00 % 79.00 % 1,000 100,000 1 min 0 s" in text
+        assert "1 90.0 % 79.0 % 1,000 100,000 1 min 0 s" in text
         chosen = source[source.index('<tbody class="chosen">') :]
         assert "2</th><td" in chosen[:120]
         assert source.count('<tbody class="chosen">') == 1
@@ -95,7 +95,7 @@ class TestMicro:
         best = runs.best_architectures(tmp_path)
         runs.make_training(tmp_path / "final", best[1], candidates=[(best[0], None), (best[1], 0.9)])
         write_report(tmp_path)
-        assert "1 diverged 79.00 %" in page_of(tmp_path).texts["training"]
+        assert "1 diverged 79.0 %" in page_of(tmp_path).texts["training"]
 
     def test_training_that_runs(self, micro):
         page = page_of(micro)
@@ -111,6 +111,11 @@ class TestParts:
         assert "No final training has begun." in page.texts["summary"]
         assert "There is no whole architecture yet." in page.texts["architecture"]
         assert "No whole architecture, of 3 layers, has been trained yet." in page.texts["search"]
+        assert "% level 2 of 3: " in page.texts["summary"]
+        assert (
+            "162 validation images), on the shared weights; whole networks come at level 3, from child 5 on"
+            in (page.texts["summary"])
+        )
         assert "There is nothing to test, since no final training has begun." in page.texts["test"]
         assert pictures(running) == {"accuracy", "prediction", "updates"}
 
@@ -123,8 +128,8 @@ class TestParts:
             found[share_weights] = (path / "report.html").read_text()
         assert "on weights of its own" not in found[True]
         assert "on the shared weights" not in found[False]
-        # In the first figures, the picture of accuracies, the means by level, and two pictures of the Pareto fronts.
-        assert found[True].count("on the shared weights") == found[False].count("on weights of its own") == 5
+        # In the first figures, the picture of accuracies, the means by level, the best, and two of the Pareto fronts.
+        assert found[True].count("on the shared weights") == found[False].count("on weights of its own") == 6
 
     def test_search_without_a_child(self, tmp_path):
         write_report(runs.make_search(tmp_path, num_children=0))

@@ -36,7 +36,7 @@ def test_mean_accuracy_by_level_and_iteration(search):
     for level, (_, values) in enumerate(table.rows[:-1], 1):
         for iteration, (shown, children) in enumerate(values[:-1], 1):
             scores = [t.score for t in search.completed if (t.level, t.iteration) == (level, iteration)]
-            assert shown == f"{100 * np.mean(scores):.1f} %"
+            assert shown == f"{100 * np.mean(scores):.1f}"  # per cent
             assert children == (f"{len(scores)} children" if len(scores) > 1 else "1 child")
     assert table.rows[-1][1][-1][1] == f"{len(search.completed)} children"
 

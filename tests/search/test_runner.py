@@ -15,7 +15,7 @@ from epnas_tf.options import from_values, values_of
 from epnas_tf.report.search_files import read_search
 from epnas_tf.search.chance import ChanceWatch
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, make_evaluate
-from epnas_tf.search.runner import PARTS, network_shape, run_search, trial_record
+from epnas_tf.search.runner import PARTS, Listener, network_shape, run_search, trial_record
 from epnas_tf.space import load_architecture, make_space
 from epnas_tf.storage.run_directory import RunDirectory, read_config
 
@@ -51,16 +51,23 @@ class Stopped(Exception):  # noqa: N818  (not an error: the test's own kill)
     pass
 
 
-class Recorder:
+class Recorder(Listener):
     """A listener that writes everything down, and stops the search before a child if it is told to."""
 
     def __init__(self, stop_before=None):
         self.stop_before = stop_before
         self.num_resumed = None
         self.began, self.ended, self.warnings = [], [], []
+        self.records, self.forecasts = [], []
 
     def started(self, search, data, num_resumed):
         self.search, self.data, self.num_resumed = search, data, num_resumed
+
+    def resumed(self, records):
+        self.records += records
+
+    def forecast(self, forecast):
+        self.forecasts.append((forecast, len(self.began)))
 
     def child_started(self, candidate):
         if candidate.number + 1 == self.stop_before:
@@ -184,6 +191,25 @@ def test_a_profile_changes_no_result(finished, tmp_path):
     run_search(CONFIG, tmp_path / "run", profile=True)
     assert trials(tmp_path / "run") == trials(path)
     assert len(list((tmp_path / "run" / "logs").glob("plugins/profile/*/*.xplane.pb"))) == 1
+
+
+def test_forecast_is_told_before_the_first_child_of_each_start_and_changes_nothing(finished, tmp_path):
+    run_dir = tmp_path / "run"
+    first, second, third = Recorder(stop_before=3), Recorder(), Recorder()
+    with pytest.raises(Stopped):
+        run_search(CONFIG, run_dir, first, forecast=True)
+    run_search(CONFIG, run_dir, second, forecast=True)
+    run_search(CONFIG, run_dir, third, forecast=True)
+    assert finished[2].forecasts == third.forecasts == []  # nobody asked, nothing is left to do
+    for recorder in (first, second):
+        ((forecast, num_began),) = recorder.forecasts
+        assert num_began == 0
+        assert forecast.num_children == NUM_CHILDREN
+        assert forecast.seconds_by_level.keys() == set(range(1, CONFIG.space.depth + 1))
+        assert 0 < forecast.seconds < 3600
+        assert forecast.shorter is None
+    assert [record["child"] for record in second.records] == [1, 2]
+    assert trials(run_dir) == trials(finished[0])
 
 
 def test_finished_search_gives_its_result_again(finished):
