@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-BINARIES = ("search", "train", "evaluate", "export", "report", "show", "rank")
+BINARIES = ("search", "train", "evaluate", "export", "predict", "report", "show", "rank")
 
 
 def example(word):
