@@ -11,6 +11,7 @@ from epnas_tf.data.names import check_class_names, printable
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.values import Images, Preparation
 from epnas_tf.errors import DataError
+from epnas_tf.memory import available_bytes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,6 +82,29 @@ def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[in
     elif image_size == 0:
         note += ", as a network takes one size; --image_size sets another"
     return side, note
+
+
+_COPIES = 3
+"""How many times a data set lies in memory at most: as it is read, in its parts, and as TensorFlow's tensors."""
+
+
+def check_memory(name: str, num_bytes: int, remedy: str = "Use fewer images, or smaller ones by --image_size.") -> None:
+    """Refuses images that do not fit into memory, before they are read.
+
+    Args:
+        name: the data set's name.
+        num_bytes: of all its images.
+        remedy: what to do.
+
+    Raises:
+        DataError: if there is less than they take.
+    """
+    needed, there = _COPIES * num_bytes, available_bytes()
+    if needed > there:
+        raise DataError(
+            f"{name}: the images must fit into memory, some {needed / 1e9:.1f} GB while they are prepared. Received: "
+            f"{there / 1e9:.1f} GB that can be had. {remedy}"
+        )
 
 
 def where(path: str) -> str:

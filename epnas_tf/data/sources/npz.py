@@ -14,7 +14,7 @@ import numpy.typing as npt
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.labels import class_numbers
-from epnas_tf.data.sources.base import Arrays, Source, make_source, where
+from epnas_tf.data.sources.base import Arrays, Source, check_memory, make_source, where
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -65,6 +65,8 @@ def read(config: DataConfig) -> Source:
     with _open(dataset) as arrays:
         contents = _contents(arrays.files, dataset)
         keys = contents.parts
+        size = sum(arrays.zip.getinfo(f"{x}.npy").file_size for x, _ in keys.values())
+        check_memory(dataset, size, "Save fewer images, smaller ones, or bytes (uint8) in place of floats.")
         images = {pair[0]: _images(_array(arrays, pair[0], dataset), pair[0]) for pair in keys.values()}
         labels = {pair[1]: _array(arrays, pair[1], dataset) for pair in keys.values()}
         class_names = _class_names(_array(arrays, _CLASS_NAMES, dataset), dataset) if _CLASS_NAMES in arrays else None

@@ -1,6 +1,7 @@
 """Reads many image files at once: their headers, their values, their pixels; and gathers those that are broken."""
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from epnas_tf.data import scale
 from epnas_tf.data.sources import pictures
-from epnas_tf.data.sources.base import choose_side
+from epnas_tf.data.sources.base import check_memory, choose_side
 from epnas_tf.data.sources.listing import File
 from epnas_tf.data.sources.pictures import Header, UnreadableImageError
 from epnas_tf.data.values import Preparation
@@ -144,7 +145,9 @@ class Reader:
         while self.files:
             preparation, note = self._prepare(image_size, value_range)
             before = self.files
-            images = np.empty((len(before), preparation.height, preparation.width, preparation.channels), np.uint8)
+            shape = len(before), preparation.height, preparation.width, preparation.channels
+            check_memory(f"{len(before):,} images of {preparation.height}×{preparation.width}", math.prod(shape))
+            images = np.empty(shape, np.uint8)
 
             def decode(
                 index: int, images: npt.NDArray[np.uint8] = images, preparation: Preparation = preparation

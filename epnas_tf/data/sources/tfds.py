@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.sources import pictures
-from epnas_tf.data.sources.base import Source, choose_side, make_source
+from epnas_tf.data.sources.base import Source, check_memory, choose_side, make_source
 from epnas_tf.data.sources.tfds_downloads import fail_fast
 from epnas_tf.data.sources.tfds_features import choose_features
 from epnas_tf.data.values import Preparation
@@ -213,10 +214,13 @@ class _Reader:
             part = found.apply(batch)
             part = pictures.resize(part, side) if side else part
             if images is None:  # made when the size is known, and no larger than needed
-                images = np.empty((count, *part.shape[1:]), np.uint8)
+                shape = count, *part.shape[1:]
+                check_memory(f"{split}: {count:,} images of {shape[1]}×{shape[2]}", math.prod(shape))
+                images = np.empty(shape, np.uint8)
             images[start : start + len(part)] = part
             start += len(part)
-        assert images is not None  # TFDS itself refuses to prepare an empty split
+        if images is None:  # TFDS itself refuses to prepare an empty split
+            raise DataError(f"A split must have images. Received: {split} with none. Prepare the data set anew.")
         return images
 
     def _image_batches(self, split: str) -> Iterable[npt.NDArray[Any]]:

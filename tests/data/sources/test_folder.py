@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from epnas_tf.data.sources import base, pictures
 from epnas_tf.errors import DataError
 from tests.data.sources.image_files import fill, pixels, read, save
 
@@ -240,4 +241,13 @@ def test_an_image_beyond_the_limit_is_refused_as_that_and_a_large_one_read(tmp_p
     assert len(read(tmp_path).train) == 2
     save(tmp_path / "a" / "large.png", pixels(0, (9, 9, 3)))
     with pytest.raises(DataError, match=r"a/large\.png \(81 pixels, more than the 80 that Pillow decodes at most"):
+        read(tmp_path)
+
+
+def test_images_that_do_not_fit_into_memory_are_refused_before_one_is_decoded(tmp_path, monkeypatch):
+    fill(tmp_path, {"a": 2, "b": 2})
+    monkeypatch.setattr(base, "available_bytes", lambda: 1_000)
+    monkeypatch.setattr(pictures, "decode", None)
+    message = r"4 images of 6×6: the images must fit into memory, .*Received: 0\.0 GB .* smaller ones by --image_size"
+    with pytest.raises(DataError, match=message):
         read(tmp_path)
