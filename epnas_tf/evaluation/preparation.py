@@ -62,7 +62,7 @@ def find_preparation(location: Location, image_shape: tuple[int, int, int], name
         return assumed, (
             f"there is no {EXPORT_FILE} with a `{KEY}` beside {name}, so images are brought to its input's "
             f"{image_shape[0]}×{image_shape[1]}×{image_shape[2]} as epnas-search does by default, 16-bit files from "
-            f"{assumed.low:g} … {assumed.high:g}"
+            f"{assumed.low:g} … {assumed.high:g}; it gets pixels of 0 … 255 and must scale them itself"
         )
     shape = (found.height, found.width, found.channels)
     if shape != image_shape:

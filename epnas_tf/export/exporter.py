@@ -292,7 +292,7 @@ def _entry(file: ExportedFile, image_shape: tuple[int, int, int], num_classes: i
         "bytes": file.size,
         "max_difference": file.parity.max_difference,
         "equal_predictions": file.parity.equal_predictions,
-        "inputs": {"images": {"type": file.format.input_type, "shape": [batch, *image_shape]}},
+        "inputs": {"images": {"type": file.format.input_type, "shape": [batch, *image_shape], "range": [0, 255]}},
         "outputs": outputs,
         **({"classify_files": {"files": {"type": "string", "shape": [None]}}} if file.format.takes_files else {}),
     }

@@ -21,7 +21,8 @@ SIGNATURE = "serving_default"
 class ServedModel(tf.Module):
     """A network with the names of its classes, as it is saved: its values are constants.
 
-    Loaded, it is called like its signature. A function with a signature of its own is saved once for both.
+    Loaded, it is called like its signature, but refuses all types but uint8: where a function has an `input_signature`,
+    TensorFlow casts NumPy arrays to it in silence, floats in [0, 1] to black images. The network is saved once for all.
 
     Args:
         model: takes raw pixels.
@@ -31,7 +32,9 @@ class ServedModel(tf.Module):
     def __init__(self, model: keras.Model, class_names: tuple[str, ...]) -> None:
         super().__init__(name="served_model")
         self._pixels, self._names, self._predict = _pixels(model), np.array(class_names), _frozen(model)
-        self.__call__ = tf.function(self.answer, input_signature=[self._pixels], autograph=False)
+        self.signature = tf.function(self.answer, input_signature=[self._pixels], autograph=False)
+        self.__call__ = tf.function(lambda images: self.signature(images), autograph=False)
+        self.__call__.get_concrete_function(self._pixels)
 
     def answer(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the outputs of `write_saved_model` for raw pixels."""
@@ -75,11 +78,11 @@ def write_saved_model(
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="files")], autograph=False)
     def classify_files(files: tf.Tensor) -> dict[str, tf.Tensor]:
         # The other signature's function, so that the network's values are saved once.
-        return served.__call__(decode_files(files, prepared))
+        return served.signature(decode_files(files, prepared))
 
     served.classify_files = classify_files
     tf.saved_model.save(
-        served, str(path), signatures={SIGNATURE: served.__call__, FILES_SIGNATURE: served.classify_files}
+        served, str(path), signatures={SIGNATURE: served.signature, FILES_SIGNATURE: served.classify_files}
     )
 
 

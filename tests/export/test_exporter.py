@@ -105,8 +105,18 @@ def test_saved_model_refuses_other_shapes(exported, shape):
     received = ",".join(map(str, shape))
     with pytest.raises(tf.errors.InvalidArgumentError, match=rf"images \[{received}\] .* expected shape \[\?,8,8,1\]"):
         loaded.signatures["serving_default"](images=images)
-    with pytest.raises(TypeError, match=rf"shape={re.escape(str(shape))}.* to TensorSpec\(shape=\(None, 8, 8, 1\)"):
+    with pytest.raises(ValueError, match=rf"(?s)shape={re.escape(str(shape))}.* TensorSpec\(shape=\(None, 8, 8, 1\)"):
         loaded(images)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_called_saved_model_refuses_other_types(dtype, exported, digits):
+    """TensorFlow would cast NumPy floats in [0, 1] to black images."""
+    loaded = tf.saved_model.load(exported.output / "saved_model")
+    images = digits.test.images[:2].astype(dtype)
+    for given in (images, tf.constant(images)):
+        with pytest.raises(ValueError, match=rf"(?s)dtype={dtype}.* dtype=tf\.uint8"):
+            loaded(given)
 
 
 def test_saved_model_holds_each_value_once(exported, final):
