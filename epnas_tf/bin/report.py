@@ -14,8 +14,9 @@ DESCRIPTION = """Writes RUN_DIR/report.html, one file that shows a search and it
   epnas-report RUN_DIR --output=page        writes page/report.html
 
 It reads what the run has written so far, so it can be called at any time, also while the run
-goes on; the report that an earlier call left in the same folder is written over. The pictures
-are written as SVG files too, into the folder report beside it.
+goes on; the report that an earlier call left in the same folder is written over, but no page of
+another kind, and no report of a search by one of a final training alone. The pictures are written
+as SVG files too, into the folder report beside it.
 """
 
 

@@ -23,6 +23,9 @@ BATCH_SIZE = 64
 
 AnyPath = str | os.PathLike[str]
 
+_ONE = (str, bytes, bytearray, memoryview, os.PathLike, io.IOBase)
+"""What is one thing, though Python iterates over it."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FilePrediction:
@@ -75,11 +78,12 @@ def predict(path: AnyPath, files: AnyPath | bytes | Iterable[AnyPath | bytes]) -
         The answers; broken files do not keep the others from being answered.
 
     Raises:
-        DataError: if a path does not exist, or there is no image.
+        DataError: if a path does not exist, there is no image, or something is neither a path nor bytes.
         ModelError: if the model cannot be read or is no classifier of images.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
     """
-    given = [files] if isinstance(files, str | bytes | os.PathLike) else list(files)
+    several = isinstance(files, Iterable) and not isinstance(files, _ONE)
+    given = list(files) if several else [files]
     found, note = find_images(given)
     predictor = Predictor(path)
     answers = list(predictor.run(found))
@@ -93,6 +97,15 @@ def predict(path: AnyPath, files: AnyPath | bytes | Iterable[AnyPath | bytes]) -
     )
 
 
+def _check_type(entry: object) -> None:
+    if not isinstance(entry, str | os.PathLike):
+        raise DataError(
+            "Image files are given as paths, or as their contents in bytes. "
+            f"Received: {type(entry).__module__}.{type(entry).__qualname__}. Give the path, or `bytes`; pixels of the "
+            "model's size are classified by `load_classifier(path).predict(images)`."
+        )
+
+
 def find_images(given: Sequence[AnyPath | bytes]) -> tuple[list[Path | bytes], str]:
     """Lists the images in what a person gave, in that order; a folder's are sorted by name.
 
@@ -103,7 +116,7 @@ def find_images(given: Sequence[AnyPath | bytes]) -> tuple[list[Path | bytes], s
         The files, and what was left out of the folders, "" for nothing. A file that is named itself is never left out.
 
     Raises:
-        DataError: if a path does not exist or a folder cannot be read, or there is no image.
+        DataError: as `predict`, and if a folder cannot be read.
     """
     found: list[Path | bytes] = []
     left_out = LeftOut()
@@ -112,6 +125,7 @@ def find_images(given: Sequence[AnyPath | bytes]) -> tuple[list[Path | bytes], s
             if isinstance(entry, bytes):
                 found.append(entry)
                 continue
+            _check_type(entry)
             place = Path(os.path.expanduser(entry))
             if not os.path.exists(place):
                 raise DataError(

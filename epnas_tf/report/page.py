@@ -23,6 +23,10 @@ from epnas_tf.storage.training_directory import FOLDER, is_training
 
 FILE = "report.html"
 PICTURES = "report"
+TITLE = ": architecture search</title>"
+"""What every report has in its head."""
+NO_SEARCH = "There is no search in this directory."
+"""What a report without a search says, and no other."""
 NAMES = (
     "accuracy",
     "prediction",
@@ -60,11 +64,13 @@ def write_report(
 
     Raises:
         RunDirectoryError: if it is not the directory of a run, a file in it is not what a run writes, or the report
-            cannot be written. An earlier report stays as it is.
+            cannot be written, or would replace a page that is no report, or that shows a search which this does not.
+            An earlier report stays as it is.
     """
     path = Path(run_dir)
     search, training = read_run(path, None if final_dir is None else Path(final_dir))
     place = Path(output) if output is not None else default_place(path, final_dir)
+    _check_earlier(place, search)
     rank = None if search is None else read_rank(path / RANK_FOLDER)
     summary = summarise(search, training)
     pictures = draw(search, training, summary, rank)
@@ -81,6 +87,29 @@ def write_report(
                 file.unlink(missing_ok=True)
     write_whole(place / FILE, page.encode())
     return place / FILE
+
+
+def _check_earlier(place: Path, search: Search | None) -> None:
+    """Refuses to write over a page that is no report, or a report of a search by one without.
+
+    Raises:
+        RunDirectoryError: if that would be done, or the page cannot be read.
+    """
+    file = place / FILE
+    if not file.is_file():
+        return
+    with reported(place):
+        earlier = file.read_text(encoding="utf-8", errors="replace")
+    if TITLE not in earlier:
+        raise RunDirectoryError(
+            f"Only a report is written over. Received: {file}, which is a page of another kind. Move it away, or give "
+            "another --output (`output`)."
+        )
+    if search is None and NO_SEARCH not in earlier:
+        raise RunDirectoryError(
+            f"A report of a search is not written over by one without it. Received: {file}, which shows a search. Give "
+            "the search's RUN_DIR with --final_dir (`final_dir`), or another --output (`output`)."
+        )
 
 
 def default_place(run_dir: Path, final_dir: str | os.PathLike[str] | None) -> Path:

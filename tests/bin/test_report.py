@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report import write_report
 from tests.bin.runs import LIMIT_SECONDS, assert_clear_error, call, environment, snapshot
 from tests.report import runs
@@ -47,6 +48,22 @@ def test_final_training_of_the_run_itself_is_shown_in_the_runs_report_however_it
     runs.make_training(run_dir / "final", runs.best_architectures(run_dir)[0])
     (tmp_path / "link").symlink_to(run_dir / "final")
     assert write_report(run_dir, tmp_path / "link") == run_dir / "report.html"
+
+
+def test_only_a_report_that_shows_no_more_is_written_over(tmp_path):
+    run_dir, elsewhere, page = tmp_path / "run", tmp_path / "elsewhere", tmp_path / "page"
+    runs.make_search(run_dir)
+    runs.make_training(elsewhere, runs.best_architectures(run_dir)[0])
+    write_report(elsewhere)
+    assert write_report(run_dir, elsewhere) == write_report(run_dir, elsewhere) == elsewhere / "report.html"
+    page.mkdir()
+    (page / "report.html").write_text("<title>My report</title>")
+    before = snapshot(tmp_path)
+    with pytest.raises(RunDirectoryError, match=r"not written over .* Received: .*elsewhere.report\.html, which shows a"):
+        write_report(elsewhere)
+    with pytest.raises(RunDirectoryError, match=r"Received: .*page.report\.html, which is a page of another kind"):
+        write_report(run_dir, output=page)
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,18 @@ def test_without_images_nothing_is_loaded(given, words, tmp_path, monkeypatch):
         predict("model", given)
 
 
+@pytest.mark.parametrize("name", ["open file", "bytearray", "array", "picture"])
+def test_what_is_neither_path_nor_bytes_is_refused(name, images, monkeypatch):
+    """Python iterates over an open file, line by line, and over a bytearray, number by number."""
+    monkeypatch.setattr(module, "load_classifier", None)
+    path = images / "00.png"
+    with open(path, "rb") as file, Image.open(path) as picture:
+        given = {"open file": file, "bytearray": bytearray(b"x"), "array": np.asarray(picture), "picture": picture}[name]
+        for files in (given, [given]):
+            with pytest.raises(DataError, match=r"paths, or as their contents in bytes\. Received: \w+"):
+                predict("model", files)
+
+
 def test_one_batch_of_pictures_is_in_memory(final, images, monkeypatch):
     decoded = []
     decode = module.pictures.decode
