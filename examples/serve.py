@@ -18,7 +18,12 @@ def main(run_dir: Path, files: list[Path]) -> None:
         sys.exit(f"There is no exported network to serve. Received: {model}. Run epnas-export {run_dir} first.")
     signatures = tf.saved_model.load(str(model)).signatures
     if files:
-        answers = signatures["classify_files"](files=tf.constant([file.read_bytes() for file in files]))
+        try:
+            answers = signatures["classify_files"](files=tf.constant([file.read_bytes() for file in files]))
+        except OSError as error:
+            sys.exit(f"Every file must be readable. Received: {error}")
+        except tf.errors.InvalidArgumentError as error:
+            sys.exit(next(line for line in error.message.splitlines() if "Received" in line))
         notes = [str(file) for file in files]
     else:
         with np.load(run_dir / "final" / "test.npz") as kept:

@@ -5,9 +5,11 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.data.sources import pictures
 from epnas_tf.data.values import ImageData
 from epnas_tf.errors import DataError
 from epnas_tf.evaluation.classifier import Classifier
+from epnas_tf.evaluation.location import EXPORT_FILE
 
 SAME = "by name"
 BY_NAME = "by name, in another order"
@@ -69,7 +71,9 @@ def match(classifier: Classifier, data: ImageData) -> Matching:
         how = BY_NAME if len(theirs) == count else SOME
         return Matching(ours, np.array([ours.index(name) for name in theirs]), how, channels)
     advice = "Give a data set of the same classes."
-    if 0 < len(unknown) < len(theirs):
+    if not classifier.class_names:
+        advice += f" The names of the model's are not known; an export has them in {EXPORT_FILE} beside the model."
+    elif 0 < len(unknown) < len(theirs):
         advice = f"Leave out what the model does not know: {_listed(unknown)}."
     raise DataError(
         f"{classifier.name} tells these {count} classes apart: {_listed(ours)}. Received: {data.name} with "
@@ -91,9 +95,8 @@ def with_channels(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[n
         return images
     if channels == 3:
         return np.repeat(images, 3, axis=-1)
-    red, green, blue = (images[..., i].astype(np.uint32) for i in range(3))
-    luma = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16  # Pillow's, which reads the training's files
-    return luma[..., np.newaxis].astype(np.uint8)
+    weighted = (images.astype(np.uint32) * np.array(pictures.LUMA, np.uint32)).sum(axis=-1, keepdims=True)
+    return ((weighted + 32768) >> 16).astype(np.uint8)
 
 
 def _channels(classifier: Classifier, data: ImageData) -> str | None:

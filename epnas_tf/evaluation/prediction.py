@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.sources.listing import LeftOut, images_within
 from epnas_tf.errors import DataError
-from epnas_tf.evaluation.location import locate
+from epnas_tf.evaluation.location import EXPORT_FILE, locate
 from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
 from epnas_tf.evaluation.preparation import find_preparation
@@ -23,7 +24,11 @@ BATCH_SIZE = 64
 
 AnyPath = str | os.PathLike[str]
 
-_ONE = (str, bytes, bytearray, memoryview, os.PathLike, io.IOBase)
+UNNAMED = (
+    f"does not know the names of its classes, so they are numbers from 0; an export has them in {EXPORT_FILE} beside it"
+)
+
+_ONE: tuple[type[Any], ...] = (str, bytes, bytearray, memoryview, os.PathLike, io.IOBase)
 """What is one thing, though Python iterates over it."""
 
 
@@ -82,8 +87,7 @@ def predict(path: AnyPath, files: AnyPath | bytes | Iterable[AnyPath | bytes]) -
         ModelError: if the model cannot be read or is no classifier of images.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
     """
-    several = isinstance(files, Iterable) and not isinstance(files, _ONE)
-    given = list(files) if several else [files]
+    given: list[Any] = list(files) if isinstance(files, Iterable) and not isinstance(files, _ONE) else [files]
     found, note = find_images(given)
     predictor = Predictor(path)
     answers = list(predictor.run(found))
@@ -165,7 +169,7 @@ class Predictor:
         self.preparation, assumed = find_preparation(location, shape, name)
         names, numbers = self._classifier.class_names, range(self._classifier.num_classes)
         self.class_names = names or tuple(map(str, numbers))
-        unnamed = "" if names else f"{name} does not know the names of its classes, so they are numbers from 0"
+        unnamed = "" if names else f"{name} {UNNAMED}"
         self.notes = tuple(text for text in (assumed, unnamed) if text)
 
     def run(self, files: Sequence[Path | bytes], batch_size: int = BATCH_SIZE) -> Iterator[FilePrediction]:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
-from epnas_tf.data.sources.pictures import REDUCED_MARGIN
+from epnas_tf.data.sources.pictures import LUMA, kept_side
 from epnas_tf.data.values import Preparation
 from epnas_tf.evaluation.classifier import ModelError
 from epnas_tf.evaluation.location import EXPORT_FILE, Location
@@ -22,10 +22,11 @@ def to_document(preparation: Preparation) -> dict[str, Any]:
 def describe(preparation: Preparation) -> str:
     """Returns what `epnas_tf.data.sources.pictures.decode` does, in words that it can be programmed anew from."""
     height, width = preparation.height, preparation.width
-    colours = "RGB" if preparation.channels == 3 else "grey, (19595 R + 38470 G + 7471 B + 32768) >> 16"
+    grey = "grey, ({} R + {} G + {} B + 32768) >> 16".format(*LUMA)
+    colours = "RGB" if preparation.channels == 3 else grey
     return (
         "Decode the file; a JPEG at 1/8, 1/4 or 1/2 of its size if both sides stay at least "
-        f"{REDUCED_MARGIN * max(height, width)} pixels. Turn it as its EXIF orientation says. In 16-bit grey and float "
+        f"{kept_side(preparation)} pixels. Turn it as its EXIF orientation says. In 16-bit grey and float "
         f"files {preparation.low:g} becomes 0 and {preparation.high:g} becomes 255; values beyond are clipped. Of "
         "other 16-bit files take the upper 8 bits. Lay what is transparent on white. "
         f"Convert to {colours}. Scale until the picture just covers {width}×{height} (width × height), by a triangle "

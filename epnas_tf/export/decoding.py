@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from epnas_tf.data.sources.pictures import REDUCED_MARGIN
+from epnas_tf.data.sources.pictures import LUMA, kept_side
 from epnas_tf.data.values import Preparation
 from epnas_tf.export import file_headers
 from epnas_tf.export.file_headers import JPEG, PNG, FileHeader
@@ -21,9 +21,6 @@ FILES_AT_A_TIME = 4
 
 BITS = 22
 """Of Pillow's fixed-point coefficients, whose sum is 1 << BITS: products with 8-bit pixels add up within 32 bits."""
-
-LUMA = (19595, 38470, 7471)
-"""Pillow's shares of red, green and blue in grey, of 65,536: ITU-R 601-2."""
 
 
 def decode_files(files: tf.Tensor, preparation: Preparation) -> tf.Tensor:
@@ -114,8 +111,7 @@ def _checks(file: tf.Tensor, header: FileHeader, position: tf.Tensor) -> list[tf
 
 def _decode_jpeg(file: tf.Tensor, header: FileHeader, preparation: Preparation) -> tf.Tensor:
     """Decodes at the size that Pillow's `draft` chooses; uint8 [height, width, 3]."""
-    enough = REDUCED_MARGIN * max(preparation.height, preparation.width)
-    times = tf.minimum(header.height, header.width) // enough
+    times = tf.minimum(header.height, header.width) // kept_side(preparation)
 
     def decoded(ratio: int) -> tf.Tensor:
         return tf.io.decode_jpeg(file, channels=3, ratio=ratio, fancy_upscaling=True, dct_method="INTEGER_ACCURATE")

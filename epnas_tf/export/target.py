@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from epnas_tf.data.names import check_path
+from epnas_tf.evaluation.location import EXPORT_FILE
 from epnas_tf.export.formats import FORMATS, ExportError
 from epnas_tf.storage.state_files import reported, write_whole
 
-EXPORT_FILE = "export.json"
 FORMAT = "epnas_tf.export"
 VERSION = 1
 

@@ -68,6 +68,11 @@ def test_unknown_classes_are_named():
         match(classifier(ANIMALS), data(("ant", "bee", "cow")))
 
 
+def test_model_moved_away_from_its_names_says_where_they_are():
+    with pytest.raises(DataError, match=r"same classes\. The names of the model's are not known; .* in export\.json"):
+        match(classifier(None), data(("ant", "bee")))
+
+
 def test_grey_and_colour_images_are_told_apart():
     grey, colour = (6, 6, 1), (6, 6, 3)
     assert match(classifier(ANIMALS, shape=colour), data(ANIMALS, grey)).channels == TO_COLOUR

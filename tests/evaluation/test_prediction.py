@@ -77,8 +77,8 @@ def test_model_alone_says_what_it_assumes(plain, images, tmp_path):
     assert len(found.notes) == 2
     assert found.notes[0].startswith(f"there is no export.json with a `preparation` beside {model}")
     assert "8×8×1" in found.notes[0]
-    assert "0 … 65535" in found.notes[0]
-    assert found.notes[1] == f"{model} does not know the names of its classes, so they are numbers from 0"
+    assert "0 … 65535; it gets pixels of 0 … 255 and must scale them itself" in found.notes[0]
+    assert found.notes[1].startswith(f"{model} does not know the names of its classes, so they are numbers from 0; ")
     assert found.class_names == tuple(map(str, range(10)))
     np.testing.assert_allclose(found.probabilities, plain.expected[:20], atol=1e-5)
 
@@ -155,7 +155,8 @@ def test_what_is_neither_path_nor_bytes_is_refused(name, images, monkeypatch):
     monkeypatch.setattr(module, "load_classifier", None)
     path = images / "00.png"
     with open(path, "rb") as file, Image.open(path) as picture:
-        given = {"open file": file, "bytearray": bytearray(b"x"), "array": np.asarray(picture), "picture": picture}[name]
+        pixels = np.asarray(picture)
+        given = {"open file": file, "bytearray": bytearray(b"x"), "array": pixels, "picture": picture}[name]
         for files in (given, [given]):
             with pytest.raises(DataError, match=r"paths, or as their contents in bytes\. Received: \w+"):
                 predict("model", files)

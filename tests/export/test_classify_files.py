@@ -89,6 +89,14 @@ def test_example_answers_files(run_dir, tmp_path, capsys):
     assert capsys.readouterr().out.split(maxsplit=1) == [*expected.class_name, f"{share}  ({tmp_path / 'a.png'})\n"]
 
 
+@pytest.mark.parametrize(("content", "words"), [(None, "No such file"), (b"no image", "a JPEG or PNG file")])
+def test_example_refuses_what_is_no_image_in_a_line(content, words, run_dir, tmp_path):
+    if content:
+        (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(SystemExit, match=words):
+        runpy.run_path(str(EXAMPLE))["main"](run_dir, [tmp_path / "a.png"])
+
+
 def test_export_file_says_how_images_are_prepared(run_dir):
     document = json.loads((run_dir / "export" / "export.json").read_text())
     preparation = load_description(run_dir / "final").preparation

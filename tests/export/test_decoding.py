@@ -48,7 +48,7 @@ def test_every_kind_of_file_gives_pillows_pixels(preparation):
 def test_each_reduction_is_met():
     """Or the decoding of large files would not be tested."""
     sizes = [Image.open(io.BytesIO(content)).size for name, content in FILES.items() if name.startswith("JPEG")]
-    times = {min(size) // (pictures.REDUCED_MARGIN * side) for size in sizes for side in (8, 32)}
+    times = {min(size) // pictures.kept_side(Preparation(side, side, 3)) for size in sizes for side in (8, 32)}
     assert {max(step for step in (1, 2, 4, 8) if step <= max(number, 1)) for number in times} == {1, 2, 4, 8}
 
 

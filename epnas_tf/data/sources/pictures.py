@@ -49,6 +49,15 @@ With 8, photographs of 24 megapixels differ from those decoded in full by 0.07 t
 """
 
 
+LUMA = (19595, 38470, 7471)
+"""Pillow's shares of red, green and blue in grey, of 65,536: ITU-R 601-2; the sum is rounded by adding 32,768."""
+
+
+def kept_side(preparation: Preparation) -> int:
+    """Pixels that each side of a JPEG file has at least where it is decoded smaller."""
+    return REDUCED_MARGIN * max(preparation.height, preparation.width)
+
+
 @dataclasses.dataclass(frozen=True)
 class Header:
     """What a file's header says of its picture.
@@ -71,8 +80,7 @@ class Header:
 
     def decoded_pixels(self, preparation: Preparation) -> int:
         """How many pixels are in memory while the file is decoded."""
-        enough = REDUCED_MARGIN * max(preparation.height, preparation.width)
-        times = min(self.width, self.height) // enough if self.reducible else 1
+        times = min(self.width, self.height) // kept_side(preparation) if self.reducible else 1
         return self.width * self.height // max(step**2 for step in (1, 2, 4, 8) if step <= max(times, 1))
 
 
@@ -272,8 +280,7 @@ def decode(file: Path | BinaryIO, preparation: Preparation) -> npt.NDArray[np.ui
     try:
         with _open(file) as opened:
             _depth(opened)  # refuses what would be read wrongly
-            enough = REDUCED_MARGIN * max(height, width)
-            opened.draft(None, (enough, enough))  # for a JPEG alone; keeps at least that size
+            opened.draft(None, (kept_side(preparation),) * 2)  # for a JPEG alone; keeps at least that size
             ImageOps.exif_transpose(opened, in_place=True)
             picture = _to_8_bits(opened, preparation)
             if picture.has_transparency_data:
