@@ -104,6 +104,7 @@ def test_export_file_says_how_images_are_prepared(run_dir):
     assert (document["preparation"]["height"], document["preparation"]["channels"]) == (32, 3)
     assert "Turn it as its EXIF orientation says" in document["preparation"]["how"]
     assert document["files"][0]["classify_files"] == {"files": {"type": "string", "shape": [None]}}
+    assert [file["inputs"]["images"]["range"] for file in document["files"]] == [[0, 255]] * len(document["files"])
 
 
 def test_signature_that_prepares_otherwise_is_not_exported(run_dir, tmp_path, monkeypatch):
