@@ -11,11 +11,13 @@ from epnas_tf.config import DataConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError
+from epnas_tf.evaluation.classifier import Classifier
 from epnas_tf.evaluation.latency import Latency, measure_latency
-from epnas_tf.evaluation.location import locate
+from epnas_tf.evaluation.location import Location, locate
 from epnas_tf.evaluation.matching import match, with_channels
 from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
+from epnas_tf.evaluation.preparation import find_preparation
 from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, default_split, may_have_trained_on
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.options import require, same_place, values_of
@@ -36,6 +38,7 @@ class Evaluation:
         matching: how the data set's classes were matched to the model's.
         absent: the model's classes that the data set does not have.
         channels: what was done to the images' channels, None if nothing.
+        notes: what was decided about the data set, see `ImageData`.
         metrics: the figures, classes in the model's order.
         latency: the times on this device, None where they were not asked for.
     """
@@ -49,6 +52,7 @@ class Evaluation:
     matching: str
     absent: tuple[str, ...]
     channels: str | None
+    notes: tuple[str, ...]
     metrics: Metrics
     latency: Latency | None
 
@@ -66,6 +70,7 @@ class Evaluation:
                 "channels_changed": self.channels,
                 "classes_matched": self.matching,
                 "classes_absent": list(self.absent),
+                "notes": list(self.notes),
             },
             "settings": values_of(self.config),
         }
@@ -82,7 +87,8 @@ def evaluate(
 
     Args:
         path: the model, as `load_classifier` takes it.
-        data: the data set; None for the one that the model was trained on, which a run directory knows.
+        data: the data set; None for the one that the model was trained on, which a run directory knows. With an
+            `image_size` of -1 its images are brought to the size that the model takes, where that is a square.
         split: "test", "validation", "train" or "all"; None for the test images, but all images of another data set
             than the model's own that has no test part. Validation images are the data set's own, or else drawn from the
             training images by the seed.
@@ -106,9 +112,9 @@ def evaluate(
     config = _config(path, training, data, seed)
     images.check(config.data)
     classifier = load_classifier(path)
-    value_range = None if location.final is None else load_description(location.final).value_range
-    loaded = images.load(config.data, config.seed, value_range)
-    own_data = training is None or same_place(config.data.dataset, training.data.dataset)
+    loaded = _load(config, classifier, location)
+    same_images = location.final is not None and load_description(location.final).digest == loaded.digest
+    own_data = training is None or same_images or same_place(config.data.dataset, training.data.dataset)
     split = split or default_split(own_data, loaded.test_is_drawn)
     matching, part = match(classifier, loaded), part_of(loaded, split)
     pixels = with_channels(part.images, classifier.image_shape[2])
@@ -125,12 +131,14 @@ def evaluate(
             training,
             config,
             split,
+            same_images=same_images,
             test_is_drawn=loaded.test_is_drawn,
             validation_is_drawn=loaded.validation_is_drawn,
         ),
         matching=matching.how,
         absent=matching.absent,
         channels=matching.channels,
+        notes=loaded.notes,
         metrics=measure(matching.to_model[part.labels], probabilities, matching.class_names),
         latency=measure_latency(classifier, pixels) if latency else None,
     )
@@ -142,6 +150,18 @@ def part_of(data: ImageData, split: str) -> Images:
     if split != "all":
         return parts[split]
     return Images(*(np.concatenate([getattr(part, name) for part in parts.values()]) for name in ("images", "labels")))
+
+
+def _load(config: EvaluationConfig, classifier: Classifier, location: Location) -> ImageData:
+    """Reads the data set as the model's own was: its images of the model's size, deep files on the training's scale."""
+    height, width, channels = classifier.image_shape
+    data, value_range = config.data, None
+    if data.image_size == -1:
+        data = dataclasses.replace(data, image_size=height if height == width else 0)
+    if channels in (1, 3):  # otherwise the model takes no images that a data set has, which `match` says
+        preparation, assumed = find_preparation(location, classifier.image_shape, classifier.name)
+        value_range = None if assumed else (preparation.low, preparation.high)
+    return images.load(data, config.seed, value_range)
 
 
 def _config(

@@ -61,14 +61,14 @@ def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[in
         image_size: the setting of this name.
 
     Returns:
-        Pixels a side, 0 to keep the one size that all have, and a note on what was decided: "" where nothing was but
-        what was asked for.
+        Pixels a side, 0 to keep the one size that all have, and a note on what becomes of the images: "" where all
+        have that size.
     """
     longest = max(max(size) for size in sizes)
     if image_size <= 0 and len(sizes) == 1 and (image_size == 0 or longest <= LARGEST_KEPT):
         return 0, ""
     cut = any(height != width for height, width in sizes)
-    if image_size > 0 and not cut:
+    if set(sizes) == {(image_size, image_size)}:
         return image_size, ""
     side = image_size if image_size > 0 else DEFAULT_SIDE
     height, width = next(iter(sizes))

@@ -135,6 +135,16 @@ def _parts(place: Path) -> _Candidates:
     return found
 
 
+def part_named(name: str) -> str | None:
+    """Tells which part a folder is by its name alone; None where that is none of a part.
+
+    >>> part_named("seg_Test"), part_named("cat")
+    ('test', None)
+    """
+    match = _PART_NAME.fullmatch(name)
+    return next(part for part in PARTS if match[part]) if match else None
+
+
 def _only(part: str, paths: list[Path]) -> Path:
     if len(paths) > 1:
         raise DataError(

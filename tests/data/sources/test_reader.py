@@ -101,7 +101,7 @@ def test_dark_and_constant_images_are_told(tmp_path):
         ([(40, 30)], 16, "images of 40×30 are brought to 16×16 (the square at their centre)"),
         ([(40, 30)], -1, None),
         ([(80, 80)], 0, None),
-        ([(80, 80), (90, 90)], 16, None),
+        ([(80, 80), (90, 90)], 16, "images of 2 sizes, up to 90 pixels a side, are brought to 16×16"),
     ],
 )
 def test_what_becomes_of_the_sizes_is_told(tmp_path, shapes, image_size, note):
