@@ -1,6 +1,7 @@
 """From the settings to a data set in memory: read, split, measure."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import PurePath
 
 import numpy as np
@@ -117,22 +118,31 @@ def _drawn_test(source: sources.Source, config: DataConfig) -> tuple[Images, Ima
 
 
 def _part_notes(source: sources.Source, config: DataConfig, num_train: int, num_test: int) -> list[str]:
-    """Says what the parts are where a data set brings a validation part: then two settings mean something else."""
+    """Says what the parts are where a data set brings some: then settings mean something else, or nothing."""
+    notes = []
+    if source.test is not None:
+        notes = [_missing("test", source.test, source.class_names, "so nothing is known of these at the end")]
+        if config.test_fraction != DataConfig().test_fraction:
+            notes.append(f"test: {num_test} images of the data set's own, so --test_fraction is not used")
     if source.validation is None:
-        return []
-    missing = [name for i, name in enumerate(source.class_names) if not np.any(source.validation.labels == i)]
-    shown = ", ".join(missing[:5]) + (" and more" if len(missing) > 5 else "")
-    notes = [
+        return [note for note in notes if note]
+    notes += [
         f"validation: {len(source.validation)} images of the data set's own, so --validation_fraction is not used",
-        f"warning: no validation image is of {len(missing)} of the classes ({shown}), so nothing scores these"
-        if missing
-        else "",
+        _missing("validation", source.validation, source.class_names, "so nothing scores these"),
         f"test: {num_test} images drawn from the training images, as the data set has no test part"
         if source.test is None
         else "",
         f"train_images: {num_train} training images are used, and all validation images" if config.train_images else "",
     ]
     return [note for note in notes if note]
+
+
+def _missing(part: str, images: Images, class_names: Sequence[str], effect: str) -> str:
+    missing = [name for index, name in enumerate(class_names) if not np.any(images.labels == index)]
+    if not missing:
+        return ""
+    shown = ", ".join(missing[:5]) + (" and more" if len(missing) > 5 else "")
+    return f"warning: no {part} image is of {len(missing)} of the classes ({shown}), {effect}"
 
 
 def with_all_training_images(data: ImageData) -> ImageData:

@@ -204,3 +204,14 @@ def test_a_test_part_is_drawn_beside_a_given_validation_part(tmp_path):
     few, _ = with_validation(tmp_path / "few.npz", 3)
     with pytest.raises(DataError, match="a class needs two images or more, or none is left for the test"):
         load(few, seed=0)
+
+
+def test_classes_without_a_test_image_and_an_unused_fraction_are_told(tmp_path):
+    test = {"x_test": np.eye(16, dtype=np.uint8)[np.newaxis] * 255, "y_test": [1]}
+    config, _ = with_validation(tmp_path / "some.npz", 6, **test)
+    assert any(
+        note.startswith("warning: no test image is of 2 of the classes (0, 2)") for note in load(config, 0).notes
+    )
+    assert not any("--test_fraction" in note for note in load(config, 0).notes)
+    notes = load(dataclasses.replace(config, test_fraction=0.5), seed=0).notes
+    assert "test: 1 images of the data set's own, so --test_fraction is not used" in notes

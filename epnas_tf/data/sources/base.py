@@ -161,6 +161,11 @@ def make_source(
             _check_part(name, part_name, part, train, present)
     names = [str(label if class_names is None else class_names[label]) for label in present]
     check_class_names(names, name)
+    folded: dict[str, str] = {}
+    for each in names:
+        other = folded.setdefault(each.casefold(), each)
+        if other != each and len(each) > 1:  # "a" and "A" are letters
+            notes = [*notes, f"warning: the classes {other} and {each} differ by upper and lower case only"]
     empty = [str(class_names[i]) for i in range(len(class_names)) if i not in present] if class_names else []
     if empty:
         notes = [*notes, f"classes without a training image are left out: {_first(empty)}"]

@@ -75,8 +75,6 @@ def find(root: Path) -> Layout:
         shown = f"{_shown(folder.relative_to(place))}/"
         if found:
             classes[part], used[part] = found, folder
-            if part == "test":  # the validation part's classes are looked at for every kind of data set
-                warnings.append(_missing(shown, found, class_names))
         else:
             warnings.append(
                 f"warning: {shown} holds images ({len(listing.image_files(folder)):,}) but no class folders, so it is "
@@ -168,13 +166,6 @@ def _classes_of_part(part: str, folder: Path, train: Path, class_names: tuple[st
         f"with the folders {names}, expected among {list(class_names)}. "
         + ("Upper and lower case must be the same: rename them." if same else "Rename, fill or delete them.")
     )
-
-
-def _missing(place: str, found: list[Path], class_names: tuple[str, ...]) -> str:
-    missing = sorted(set(class_names) - {path.name for path in found})
-    if not missing:
-        return ""
-    return f"warning: {place} has no images of {len(missing)} of {len(class_names)} classes: {_some(missing)}"
 
 
 def _not_used(place: Path, places: dict[str, Path]) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import hashlib
 import os
 import zipfile
 from collections.abc import Collection, Mapping
@@ -14,6 +15,8 @@ import numpy.typing as npt
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.labels import class_numbers
+from epnas_tf.data.names import printable
+from epnas_tf.data.sources import listing
 from epnas_tf.data.sources.base import Arrays, Source, check_memory, make_source, where
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
@@ -78,6 +81,7 @@ def read(config: DataConfig) -> Source:
         notes.append(f"classes: {len(used)} of the {train_rows.shape[1]} columns of labels have a training image")
     parts: dict[str, Arrays] = {part: (found.apply(images.pop(x)), numbers[y]) for part, (x, y) in keys.items()}
     notes += scale.constant_notes({keys[part][0]: pixels for part, (pixels, _) in parts.items()})
+    notes += _copies(parts, keys)
     # 16-bit files that such a network is to classify are likely on the same scale; of floats nothing can be known.
     white = found.high if found.high > 255 else Preparation.high
     return make_source(
@@ -89,6 +93,22 @@ def read(config: DataConfig) -> Source:
         (Preparation.low, white),
         [*_notes(contents), *notes],
     )
+
+
+def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Warns of images that are in two parts or classes, to the bit; those within a part are looked for no further."""
+    found: dict[str, list[str]] = {"in two parts": [], "in two classes": []}
+    first: dict[bytes, tuple[str, int, int]] = {}
+    for part, (images, labels) in parts.items():
+        for index, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
+            if image.min() == image.max():
+                continue  # told of elsewhere
+            other, at, its = first.setdefault(hashlib.blake2b(image.tobytes()).digest(), (part, index, label))
+            kind = "in two classes" if label != its else "in two parts" if part != other else None
+            if kind:
+                found[kind].append(f"image {at} of {keys[other][0]} = image {index} of {keys[part][0]}")
+    texts = [f"{len(names):,} {kind} ({names[0]})" for kind, names in found.items() if names]
+    return [f"warning: copies of images: {', '.join(texts)}; {listing.COPIES_EFFECT}"] if texts else []
 
 
 def _notes(contents: _Contents) -> list[str]:
@@ -113,6 +133,13 @@ def _open(dataset: str) -> Any:
             f"dataset={dataset!r}, {what}{where(dataset)}. Write it with numpy.savez(path, x_train=…, y_train=…)."
         )
     try:
+        with zipfile.ZipFile(path) as packed:
+            names = packed.namelist()
+        if names and not any(name.endswith(".npy") for name in names):
+            raise DataError(
+                "A data set that is one file (--dataset) must be an .npz file, as numpy.savez writes it. Received: "
+                f"dataset={dataset!r}, a zip file of others such as {printable(names[-1])}. Unpack it and give the folder."
+            )
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise _broken(dataset, "its list of arrays", error) from error
@@ -168,9 +195,14 @@ def _broken(dataset: str, what: str, error: Exception) -> DataError:
 
 
 def _images(images: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
+    if not images.size:
+        raise DataError(
+            f"`{key}` must have one image or more. Received: shape {list(images.shape)}. Leave the part out of the "
+            "file, or add images."
+        )
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    if images.ndim != 4 or 0 in images.shape or images.shape[3] not in (1, 3):
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
         raise DataError(
             f"`{key}` must be images [n, height, width] or [n, height, width, channels] with 1 or 3 channels, channels "
             f"last. Received: shape {list(images.shape)}. Transpose or convert them."

@@ -1,5 +1,7 @@
 import pytest
 
+from epnas_tf.config import DataConfig
+from epnas_tf.data import load
 from epnas_tf.data.sources import layout
 from epnas_tf.errors import DataError
 from tests.data.sources.image_files import pixels, read, save
@@ -55,11 +57,12 @@ def test_a_validation_part_scores_and_a_missing_class_is_told(tmp_path):
     source = read(tmp_path)
     assert [len(part) for part in (source.train, source.validation, source.test)] == [4, 4, 2]
     assert source.test.labels.tolist() == [1, 1]
-    assert source.notes[:3] == (
+    assert source.notes[:2] == (
         "train/: training, valid/: validation, test/: test",
         "not used, as no part is called so: extra/",
-        "warning: test/ has no images of 1 of 2 classes: a",
     )
+    notes = load(DataConfig(dataset=str(tmp_path)), seed=0).notes
+    assert "warning: no test image is of 1 of the classes (a), so nothing is known of these at the end" in notes
 
 
 @pytest.mark.parametrize("place", ["test", "test/test"])

@@ -33,7 +33,7 @@ def test_files_of_more_than_8_bits_have_one_scale_over_all_parts(tmp_path, high,
     images = np.concatenate([source.train.images, source.test.images])[..., 0]
     np.testing.assert_array_equal(images, [np.rint(255 * np.minimum(array / white, 1)) for array in arrays])
     assert source.value_range == (0, white)
-    assert source.notes[2].startswith(note)
+    assert source.notes[1].startswith(note)
 
 
 def test_a_scale_that_is_given_holds_for_files_that_look_like_another(tmp_path):
