@@ -135,14 +135,14 @@ def _open(dataset: str) -> Any:
     try:
         with zipfile.ZipFile(path) as packed:
             names = packed.namelist()
-        if names and not any(name.endswith(".npy") for name in names):
-            raise DataError(
-                "A data set that is one file (--dataset) must be an .npz file, as numpy.savez writes it. Received: "
-                f"dataset={dataset!r}, a zip file of others such as {printable(names[-1])}. Unpack it and give the folder."
-            )
-        return np.load(path, allow_pickle=False)
+        if not names or any(name.endswith(".npy") for name in names):
+            return np.load(path, allow_pickle=False)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise _broken(dataset, "its list of arrays", error) from error
+    raise DataError(
+        "A data set that is one file (--dataset) must be an .npz file, as numpy.savez writes it. Received: "
+        f"dataset={dataset!r}, a zip file of others such as {printable(names[-1])}. Unpack it and give the folder."
+    )
 
 
 def _contents(files: Collection[str], dataset: str) -> _Contents:

@@ -60,6 +60,7 @@ class Header:
         depth: "8 bits", "16 bits" (whole numbers of more than 8 bits), "float", or `UPPER_BITS`.
         reducible: whether it can be decoded smaller.
         animated: whether the file holds several pictures.
+        transparent: whether it may show what lies behind it.
     """
 
     height: int
@@ -68,6 +69,7 @@ class Header:
     depth: str
     reducible: bool
     animated: bool
+    transparent: bool
 
     def decoded_pixels(self, preparation: Preparation) -> int:
         """How many pixels are in memory while the file is decoded."""
@@ -195,6 +197,7 @@ def probe(path: Path) -> Header:
                 picture.format in ("JPEG", "MPO"),
                 picture.format != "MPO"
                 and getattr(picture, "is_animated", False),  # phones add previews to photographs
+                picture.has_transparency_data,
             )
     except Exception as error:  # Pillow's decoders raise nearly anything on broken input
         raise _broken(path, error) from error

@@ -112,3 +112,13 @@ def test_what_becomes_of_the_sizes_is_told(tmp_path, shapes, image_size, note):
     notes = read(tmp_path, image_size=image_size).notes
     assert notes == () if note is None else notes[0].startswith(note)
     assert len(notes) <= 1
+
+
+def test_transparency_and_grey_among_colour_are_told(tmp_path):
+    fill(tmp_path, {"a": 2})
+    save(tmp_path / "b" / "0.png", pixels(1, (6, 6, 4)))
+    save(tmp_path / "b" / "1.png", pixels(2, (6, 6)))
+    assert read(tmp_path).notes == (
+        "files with transparency (1): laid on white",
+        "grey images (1) among coloured ones: all are read in colour",
+    )
