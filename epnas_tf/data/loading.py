@@ -10,7 +10,7 @@ from epnas_tf.config import DataConfig
 from epnas_tf.data import sources, splits
 from epnas_tf.data.places import refuse_moved
 from epnas_tf.data.values import ImageData, Images, statistics
-from epnas_tf.errors import ConfigError, DataError
+from epnas_tf.errors import ConfigError
 
 # The test images must be the same whatever the run: otherwise two runs with different seeds could not be compared, and
 # an image that one run tested on would train the next. So this seed is fixed, and the run's own seed never reaches it.
@@ -71,7 +71,7 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
     train, test = (source.train, source.test) if source.test is not None else _drawn_test(source, config)
     least = 1 if source.validation is not None else 2  # a class gives an image to the validation if that is drawn
     splits.check_class_sizes(train.labels, source.class_names, least)
-    notes = source.notes
+    notes = (*source.notes, *_unused(config))
     if config.train_images > len(train):
         notes += (f"`train_images` is {config.train_images:,}, and there are {len(train):,}: all are used",)
     elif config.train_images:
@@ -110,11 +110,24 @@ def _drawn_test(source: sources.Source, config: DataConfig) -> tuple[Images, Ima
     kept, drawn = splits.stratified_draw(train.labels, total, np.random.default_rng(_TEST_SEED), leave=least)
     splits.check_class_sizes(train.labels[kept], source.class_names, least)
     if not len(drawn):
-        raise DataError(
+        raise splits.TooFewImagesError(
             f"{source.name}: a class needs {'three' if least == 2 else 'two'} images or more, or none is left for the "
             f"test. Received: {len(train)} images in {len(source.class_names)} classes. Add images, or a test part."
         )
     return train.take(kept), train.take(drawn)
+
+
+def _unused(config: DataConfig) -> list[str]:
+    """Names settings that were given and say nothing about this kind of data set."""
+    kind = sources.kind(config)
+    return [
+        f"--{name} is not used: {config.dataset} is no {what}"
+        for name, where, what in (
+            ("data_dir", "tfds", "data set of TensorFlow Datasets"),
+            ("skip_broken", "folder", "folder of images"),
+        )
+        if getattr(config, name) and kind != where
+    ]
 
 
 def _part_notes(source: sources.Source, config: DataConfig, num_train: int, num_test: int) -> list[str]:

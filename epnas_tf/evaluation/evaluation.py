@@ -8,7 +8,9 @@ import numpy as np
 
 from epnas_tf import data as images
 from epnas_tf.config import DataConfig, TrainingConfig
-from epnas_tf.data import ImageData, Images
+from epnas_tf.data import ImageData, Images, sources
+from epnas_tf.data.sources import Source
+from epnas_tf.data.splits import TooFewImagesError
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation.classifier import Classifier
@@ -112,10 +114,14 @@ def evaluate(
     config = _config(path, training, data, seed)
     images.check(config.data)
     classifier = load_classifier(path)
-    loaded = _load(config, classifier, location)
-    same_images = location.final is not None and load_description(location.final).digest == loaded.digest
-    own_data = training is None or same_images or same_place(config.data.dataset, training.data.dataset)
-    split = split or default_split(own_data, loaded.test_is_drawn)
+    place_is_own = training is not None and same_place(config.data.dataset, training.data.dataset)
+    loaded = _load(config, classifier, location, whole=not place_is_own and split in (None, "all"))
+    if isinstance(loaded, Source):
+        same_images, drawn, split = False, {}, "all"
+    else:
+        same_images = location.final is not None and load_description(location.final).digest == loaded.digest
+        drawn = {"test_is_drawn": loaded.test_is_drawn, "validation_is_drawn": loaded.validation_is_drawn}
+        split = split or default_split(training is None or same_images or place_is_own, loaded.test_is_drawn)
     matching, part = match(classifier, loaded), part_of(loaded, split)
     pixels = with_channels(part.images, classifier.image_shape[2])
     with full_precision():
@@ -127,14 +133,7 @@ def evaluate(
         image_shape=loaded.image_shape,
         split=split,
         may_be_trained_on=training is not None
-        and may_have_trained_on(
-            training,
-            config,
-            split,
-            same_images=same_images,
-            test_is_drawn=loaded.test_is_drawn,
-            validation_is_drawn=loaded.validation_is_drawn,
-        ),
+        and may_have_trained_on(training, config, split, same_images=same_images, **drawn),
         matching=matching.how,
         absent=matching.absent,
         channels=matching.channels,
@@ -144,16 +143,27 @@ def evaluate(
     )
 
 
-def part_of(data: ImageData, split: str) -> Images:
-    """Returns a part of a data set, by the name of the split."""
+def part_of(data: ImageData | Source, split: str) -> Images:
+    """Returns a part of a data set that it has, by the name of the split; "all" are those that there are."""
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    there = {name: part for name, part in parts.items() if part is not None}
     if split != "all":
-        return parts[split]
-    return Images(*(np.concatenate([getattr(part, name) for part in parts.values()]) for name in ("images", "labels")))
+        return there[split]
+    return Images(*(np.concatenate([getattr(part, name) for part in there.values()]) for name in ("images", "labels")))
 
 
-def _load(config: EvaluationConfig, classifier: Classifier, location: Location) -> ImageData:
-    """Reads the data set as the model's own was: its images of the model's size, deep files on the training's scale."""
+def _load(config: EvaluationConfig, classifier: Classifier, location: Location, *, whole: bool) -> ImageData | Source:
+    """Reads the data set as the model's own was: its images of the model's size, deep files on the training's scale.
+
+    Args:
+        config: the data set.
+        classifier: the model.
+        location: of the model.
+        whole: whether no part need be drawn, so that a class may have a single image.
+
+    Returns:
+        The data set; not split where `whole` holds and a class has too few images for that.
+    """
     height, width, channels = classifier.image_shape
     data, value_range = config.data, None
     if data.image_size == -1:
@@ -161,7 +171,12 @@ def _load(config: EvaluationConfig, classifier: Classifier, location: Location) 
     if channels in (1, 3):  # otherwise the model takes no images that a data set has, which `match` says
         preparation, assumed = find_preparation(location, classifier.image_shape, classifier.name)
         value_range = None if assumed else (preparation.low, preparation.high)
-    return images.load(data, config.seed, value_range)
+    try:
+        return images.load(data, config.seed, value_range)
+    except TooFewImagesError:
+        if not whole:
+            raise
+    return sources.read(data, value_range)
 
 
 def _config(

@@ -215,3 +215,11 @@ def test_classes_without_a_test_image_and_an_unused_fraction_are_told(tmp_path):
     assert not any("--test_fraction" in note for note in load(config, 0).notes)
     notes = load(dataclasses.replace(config, test_fraction=0.5), seed=0).notes
     assert "test: 1 images of the data set's own, so --test_fraction is not used" in notes
+
+
+def test_settings_of_another_kind_of_data_set_are_named(tmp_path):
+    config = DataConfig(dataset=write_npz(tmp_path / "some.npz"), data_dir="there", skip_broken=True)
+    assert load(config, seed=0).notes == (
+        f"--data_dir is not used: {config.dataset} is no data set of TensorFlow Datasets",
+        f"--skip_broken is not used: {config.dataset} is no folder of images",
+    )

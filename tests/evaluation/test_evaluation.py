@@ -8,6 +8,7 @@ from PIL import Image
 
 from epnas_tf.config import DataConfig, RecipeConfig
 from epnas_tf.data import load
+from epnas_tf.data.sources.pictures import resize
 from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.evaluation import evaluate, measure
 from epnas_tf.evaluation.matching import BY_NAME, BY_NUMBER, SAME, SOME, TO_GREY
@@ -90,13 +91,26 @@ def test_another_data_set_is_brought_to_the_size_of_the_model(final, plain, digi
     large = digits.test.images.repeat(3, axis=1).repeat(3, axis=2)
     np.savez(tmp_path / "large.npz", x_train=large, y_train=digits.test.labels)
     config = DataConfig(dataset=str(tmp_path / "large.npz"))
-    for model in (final.path, plain.folder / "model.tflite"):
+    small = resize(large, 8)
+    of_final = final.model.predict((small - digits.mean) / digits.std, verbose=0)
+    of_plain = plain.model.predict(small, verbose=0)
+    for model, expected in ((final.path, of_final), (plain.folder / "model.tflite", of_plain)):
         result = evaluate(model, config, split="all")
         assert result.notes == ("images of 24×24 are brought to 8×8",)
-        assert result.metrics.num_images == len(large)
-        assert result.metrics.accuracy > 0.6
+        assert result.metrics.confusion == measure(digits.test.labels, expected, digits.class_names).confusion
     with pytest.raises(DataError, match=r"takes images of 8×8×1\. Received: large\.npz with 24×24×1"):
         evaluate(final.path, dataclasses.replace(config, image_size=0))
+
+
+def test_a_few_new_images_need_not_be_split(final, plain, digits, tmp_path):
+    few = [int(np.flatnonzero(digits.test.labels == label)[0]) for label in range(10)]
+    np.savez(tmp_path / "few.npz", x_train=digits.test.images[few], y_train=np.arange(10))
+    config = DataConfig(dataset=str(tmp_path / "few.npz"))
+    for model in (final.path, plain.folder / "saved_model"):
+        result = evaluate(model, config)
+        assert (result.split, result.metrics.num_images, result.may_be_trained_on) == ("all", 10, False)
+    with pytest.raises(DataError, match="Every class needs two training images"):
+        evaluate(final.path, config, "validation")
 
 
 def test_classes_of_other_names_are_refused(plain, digits, tmp_path):

@@ -38,6 +38,11 @@ class Source:
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        return self.train.shape
+
     def resized(self, side: int) -> "Source":
         """Returns the same images, each `side` × `side` pixels; 0 keeps their size."""
         if not side:
