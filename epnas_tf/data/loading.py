@@ -27,6 +27,11 @@ _NOT_MIRRORED = frozenset({
 })  # fmt: skip
 
 
+_MIRRORED = (
+    "training images are mirrored left to right at random; --mirror=no where left and right differ, as in writing"
+)
+
+
 def check(config: DataConfig) -> None:
     """Refuses, as cheaply and as early as can be, settings that `load` would refuse: no image is read.
 
@@ -71,7 +76,7 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
     train, test = (source.train, source.test) if source.test is not None else _drawn_test(source, config)
     least = 1 if source.validation is not None else 2  # a class gives an image to the validation if that is drawn
     splits.check_class_sizes(train.labels, source.class_names, least)
-    notes = (*source.notes, *_unused(config))
+    notes = tuple(_unused(config))
     if config.train_images > len(train):
         notes += (f"`train_images` is {config.train_images:,}, and there are {len(train):,}: all are used",)
     elif config.train_images:
@@ -83,6 +88,9 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
         generator = np.random.default_rng([_VALIDATION_STREAM, seed])
         kept, drawn = splits.stratified_draw(train.labels, total, generator, leave=1)
         train, validation = train.take(kept), train.take(drawn)
+    mirror = _mirror(config)
+    if mirror and config.mirror == "auto":
+        notes += (_MIRRORED,)
     mean, std = statistics(train.images)
     return ImageData(
         name=source.name,
@@ -92,12 +100,12 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
         class_names=source.class_names,
         mean=mean,
         std=std,
-        mirror=_mirror(config),
+        mirror=mirror,
         crop_padding=_crop_padding(config, min(train.shape[:2])),
         test_is_drawn=source.test is None,
         validation_is_drawn=source.validation is None,
         value_range=source.value_range,
-        notes=(*notes, *_part_notes(source, config, len(train), len(test))),
+        notes=(*source.notes, *_part_notes(source, config, len(train), len(test)), *notes),
         skipped=source.skipped,
     )
 

@@ -165,7 +165,7 @@ def _load(config: EvaluationConfig, classifier: Classifier, location: Location, 
         The data set; not split where `whole` holds and a class has too few images for that.
     """
     height, width, channels = classifier.image_shape
-    data, value_range = config.data, None
+    data, value_range = dataclasses.replace(config.data, mirror="no"), None  # nothing is augmented here
     if data.image_size == -1:
         data = dataclasses.replace(data, image_size=height if height == width else 0)
     if channels in (1, 3):  # otherwise the model takes no images that a data set has, which `match` says

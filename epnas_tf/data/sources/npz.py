@@ -54,12 +54,17 @@ def check(config: DataConfig) -> None:
         _contents(arrays.files, config.dataset)
 
 
-def read(config: DataConfig) -> Source:
+def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> Source:
     """Reads an .npz file.
 
     Images are [n, height, width] or [n, height, width, channels] with 1 or 3 channels, on one of the scales that
     `epnas_tf.data.scale` knows. Labels are class numbers from 0, [n] or [n, 1], which may have gaps, or one-hot rows.
     `class_names`, strings [classes], has the name of label i at i.
+
+    Args:
+        config: the file.
+        value_range: the one that a model was trained with, for whole numbers of more than 8 bits; None to decide it by
+            the arrays.
 
     Raises:
         DataError: if the file is not there or broken, an array is missing, or one has another shape, type or range.
@@ -75,6 +80,8 @@ def read(config: DataConfig) -> Source:
         class_names = _class_names(_array(arrays, _CLASS_NAMES, dataset), dataset) if _CLASS_NAMES in arrays else None
     name = Path(dataset).name
     found, notes = scale.of_parts(images, name)
+    if value_range and found.note and next(iter(images.values())).dtype.kind in "ui":
+        found, notes = _as_trained(found, notes, value_range)
     numbers = _labels(labels, images, keys)
     train_rows, used = labels[keys["train"][1]], np.unique(numbers[keys["train"][1]])
     if train_rows.ndim == 2 and len(used) < train_rows.shape[1] > 1 and class_names is None:
@@ -93,6 +100,20 @@ def read(config: DataConfig) -> Source:
         (Preparation.low, white),
         [*_notes(contents), *notes],
     )
+
+
+def _as_trained(
+    found: scale.Scale, notes: list[str], value_range: tuple[float, float]
+) -> tuple[scale.Scale, list[str]]:
+    """Returns the scale of a model's training images where that is known to be one of more than 8 bits."""
+    low, high = value_range
+    if not 255 < high < Preparation.high or (found.low, found.high) == value_range:
+        return found, notes  # the range is `Preparation`'s, too, where the training images had 8 bits or were floats
+    warning = (
+        f"warning: the pixels look like {found.low:g} … {found.high:g}, but are scaled from {low:g} … {high:g} as the "
+        "model's training images"
+    )
+    return scale.Scale(low, high, warning), [warning, *notes[1:]]
 
 
 def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) -> list[str]:

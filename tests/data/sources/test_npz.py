@@ -292,3 +292,18 @@ def test_class_names_that_differ_in_case_only_are_told(tmp_path):
     [note] = read(tmp_path, class_names=np.array(["Cat", "dog", "cat"])).notes
     assert note == "warning: the classes Cat and cat differ by upper and lower case only"
     assert not read(tmp_path, class_names=np.array(["A", "b", "a"])).notes
+
+
+def test_deep_pixels_are_scaled_as_those_that_a_model_was_trained_on(tmp_path):
+    deep = arrays()["x_train"].astype(np.uint16)
+    read(tmp_path, x_train=deep)  # writes the file
+    config = DataConfig(dataset=str(tmp_path / "data.npz"))
+    source = sources.read(config, (0.0, 4095.0))
+    np.testing.assert_array_equal(source.train.images, np.rint(deep * (255 / 4095)))
+    assert source.value_range == (0, 4095)
+    assert source.notes[0].startswith(
+        "warning: the pixels look like 0 … 255, but are scaled from 0 … 4095 as the model"
+    )
+    np.testing.assert_array_equal(sources.read(config, (0.0, 65535.0)).train.images, deep)
+    read(tmp_path)
+    assert sources.read(config, (0.0, 4095.0)).notes == ()  # bytes are bytes
