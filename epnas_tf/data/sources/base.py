@@ -58,6 +58,10 @@ DEFAULT_SIDE = 32
 """Pixels a side that other images are brought to: CIFAR-10's, which the search spaces were made for."""
 
 
+_LITTLE_SEEN = 0.5
+"""Part of a picture up to which a note says how little of it the square at its centre is."""
+
+
 def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[int, str]:
     """Decides the size to bring images to.
 
@@ -73,12 +77,17 @@ def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[in
     if image_size <= 0 and len(sizes) == 1 and (image_size == 0 or longest <= LARGEST_KEPT):
         return 0, ""
     cut = any(height != width for height, width in sizes)
+    thinnest = max(sizes, key=lambda size: max(size) / min(size))
+    seen = min(thinnest) / max(thinnest)
+    square = " (the square at their centre" + (
+        f", so {100 * seen:.0f} % of a picture of {thinnest[0]}×{thinnest[1]})" if seen <= _LITTLE_SEEN else ")"
+    )
     if set(sizes) == {(image_size, image_size)}:
         return image_size, ""
     side = image_size if image_size > 0 else DEFAULT_SIDE
     height, width = next(iter(sizes))
     shown = f"{height}×{width}" if len(sizes) == 1 else f"{len(sizes)} sizes, up to {longest} pixels a side,"
-    note = f"images of {shown} are brought to {side}×{side}" + (" (the square at their centre)" if cut else "")
+    note = f"images of {shown} are brought to {side}×{side}" + (square if cut else "")
     if image_size < 0:
         reason = (
             "so that a search takes hours and not days" if longest > LARGEST_KEPT else "as a network takes one size"

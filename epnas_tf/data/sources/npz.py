@@ -117,16 +117,16 @@ def _as_trained(
 
 
 def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Warns of images that are in two parts or classes, to the bit; those within a part are looked for no further."""
-    found: dict[str, list[str]] = {"in two parts": [], "in two classes": []}
+    """Warns of images that are there twice, to the bit."""
+    found: dict[str, list[str]] = {"in two classes": [], "in two parts": [], "within a class": []}
     first: dict[bytes, tuple[str, int, int]] = {}
     for part, (images, labels) in parts.items():
         for index, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
             if image.min() == image.max():
                 continue  # told of elsewhere
             other, at, its = first.setdefault(hashlib.blake2b(image.tobytes()).digest(), (part, index, label))
-            kind = "in two classes" if label != its else "in two parts" if part != other else None
-            if kind:
+            if (other, at) != (part, index):
+                kind = "in two classes" if label != its else "in two parts" if part != other else "within a class"
                 found[kind].append(f"image {at} of {keys[other][0]} = image {index} of {keys[part][0]}")
     texts = [f"{len(names):,} {kind} ({names[0]})" for kind, names in found.items() if names]
     return [f"warning: copies of images: {', '.join(texts)}; {listing.COPIES_EFFECT}"] if texts else []

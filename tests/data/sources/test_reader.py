@@ -99,6 +99,11 @@ def test_dark_and_constant_images_are_told(tmp_path):
             "images of 2 sizes, up to 40 pixels a side, are brought to 32×32 (the square at their",
         ),
         ([(40, 30)], 16, "images of 40×30 are brought to 16×16 (the square at their centre)"),
+        (
+            [(100, 9)],
+            16,
+            "images of 100×9 are brought to 16×16 (the square at their centre, so 9 % of a picture of 100×9)",
+        ),
         ([(40, 30)], -1, None),
         ([(80, 80)], 0, None),
         ([(80, 80), (90, 90)], 16, "images of 2 sizes, up to 90 pixels a side, are brought to 16×16"),
