@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from epnas_tf.data.names import check_class_names
+from epnas_tf.data.names import as_read, check_class_names
 from epnas_tf.data.sources import listing, pictures
 from epnas_tf.errors import DataError
 
@@ -160,11 +160,15 @@ def _classes_of_part(part: str, folder: Path, train: Path, class_names: tuple[st
         return []
     if names and set(names) <= set(class_names):
         return found
+    read = {as_read(name): name for name in class_names}
+    alike = [(name, read[as_read(name)]) for name in names if name not in class_names and as_read(name) in read]
     same = names and {name.casefold() for name in names} <= {name.casefold() for name in class_names}
+    advice = "Upper and lower case must be the same: rename them." if same else "Rename, fill or delete them."
+    if alike:
+        advice = f"{alike[0][0]!a} and {alike[0][1]!a} only read alike: rename one as the other."
     raise DataError(
         f"The {PARTS[part]} folder must hold folders of the classes in {_shown(train)}. Received: {_shown(folder)} "
-        f"with the folders {names}, expected among {list(class_names)}. "
-        + ("Upper and lower case must be the same: rename them." if same else "Rename, fill or delete them.")
+        f"with the folders {names}, expected among {list(class_names)}. {advice}"
     )
 
 

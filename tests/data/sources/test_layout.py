@@ -108,3 +108,12 @@ def test_what_is_open_is_refused(tmp_path, folders, received):
     fill(tmp_path, *folders)
     with pytest.raises(DataError, match=received):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("cafe\u0301", r"'cafe\\u0301' and 'caf\\xe9'"), ("caf\u00e9 ", r"'caf\\xe9 ' and")]
+)
+def test_names_of_two_parts_that_only_read_alike_are_shown_as_they_are_written(tmp_path, name, shown):
+    fill(tmp_path, "train/caf\u00e9", "train/x", f"val/{name}", "val/x")
+    with pytest.raises(DataError, match=rf"{shown}.* only read alike: rename one as the other"):
+        layout.find(tmp_path)
