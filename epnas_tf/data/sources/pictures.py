@@ -297,6 +297,8 @@ def _to_8_bits(picture: "Image", preparation: Preparation) -> "Image":
     if not picture.mode.startswith(_DEEP_MODES):
         return picture
     values = _finite(np.asarray(picture))
+    if preparation.high >= 255 and 0 < values.max() <= 1 and (values != np.rint(values)).any():
+        raise ValueError(f"floats up to {values.max():g}, where {preparation.high:g} is white: all would be black")
     return Image.fromarray(scale.to_8_bits(values, preparation.low, preparation.high))
 
 
