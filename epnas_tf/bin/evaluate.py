@@ -101,6 +101,8 @@ def show(console: Console, result: Evaluation) -> None:
     size = "×".join(map(str, result.image_shape))
     present = len(metrics.classes) - len(result.absent)
     console.print(f"{metrics.num_images} images of {size} in {present} classes")
+    for note in result.notes:
+        console.print(note, soft_wrap=True)
     if result.channels is not None:
         console.print(result.channels, soft_wrap=True)
     if result.may_be_trained_on:

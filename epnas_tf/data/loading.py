@@ -1,6 +1,7 @@
 """From the settings to a data set in memory: read, split, measure."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import PurePath
 
 import numpy as np
@@ -9,7 +10,7 @@ from epnas_tf.config import DataConfig
 from epnas_tf.data import sources, splits
 from epnas_tf.data.places import refuse_moved
 from epnas_tf.data.values import ImageData, Images, statistics
-from epnas_tf.errors import ConfigError, DataError
+from epnas_tf.errors import ConfigError
 
 # The test images must be the same whatever the run: otherwise two runs with different seeds could not be compared, and
 # an image that one run tested on would train the next. So this seed is fixed, and the run's own seed never reaches it.
@@ -24,6 +25,11 @@ _NOT_MIRRORED = frozenset({
     "binarized_mnist", "binary_alpha_digits", "cmaterdb", "digits", "emnist", "kmnist", "mnist", "mnist_corrupted",
     "omniglot", "qmnist", "svhn", "svhn_cropped", "usps",
 })  # fmt: skip
+
+
+_MIRRORED = (
+    "training images are mirrored left to right at random; --mirror=no where left and right differ, as in writing"
+)
 
 
 def check(config: DataConfig) -> None:
@@ -70,7 +76,7 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
     train, test = (source.train, source.test) if source.test is not None else _drawn_test(source, config)
     least = 1 if source.validation is not None else 2  # a class gives an image to the validation if that is drawn
     splits.check_class_sizes(train.labels, source.class_names, least)
-    notes = source.notes
+    notes = tuple(_unused(config))
     if config.train_images > len(train):
         notes += (f"`train_images` is {config.train_images:,}, and there are {len(train):,}: all are used",)
     elif config.train_images:
@@ -82,6 +88,9 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
         generator = np.random.default_rng([_VALIDATION_STREAM, seed])
         kept, drawn = splits.stratified_draw(train.labels, total, generator, leave=1)
         train, validation = train.take(kept), train.take(drawn)
+    mirror = _mirror(config)
+    if mirror and config.mirror == "auto":
+        notes += (_MIRRORED,)
     mean, std = statistics(train.images)
     return ImageData(
         name=source.name,
@@ -91,12 +100,12 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
         class_names=source.class_names,
         mean=mean,
         std=std,
-        mirror=_mirror(config),
+        mirror=mirror,
         crop_padding=_crop_padding(config, min(train.shape[:2])),
         test_is_drawn=source.test is None,
         validation_is_drawn=source.validation is None,
         value_range=source.value_range,
-        notes=(*notes, *_part_notes(source, config, len(train), len(test))),
+        notes=(*source.notes, *_part_notes(source, config, len(train), len(test)), *notes),
         skipped=source.skipped,
     )
 
@@ -109,30 +118,52 @@ def _drawn_test(source: sources.Source, config: DataConfig) -> tuple[Images, Ima
     kept, drawn = splits.stratified_draw(train.labels, total, np.random.default_rng(_TEST_SEED), leave=least)
     splits.check_class_sizes(train.labels[kept], source.class_names, least)
     if not len(drawn):
-        raise DataError(
+        raise splits.TooFewImagesError(
             f"{source.name}: a class needs {'three' if least == 2 else 'two'} images or more, or none is left for the "
             f"test. Received: {len(train)} images in {len(source.class_names)} classes. Add images, or a test part."
         )
     return train.take(kept), train.take(drawn)
 
 
+def _unused(config: DataConfig) -> list[str]:
+    """Names settings that were given and say nothing about this kind of data set."""
+    kind = sources.kind(config)
+    return [
+        f"--{name} is not used: {config.dataset} is no {what}"
+        for name, where, what in (
+            ("data_dir", "tfds", "data set of TensorFlow Datasets"),
+            ("skip_broken", "folder", "folder of images"),
+        )
+        if getattr(config, name) and kind != where
+    ]
+
+
 def _part_notes(source: sources.Source, config: DataConfig, num_train: int, num_test: int) -> list[str]:
-    """Says what the parts are where a data set brings a validation part: then two settings mean something else."""
+    """Says what the parts are where a data set brings some: then settings mean something else, or nothing."""
+    notes = []
+    if source.test is not None:
+        notes = [_missing("test", source.test, source.class_names, "so nothing is known of these at the end")]
+        if config.test_fraction != DataConfig().test_fraction:
+            notes.append(f"test: {num_test} images of the data set's own, so --test_fraction is not used")
     if source.validation is None:
-        return []
-    missing = [name for i, name in enumerate(source.class_names) if not np.any(source.validation.labels == i)]
-    shown = ", ".join(missing[:5]) + (" and more" if len(missing) > 5 else "")
-    notes = [
+        return [note for note in notes if note]
+    notes += [
         f"validation: {len(source.validation)} images of the data set's own, so --validation_fraction is not used",
-        f"warning: no validation image is of {len(missing)} of the classes ({shown}), so nothing scores these"
-        if missing
-        else "",
+        _missing("validation", source.validation, source.class_names, "so nothing scores these"),
         f"test: {num_test} images drawn from the training images, as the data set has no test part"
         if source.test is None
         else "",
         f"train_images: {num_train} training images are used, and all validation images" if config.train_images else "",
     ]
     return [note for note in notes if note]
+
+
+def _missing(part: str, images: Images, class_names: Sequence[str], effect: str) -> str:
+    missing = [name for index, name in enumerate(class_names) if not np.any(images.labels == index)]
+    if not missing:
+        return ""
+    shown = ", ".join(missing[:5]) + (" and more" if len(missing) > 5 else "")
+    return f"warning: no {part} image is of {len(missing)} of the classes ({shown}), {effect}"
 
 
 def with_all_training_images(data: ImageData) -> ImageData:

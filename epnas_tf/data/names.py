@@ -38,12 +38,17 @@ def check_class_names(names: Sequence[str], where: str) -> None:
         if fault:
             shown = name if len(name) <= LONGEST else f"{name[:50]}…"
             raise DataError(f"{where}: a class name must not {fault}. Received: {shown!r}. Rename it.")
-        reads_as = " ".join(unicodedata.normalize("NFC", name).split())
+        reads_as = as_read(name)
         if reads_as in alike:
             other = alike[reads_as]
             both = f"{name!r} twice" if name == other else f"{other!a} and {name!a}, which read alike"
             raise DataError(f"{where}: every class needs a name of its own. Received: {both}. Rename or merge them.")
         alike[reads_as] = name
+
+
+def as_read(name: str) -> str:
+    """A name as a person reads it: accents may be encoded in two ways, and spaces at its ends do not show."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def check_path(path: str | os.PathLike[str], what: str) -> None:

@@ -170,7 +170,8 @@ def _holds(low: float, high: float, black: float, white: float, overshoot: float
 def choose(extents: Iterable[Extent], name: str) -> Scale:
     """Decides the scale of a data set.
 
-    Whole numbers are on the smallest known scale, of 8, 10, 12, 14 or 16 bits, that holds the greatest one. Floats are
+    Whole numbers are on the smallest known scale, of 8, 10, 12, 14 or 16 bits, that holds the greatest one; 0 and 1
+    alone are black and white. Floats are
     on 0 … 1, −0.5 … 0.5, −1 … 1 or one of those, the first that holds them but for a small overshoot.
 
     Args:
@@ -208,7 +209,8 @@ def _fitting(extent: Extent) -> int | None:
     """Returns the index of the scale that fits, among those of floats."""
     for index, (black, white) in enumerate(_FLOAT_SCALES):
         if not extent.floats:
-            fits = white >= 255 and extent.low >= 0 and extent.high <= white
+            # Masks of 0 and 1 are black and white, as bool ones are; a data set that is all 0 says nothing.
+            fits = extent.low >= 0 and (extent.high <= white if white >= 255 else (black, white) == (0, extent.high))
         else:
             fits = (
                 _holds(extent.low, extent.high, black, white, _OVERSHOOT)
@@ -269,7 +271,7 @@ def of_parts(parts: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[Scale, l
             "All parts must be whole numbers, or all floats, or all bool, or their scales could differ. "
             f"Received: {shown} in {name}. Convert all to uint8."
         )
-    if all(part.dtype == np.uint8 for part in parts.values()):
+    if all(part.dtype == np.uint8 for part in parts.values()) and max(part.max() for part in parts.values()) > 1:
         return Scale(0, 255, ""), []
     if set(kinds.values()) == {"b"}:
         note = "pixels False and True, read as black and white"
@@ -323,6 +325,12 @@ def constant_notes(
             f"{high} is white, scale the images before"
         )
     for key, images in parts.items():
+        black, white = int(images.min()), int(images.max())
+        if 0 < white - black <= _FEW_LEVELS < high - low and len(images) > 1:
+            notes.append(
+                f"warning: all pixels of {key} lie between {black} and {white}, and those of all parts between {low} "
+                f"and {high}; if {key} was prepared differently, prepare it alike"
+            )
         constant = _constant_images(images)
         if not len(constant):
             continue

@@ -8,6 +8,10 @@ import numpy.typing as npt
 from epnas_tf.errors import DataError
 
 
+class TooFewImagesError(DataError):
+    """A class that has too few images for every part that is to be drawn."""
+
+
 def quotas(
     sizes: npt.NDArray[np.int64], total: int, lower: npt.NDArray[np.int64], upper: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
@@ -101,12 +105,12 @@ def check_class_sizes(labels: npt.NDArray[np.int32], class_names: Sequence[str],
         least: images that each class needs, see `limit`.
 
     Raises:
-        DataError: if a class has fewer.
+        TooFewImagesError: if a class has fewer.
     """
     sizes = np.bincount(labels, minlength=len(class_names))
     for name, size in zip(class_names, sizes, strict=True):
         if size < least:
-            raise DataError(
+            raise TooFewImagesError(
                 f"Every class needs {_NEEDED[least][0]} training image{'s'[: least - 1]} or more{_NEEDED[least][1]}. "
                 f"Received: {size} of class {name!r}. Add images of this class, or leave the class out."
             )

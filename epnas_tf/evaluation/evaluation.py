@@ -8,14 +8,18 @@ import numpy as np
 
 from epnas_tf import data as images
 from epnas_tf.config import DataConfig, TrainingConfig
-from epnas_tf.data import ImageData, Images
+from epnas_tf.data import ImageData, Images, sources
+from epnas_tf.data.sources import Source
+from epnas_tf.data.splits import TooFewImagesError
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError
+from epnas_tf.evaluation.classifier import Classifier
 from epnas_tf.evaluation.latency import Latency, measure_latency
-from epnas_tf.evaluation.location import locate
+from epnas_tf.evaluation.location import Location, locate
 from epnas_tf.evaluation.matching import match, with_channels
 from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
+from epnas_tf.evaluation.preparation import find_preparation
 from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, default_split, may_have_trained_on
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.options import require, same_place, values_of
@@ -36,6 +40,7 @@ class Evaluation:
         matching: how the data set's classes were matched to the model's.
         absent: the model's classes that the data set does not have.
         channels: what was done to the images' channels, None if nothing.
+        notes: what was decided about the data set, see `ImageData`.
         metrics: the figures, classes in the model's order.
         latency: the times on this device, None where they were not asked for.
     """
@@ -49,6 +54,7 @@ class Evaluation:
     matching: str
     absent: tuple[str, ...]
     channels: str | None
+    notes: tuple[str, ...]
     metrics: Metrics
     latency: Latency | None
 
@@ -66,6 +72,7 @@ class Evaluation:
                 "channels_changed": self.channels,
                 "classes_matched": self.matching,
                 "classes_absent": list(self.absent),
+                "notes": list(self.notes),
             },
             "settings": values_of(self.config),
         }
@@ -82,7 +89,8 @@ def evaluate(
 
     Args:
         path: the model, as `load_classifier` takes it.
-        data: the data set; None for the one that the model was trained on, which a run directory knows.
+        data: the data set; None for the one that the model was trained on, which a run directory knows. With an
+            `image_size` of -1 its images are brought to the size that the model takes, where that is a square.
         split: "test", "validation", "train" or "all"; None for the test images, but all images of another data set
             than the model's own that has no test part. Validation images are the data set's own, or else drawn from the
             training images by the seed.
@@ -106,10 +114,14 @@ def evaluate(
     config = _config(path, training, data, seed)
     images.check(config.data)
     classifier = load_classifier(path)
-    value_range = None if location.final is None else load_description(location.final).value_range
-    loaded = images.load(config.data, config.seed, value_range)
-    own_data = training is None or same_place(config.data.dataset, training.data.dataset)
-    split = split or default_split(own_data, loaded.test_is_drawn)
+    place_is_own = training is not None and same_place(config.data.dataset, training.data.dataset)
+    loaded = _load(config, classifier, location, whole=not place_is_own and split in (None, "all"))
+    if isinstance(loaded, Source):
+        same_images, drawn, split = False, {}, "all"
+    else:
+        same_images = location.final is not None and load_description(location.final).digest == loaded.digest
+        drawn = {"test_is_drawn": loaded.test_is_drawn, "validation_is_drawn": loaded.validation_is_drawn}
+        split = split or default_split(training is None or same_images or place_is_own, loaded.test_is_drawn)
     matching, part = match(classifier, loaded), part_of(loaded, split)
     pixels = with_channels(part.images, classifier.image_shape[2])
     with full_precision():
@@ -121,27 +133,50 @@ def evaluate(
         image_shape=loaded.image_shape,
         split=split,
         may_be_trained_on=training is not None
-        and may_have_trained_on(
-            training,
-            config,
-            split,
-            test_is_drawn=loaded.test_is_drawn,
-            validation_is_drawn=loaded.validation_is_drawn,
-        ),
+        and may_have_trained_on(training, config, split, same_images=same_images, **drawn),
         matching=matching.how,
         absent=matching.absent,
         channels=matching.channels,
+        notes=loaded.notes,
         metrics=measure(matching.to_model[part.labels], probabilities, matching.class_names),
         latency=measure_latency(classifier, pixels) if latency else None,
     )
 
 
-def part_of(data: ImageData, split: str) -> Images:
-    """Returns a part of a data set, by the name of the split."""
+def part_of(data: ImageData | Source, split: str) -> Images:
+    """Returns a part of a data set that it has, by the name of the split; "all" are those that there are."""
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    there = {name: part for name, part in parts.items() if part is not None}
     if split != "all":
-        return parts[split]
-    return Images(*(np.concatenate([getattr(part, name) for part in parts.values()]) for name in ("images", "labels")))
+        return there[split]
+    return Images(*(np.concatenate([getattr(part, name) for part in there.values()]) for name in ("images", "labels")))
+
+
+def _load(config: EvaluationConfig, classifier: Classifier, location: Location, *, whole: bool) -> ImageData | Source:
+    """Reads the data set as the model's own was: its images of the model's size, deep files on the training's scale.
+
+    Args:
+        config: the data set.
+        classifier: the model.
+        location: of the model.
+        whole: whether no part need be drawn, so that a class may have a single image.
+
+    Returns:
+        The data set; not split where `whole` holds and a class has too few images for that.
+    """
+    height, width, channels = classifier.image_shape
+    data, value_range = dataclasses.replace(config.data, mirror="no"), None  # nothing is augmented here
+    if data.image_size == -1:
+        data = dataclasses.replace(data, image_size=height if height == width else 0)
+    if channels in (1, 3):  # otherwise the model takes no images that a data set has, which `match` says
+        preparation, assumed = find_preparation(location, classifier.image_shape, classifier.name)
+        value_range = None if assumed else (preparation.low, preparation.high)
+    try:
+        return images.load(data, config.seed, value_range)
+    except TooFewImagesError:
+        if not whole:
+            raise
+    return sources.read(data, value_range)
 
 
 def _config(

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from epnas_tf.data.sources import pictures
+from epnas_tf.data.sources import Source, pictures
 from epnas_tf.data.values import ImageData
 from epnas_tf.errors import DataError
 from epnas_tf.evaluation.classifier import Classifier
@@ -43,7 +43,7 @@ class Matching:
         return tuple(name for number, name in enumerate(self.class_names) if number not in there)
 
 
-def match(classifier: Classifier, data: ImageData) -> Matching:
+def match(classifier: Classifier, data: ImageData | Source) -> Matching:
     """Matches the classes of a data set to those of a classifier.
 
     Names are compared where both have them; the data set may have some of the model's. Numbers from 0 are no names: a
@@ -99,7 +99,7 @@ def with_channels(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[n
     return ((weighted + 32768) >> 16).astype(np.uint8)
 
 
-def _channels(classifier: Classifier, data: ImageData) -> str | None:
+def _channels(classifier: Classifier, data: ImageData | Source) -> str | None:
     ours, theirs = classifier.image_shape, data.image_shape
     if ours == theirs:
         return None
@@ -108,7 +108,7 @@ def _channels(classifier: Classifier, data: ImageData) -> str | None:
     return TO_COLOUR if ours[2] == 3 else TO_GREY
 
 
-def _other_images(classifier: Classifier, data: ImageData) -> DataError:
+def _other_images(classifier: Classifier, data: ImageData | Source) -> DataError:
     height, width, channels = classifier.image_shape
     expected, found = ("×".join(map(str, shape)) for shape in (classifier.image_shape, data.image_shape))
     advice = "Give images of that size."

@@ -1,10 +1,12 @@
 """Which data set a model is judged on where none is named: the one it was trained on."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from epnas_tf.config import DataConfig, Settings, TrainingConfig, option
+from epnas_tf.data.sources import layout
 from epnas_tf.options import same_place
 
 SPLITS = ("test", "validation", "train", "all")
@@ -19,8 +21,8 @@ def default_split(own_data: bool, test_is_drawn: bool) -> str:
     return "all" if test_is_drawn and not own_data else "test"
 
 
-_KEPT = ("image_size", "data_dir", "seed")
-"""The settings of a model's own data set that hold for another one as well."""
+_KEPT = ("data_dir", "seed")
+"""The settings of a model's own data set that hold for another one as well; its images have the model's size anyway."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +59,7 @@ def may_have_trained_on(
     config: EvaluationConfig,
     split: str,
     *,
+    same_images: bool = False,
     test_is_drawn: bool = True,
     validation_is_drawn: bool = True,
 ) -> bool:
@@ -66,18 +69,37 @@ def may_have_trained_on(
         training: the settings of its training.
         config: the data set that it is evaluated on.
         split: the part of it.
+        same_images: whether its parts are known to hold the images that those of the training held, though it lies
+            elsewhere.
         test_is_drawn: whether its test images are drawn from the training images, see `ImageData`.
         validation_is_drawn: whether its validation images are.
     """
     own, data = training.data, config.data
-    if not same_place(data.dataset, own.dataset):
-        return False
+    if not same_images and not same_place(data.dataset, own.dataset):
+        return _overlaps(data.dataset, own.dataset, own_test=split == "test" and not test_is_drawn)
     if split == "test":
         return test_is_drawn and data.test_fraction != own.test_fraction
     if split != "validation" or not training.recipe.held_out:
         return True
     drawn_alike = all(getattr(data, name) == getattr(own, name) for name in _DRAWN_BY) and config.seed == training.seed
     return validation_is_drawn and not drawn_alike
+
+
+def _overlaps(dataset: str, own: str, *, own_test: bool) -> bool:
+    """Tells whether one of two folders lies in the other, so that images of the one may be those of the other.
+
+    Args:
+        dataset: that a model is evaluated on.
+        own: that it was trained on.
+        own_test: whether the images are those of a test part that `dataset` brings.
+    """
+    places = [os.path.realpath(os.path.expanduser(name)) for name in (dataset, own)]
+    if not all(map(os.path.isdir, places)):
+        return False
+    common = os.path.commonpath(places)
+    if common == places[1]:  # photos/test of photos is the part that was not trained on
+        return layout.part_named(os.path.relpath(places[0], common).split(os.sep)[0]) != "test"
+    return common == places[0] and not own_test
 
 
 _DRAWN_BY = ("train_images", "validation_fraction", "test_fraction")

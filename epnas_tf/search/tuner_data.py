@@ -32,6 +32,9 @@ VERSION = 1
 CHUNK = 500
 """Images that are brought to float32 at a time for their checksum."""
 
+OTHER_SCALE = 100
+"""Times as much as the values of one part span than those of the other, from which on they are not of one scale."""
+
 Identity = dict[str, Any]
 """What is known of images and labels, as JSON has it."""
 
@@ -80,9 +83,25 @@ def search_data(
             )
         images, classes = validation_data
         arrays = checked_arrays(images, classes, shape)
+        if isinstance(training, ArrayBatches):
+            _refuse_other_scale(training.arrays.images, arrays.images)
         known["validation"] = _identity_of_arrays(arrays)
         validation, labels = evaluation_batches(arrays), arrays.labels.numpy()
     return SearchData(training, validation, labels, known)
+
+
+def _refuse_other_scale(training: tf.Tensor, validation: tf.Tensor) -> None:
+    """Refuses images of which only one part was divided by 255, as it happens: every score would be chance.
+
+    Raises:
+        DataError: if the values of one part span `OTHER_SCALE` times as much as those of the other.
+    """
+    spans = [float(tf.reduce_max(images)) - float(tf.reduce_min(images)) for images in (training, validation)]
+    if min(spans) > 0 and max(spans) >= OTHER_SCALE * min(spans):
+        raise DataError(
+            "Training and validation images must be prepared alike. Received: values that span "
+            f"{spans[0]:g} in the training images and {spans[1]:g} in the validation images. Scale both alike."
+        )
 
 
 def _split(x: Any, y: Any, validation_data: Any, validation_split: float) -> tuple[Any, Any, Any]:

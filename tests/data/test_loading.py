@@ -77,8 +77,7 @@ def test_train_images_limits_training_and_validation_but_not_the_test(tmp_path):
 
 def test_train_images_is_an_upper_bound_and_a_line_says_that_all_are_used(tmp_path):
     path = write_npz(tmp_path / "noise.npz")
-    whole, exact = (load(DataConfig(dataset=path, train_images=n), seed=0) for n in (0, 54))
-    bounded = load(DataConfig(dataset=path, train_images=55), seed=0)
+    whole, exact, bounded = (load(DataConfig(dataset=path, mirror="no", train_images=n), seed=0) for n in (0, 54, 55))
     assert bounded.digest == whole.digest
     assert bounded.notes == ("`train_images` is 55, and there are 54: all are used",)
     assert exact.notes == whole.notes == ()
@@ -204,3 +203,28 @@ def test_a_test_part_is_drawn_beside_a_given_validation_part(tmp_path):
     few, _ = with_validation(tmp_path / "few.npz", 3)
     with pytest.raises(DataError, match="a class needs two images or more, or none is left for the test"):
         load(few, seed=0)
+
+
+def test_classes_without_a_test_image_and_an_unused_fraction_are_told(tmp_path):
+    test = {"x_test": np.eye(16, dtype=np.uint8)[np.newaxis] * 255, "y_test": [1]}
+    config, _ = with_validation(tmp_path / "some.npz", 6, **test)
+    assert any(
+        note.startswith("warning: no test image is of 2 of the classes (0, 2)") for note in load(config, 0).notes
+    )
+    assert not any("--test_fraction" in note for note in load(config, 0).notes)
+    notes = load(dataclasses.replace(config, test_fraction=0.5), seed=0).notes
+    assert "test: 1 images of the data set's own, so --test_fraction is not used" in notes
+
+
+def test_settings_of_another_kind_of_data_set_are_named(tmp_path):
+    config = DataConfig(dataset=write_npz(tmp_path / "some.npz"), data_dir="there", skip_broken=True, mirror="no")
+    assert load(config, seed=0).notes == (
+        f"--data_dir is not used: {config.dataset} is no data set of TensorFlow Datasets",
+        f"--skip_broken is not used: {config.dataset} is no folder of images",
+    )
+
+
+@pytest.mark.parametrize(("name", "mirror", "told"), [("some", "auto", 1), ("some", "yes", 0), ("mnist", "auto", 0)])
+def test_mirroring_that_nobody_asked_for_is_told(tmp_path, name, mirror, told):
+    notes = load(DataConfig(dataset=write_npz(tmp_path / f"{name}.npz"), mirror=mirror), seed=0).notes
+    assert sum("--mirror=no where left and right differ" in note for note in notes) == told

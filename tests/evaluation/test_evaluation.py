@@ -8,6 +8,7 @@ from PIL import Image
 
 from epnas_tf.config import DataConfig, RecipeConfig
 from epnas_tf.data import load
+from epnas_tf.data.sources.pictures import resize
 from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.evaluation import evaluate, measure
 from epnas_tf.evaluation.matching import BY_NAME, BY_NUMBER, SAME, SOME, TO_GREY
@@ -86,6 +87,32 @@ def test_some_classes_in_colour_are_evaluated_on_their_own(plain, digits, tmp_pa
     assert document["classes_absent"] == [name for name in artifacts.NAMES if name not in ("seven", "two")]
 
 
+def test_another_data_set_is_brought_to_the_size_of_the_model(final, plain, digits, tmp_path):
+    large = digits.test.images.repeat(3, axis=1).repeat(3, axis=2)
+    np.savez(tmp_path / "large.npz", x_train=large, y_train=digits.test.labels)
+    config = DataConfig(dataset=str(tmp_path / "large.npz"))
+    small = resize(large, 8)
+    of_final = final.model.predict((small - digits.mean) / digits.std, verbose=0)
+    of_plain = plain.model.predict(small, verbose=0)
+    for model, expected in ((final.path, of_final), (plain.folder / "model.tflite", of_plain)):
+        result = evaluate(model, config, split="all")
+        assert result.notes == ("images of 24×24 are brought to 8×8",)
+        assert result.metrics.confusion == measure(digits.test.labels, expected, digits.class_names).confusion
+    with pytest.raises(DataError, match=r"takes images of 8×8×1\. Received: large\.npz with 24×24×1"):
+        evaluate(final.path, dataclasses.replace(config, image_size=0))
+
+
+def test_a_few_new_images_need_not_be_split(final, plain, digits, tmp_path):
+    few = [int(np.flatnonzero(digits.test.labels == label)[0]) for label in range(10)]
+    np.savez(tmp_path / "few.npz", x_train=digits.test.images[few], y_train=np.arange(10))
+    config = DataConfig(dataset=str(tmp_path / "few.npz"))
+    for model in (final.path, plain.folder / "saved_model"):
+        result = evaluate(model, config)
+        assert (result.split, result.metrics.num_images, result.may_be_trained_on) == ("all", 10, False)
+    with pytest.raises(DataError, match="Every class needs two training images"):
+        evaluate(final.path, config, "validation")
+
+
 def test_classes_of_other_names_are_refused(plain, digits, tmp_path):
     config = save_renamed(tmp_path / "other.npz", digits, np.array([f"a {name}" for name in artifacts.NAMES]))
     with pytest.raises(DataError, match=r"zero, one, .*Received: other\.npz with 10 classes: a eight, a five"):
@@ -114,6 +141,7 @@ def test_everything_goes_to_json(final):
         "channels_changed": None,
         "classes_matched": SAME,
         "classes_absent": [],
+        "notes": [],
     }
     assert document["settings"] == {**values_of(artifacts.CONFIG.data), "seed": artifacts.CONFIG.seed}
     assert [batch["batch_size"] for batch in document["latency"]["batches"]] == [1, 64]
@@ -133,7 +161,7 @@ def test_settings_of_a_run_hold_for_another_data_set_where_they_are_not_its_own(
     own = {**values_of(DataConfig(dataset="mnist", manual_dir="there", image_size=32, train_images=9)), "seed": 4}
     assert base_settings(own, None) == own
     assert base_settings(own, "mnist") == own
-    assert base_settings(own, "photos/") == {"image_size": 32, "data_dir": "", "seed": 4}
+    assert base_settings(own, "photos/") == {"data_dir": "", "seed": 4}
 
 
 HELD_OUT = dataclasses.replace(artifacts.CONFIG, recipe=RecipeConfig(held_out=True))
@@ -154,6 +182,31 @@ HELD_OUT = dataclasses.replace(artifacts.CONFIG, recipe=RecipeConfig(held_out=Tr
 def test_images_that_the_network_may_have_been_trained_on_are_known(training, changes, split, expected):
     config = EvaluationConfig(dataclasses.replace(training.data, **changes), training.seed)
     assert may_have_trained_on(training, config, split) == expected
+
+
+def test_the_same_images_at_another_place_are_known(final, digits, tmp_path):
+    parts = {"train": digits.train, "val": digits.validation, "test": digits.test}
+    values = {f"x_{name}": part.images for name, part in parts.items()}
+    values |= {f"y_{name}": part.labels for name, part in parts.items()}
+    np.savez(tmp_path / "copy.npz", **values)
+    config = DataConfig(dataset=str(tmp_path / "copy.npz"))
+    assert [evaluate(final.path, config, split).may_be_trained_on for split in (None, "train")] == [False, True]
+
+
+def test_folders_that_lie_in_one_another_share_images(tmp_path):
+    (tmp_path / "photos" / "train" / "a").mkdir(parents=True)
+    (tmp_path / "photos" / "Testing").mkdir()
+
+    def may(dataset, own, split="all", *, test_is_drawn=True):
+        data, trained = (dataclasses.replace(artifacts.CONFIG.data, dataset=str(tmp_path / p)) for p in (dataset, own))
+        training = dataclasses.replace(artifacts.CONFIG, data=trained)
+        return may_have_trained_on(training, EvaluationConfig(data, 3), split, test_is_drawn=test_is_drawn)
+
+    assert may("photos/train", "photos")
+    assert not may("photos/Testing", "photos")  # the part that was kept from the training
+    assert may("photos", "photos/train", "test")  # drawn from all of photos
+    assert not may("photos", "photos/train", "test", test_is_drawn=False)
+    assert not may("photos/Testing", "photos/train")
 
 
 def test_other_seed_draws_other_validation_images():

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from epnas_tf.config import ChildConfig, SearchConfig
-from epnas_tf.errors import RunDirectoryError, StateError
+from epnas_tf.errors import DataError, RunDirectoryError, StateError
 from epnas_tf.search.child import ChildResult, ChildTrainer
 from epnas_tf.search.tuner_data import keep_identity, search_data
 from tests.search.kt_helpers import make_hypermodel, make_tuner, split_digits
@@ -165,3 +165,9 @@ class TestSecondProcess:
         other = make(tmp_path)
         with first._locked(), other._locked(), pytest.raises(RunDirectoryError, match="KERASTUNER_TUNER_ID of its own"):
             same._locked().__enter__()
+
+
+def test_parts_of_other_scales_are_refused():
+    x, y, (xv, yv) = split_digits(100)
+    with pytest.raises(DataError, match=r"Received: values that span 1 in the training .* and 255 in the validation"):
+        search_data(x, y, (xv * 255, yv), 0.0, SHAPE, CHILD)

@@ -75,7 +75,8 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
 
     Args:
         config: which data set, and the size to bring its images to.
-        value_range: of image files of more than 8 bits, see `Preparation`; None to decide it by the files.
+        value_range: of images of more than 8 bits in a folder or an .npz file, see `Preparation`; None to
+            decide it by them.
 
     Returns:
         The images, of the size that `choose_side` decides.
@@ -83,7 +84,7 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
     Raises:
         DataError: if the data set is missing, unknown or broken.
     """
-    of_folder = kind(config) == "folder"
-    source: Source = folder.read(config, value_range) if of_folder else _MODULES[kind(config)].read(config)
+    module = _MODULES[kind(config)]
+    source: Source = module.read(config, value_range) if module in (folder, npz) else module.read(config)
     side, note = choose_side({source.train.shape[:2]}, config.image_size)
     return dataclasses.replace(source.resized(side), notes=(*source.notes, note)) if note else source.resized(side)

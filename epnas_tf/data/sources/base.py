@@ -38,6 +38,11 @@ class Source:
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        return self.train.shape
+
     def resized(self, side: int) -> "Source":
         """Returns the same images, each `side` × `side` pixels; 0 keeps their size."""
         if not side:
@@ -53,6 +58,10 @@ DEFAULT_SIDE = 32
 """Pixels a side that other images are brought to: CIFAR-10's, which the search spaces were made for."""
 
 
+_LITTLE_SEEN = 0.5
+"""Part of a picture up to which a note says how little of it the square at its centre is."""
+
+
 def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[int, str]:
     """Decides the size to bring images to.
 
@@ -61,19 +70,24 @@ def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[in
         image_size: the setting of this name.
 
     Returns:
-        Pixels a side, 0 to keep the one size that all have, and a note on what was decided: "" where nothing was but
-        what was asked for.
+        Pixels a side, 0 to keep the one size that all have, and a note on what becomes of the images: "" where all
+        have that size.
     """
     longest = max(max(size) for size in sizes)
     if image_size <= 0 and len(sizes) == 1 and (image_size == 0 or longest <= LARGEST_KEPT):
         return 0, ""
     cut = any(height != width for height, width in sizes)
-    if image_size > 0 and not cut:
+    thinnest = max(sizes, key=lambda size: max(size) / min(size))
+    seen = min(thinnest) / max(thinnest)
+    square = " (the square at their centre" + (
+        f", so {100 * seen:.0f} % of a picture of {thinnest[0]}×{thinnest[1]})" if seen <= _LITTLE_SEEN else ")"
+    )
+    if set(sizes) == {(image_size, image_size)}:
         return image_size, ""
     side = image_size if image_size > 0 else DEFAULT_SIDE
     height, width = next(iter(sizes))
     shown = f"{height}×{width}" if len(sizes) == 1 else f"{len(sizes)} sizes, up to {longest} pixels a side,"
-    note = f"images of {shown} are brought to {side}×{side}" + (" (the square at their centre)" if cut else "")
+    note = f"images of {shown} are brought to {side}×{side}" + (square if cut else "")
     if image_size < 0:
         reason = (
             "so that a search takes hours and not days" if longest > LARGEST_KEPT else "as a network takes one size"
@@ -161,6 +175,11 @@ def make_source(
             _check_part(name, part_name, part, train, present)
     names = [str(label if class_names is None else class_names[label]) for label in present]
     check_class_names(names, name)
+    folded: dict[str, str] = {}
+    for each in names:
+        other = folded.setdefault(each.casefold(), each)
+        if other != each and len(each) > 1:  # "a" and "A" are letters
+            notes = [*notes, f"warning: the classes {other} and {each} differ by upper and lower case only"]
     empty = [str(class_names[i]) for i in range(len(class_names)) if i not in present] if class_names else []
     if empty:
         notes = [*notes, f"classes without a training image are left out: {_first(empty)}"]

@@ -66,7 +66,20 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
         found.class_names,
         parts.get("validation"),
         value_range,
-        [note for note in (*found.notes, left_out.note, skipped, *depth_notes, *notes, *constant, copies) if note],
+        [
+            note
+            for note in (
+                *found.notes,
+                left_out.note,
+                _deeper(left_out.deeper, found.root),
+                skipped,
+                *depth_notes,
+                *notes,
+                *constant,
+                copies,
+            )
+            if note
+        ],
     )
     reasons = [f"{_relative(file, found.root)}: {reason}" for file, reason in reader.broken]
     return dataclasses.replace(source, skipped=tuple(reasons))
@@ -89,6 +102,14 @@ def _files(found: Layout, left_out: LeftOut) -> list[File]:
             label = found.class_names.index(folder.name)
             files += [File(path, label, part) for path in paths]
     return files
+
+
+def _deeper(paths: Sequence[Path], root: Path) -> str:
+    """Says that folders within a class folder make no classes; "" where there are none."""
+    if not paths:
+        return ""
+    shown = pictures.shown(paths[0].relative_to(root))
+    return f"images in folders within a class folder belong to its class: {len(paths):,}, such as {shown}"
 
 
 def _kinds() -> str:

@@ -62,7 +62,8 @@ def _read_part(folder: str, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArr
 
 def _find(folder: str, name: str) -> Path:
     root = Path(os.path.expanduser(folder))
-    for candidate in (root / name, root / f"{name}.gz"):
+    kaggle = name.replace("-idx", ".idx")
+    for candidate in (root / name, root / f"{name}.gz", root / kaggle, root / f"{kaggle}.gz"):
         if candidate.is_file():
             return candidate
     found = "no such folder" if not root.is_dir() else f"no {name} and no {name}.gz there"

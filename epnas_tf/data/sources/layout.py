@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from epnas_tf.data.names import check_class_names
+from epnas_tf.data.names import as_read, check_class_names
 from epnas_tf.data.sources import listing, pictures
 from epnas_tf.errors import DataError
 
@@ -75,8 +75,6 @@ def find(root: Path) -> Layout:
         shown = f"{_shown(folder.relative_to(place))}/"
         if found:
             classes[part], used[part] = found, folder
-            if part == "test":  # the validation part's classes are looked at for every kind of data set
-                warnings.append(_missing(shown, found, class_names))
         else:
             warnings.append(
                 f"warning: {shown} holds images ({len(listing.image_files(folder)):,}) but no class folders, so it is "
@@ -135,6 +133,16 @@ def _parts(place: Path) -> _Candidates:
     return found
 
 
+def part_named(name: str) -> str | None:
+    """Tells which part a folder is by its name alone; None where that is none of a part.
+
+    >>> part_named("seg_Test"), part_named("cat")
+    ('test', None)
+    """
+    match = _PART_NAME.fullmatch(name)
+    return next(part for part in PARTS if match[part]) if match else None
+
+
 def _only(part: str, paths: list[Path]) -> Path:
     if len(paths) > 1:
         raise DataError(
@@ -152,19 +160,16 @@ def _classes_of_part(part: str, folder: Path, train: Path, class_names: tuple[st
         return []
     if names and set(names) <= set(class_names):
         return found
+    read = {as_read(name): name for name in class_names}
+    alike = [(name, read[as_read(name)]) for name in names if name not in class_names and as_read(name) in read]
     same = names and {name.casefold() for name in names} <= {name.casefold() for name in class_names}
+    advice = "Upper and lower case must be the same: rename them." if same else "Rename, fill or delete them."
+    if alike:
+        advice = f"{alike[0][0]!a} and {alike[0][1]!a} only read alike: rename one as the other."
     raise DataError(
         f"The {PARTS[part]} folder must hold folders of the classes in {_shown(train)}. Received: {_shown(folder)} "
-        f"with the folders {names}, expected among {list(class_names)}. "
-        + ("Upper and lower case must be the same: rename them." if same else "Rename, fill or delete them.")
+        f"with the folders {names}, expected among {list(class_names)}. {advice}"
     )
-
-
-def _missing(place: str, found: list[Path], class_names: tuple[str, ...]) -> str:
-    missing = sorted(set(class_names) - {path.name for path in found})
-    if not missing:
-        return ""
-    return f"warning: {place} has no images of {len(missing)} of {len(class_names)} classes: {_some(missing)}"
 
 
 def _not_used(place: Path, places: dict[str, Path]) -> str:

@@ -21,6 +21,10 @@ _CLUTTER = frozenset({
 })  # fmt: skip
 
 
+COPIES_EFFECT = "copies that are trained and tested on make the accuracy look better than it is"
+"""What a warning of copies ends with."""
+
+
 @dataclasses.dataclass(frozen=True)
 class File:
     """An image file.
@@ -37,11 +41,12 @@ class File:
 
 
 class LeftOut:
-    """Counts what is not read, by reason."""
+    """Counts what is not read, by reason, and remembers what lies deeper than expected."""
 
     def __init__(self) -> None:
         self.no_images: collections.Counter[str] = collections.Counter()  # by extension
         self.reasons: collections.Counter[str] = collections.Counter()
+        self.deeper: list[Path] = []  # images in folders within the one that was listed
 
     @property
     def note(self) -> str:
@@ -111,7 +116,9 @@ def images_within(folder: Path, left_out: LeftOut, above: tuple[tuple[int, int],
             if (status.st_dev, status.st_ino) in above:
                 left_out.reasons["links back to a folder that they are in"] += 1
             else:
-                found += images_within(path, left_out, above)
+                deeper = images_within(path, left_out, above)
+                left_out.deeper += deeper if len(above) == 1 else []
+                found += deeper
         elif not path.is_file():
             left_out.reasons["links that lead nowhere" if path.is_symlink() else "no regular files"] += 1
         elif pictures.is_image(path):
@@ -154,10 +161,7 @@ def copies_note(files: Sequence[File], root: Path, pool: Executor) -> str:
         names = (pictures.shown(os.path.relpath(file.path, root)) for file in (first, twin))
         found[kind].append(" = ".join(names))
     texts = [f"{len(names):,} {kind} ({names[0]})" for kind, names in found.items() if names]
-    return (
-        f"warning: copies of images, byte for byte: {', '.join(texts)}; copies that are trained and tested on make the "
-        "accuracy look better than it is"
-    )
+    return f"warning: copies of images, byte for byte: {', '.join(texts)}; {COPIES_EFFECT}"
 
 
 def _grouped(files: Iterable[File], keys: Iterable[Key]) -> dict[Key, list[File]]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import hashlib
 import os
 import zipfile
 from collections.abc import Collection, Mapping
@@ -14,6 +15,8 @@ import numpy.typing as npt
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.labels import class_numbers
+from epnas_tf.data.names import printable
+from epnas_tf.data.sources import listing
 from epnas_tf.data.sources.base import Arrays, Source, check_memory, make_source, where
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
@@ -51,12 +54,17 @@ def check(config: DataConfig) -> None:
         _contents(arrays.files, config.dataset)
 
 
-def read(config: DataConfig) -> Source:
+def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> Source:
     """Reads an .npz file.
 
     Images are [n, height, width] or [n, height, width, channels] with 1 or 3 channels, on one of the scales that
     `epnas_tf.data.scale` knows. Labels are class numbers from 0, [n] or [n, 1], which may have gaps, or one-hot rows.
     `class_names`, strings [classes], has the name of label i at i.
+
+    Args:
+        config: the file.
+        value_range: the one that a model was trained with, for whole numbers of more than 8 bits; None to decide it by
+            the arrays.
 
     Raises:
         DataError: if the file is not there or broken, an array is missing, or one has another shape, type or range.
@@ -72,12 +80,15 @@ def read(config: DataConfig) -> Source:
         class_names = _class_names(_array(arrays, _CLASS_NAMES, dataset), dataset) if _CLASS_NAMES in arrays else None
     name = Path(dataset).name
     found, notes = scale.of_parts(images, name)
+    if value_range and found.note and next(iter(images.values())).dtype.kind in "ui":
+        found, notes = _as_trained(found, notes, value_range)
     numbers = _labels(labels, images, keys)
     train_rows, used = labels[keys["train"][1]], np.unique(numbers[keys["train"][1]])
     if train_rows.ndim == 2 and len(used) < train_rows.shape[1] > 1 and class_names is None:
         notes.append(f"classes: {len(used)} of the {train_rows.shape[1]} columns of labels have a training image")
     parts: dict[str, Arrays] = {part: (found.apply(images.pop(x)), numbers[y]) for part, (x, y) in keys.items()}
     notes += scale.constant_notes({keys[part][0]: pixels for part, (pixels, _) in parts.items()})
+    notes += _copies(parts, keys)
     # 16-bit files that such a network is to classify are likely on the same scale; of floats nothing can be known.
     white = found.high if found.high > 255 else Preparation.high
     return make_source(
@@ -89,6 +100,36 @@ def read(config: DataConfig) -> Source:
         (Preparation.low, white),
         [*_notes(contents), *notes],
     )
+
+
+def _as_trained(
+    found: scale.Scale, notes: list[str], value_range: tuple[float, float]
+) -> tuple[scale.Scale, list[str]]:
+    """Returns the scale of a model's training images where that is known to be one of more than 8 bits."""
+    low, high = value_range
+    if not 255 < high < Preparation.high or (found.low, found.high) == value_range:
+        return found, notes  # the range is `Preparation`'s, too, where the training images had 8 bits or were floats
+    warning = (
+        f"warning: the pixels look like {found.low:g} … {found.high:g}, but are scaled from {low:g} … {high:g} as the "
+        "model's training images"
+    )
+    return scale.Scale(low, high, warning), [warning, *notes[1:]]
+
+
+def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Warns of images that are there twice, to the bit."""
+    found: dict[str, list[str]] = {"in two classes": [], "in two parts": [], "within a class": []}
+    first: dict[bytes, tuple[str, int, int]] = {}
+    for part, (images, labels) in parts.items():
+        for index, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
+            if image.min() == image.max():
+                continue  # told of elsewhere
+            other, at, its = first.setdefault(hashlib.blake2b(image.tobytes()).digest(), (part, index, label))
+            if (other, at) != (part, index):
+                kind = "in two classes" if label != its else "in two parts" if part != other else "within a class"
+                found[kind].append(f"image {at} of {keys[other][0]} = image {index} of {keys[part][0]}")
+    texts = [f"{len(names):,} {kind} ({names[0]})" for kind, names in found.items() if names]
+    return [f"warning: copies of images: {', '.join(texts)}; {listing.COPIES_EFFECT}"] if texts else []
 
 
 def _notes(contents: _Contents) -> list[str]:
@@ -113,9 +154,16 @@ def _open(dataset: str) -> Any:
             f"dataset={dataset!r}, {what}{where(dataset)}. Write it with numpy.savez(path, x_train=…, y_train=…)."
         )
     try:
-        return np.load(path, allow_pickle=False)
+        with zipfile.ZipFile(path) as packed:
+            names = packed.namelist()
+        if not names or any(name.endswith(".npy") for name in names):
+            return np.load(path, allow_pickle=False)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise _broken(dataset, "its list of arrays", error) from error
+    raise DataError(
+        "A data set that is one file (--dataset) must be an .npz file, as numpy.savez writes it. Received: "
+        f"dataset={dataset!r}, a zip file of others such as {printable(names[-1])}. Unpack it and give the folder."
+    )
 
 
 def _contents(files: Collection[str], dataset: str) -> _Contents:
@@ -168,9 +216,14 @@ def _broken(dataset: str, what: str, error: Exception) -> DataError:
 
 
 def _images(images: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
+    if not images.size:
+        raise DataError(
+            f"`{key}` must have one image or more. Received: shape {list(images.shape)}. Leave the part out of the "
+            "file, or add images."
+        )
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    if images.ndim != 4 or 0 in images.shape or images.shape[3] not in (1, 3):
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
         raise DataError(
             f"`{key}` must be images [n, height, width] or [n, height, width, channels] with 1 or 3 channels, channels "
             f"last. Received: shape {list(images.shape)}. Transpose or convert them."

@@ -69,6 +69,7 @@ class Header:
         depth: "8 bits", "16 bits" (whole numbers of more than 8 bits), "float", or `UPPER_BITS`.
         reducible: whether it can be decoded smaller.
         animated: whether the file holds several pictures.
+        transparent: whether it may show what lies behind it.
     """
 
     height: int
@@ -77,6 +78,7 @@ class Header:
     depth: str
     reducible: bool
     animated: bool
+    transparent: bool
 
     def decoded_pixels(self, preparation: Preparation) -> int:
         """How many pixels are in memory while the file is decoded."""
@@ -203,6 +205,7 @@ def probe(path: Path) -> Header:
                 picture.format in ("JPEG", "MPO"),
                 picture.format != "MPO"
                 and getattr(picture, "is_animated", False),  # phones add previews to photographs
+                picture.has_transparency_data,
             )
     except Exception as error:  # Pillow's decoders raise nearly anything on broken input
         raise _broken(path, error) from error
@@ -301,6 +304,8 @@ def _to_8_bits(picture: "Image", preparation: Preparation) -> "Image":
     if not picture.mode.startswith(_DEEP_MODES):
         return picture
     values = _finite(np.asarray(picture))
+    if preparation.high >= 255 and 0 < values.max() <= 1 and (values != np.rint(values)).any():
+        raise ValueError(f"floats up to {values.max():g}, where {preparation.high:g} is white: all would be black")
     return Image.fromarray(scale.to_8_bits(values, preparation.low, preparation.high))
 
 

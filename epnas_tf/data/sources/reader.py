@@ -164,9 +164,18 @@ class Reader:
                 break  # otherwise a broken file had a say in the size or the channels, so all are decoded anew
         else:
             return np.empty((0, 1, 1, 1), np.uint8), []
-        animated = sum(header.animated for header in self.headers)
-        several = f"files of several pictures ({animated:,}): the first one is read" if animated else ""
-        return images, [text for text in (note, several) if text]
+        return images, [text for text in (note, *self._kinds()) if text]
+
+    def _kinds(self) -> list[str]:
+        """Says what is done to pictures of particular kinds."""
+        animated, transparent, grey = (
+            sum(getattr(header, kind) for header in self.headers) for kind in ("animated", "transparent", "grey")
+        )
+        return [
+            f"files of several pictures ({animated:,}): the first one is read" if animated else "",
+            f"files with transparency ({transparent:,}): laid on white" if transparent else "",
+            f"grey images ({grey:,}) among coloured ones: all are read in colour" if 0 < grey < len(self.files) else "",
+        ]
 
     def _prepare(self, image_size: int, value_range: tuple[float, float]) -> tuple[Preparation, str]:
         channels = 1 if all(header.grey for header in self.headers) else 3

@@ -5,6 +5,7 @@ import io
 import math
 import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,8 @@ def _prepare(builder: Any, config: DataConfig) -> None:
 
     if builder.is_prepared():
         return
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()  # in a file its bars are a line for every step
     download_config = tfds.download.DownloadConfig(
         manual_dir=os.path.expanduser(config.manual_dir) if config.manual_dir else None,
         try_download_gcs=False,  # Google's bucket answers slowly or never behind a firewall; the original host suffices

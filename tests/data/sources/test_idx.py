@@ -129,3 +129,11 @@ def test_a_label_without_a_name_is_refused(tmp_path):
     write(tmp_path, NAMES[1], idx_bytes(arrays[1] + 1), zipped=False)
     with pytest.raises(DataError, match="Received: 10 class names, and the label 10"):
         sources.read(DataConfig(dataset="mnist", manual_dir=str(tmp_path)))
+
+
+def test_names_as_kaggle_has_them_are_found(tmp_path):
+    images, *_ = write_all(tmp_path, zipped=False)
+    for name in NAMES:
+        (tmp_path / name).rename(tmp_path / name.replace("-idx", ".idx"))
+    source = sources.read(DataConfig(dataset="mnist", manual_dir=str(tmp_path)))
+    np.testing.assert_array_equal(source.train.images[..., 0], images)

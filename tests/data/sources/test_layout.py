@@ -1,5 +1,7 @@
 import pytest
 
+from epnas_tf.config import DataConfig
+from epnas_tf.data import load
 from epnas_tf.data.sources import layout
 from epnas_tf.errors import DataError
 from tests.data.sources.image_files import pixels, read, save
@@ -55,11 +57,12 @@ def test_a_validation_part_scores_and_a_missing_class_is_told(tmp_path):
     source = read(tmp_path)
     assert [len(part) for part in (source.train, source.validation, source.test)] == [4, 4, 2]
     assert source.test.labels.tolist() == [1, 1]
-    assert source.notes[:3] == (
+    assert source.notes[:2] == (
         "train/: training, valid/: validation, test/: test",
         "not used, as no part is called so: extra/",
-        "warning: test/ has no images of 1 of 2 classes: a",
     )
+    notes = load(DataConfig(dataset=str(tmp_path)), seed=0).notes
+    assert "warning: no test image is of 1 of the classes (a), so nothing is known of these at the end" in notes
 
 
 @pytest.mark.parametrize("place", ["test", "test/test"])
@@ -105,3 +108,12 @@ def test_what_is_open_is_refused(tmp_path, folders, received):
     fill(tmp_path, *folders)
     with pytest.raises(DataError, match=received):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("cafe\u0301", r"'cafe\\u0301' and 'caf\\xe9'"), ("caf\u00e9 ", r"'caf\\xe9 ' and")]
+)
+def test_names_of_two_parts_that_only_read_alike_are_shown_as_they_are_written(tmp_path, name, shown):
+    fill(tmp_path, "train/caf\u00e9", "train/x", f"val/{name}", "val/x")
+    with pytest.raises(DataError, match=rf"{shown}.* only read alike: rename one as the other"):
+        layout.find(tmp_path)

@@ -1,4 +1,5 @@
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -248,3 +249,62 @@ def test_a_damaged_array_is_named(tmp_path):
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"must be whole.*x_train cannot be read"):
         sources.read(DataConfig(dataset=str(path)))
+
+
+def test_masks_of_0_and_1_are_black_and_white(tmp_path):
+    masks = arrays()["x_train"] // 128
+    for dtype in (np.uint8, np.int64, np.float32):
+        source = read(tmp_path, x_train=masks.astype(dtype))
+        np.testing.assert_array_equal(source.train.images, masks * 255)
+        assert source.notes == ("pixels 0 … 1, scaled to 0 … 255",)
+
+
+def test_a_part_that_is_far_darker_is_warned_of(tmp_path):
+    images = arrays()["x_train"]
+    [note] = read(tmp_path, x_test=images // 32, y_test=np.arange(12) % 3).notes
+    assert note.startswith(
+        "warning: all pixels of x_test lie between 0 and 7, and those of all parts between 0 and 255"
+    )
+
+
+def test_copies_in_two_parts_and_classes_are_warned_of(tmp_path):
+    images, labels = arrays()["x_train"], arrays()["y_train"]
+    [note] = read(tmp_path, x_test=images[[5, 6]], y_test=[labels[5], (labels[6] + 1) % 3]).notes
+    parts = "1 in two parts (image 5 of x_train = image 0 of x_test)"
+    classes = "1 in two classes (image 6 of x_train = image 1 of x_test)"
+    assert note.startswith(f"warning: copies of images: {classes}, {parts}; copies that are trained and tested on")
+    [note] = read(tmp_path, x_train=images[[0, *range(12)]], y_train=[labels[0], *labels]).notes
+    assert "1 within a class (image 0 of x_train = image 1 of x_train)" in note  # a test part may be drawn from them
+
+
+def test_an_empty_part_and_a_zip_file_of_images_are_named(tmp_path):
+    with pytest.raises(DataError, match=r"`x_val` must have one image or more\. Received: shape \[0, 5, 6, 3\]"):
+        read(tmp_path, x_val=arrays()["x_train"][:0], y_val=np.zeros(0, int))
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as packed:
+        packed.writestr("cat/1.png", b"")
+    with pytest.raises(
+        DataError,
+        match=r"^A data set that is one file .*a zip file of others such as cat/1\.png\. Unpack it and give the folder",
+    ):
+        sources.check(DataConfig(dataset=str(tmp_path / "photos.zip")))
+
+
+def test_class_names_that_differ_in_case_only_are_told(tmp_path):
+    [note] = read(tmp_path, class_names=np.array(["Cat", "dog", "cat"])).notes
+    assert note == "warning: the classes Cat and cat differ by upper and lower case only"
+    assert not read(tmp_path, class_names=np.array(["A", "b", "a"])).notes
+
+
+def test_deep_pixels_are_scaled_as_those_that_a_model_was_trained_on(tmp_path):
+    deep = arrays()["x_train"].astype(np.uint16)
+    read(tmp_path, x_train=deep)  # writes the file
+    config = DataConfig(dataset=str(tmp_path / "data.npz"))
+    source = sources.read(config, (0.0, 4095.0))
+    np.testing.assert_array_equal(source.train.images, np.rint(deep * (255 / 4095)))
+    assert source.value_range == (0, 4095)
+    assert source.notes[0].startswith(
+        "warning: the pixels look like 0 … 255, but are scaled from 0 … 4095 as the model"
+    )
+    np.testing.assert_array_equal(sources.read(config, (0.0, 65535.0)).train.images, deep)
+    read(tmp_path)
+    assert sources.read(config, (0.0, 4095.0)).notes == ()  # bytes are bytes

@@ -132,3 +132,10 @@ def test_a_text_is_no_image_whatever_it_begins_with(tmp_path):
     for index, start in enumerate(("P6 people", "BM", "II*", "\0\0\1\0", "GIF")):
         (tmp_path / f"{index}.txt").write_text(f"{start} and so on, some more words\n" * 9)
         assert not pictures.is_image(tmp_path / f"{index}.txt"), start
+
+
+def test_floats_up_to_1_are_not_taken_for_black(tmp_path):
+    save(tmp_path / "x.tif", np.linspace(0, 1, 36, dtype=np.float32).reshape(6, 6))
+    with pytest.raises(DataError, match="floats up to 1, where 65535 is white: all would be black"):
+        pictures.decode(tmp_path / "x.tif", Preparation(6, 6, 1))
+    assert pictures.decode(tmp_path / "x.tif", Preparation(6, 6, 1, 0.0, 1.0)).max() == 255

@@ -33,7 +33,7 @@ def test_files_of_more_than_8_bits_have_one_scale_over_all_parts(tmp_path, high,
     images = np.concatenate([source.train.images, source.test.images])[..., 0]
     np.testing.assert_array_equal(images, [np.rint(255 * np.minimum(array / white, 1)) for array in arrays])
     assert source.value_range == (0, white)
-    assert source.notes[2].startswith(note)
+    assert source.notes[1].startswith(note)
 
 
 def test_a_scale_that_is_given_holds_for_files_that_look_like_another(tmp_path):
@@ -99,9 +99,14 @@ def test_dark_and_constant_images_are_told(tmp_path):
             "images of 2 sizes, up to 40 pixels a side, are brought to 32×32 (the square at their",
         ),
         ([(40, 30)], 16, "images of 40×30 are brought to 16×16 (the square at their centre)"),
+        (
+            [(100, 9)],
+            16,
+            "images of 100×9 are brought to 16×16 (the square at their centre, so 9 % of a picture of 100×9)",
+        ),
         ([(40, 30)], -1, None),
         ([(80, 80)], 0, None),
-        ([(80, 80), (90, 90)], 16, None),
+        ([(80, 80), (90, 90)], 16, "images of 2 sizes, up to 90 pixels a side, are brought to 16×16"),
     ],
 )
 def test_what_becomes_of_the_sizes_is_told(tmp_path, shapes, image_size, note):
@@ -112,3 +117,13 @@ def test_what_becomes_of_the_sizes_is_told(tmp_path, shapes, image_size, note):
     notes = read(tmp_path, image_size=image_size).notes
     assert notes == () if note is None else notes[0].startswith(note)
     assert len(notes) <= 1
+
+
+def test_transparency_and_grey_among_colour_are_told(tmp_path):
+    fill(tmp_path, {"a": 2})
+    save(tmp_path / "b" / "0.png", pixels(1, (6, 6, 4)))
+    save(tmp_path / "b" / "1.png", pixels(2, (6, 6)))
+    assert read(tmp_path).notes == (
+        "files with transparency (1): laid on white",
+        "grey images (1) among coloured ones: all are read in colour",
+    )
