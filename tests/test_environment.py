@@ -43,7 +43,14 @@ def debugged_pipelines():
     return switched(tf.data.experimental.enable_debug_mode, lambda: debug_mode.toggle_debug_mode(False))
 
 
+def without_cpu():
+    """What `set_visible_devices([], "CPU")` leaves; TensorFlow takes that only before it is started."""
+    patch = pytest.MonkeyPatch()
+    return switched(lambda: patch.setattr(tf.config, "get_visible_devices", lambda *_: []), patch.undo)
+
+
 REFUSED = {
+    "no CPU": (without_cpu, "with the CPU visible to TensorFlow"),
     "in a graph": (lambda: tf.Graph().as_default(), "outside any tf.Graph.* Received: TensorFlow builds a graph"),
     "shapes of version 1": (
         lambda: switched(tf.compat.v1.disable_v2_tensorshape, tf.compat.v1.enable_v2_tensorshape),
