@@ -36,7 +36,9 @@ ALLOWED = {
     "export": {"export", "evaluation", "training", "storage", "network", "nn", "data"} | ROOTS,
     "report": {"report", "storage", "network", "space"} | ROOTS,
 }
-KERAS_TUNER = {f"search/{name}.py" for name in ("chief", "hypermodel", "oracle", "restrictions", "surface", "tuner")}
+KERAS_TUNER = {
+    f"search/{name}.py" for name in ("chief", "hypermodel", "oracle", "project", "restrictions", "surface", "tuner")
+}
 HEAVY = (
     "tensorflow",
     "keras",
