@@ -111,7 +111,7 @@ def everything_set():
     keras.config.set_floatx("float16")
     keras.config.set_epsilon(1e-2)
     keras.config.set_image_data_format("channels_first")
-    keras.config.set_dtype_policy("mixed_float16")
+    keras.config.set_dtype_policy("int8_from_mixed_bfloat16")
     keras.config.set_max_epochs(1)
     keras.config.set_max_steps_per_epoch(1)
     tf.config.set_soft_device_placement(False)
