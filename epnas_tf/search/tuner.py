@@ -188,7 +188,7 @@ class EPNASTuner(keras_tuner.Tuner):
         KerasTuner calls it where the project has no file of this tuner id, and would begin anew there.
         """
         if not self._is_worker() and has_ended_trials(Path(self.project_dir)):
-            say(f"{self.project_dir} was begun under another tuner id; goes on with it.")
+            say(f"{self.project_dir} has trials, but no file of {self.tuner_id}: goes on with them.")
             self.oracle.reload()
             refuse_other_settings(Path(self.project_dir), self._settings)
             self._look_at_store()

@@ -139,7 +139,7 @@ class TestOtherTunerId:
         monkeypatch.setenv("KERASTUNER_TUNER_ID", "other")
         tuner = make(half.parent)
         assert len(tuner.oracle.end_order) == 2
-        assert "was begun under another tuner id; goes on with it" in capsys.readouterr().err
+        assert "has trials, but no file of other: goes on with them" in capsys.readouterr().err
         with pytest.raises(StateError, match=r"shared weights that are not there.*without those of other"):
             search(tuner)
 
