@@ -24,6 +24,7 @@ from epnas_tf.search.batches import (
 )
 from epnas_tf.search.child import TrainingBatches
 from epnas_tf.search.workers import say
+from epnas_tf.storage.locks import locked_for_a_moment
 from epnas_tf.storage.state_files import write_whole
 
 DATA_FILE = "data.json"
@@ -186,6 +187,11 @@ def keep_identity(project: Path, identity: dict[str, Identity], compared: bool) 
         RunDirectoryError: if the file cannot be read or written.
         StateError: if the project's data are others; says what differs.
     """
+    with locked_for_a_moment(project):  # workers begin at once: the first one writes, the others compare
+        _keep_identity(project, identity, compared)
+
+
+def _keep_identity(project: Path, identity: dict[str, Identity], compared: bool) -> None:
     file = project / DATA_FILE
     if file.exists() and compared:
         _refuse_other_data(file, identity)

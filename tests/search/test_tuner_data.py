@@ -1,6 +1,7 @@
 import json
 import shutil
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -210,6 +211,21 @@ class TestProject:
         assert json.loads((tmp_path / "data.json").read_text())["training"] != known["training"]
         with pytest.raises(StateError):  # of a worker, whose chief alone knows of trials
             keep_identity(tmp_path, known, compared=True)
+
+
+def test_workers_that_begin_at_once(tmp_path):
+    """All but the first one find its file whole; those with other data are refused."""
+    known = [{"training": {"form": "arrays", "images": n % 2, "digest": ""}} for n in range(16)]
+
+    def keep(identity):
+        try:
+            keep_identity(tmp_path, identity, True)
+        except StateError:
+            return "refused"
+        return "kept"
+
+    with ThreadPoolExecutor(len(known)) as threads:
+        assert sorted(threads.map(keep, known)) == ["kept"] * 8 + ["refused"] * 8
 
 
 class TestSecondProcess:
