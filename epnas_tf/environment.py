@@ -13,8 +13,8 @@ def check_environment() -> None:
 
     Raises:
         ConfigError: if Keras does not run on TensorFlow; TensorFlow runs functions or data pipelines eagerly to debug
-            them, checks each operation's numbers, converts data types, or does not run eagerly otherwise; or the call
-            is within a scope of a strategy or another one in which nothing can be trained.
+            them, checks each operation's numbers, converts data types, sees no CPU, or does not run eagerly otherwise;
+            or the call is within a scope of a strategy or another one in which nothing can be trained.
     """
     check_backend()
     import tensorflow as tf
@@ -23,6 +23,11 @@ def check_environment() -> None:
     from tensorflow.python.eager import context
     from tensorflow.python.framework import ops
 
+    if not tf.config.get_visible_devices("CPU"):  # without one, even what follows would fail
+        raise ConfigError(
+            "epnas_tf must be called with the CPU visible to TensorFlow: data are prepared there. "
+            'Received: tf.config.set_visible_devices([], "CPU").'
+        )
     rules = (
         (
             not tf.executing_eagerly(),

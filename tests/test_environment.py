@@ -43,7 +43,14 @@ def debugged_pipelines():
     return switched(tf.data.experimental.enable_debug_mode, lambda: debug_mode.toggle_debug_mode(False))
 
 
+def without_cpu():
+    """What `set_visible_devices([], "CPU")` leaves; TensorFlow takes that only before it is started."""
+    patch = pytest.MonkeyPatch()
+    return switched(lambda: patch.setattr(tf.config, "get_visible_devices", lambda *_: []), patch.undo)
+
+
 REFUSED = {
+    "no CPU": (without_cpu, "with the CPU visible to TensorFlow"),
     "in a graph": (lambda: tf.Graph().as_default(), "outside any tf.Graph.* Received: TensorFlow builds a graph"),
     "shapes of version 1": (
         lambda: switched(tf.compat.v1.disable_v2_tensorshape, tf.compat.v1.enable_v2_tensorshape),
@@ -104,7 +111,7 @@ def everything_set():
     keras.config.set_floatx("float16")
     keras.config.set_epsilon(1e-2)
     keras.config.set_image_data_format("channels_first")
-    keras.config.set_dtype_policy("mixed_float16")
+    keras.config.set_dtype_policy("int8_from_mixed_bfloat16")
     keras.config.set_max_epochs(1)
     keras.config.set_max_steps_per_epoch(1)
     tf.config.set_soft_device_placement(False)

@@ -34,9 +34,11 @@ ALLOWED = {
     "training": {"training", "storage", "network", "space", "data"} | ROOTS,
     "evaluation": {"evaluation", "training", "storage", "network", "data"} | ROOTS,
     "export": {"export", "evaluation", "training", "storage", "network", "nn", "data"} | ROOTS,
-    "report": {"report", "storage", "network", "space"} | ROOTS,
+    "report": {"report", "search", "storage", "network", "space"} | ROOTS,
 }
-KERAS_TUNER = {f"search/{name}.py" for name in ("chief", "hypermodel", "oracle", "restrictions", "surface", "tuner")}
+KERAS_TUNER = {
+    f"search/{name}.py" for name in ("chief", "hypermodel", "oracle", "project", "restrictions", "surface", "tuner")
+}
 HEAVY = (
     "tensorflow",
     "keras",

@@ -40,6 +40,7 @@ def class_numbers(
         DataError: if they have another type or shape, are not as many as the images, or are fractions, NaN, out of
             range, or rows with several ones or none.
     """
+    refuse_masked(name, labels)
     try:
         values = np.asarray(labels)
     except ValueError as error:  # rows of different lengths
@@ -93,6 +94,19 @@ def check_width(width: int, num_classes: int | None, name: str = "Labels") -> No
         raise DataError(
             f"{name} as one-hot rows must have {num_classes} columns, one a class. Received: {width}. "
             "Give the class numbers in place of rows, or rows of that width."
+        )
+
+
+def refuse_masked(name: str, values: Any) -> None:
+    """Refuses a masked array with masked values, which would count as if they were not.
+
+    Raises:
+        DataError: if there are any.
+    """
+    if np.ma.is_masked(values):
+        raise DataError(
+            f"{name} must not be masked. Received: {np.ma.count_masked(values):,} masked values. Fill them in, or "
+            "leave out those images."
         )
 
 

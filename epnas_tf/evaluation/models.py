@@ -229,6 +229,8 @@ def _load_keras(location: Location) -> Classifier:
         model = keras.models.load_model(location.path, compile=False)
     except Exception as error:  # a broken archive, an unknown layer, …: Keras has no error of its own for them
         raise broken(location.path, "a plain Keras model", _first_line(error)) from error
+    if model.dtype_policy.quantization_mode:  # the process's own; a file holds none for a whole model
+        model.dtype_policy = "float32"
     name = str(location.path)
     _check_single(len(model.inputs or ()), len(model.outputs or ()), name)
     images, probabilities = model.inputs[0], model.outputs[0]

@@ -109,6 +109,7 @@ def plain_model(
         tensors[node.key] = PLAIN[node.kind].build(makers[-1], [tensors[source] for source in node.sources])
     softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
     model = keras.Model(images, softmax(tensors[graph.keys[-1]]), name=name)
+    model.dtype_policy = "float32"  # as in `to_model`
     if layers is not None:
         for maker in makers:
             copy_weights(maker, layers)

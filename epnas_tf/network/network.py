@@ -115,4 +115,6 @@ def to_model(network: Network, name: str = "epnas_network") -> keras.Model:
     """
     images = keras.Input(network.shape.image_shape, name="images")
     probabilities = keras.layers.Softmax(name="probabilities", dtype=tf.float32)(network(images, training=None))
-    return keras.Model(images, probabilities, name=name)
+    model = keras.Model(images, probabilities, name=name)
+    model.dtype_policy = "float32"  # the process's own may quantise, which a functional model cannot
+    return model

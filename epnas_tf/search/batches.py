@@ -16,6 +16,7 @@ from epnas_tf.data.labels import (
     not_one_hot,
     not_whole,
     out_of_range,
+    refuse_masked,
     wrong_type,
 )
 from epnas_tf.data.pipeline import EVALUATION_BATCH, made_ahead, map_in_order
@@ -144,7 +145,8 @@ def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset
     if not pair or spec[0].shape.rank != 4 or spec[1].shape.rank not in (1, 2):
         raise DataError(
             "A data set must give batches of (images, labels): images [batch, height, width, channels], labels "
-            f"[batch], [batch, 1] or one-hot [batch, classes]; sample weights are not understood. Received: {spec}"
+            "[batch], [batch, 1] or one-hot [batch, classes]; sample weights are not understood. Make such pairs with "
+            f"`map`, and batches with `batch`. Received: {spec}"
         )
     if not spec[0].shape[1:].is_compatible_with(shape.image_shape):
         raise DataError(f"Images must have the shape {shape.image_shape}. Received: {tuple(spec[0].shape[1:])}")
@@ -285,6 +287,7 @@ def checked_arrays(images: Any, labels: Any, shape: NetworkShape) -> Arrays:
         DataError: if they do not fit one another or the shape, or hold something else than pixels and classes.
     """
     try:
+        refuse_masked("Images", images)
         images = np.asarray(images)
         if images.dtype.kind not in "biuf":
             raise TypeError(f"an array of type {images.dtype}")

@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 import keras_tuner
@@ -24,6 +25,10 @@ PATIENCE = 10
 """For how many timeouts no worker at all may be heard before the chief gives up."""
 
 
+LEAST = {"max_trials": 1, "max_retries_per_trial": 0, "max_consecutive_failed_trials": 1}
+"""KerasTuner's counts, and the least that each may be; None is without end."""
+
+
 class ChiefOracle(keras_tuner.Oracle):
     """The part of an oracle that knows of workers.
 
@@ -35,12 +40,13 @@ class ChiefOracle(keras_tuner.Oracle):
         failure: why the search cannot go on, None as long as it can.
 
     Raises:
-        ConfigError: if `worker_timeout` is out of range.
+        ConfigError: if `worker_timeout` or a count is out of range.
     """
 
     def __init__(self, worker_timeout: float, **kwargs: Any) -> None:
         if not (isinstance(worker_timeout, int | float) and 0 < worker_timeout < math.inf):
             raise ConfigError(f"`worker_timeout` must be seconds above 0. Received: worker_timeout={worker_timeout!r}")
+        _check_counts(kwargs)
         self.failure: SearchError | None = None
         self.worker_timeout = worker_timeout
         self._known_workers: set[str] = set()
@@ -222,6 +228,15 @@ class ChiefOracle(keras_tuner.Oracle):
 
     def _under_way(self) -> str:
         return ", ".join(f"trial {trial.trial_id} of {owner}" for owner, trial in self.ongoing_trials.items())
+
+
+def _check_counts(given: dict[str, Any]) -> None:
+    """Refuses counts that KerasTuner takes and that end a search at once, or never."""
+    for name, least in LEAST.items():
+        value = given.get(name, least)
+        unlimited = value is None and name != "max_retries_per_trial"
+        if not unlimited and (isinstance(value, bool) or not isinstance(value, Integral) or value < least):
+            raise ConfigError(f"`{name}` must be a whole number, at least {least}. Received: {name}={value!r}")
 
 
 @contextlib.contextmanager

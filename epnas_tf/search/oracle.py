@@ -236,7 +236,7 @@ class EPNASOracle(ChiefOracle):
         if own is None:
             raise StateError("The project belongs to another oracle. Received: an oracle.json without `epnas`")
         check_settings(own["settings"], self._settings)
-        surrogate, _ = self._surrogate_files.load(newest=own["fits"])
+        surrogate = self._surrogate_files.peek(newest=own["fits"])  # removes nothing: others may search
         if surrogate is None or surrogate.number != own["fits"]:
             raise StateError(
                 f"The surrogate that oracle.json speaks of is not there. Received: {self._surrogate_files.directory}"

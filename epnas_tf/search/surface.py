@@ -60,6 +60,23 @@ def refuse_arguments(given: dict[str, Any]) -> None:
         raise ConfigError(f"`EPNASTuner` does not take `{name}`: {reason}. Received: {', '.join(given)}")
 
 
+def refuse_beside_oracle(given: dict[str, tuple[Any, Any]]) -> None:
+    """Refuses settings that an oracle of one's own would leave without effect.
+
+    Args:
+        given: the value and the default of each, by name.
+
+    Raises:
+        ConfigError: if one is not its default.
+    """
+    changed = [name for name, (value, default) in given.items() if value != default]
+    if changed:
+        raise ConfigError(
+            "An `oracle` of your own chooses the architectures by its own settings: give it what belongs to it "
+            f"(`limits` as `constraint=Limits(…)`). Received: `oracle` and {', '.join(changed)}"
+        )
+
+
 def refuse_overridden(tuner: type, hypermodel: keras_tuner.HyperModel, base: type, own: type) -> None:
     """Refuses methods that a subclass has overridden and that would never be called.
 

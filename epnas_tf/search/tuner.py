@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import time
 import warnings
@@ -11,7 +12,7 @@ from typing import Any
 
 import keras
 import keras_tuner
-from keras_tuner.engine.trial import Trial
+from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine import conditions
 
@@ -28,11 +29,29 @@ from epnas_tf.search.child import ChildDiverged, ChildTrainer, child_seed, child
 from epnas_tf.search.hypermodel import SpaceHyperModel
 from epnas_tf.search.limits import constraint
 from epnas_tf.search.oracle import EPNASOracle, check_settings
+from epnas_tf.search.project import (
+    LOCK_FILE,
+    WAIT,
+    call_again,
+    has_ended_trials,
+    is_behind,
+    refuse_other_settings,
+    refuse_other_space,
+    replaceable,
+)
 from epnas_tf.search.restrictions import of_space, refuse_others
 from epnas_tf.search.search_state import describe
-from epnas_tf.search.surface import refuse_arguments, refuse_overridden
+from epnas_tf.search.surface import refuse_arguments, refuse_beside_oracle, refuse_overridden
 from epnas_tf.search.tuner_data import keep_identity, search_data
-from epnas_tf.search.workers import seconds_between_signs, signs_of_life
+from epnas_tf.search.workers import (
+    SIGN_SECONDS,
+    ChiefWatch,
+    chief_address,
+    refuse_taken_port,
+    say,
+    seconds_between_signs,
+    signs_of_life,
+)
 from epnas_tf.storage.locks import take_lock
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
 
@@ -40,8 +59,10 @@ WORKER_TIMEOUT = 60.0
 """Seconds that a worker may be silent; it gives a sign of life every 5 of them."""
 
 SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
-METRICS = ("val_accuracy", "val_loss", "loss", "parameters")
-"""What a trial measures."""
+METRICS = {"val_accuracy": "max", "val_loss": "min", "loss": "min", "parameters": "min"}
+"""What a trial measures, and which way is better."""
+
+VERBOSE = (0, 1, 2, "auto")
 
 
 class FatalDataError(DataError, keras_tuner.errors.FatalRuntimeError):
@@ -62,13 +83,13 @@ class EPNASTuner(keras_tuner.Tuner):
         search: K, the iterations, the sampling rule and its temperature.
         child: how a child is trained: epochs, batch size, learning rates and so on.
         surrogate: sizes and training of the surrogate.
-        limits: what no child's network may exceed; for an `oracle` of one's own, give it to that as `Limits`.
+        limits: what no child's network may exceed.
         objective: the accuracy that scores a child; "val_accuracy" is the one that this tuner measures.
         seed: decides every random choice.
-        oracle: another oracle to take architectures from, in place of an `EPNASOracle` of the settings above.
+        oracle: another oracle to take architectures from, in place of an `EPNASOracle` of `search`, `surrogate`,
+            `limits`, `objective` and `worker_timeout`, which then have no effect, so that they are refused.
         worker_timeout: with a chief and workers, seconds of silence after which a worker's trial is given to another
-            one. A worker shows every few seconds that it lives, however long a trial takes. Of an `oracle` of one's
-            own, its own holds.
+            one. A worker shows every few seconds that it lives, however long a trial takes.
         idle_seconds: how long to wait before asking again when the oracle waits for other workers.
         directory: where the project's directory is.
         project_name: the name of the project's directory.
@@ -113,6 +134,8 @@ class EPNASTuner(keras_tuner.Tuner):
         require(ChildConfig, "child", child)
         require(LimitConfig, "limits", limits)
         RunConfig(seed=seed)  # refuses what it cannot be
+        if not (isinstance(idle_seconds, int | float) and 0 <= idle_seconds < math.inf):
+            raise ConfigError(f"`idle_seconds` must be seconds, at least 0. Received: idle_seconds={idle_seconds!r}")
         self.child = child
         self.seed = seed
         self.store = child_store(child, seed)
@@ -143,11 +166,33 @@ class EPNASTuner(keras_tuner.Tuner):
                 worker_timeout=worker_timeout,
                 max_consecutive_failed_trials=None,
             )
+        else:
+            refuse_beside_oracle(
+                {
+                    "search": (search, SearchConfig()),
+                    "surrogate": (surrogate, SurrogateConfig()),
+                    "limits": (limits, LimitConfig()),
+                    "objective": (objective, "val_accuracy"),
+                    "worker_timeout": (worker_timeout, WORKER_TIMEOUT),
+                }
+            )
         _check_oracle(oracle, hypermodel)
-        super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, overwrite=overwrite)
+        with replaceable(Path(directory or ".") / (project_name or "untitled_project"), overwrite):
+            super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, overwrite=overwrite)
+        if self._is_worker():
+            call_again(self.oracle)
 
     def _populate_initial_space(self) -> None:
-        """Registers the hyperparameters without building a network for it."""
+        """Registers the hyperparameters without building a network for it.
+
+        KerasTuner calls it where the project has no file of this tuner id, and would begin anew there.
+        """
+        if not self._is_worker() and has_ended_trials(Path(self.project_dir)):
+            say(f"{self.project_dir} has trials, but no file of {self.tuner_id}: goes on with them.")
+            self.oracle.reload()
+            refuse_other_settings(Path(self.project_dir), self._settings)
+            self._look_at_store()
+            return
         hp = self.oracle.get_space()
         self.hypermodel.declare_hyperparameters(hp)
         self.oracle.update_space(hp)
@@ -197,10 +242,14 @@ class EPNASTuner(keras_tuner.Tuner):
                 f"`search` takes {SEARCH_ARGUMENTS}; epochs, batch size and learning rates are settings of the tuner's "
                 f"`child`, a ChildConfig. Received: {', '.join(unknown)}"
             )
+        if verbose not in VERBOSE:
+            raise ConfigError(f'`verbose` must be 0, 1, 2 or "auto". Received: verbose={verbose!r}')
         if distribution.has_chief_oracle():
             conditions.print = lambda *_: None  # KerasTuner 1.4.8 prints every condition that it sends
         if distribution.is_chief_oracle():  # hands out trials and needs no data
             with self._locked():
+                refuse_taken_port()
+                say(f"The chief waits for workers at {':'.join(map(str, chief_address()))}.")
                 super().search(verbose=verbose)
             if getattr(self.oracle, "failure", None) is not None:
                 raise self.oracle.failure
@@ -209,31 +258,47 @@ class EPNASTuner(keras_tuner.Tuner):
         data = search_data(x, y, validation_data, validation_split, shape, self.child)
         with self._locked():
             # Of a worker's project only the chief knows the trials, so its data are always compared.
+            for doubt in data.doubts:
+                warnings.warn(doubt, stacklevel=2)
             keep_identity(Path(self.project_dir), data.identity, self._is_worker() or bool(self.oracle.start_order))
             self._chance = ChanceWatch(data.labels, self.child)
             self._load_store()  # a search that was interrupted may have left a child half trained
             self._trainer = ChildTrainer(self.store, shape, self.child, data.training, data.validation)
             self._was_idle, self._running = False, None
             with only_new_garbage(), self._signs_of_life():
+                self._meet_chief()
                 super().search(verbose=verbose)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Keeps other processes from searching in the project, but for a chief's workers, each under its own name."""
         if self._is_worker():
-            name, remedy = f"worker-{self.tuner_id}", "Give each worker a KERASTUNER_TUNER_ID of its own."
+            name, remedy = f"worker-{self.tuner_id}.lock", "Give each worker a KERASTUNER_TUNER_ID of its own."
         else:
-            name, remedy = "oracle", "Wait for it, or give another `project_name`."
-        with take_lock(Path(self.project_dir) / f"{name}.lock", remedy, Path(self.project_dir)):
+            name, remedy = LOCK_FILE, WAIT
+        with take_lock(Path(self.project_dir) / name, remedy, Path(self.project_dir)):
+            if not self._is_worker() and is_behind(Path(self.project_dir), self.oracle):
+                say(f"Another process has gone on with {self.project_dir}; its trials are taken over.")
+                self.oracle.reload()
             yield
 
-    def _signs_of_life(self) -> contextlib.AbstractContextManager[None]:
-        """Lets the chief know that this worker lives, which in a long trial it could not see."""
+    def _meet_chief(self) -> None:
+        """Compares what this worker was given with the chief's, of which `data.json` tells nothing."""
+        if self._is_worker():
+            refuse_other_space(self.oracle.get_space(), self.oracle._oracle.get_space())  # waits for the chief
+            refuse_other_settings(Path(self.project_dir), self._settings)
+
+    @contextlib.contextmanager
+    def _signs_of_life(self) -> Iterator[None]:
+        """Lets the chief know that this worker lives, and the person whether the chief does."""
         if not self._is_worker():
-            return contextlib.nullcontext()
+            yield
+            return
         timeout = getattr(self.oracle, "_oracle", self.oracle)  # the oracle that KerasTuner's client was made of
         seconds = seconds_between_signs(getattr(timeout, "worker_timeout", WORKER_TIMEOUT))
-        return signs_of_life(lambda: self._running and self.oracle.get_trial(self._running), seconds)
+        show = signs_of_life(lambda: self._running and self.oracle.get_trial(self._running), seconds)
+        with show, signs_of_life(ChiefWatch().look, SIGN_SECONDS):
+            yield
 
     def pre_create_trial(self) -> None:
         """Waits a little where the last answer was that there is nothing to do for now."""
@@ -314,12 +379,39 @@ class EPNASTuner(keras_tuner.Tuner):
             RunDirectoryError: if a file of the project cannot be read.
             StateError: if the project is of another oracle, of another space or of other settings.
         """
+        if not Path(self._get_tuner_fname()).exists():
+            raise StateError(f"There is no project to go on with. Received: {self.project_dir}")
         super().reload()
-        self._load_store()
+        self._look_at_store()
+
+    def _ended(self) -> list[str]:
+        """The trials that ended, as far as this process decides: a worker knows none."""
+        return [] if self._is_worker() else self.oracle.end_order
+
+    def _look_at_store(self) -> None:
+        """Takes the newest shared weights; another process may be searching, so nothing is removed."""
+        self._set_store(self._store_files.peek())
 
     def _load_store(self) -> None:
-        newest = None if self._is_worker() else len(self.oracle.end_order)
-        state, _ = self._store_files.load(newest)
+        """Takes the shared weights to go on from.
+
+        Raises:
+            StateError: if trials have trained shared weights that are not there.
+        """
+        state, problems = self._store_files.load(None if self._is_worker() else len(self._ended()))
+        for problem in problems:
+            say(f"{problem}; the shared weights before it are taken.")
+        trained = [number for number in self._ended() if self.oracle.trials[number].status == TrialStatus.COMPLETED]
+        if trained and state is None and self.child.share_weights and self.oracle.remaining_trials() != 0:
+            raise StateError(
+                f"{len(trained)} trials have trained shared weights that are not there; scores of others would not "
+                "compare. Bring `shared_weights` back, go on under the KERASTUNER_TUNER_ID that has them, "
+                "or with the chief and its workers, or give `overwrite=True` to start anew. Received: "
+                f"{self._store_files.directory} without those of {self.tuner_id}"
+            )
+        self._set_store(state)
+
+    def _set_store(self, state: State | None) -> None:
         self.store = child_store(self.child, self.seed)
         if state is not None:
             self.store.set_state(state.values, state.arrays)
@@ -358,6 +450,11 @@ def _check_oracle(oracle: keras_tuner.Oracle, hypermodel: SpaceHyperModel) -> No
     objective = getattr(oracle.objective, "name", None)
     if objective not in METRICS:
         raise ConfigError(f"`objective` must be one of what is measured, {', '.join(METRICS)}. Received: {objective}")
+    if oracle.objective.direction != METRICS[objective]:
+        raise ConfigError(
+            f"The direction of `{objective}` must be {METRICS[objective]!r}, or the worst networks would be taken. "
+            f"Received: {oracle.objective}"
+        )
     found, expected = describe(getattr(oracle, "space", hypermodel.space)), describe(hypermodel.space)
     if found != expected:
         raise ConfigError(f"The oracle's space must be the hypermodel's, {expected}. Received: {found}")

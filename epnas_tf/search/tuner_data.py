@@ -24,6 +24,7 @@ from epnas_tf.search.batches import (
 )
 from epnas_tf.search.child import TrainingBatches
 from epnas_tf.search.workers import say
+from epnas_tf.storage.locks import locked_for_a_moment
 from epnas_tf.storage.state_files import write_whole
 
 DATA_FILE = "data.json"
@@ -47,12 +48,14 @@ class SearchData(NamedTuple):
         validation: the validation batches.
         labels: int [n], of the validation images.
         identity: what is known of both; another one means other data.
+        doubts: what is likely a mistake, a sentence each.
     """
 
     training: TrainingBatches
     validation: tf.data.Dataset
     labels: npt.NDArray[np.int32]
     identity: dict[str, Identity]
+    doubts: list[str]
 
 
 def search_data(
@@ -64,11 +67,14 @@ def search_data(
         DataError: if something is missing, wrong or does not fit.
     """
     x, y, validation_data = _split(x, y, validation_data, validation_split)
+    arrays: Arrays | None = None  # of the training, as far as it is one
+    scored: Arrays | None = None
     if isinstance(x, tf.data.Dataset):
         training: Any = DatasetBatches(x, shape, child.epochs)
         known = {"training": _identity_of_dataset(x)}
     else:
         training = ArrayBatches(x, y, shape, child.batch_size, child.epochs)
+        arrays = training.arrays
         known = {"training": _identity_of_arrays(training.arrays)}
     if isinstance(validation_data, tf.data.Dataset):
         known["validation"] = _identity_of_dataset(validation_data)
@@ -82,12 +88,36 @@ def search_data(
                 f"Received: {type(validation_data).__name__}"
             )
         images, classes = validation_data
-        arrays = checked_arrays(images, classes, shape)
-        if isinstance(training, ArrayBatches):
-            _refuse_other_scale(training.arrays.images, arrays.images)
-        known["validation"] = _identity_of_arrays(arrays)
-        validation, labels = evaluation_batches(arrays), arrays.labels.numpy()
-    return SearchData(training, validation, labels, known)
+        scored = checked_arrays(images, classes, shape)
+        known["validation"] = _identity_of_arrays(scored)
+        validation, labels = evaluation_batches(scored), scored.labels.numpy()
+    if arrays is not None:
+        _refuse_untrained_classes(arrays.labels.numpy(), labels)
+    if arrays is not None and scored is not None:
+        _refuse_other_scale(arrays.images, scored.images)
+    doubts = [] if arrays is None or scored is None else _doubts(arrays, scored, known)
+    return SearchData(training, validation, labels, known, doubts)
+
+
+def _refuse_untrained_classes(training: npt.NDArray[np.int32], validation: npt.NDArray[np.int32]) -> None:
+    untrained = sorted({*validation.tolist()} - {*training.tolist()})
+    if untrained:
+        raise DataError(
+            "Each class of the validation images needs training images, or it can only be answered wrongly. Received: "
+            f"validation images of {untrained[:10]}, which no training image has. `validation_split` takes the last "
+            "images as they are: shuffle them before."
+        )
+
+
+def _doubts(training: Arrays, validation: Arrays, known: dict[str, Identity]) -> list[str]:
+    """What lets a search run to its end with scores that say nothing, or too much."""
+    doubts = []
+    if known["training"] == known["validation"]:
+        doubts.append("The validation images are the training images, so scores do not say what is right on others.")
+    low, high = float(tf.reduce_min(training.images)), float(tf.reduce_max(training.images))
+    if low == high:
+        doubts.append(f"Every pixel of every training image is {low:g}: there is nothing to learn from these images.")
+    return doubts
 
 
 def _refuse_other_scale(training: tf.Tensor, validation: tf.Tensor) -> None:
@@ -109,8 +139,14 @@ def _split(x: Any, y: Any, validation_data: Any, validation_split: float) -> tup
     is_dataset = isinstance(x, tf.data.Dataset)
     if x is None or (y is None) != is_dataset:
         raise DataError(
-            "`search` needs arrays x and y, or x alone as a tf.data.Dataset of both. "
+            "`search` needs arrays x and y, or x alone as a tf.data.Dataset of both; "
+            "`tf.data.Dataset.from_generator` makes one of a generator. "
             f"Received: x of type {type(x).__name__}, y of type {type(y).__name__}"
+        )
+    if validation_data is not None and validation_split:
+        raise DataError(
+            "Give `validation_data` or `validation_split`: only one of them can score the children. "
+            f"Received: both, validation_split={validation_split}"
         )
     if validation_data is not None:
         return x, y, validation_data
@@ -124,6 +160,11 @@ def _split(x: Any, y: Any, validation_data: Any, validation_split: float) -> tup
         raise DataError(
             "`validation_split` must be between 0 and 1 and leave images on both sides. "
             f"Received: {validation_split} of {len(x)} images"
+        )
+    if len(x) != len(y):  # else the refusal would name the numbers of a part
+        raise DataError(
+            f"Labels must have one label for each image, {len(x)}. Received: {len(y)} labels. "
+            "Give images and labels of the same rows."
         )
     return x[:kept], y[:kept], (x[kept:], y[kept:])
 
@@ -155,6 +196,11 @@ def keep_identity(project: Path, identity: dict[str, Identity], compared: bool) 
         RunDirectoryError: if the file cannot be read or written.
         StateError: if the project's data are others; says what differs.
     """
+    with locked_for_a_moment(project):  # workers begin at once: the first one writes, the others compare
+        _keep_identity(project, identity, compared)
+
+
+def _keep_identity(project: Path, identity: dict[str, Identity], compared: bool) -> None:
     file = project / DATA_FILE
     if file.exists() and compared:
         _refuse_other_data(file, identity)

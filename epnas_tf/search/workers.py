@@ -5,11 +5,15 @@ A worker shows that it lives with each call that reaches the chief's oracle. `EP
 """
 
 import contextlib
+import os
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from epnas_tf.errors import ConfigError
 
 SIGN_SECONDS = 5.0
 """How often a worker of `EPNASTuner` shows that it lives, and how often the chief looks, at most."""
@@ -81,6 +85,64 @@ class WorkerWatch:
             return False
         self._told[worker] = 2 * silence
         return True
+
+
+def chief_address() -> tuple[str, int]:
+    """Returns the chief's host and port, as KerasTuner's environment variables say.
+
+    Raises:
+        ConfigError: if the port is no number.
+    """
+    host, port = os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"]
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 2**16):
+        raise ConfigError(f"KERASTUNER_ORACLE_PORT must be a port, 1 to 65535. Received: {port!r}")
+    return host, int(port)
+
+
+def refuse_taken_port() -> None:
+    """Refuses to be the chief at a port that another process serves: of two chiefs, workers would get both's trials.
+
+    gRPC lets several processes serve one port.
+
+    Raises:
+        ConfigError: if the port is taken, or the host is none of this machine's.
+    """
+    host, port = chief_address()
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise ConfigError(
+            "The chief serves KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT: an address of this machine, and a port "
+            f"that no other process has. Received: {host}:{port} ({str(error.strerror).split(' (')[0]})"
+        ) from error
+
+
+class ChiefWatch:
+    """Says on a worker that no chief answers, for which KerasTuner's client waits in silence, an hour for each call.
+
+    Args:
+        clock: seconds, growing.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._address = chief_address()
+        self._clock = clock
+        self._heard = clock()
+        self._told = SIGN_SECONDS  # the silence that is told of next, in seconds
+
+    def look(self) -> None:
+        """Knocks at the chief's port; a line comes after `SIGN_SECONDS` of silence, and whenever that has doubled."""
+        try:
+            socket.create_connection(self._address, timeout=SIGN_SECONDS).close()
+        except OSError as error:
+            silence = self._clock() - self._heard
+            if silence >= self._told:
+                where = f"{self._address[0]}:{self._address[1]}"
+                say(f"No chief at {where} for {silence:.0f} s ({error}); waiting. Started again, it goes on.")
+                self._told = 2 * silence
+        else:
+            self._heard, self._told = self._clock(), SIGN_SECONDS
 
 
 @contextlib.contextmanager

@@ -1,6 +1,9 @@
 """Locks of directories: one process at a time, and none is left over by a kill."""
 
+import contextlib
 import fcntl
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -27,3 +30,19 @@ def take_lock(file: Path, remedy: str, where: Path | None = None) -> IO[str]:
             opened.close()
             raise RunDirectoryError(f"Another process is running in {where or file.parent}. {remedy}") from error
     return opened
+
+
+@contextlib.contextmanager
+def locked_for_a_moment(directory: Path) -> Iterator[None]:
+    """Waits until no other process is in such a block of the directory, and runs the block.
+
+    Args:
+        directory: the directory, which exists.
+    """
+    with reported(directory):
+        opened = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)

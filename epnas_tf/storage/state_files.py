@@ -97,18 +97,22 @@ class StateFiles:
         self._remove(younger)
         return None, []
 
-    def peek(self) -> State | None:
+    def peek(self, newest: int | None = None) -> State | None:
         """Returns the newest state that is whole, None if there is none; for readers beside a process that runs.
 
         Nothing is removed, and what is broken is passed over. States that are replaced while they are looked for are
         looked for again.
+
+        Args:
+            newest: states of a higher number are passed over.
         """
         seen: list[Path] = []
         while (files := self._files()) != seen:
             seen = files
             for file in files:
-                with contextlib.suppress(*BROKEN):
-                    return _read(file)
+                if newest is None or self._number(file) <= newest:
+                    with contextlib.suppress(*BROKEN):
+                        return _read(file)
         return None
 
     def none_whole(self, received: str) -> StateError:

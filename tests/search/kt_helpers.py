@@ -38,7 +38,8 @@ def make_hypermodel(**kwargs):
 
 
 def make_tuner(directory, hypermodel=None, **kwargs):
-    settings = {"search": TWO_LEVELS, "child": CHILD, "surrogate": TINY_SURROGATE, "project_name": "project", **kwargs}
+    of_oracle = {} if "oracle" in kwargs else {"search": TWO_LEVELS, "surrogate": TINY_SURROGATE}
+    settings = {**of_oracle, "child": CHILD, "project_name": "project", **kwargs}
     return EPNASTuner(hypermodel or make_hypermodel(), directory=directory, **settings)
 
 

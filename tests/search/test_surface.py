@@ -8,7 +8,7 @@ import keras_tuner
 import pytest
 from keras_tuner.engine.base_tuner import BaseTuner
 
-from epnas_tf.config import SearchConfig
+from epnas_tf.config import LimitConfig, SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError
 from epnas_tf.search import hyperparameters
 from epnas_tf.search.hypermodel import MacroHyperModel
@@ -16,7 +16,14 @@ from epnas_tf.search.oracle import EPNASOracle
 from epnas_tf.search.surface import ARGUMENTS, HYPERMODEL_METHODS, TUNER_METHODS
 from epnas_tf.search.tuner import EPNASTuner
 from epnas_tf.space import MacroSpace, MicroSpace
-from tests.search.kt_helpers import OPERATIONS, TINY_SURROGATE, ScoringTuner, make_hypermodel, make_tuner
+from tests.search.kt_helpers import (
+    OPERATIONS,
+    TINY_SURROGATE,
+    ScoringTuner,
+    make_hypermodel,
+    make_tuner,
+    split_digits,
+)
 from tests.space.chain_space import ChainSpace
 
 SPACE = MacroSpace(2, OPERATIONS)
@@ -304,8 +311,8 @@ def test_methods_of_the_tuner_that_are_called(tmp_path):
 
     own = type("Own", (EPNASTuner,), {name: calling(name) for name in CALLED})
     tuner = own(make_hypermodel(layers=1), search=QUICK, directory=tmp_path, surrogate=TINY_SURROGATE)
-    x, y = [[[[0.0]] * 8] * 8] * 4, [0, 1, 2, 3]
-    tuner.search(x, y, validation_data=(x, y), verbose=0)
+    x, y, validation = split_digits(100)
+    tuner.search(x, y, validation_data=validation, verbose=0)
     assert set(called) == set(CALLED)
 
 
@@ -335,3 +342,37 @@ class TestHypermodelArguments:
         assert hp.space == []
         with pytest.raises(ConfigError, match=r"nothing to search in a hypermodel of `tunable=False`"):
             make_tuner(tmp_path, hypermodel)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("search", SearchConfig(k=9)),
+        ("surrogate", SurrogateConfig(ensemble=2)),
+        ("limits", LimitConfig(max_params=10**6)),
+        ("objective", "val_loss"),
+        ("worker_timeout", 5.0),
+    ],
+)
+def test_settings_beside_an_oracle(name, value, tmp_path):
+    oracle = EPNASOracle(make_hypermodel().space)
+    with pytest.raises(ConfigError, match=rf"`oracle` of your own chooses.* Received: `oracle` and {name}$"):
+        make_tuner(tmp_path, oracle=oracle, **{name: value})
+
+
+def test_direction_of_another_oracles_objective(tmp_path):
+    objective = keras_tuner.Objective("val_loss", "max")
+    with pytest.raises(ConfigError, match="direction of `val_loss` must be 'min'"):
+        make_tuner(tmp_path, oracle=keras_tuner.oracles.RandomSearchOracle(objective, max_trials=1))
+
+
+@pytest.mark.parametrize("value", [-1, "1", float("nan")])
+def test_idle_seconds(value, tmp_path):
+    with pytest.raises(ConfigError, match="`idle_seconds` must be seconds, at least 0"):
+        make_tuner(tmp_path, idle_seconds=value)
+
+
+def test_verbose(tmp_path):
+    x, y, validation = split_digits(100)
+    with pytest.raises(ConfigError, match="`verbose` must be 0, 1, 2"):
+        make_tuner(tmp_path).search(x, y, validation_data=validation, verbose="loud")

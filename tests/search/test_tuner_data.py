@@ -1,5 +1,7 @@
 import json
 import shutil
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -75,6 +77,69 @@ def make(directory, **kwargs):
     return make_tuner(directory, make_hypermodel(layers=1), search=SearchConfig(k=1, iterations=1), **kwargs)
 
 
+class TestDoubts:
+    """Data with which a search would run to its end and say nothing, or too much."""
+
+    def of(self, x, y, validation):
+        return search_data(x, y, validation, 0.0, SHAPE, CHILD).doubts
+
+    def test_none(self):
+        x, y, (xv, yv) = split_digits(200)
+        assert not self.of(x, y, (xv, yv))
+        assert not self.of(x * 255, y, (xv * 255, yv))
+        assert not self.of(x * 255, y, (xv * 0, yv))
+
+    @pytest.mark.parametrize("factors", [(255, 1), (1, 255), (-255, 1)])
+    def test_scales(self, factors):
+        x, y, (xv, yv) = split_digits(200)
+        with pytest.raises(DataError, match=r"must be prepared alike\. Received: values that span .*255"):
+            self.of(x * factors[0], y, (xv * factors[1], yv))
+
+    def test_training_images_as_validation_images(self):
+        x, y, _ = split_digits(200)
+        assert self.of(x, y, (x, y)) == [
+            "The validation images are the training images, so scores do not say what is right on others."
+        ]
+
+    def test_constant_images(self):
+        x, y, validation = split_digits(200)
+        assert "Every pixel of every training image is 0" in self.of(x * 0, y, validation)[0]
+
+    def test_are_warned_of(self, project, tmp_path):
+        del project  # nothing is trained
+        x, y, _ = split_digits(100)
+        with warnings.catch_warnings(record=True) as caught:  # KerasTuner has warnings of its own
+            warnings.simplefilter("always")
+            make(tmp_path).search(x, y, validation_data=(x, y), verbose=0)
+        assert any("The validation images are the training images" in str(warning.message) for warning in caught)
+
+    def test_classes_without_training_images(self):
+        x, y, validation = split_digits(200)
+        with pytest.raises(DataError, match=r"validation images of \[9\], which no training image has"):
+            self.of(x[y != 9], y[y != 9], validation)
+        order = np.argsort(y, kind="stable")
+        with pytest.raises(DataError, match="shuffle them before"):
+            search_data(x[order], y[order], None, 0.2, SHAPE, CHILD)
+
+    def test_masks(self):
+        x, y, validation = split_digits(200)
+        with pytest.raises(DataError, match=r"Images must not be masked. Received: 1 masked values"):
+            self.of(np.ma.masked_array(x, np.arange(x.size).reshape(x.shape) == 5), y, validation)
+        with pytest.raises(DataError, match="Labels must not be masked"):
+            self.of(x, np.ma.masked_array(y, y == 3), validation)
+        assert not self.of(np.ma.masked_array(x), y, validation)
+
+    def test_two_ways_to_score(self):
+        x, y, validation = split_digits(200)
+        with pytest.raises(DataError, match="Give `validation_data` or `validation_split`"):
+            search_data(x, y, validation, 0.2, SHAPE, CHILD)
+
+    def test_labels_of_other_rows_with_a_split(self):
+        x, y, _ = split_digits(200)
+        with pytest.raises(DataError, match=r"one label for each image, 150. Received: 147 labels"):
+            search_data(x, y[:-3], None, 0.2, SHAPE, CHILD)
+
+
 class TestProject:
     @pytest.mark.parametrize(
         ("where", "message"),
@@ -144,6 +209,21 @@ class TestProject:
         assert json.loads((tmp_path / "data.json").read_text())["training"] != known["training"]
         with pytest.raises(StateError):  # of a worker, whose chief alone knows of trials
             keep_identity(tmp_path, known, compared=True)
+
+
+def test_workers_that_begin_at_once(tmp_path):
+    """All but the first one find its file whole; those with other data are refused."""
+    known = [{"training": {"form": "arrays", "images": n % 2, "digest": ""}} for n in range(16)]
+
+    def keep(identity):
+        try:
+            keep_identity(tmp_path, identity, True)
+        except StateError:
+            return "refused"
+        return "kept"
+
+    with ThreadPoolExecutor(len(known)) as threads:
+        assert sorted(threads.map(keep, known)) == ["kept"] * 8 + ["refused"] * 8
 
 
 class TestSecondProcess:

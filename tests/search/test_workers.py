@@ -1,8 +1,10 @@
+import socket
 import threading
 
 import pytest
 
-from epnas_tf.search.workers import WorkerWatch, seconds_between_signs, signs_of_life
+from epnas_tf.errors import ConfigError
+from epnas_tf.search.workers import ChiefWatch, WorkerWatch, refuse_taken_port, seconds_between_signs, signs_of_life
 
 
 class Clock:
@@ -85,3 +87,50 @@ def test_signs_of_life_go_on_after_errors_and_end_with_the_block():
     if thread is not None:
         thread.join(10)
         assert not thread.is_alive()
+
+
+@pytest.fixture
+def chief(monkeypatch):
+    """A socket that listens where the chief is to be."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+        monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(server.getsockname()[1]))
+        yield server
+
+
+def test_worker_says_that_no_chief_answers(chief, capsys):
+    clock = Clock()
+    watch = ChiefWatch(clock)
+
+    def lines(seconds):
+        for _ in range(seconds // 5):
+            clock.now += 5
+            watch.look()
+        return capsys.readouterr().err.splitlines()
+
+    assert not lines(60)
+    port = chief.getsockname()[1]
+    chief.close()
+    told = lines(60)
+    assert [line.split(" (")[0] for line in told] == [
+        f"No chief at 127.0.0.1:{port} for {seconds} s" for seconds in (5, 10, 20, 40)
+    ]
+    with socket.create_server(("127.0.0.1", port)):
+        assert not lines(30)
+
+
+def test_two_chiefs_at_one_port(chief):
+    with pytest.raises(
+        ConfigError, match=r"a port that no other process has. Received: 127.0.0.1:\d+ \(Address already"
+    ):
+        refuse_taken_port()
+    chief.close()
+    refuse_taken_port()
+
+
+@pytest.mark.parametrize("port", ["", "http", "70000"])
+def test_port_that_is_none(port, monkeypatch):
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", port)
+    with pytest.raises(ConfigError, match="KERASTUNER_ORACLE_PORT must be a port"):
+        refuse_taken_port()
