@@ -77,6 +77,8 @@ def quiet_tensorflow() -> Iterator[None]:
         try:
             _import_tensorflow()
             yield
+        except KeyboardInterrupt:
+            raise  # the user's doing: no failed start
         except BaseException:
             os.dup2(kept, 2)
             aside.seek(0)
