@@ -193,7 +193,7 @@ def test_log_counts_the_candidates_that_there_are_and_warns_of_a_cosine_that_is_
     display.candidate_ended({"candidate": 1, "accuracy": 0.5, "epochs": 3, "shared_score": None})
     shown = display.console.file.getvalue().splitlines()
     assert shown[1].startswith("The training ends before the learning rate has come down")
-    assert shown[2] == "candidate 1/2  accuracy 50.00 % after 3 epochs, - in the search"
+    assert shown[2] == "candidate 1/2  accuracy 50 % (30 … 70 %) after 3 epochs, - in the search"
     display.recipe = dataclasses.replace(display.recipe, restart_epochs=2)
     display.started(helpers.digits(), num_candidates=1)
     assert len(display.console.file.getvalue().splitlines()) == len(shown) + 1
@@ -233,7 +233,7 @@ def test_architecture_of_ones_own_is_trained_without_a_search_and_shown_live(tmp
     history = helpers.history(tmp_path / "new" / "final")
     shown = re.sub(r"\s", "", terminal.text)  # the terminal breaks lines, and their ends are cut
     for epoch in history:
-        values = f"loss{epoch['validation_loss']:.4f}accuracy{100 * epoch['validation_accuracy']:.0f}%"
+        values = f"loss{epoch['validation_loss']:.4f}validationaccuracy{100 * epoch['validation_accuracy']:.0f}%"
         line = rf"epoch{epoch['epoch']}/5learningrate[^/]*validation{re.escape(values)}[^/]*left"
         assert re.search(line, shown), terminal.text
     assert len(history) == 5
