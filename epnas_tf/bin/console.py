@@ -77,6 +77,8 @@ def quiet_tensorflow() -> Iterator[None]:
         try:
             _import_tensorflow()
             yield
+        except KeyboardInterrupt:
+            raise  # the user's doing: no failed start
         except BaseException:
             os.dup2(kept, 2)
             aside.seek(0)
@@ -236,13 +238,20 @@ def interruptible(call: Callable[[], T]) -> T:
 
 
 def refuse_arguments(arguments: list[str]) -> None:
-    """Refuses arguments that are not flags.
+    """Refuses arguments that are not flags, and names the flag that a folder or file belongs to.
 
     Raises:
         ConfigError: if there are any.
     """
     if arguments:
-        raise ConfigError(f"Only flags are understood, see --help. Received: {' '.join(arguments)}")
+        path = next((one for one in arguments if os.path.exists(one)), None)
+        advice = f" For images of your own give {shlex.quote(f'--dataset={path}')}." if path else ""
+        raise ConfigError(f"Only flags are understood, see --help. Received: {' '.join(arguments)}.{advice}")
+
+
+def say(console: Console, text: str) -> None:
+    """Prints a sentence: wrapped between words on a terminal, in one line elsewhere."""
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 def command(name: str) -> str:

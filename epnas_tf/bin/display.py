@@ -5,9 +5,11 @@ from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from epnas_tf.bin.console import say
 from epnas_tf.config import SearchConfig
 from epnas_tf.data import ImageData
 from epnas_tf.metrics import percent_of_images, with_interval
@@ -18,6 +20,9 @@ from epnas_tf.search.runner import Listener
 from epnas_tf.search.timing import TimeLeft, format_seconds
 
 REFRESH_PER_SECOND = 4
+
+FEW_VALIDATION_IMAGES = 20
+"""Fewer are warned of: the 95 % interval of an accuracy is then wider than 35 points."""
 
 
 class LogDisplay(Listener):
@@ -48,6 +53,12 @@ class LogDisplay(Listener):
         )
         for note in data.notes:
             self.say(note)
+        if self.num_validation < FEW_VALIDATION_IMAGES:
+            larger = " or a larger --validation_fraction" if data.validation_is_drawn else ""
+            self.warning(
+                f"{self.num_validation} validation images hardly tell networks apart, as each is "
+                f"{100 / self.num_validation:.0f} % of the accuracy; more images{larger} would."
+            )
         if num_resumed:
             self.say(f"Going on after child {num_resumed} of {search.num_children}.")
         self.began = time.perf_counter()
@@ -150,7 +161,7 @@ class LogDisplay(Listener):
 
     def say(self, text: str) -> None:
         """Writes a line."""
-        self.console.print(text, soft_wrap=True)
+        say(self.console, text)
 
     def warning(self, text: str) -> None:
         """Writes a warning."""
@@ -239,7 +250,8 @@ class LiveDisplay(LogDisplay):
         table.add_column(ratio=1, overflow="fold")
         for name, text in rows.items():
             table.add_row(name, f"{elapsed} gone, {text}" if name == "time" else text)
-        return Group(table, progress)
+        # The terminal shows Ctrl-C as "^C" behind the bar: in the last column it would move the display down by a line.
+        return Group(table, Padding(progress, (0, len("^C") + 1, 0, 0)))
 
 
 def forecast_lines(forecast: Forecast, search: ProgressiveSearch[Any], left: float | None) -> list[str]:

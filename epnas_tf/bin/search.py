@@ -19,6 +19,7 @@ from epnas_tf.bin.console import (
     quiet_tensorflow,
     refuse_arguments,
     run_main,
+    say,
 )
 from epnas_tf.config import RunConfig
 from epnas_tf.data import sources
@@ -56,7 +57,7 @@ def main(arguments: list[str]) -> None:
     verbose = {"operations": tuple(getattr(space, "operations", ()))} if flags.FLAGS.verbose else {}
     print_settings(console, config, {"run_dir": run_dir, **verbose})
     if config.search.sampling != "uniform" and (warning := warning_of_depth(space, config.search.k)):
-        console.print(warning, soft_wrap=True)
+        say(console, warning)
     with RunDirectory(run_dir, config):
         pass  # refused here if it cannot be used
 
@@ -81,13 +82,13 @@ def main(arguments: list[str]) -> None:
         console.print(f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
     failed = f", {result.num_failed} of them failed" if result.num_failed else ""
     console.print(f"{result.num_children} children in {result.seconds:.0f} s{failed}")
-    console.print(where_the_time_went(result.seconds, result.parts), soft_wrap=True)
+    say(console, where_the_time_went(result.seconds, result.parts))
     if flags.FLAGS.profile and result.already_finished:
         console.print("profile: none was written, since nothing was trained")
     elif flags.FLAGS.profile:
         console.print(f"profile: tensorboard --logdir {shlex.quote(str(Path(run_dir) / 'logs'))}", soft_wrap=True)
     for line in best_lines(result, config):
-        console.print(line, soft_wrap=True)
+        say(console, line)
     console.print(f"  {Path(run_dir) / 'architecture.json'}", soft_wrap=True)
     steps = {
         "epnas-train": "the best architecture from fresh weights",

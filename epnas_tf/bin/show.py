@@ -37,7 +37,9 @@ INPUT_NAMES = {-2: "cell before the previous", -1: "previous cell"}
 def main(arguments: list[str]) -> None:
     """Prints what the one argument names."""
     if len(arguments) != 1:
-        raise ConfigError(f"Give one run directory or one architecture file, see --help. Received: {arguments}")
+        raise ConfigError(
+            f"Give one run directory or one architecture file, see --help. Received: {' '.join(arguments) or 'none'}"
+        )
     path = Path(arguments[0])
     console = make_console()
     if path.is_dir():

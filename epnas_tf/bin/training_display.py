@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from epnas_tf.bin.console import say
 from epnas_tf.config import RecipeConfig
 from epnas_tf.data import ImageData
 from epnas_tf.metrics import percent_of_images, with_interval
@@ -37,20 +38,18 @@ class LogTrainingDisplay(TrainingListener):
         self.num_validation = len(data.validation)
         self.num_train = len(data.train) + (0 if self.recipe.held_out else self.num_validation)
         height, width, channels = data.image_shape
-        self.console.print(
+        self.say(
             f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {len(data.test)} test "
             f"images of {height}×{width}×{channels} in {data.num_classes} classes; the validation images "
             f"{'score the candidates, and then ' if num_candidates > 1 else ''}"
-            f"are {'held out' if self.recipe.held_out else 'trained on too'}",
-            soft_wrap=True,
+            f"are {'held out' if self.recipe.held_out else 'trained on too'}"
         )
         for note in data.notes:
-            self.console.print(note, soft_wrap=True)
+            self.say(note)
         if last_cycle_is_cut(self.recipe):
-            self.console.print(
+            self.say(
                 "The training ends before the learning rate has come down; choose --epochs at the end of a cosine, or "
-                "--restart_epochs=0 for a single one.",
-                soft_wrap=True,
+                "--restart_epochs=0 for a single one."
             )
 
     def candidate_ended(self, record: dict[str, Any]) -> None:
@@ -62,10 +61,7 @@ class LogTrainingDisplay(TrainingListener):
             else f"accuracy {with_interval(record['accuracy'], self.num_validation)} after {epochs}"
         )
         shared = percent_of_images(record["shared_score"], self.num_validation)
-        self.console.print(
-            f"candidate {record['candidate']}/{self.num_candidates}  {outcome}, {shared} in the search",
-            soft_wrap=True,
-        )
+        self.say(f"candidate {record['candidate']}/{self.num_candidates}  {outcome}, {shared} in the search")
 
     def training_started(self, architecture: Any, cost: Cost, epochs: int, num_done: int) -> None:
         """Says what is trained, and from where."""
@@ -73,7 +69,7 @@ class LogTrainingDisplay(TrainingListener):
         self.last_line = time.perf_counter()
         self.began = float(num_done), self.last_line
         self.first_steps: tuple[float, float] | None = None
-        self.console.print(f"training {architecture}", soft_wrap=True)
+        self.say(f"training {architecture}")
         self.console.print(f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds an image")
         if num_done:
             self.console.print(f"Going on after epoch {num_done} of {epochs}.")
@@ -81,7 +77,7 @@ class LogTrainingDisplay(TrainingListener):
     def progress(self, epoch: int, step: int, steps: int) -> None:
         """Writes a line where the last one is long ago."""
         self.count_from(epoch + step / steps)
-        if time.perf_counter() - self.last_line > SECONDS_A_LINE and step < steps:
+        if time.perf_counter() - self.last_line > SECONDS_A_LINE and 0 < step < steps:
             self.write(f"epoch {epoch + 1}/{self.epochs}  step {step}/{steps}  left {self.left(epoch + step / steps)}")
 
     def epoch_ended(self, epoch: Epoch) -> None:
@@ -92,7 +88,7 @@ class LogTrainingDisplay(TrainingListener):
     def write(self, line: str) -> None:
         """Writes a line and notes when."""
         self.last_line = time.perf_counter()
-        self.console.print(line, soft_wrap=True)
+        self.say(line)
 
     def count_from(self, epochs_done: float) -> None:
         """Notes when the first steps were done: making the graph, once before them, is no part of the pace."""
@@ -106,9 +102,13 @@ class LogTrainingDisplay(TrainingListener):
         pace = (time.perf_counter() - when) / (epochs_done - first)
         return format_seconds(pace * (self.epochs - epochs_done))
 
+    def say(self, text: str) -> None:
+        """Writes a sentence."""
+        say(self.console, text)
+
     def warning(self, text: str) -> None:
         """Writes a warning."""
-        self.console.print(f"warning: {text}", soft_wrap=True)
+        self.say(f"warning: {text}")
 
     def __enter__(self) -> "LogTrainingDisplay":
         return self
@@ -159,9 +159,9 @@ def describe(epoch: Epoch, num_train: int, num_validation: int) -> str:
     parts = [
         f"learning rate {epoch.learning_rate:.4f}",
         f"training loss {epoch.training_loss:.4f}",
-        f"accuracy {percent_of_images(epoch.training_accuracy, num_train)}",
+        f"training accuracy {percent_of_images(epoch.training_accuracy, num_train)}",
     ]
     if epoch.validation_accuracy is not None:
         accuracy = percent_of_images(epoch.validation_accuracy, num_validation)
-        parts.append(f"validation loss {epoch.validation_loss:.4f}  accuracy {accuracy}")
+        parts.append(f"validation loss {epoch.validation_loss:.4f}  validation accuracy {accuracy}")
     return "  ".join([*parts, f"{epoch.seconds:.1f} s"])

@@ -232,7 +232,10 @@ def _final_directory(run_dir: Path) -> Path:
         RunDirectoryError: if there is none.
     """
     if not run_dir.is_dir():
-        raise RunDirectoryError(f"An export begins with the directory of a run. Received: {run_dir}, which is none.")
+        raise RunDirectoryError(
+            f"An export begins with the directory of a run. Received: {run_dir}, which is no directory. Give what "
+            "--run_dir or --final_dir named."
+        )
     location = locate(run_dir)
     if location.kind != "checkpoint":
         raise RunDirectoryError(

@@ -199,6 +199,6 @@ def plot_by_level(height: float, levels: Sequence[int], num_levels: int) -> tupl
 
 
 def percent_axis(axis: Axis) -> None:
-    """Labels an axis of parts of one in percent."""
+    """Labels an axis of parts of one in percent; what is beyond 100 % is only room."""
     axis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
-    axis.set_major_formatter(lambda part, _: f"{100 * part:.4g} %")
+    axis.set_major_formatter(lambda part, _: f"{100 * part:.4g} %" if part < 1 + 1e-9 else "")

@@ -143,7 +143,8 @@ def load_architecture(path: str | os.PathLike[str]) -> Architecture:
         text = Path(path).read_text(encoding="utf-8-sig")  # editors of some systems write a byte order mark
     except OSError as error:
         raise ArchitectureError(
-            f"Expected the file of an architecture, but {error.strerror}. Received: {os.fspath(path)}"
+            f"Expected the file of an architecture. Received: {os.fspath(path)}, which cannot be read: "
+            f"{error.strerror}. Check the spelling and the folder that you are in."
         ) from error
     except UnicodeDecodeError as error:
         raise ArchitectureError(

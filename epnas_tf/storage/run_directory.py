@@ -286,6 +286,12 @@ def read_config_document(file: Path, expected_format: str) -> dict[str, Any]:
         known = document["format"] == expected_format and document["version"] == VERSION
         if not known or not all(isinstance(document[key], dict) for key in ("settings", "places", "versions")):
             raise ValueError(f"not of format {expected_format}, version {VERSION}")
+    except FileNotFoundError as error:
+        what = "holds no config.json" if file.parent.is_dir() else "does not exist"
+        raise RunDirectoryError(
+            f"Expected the directory of a run. Received: {file.parent}, which {what}. Check the spelling and the "
+            "folder that you are in."
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunDirectoryError(f"{file} is not the config.json of a run. Received: {error}") from error
     return document

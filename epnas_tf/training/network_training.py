@@ -73,6 +73,7 @@ class NetworkTraining:
         self.steps = self._pipeline.steps
         momentum = [slot for key in self._network.layers for slot in self.store.momentum(key)]
         self._run = make_steps(self._network, momentum, recipe, self.steps, derived_seed(seed, DROPOUT))
+        self._is_traced = False
         self._validation = None
         if recipe.held_out:
             self._validation = evaluation_batches(data.validation, data.mean, data.std)
@@ -83,7 +84,7 @@ class NetworkTraining:
 
         Args:
             number: which one, from 0; with the seed it decides everything that is random.
-            progress: is told how many steps of the epoch are done.
+            progress: is told how many steps of the epoch are done; 0 once the graph is made, in the first epoch.
 
         Raises:
             TrainingDiverged: if the loss or a variable became NaN or infinite.
@@ -92,6 +93,10 @@ class NetworkTraining:
         iterator = iter(self._pipeline.batches(derived_seed(self.seed, EPOCH, number)))
         first, last = number * self.steps, (number + 1) * self.steps
         loss_sum = right = 0.0
+        if not self._is_traced:
+            self._run(iterator, tf.constant(first), tf.constant(first))  # no step: only makes the graph
+            self._is_traced = True
+            progress(0)
         for start in range(first, last, STEPS_A_CALL):
             stop = min(start + STEPS_A_CALL, last)
             done, loss, hits = (float(x) for x in self._run(iterator, tf.constant(start), tf.constant(stop)))

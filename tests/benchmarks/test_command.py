@@ -6,7 +6,7 @@ from tests.bin.runs import benchmark
 def test_arguments_beside_the_flags_are_refused():
     result = benchmark("roofline", "fast")
     assert result.returncode == 1
-    assert result.stderr.strip() == "roofline: error: Only flags are understood, see --help. Received: fast"
+    assert result.stderr.strip() == "roofline: error: Only flags are understood, see --help. Received: fast."
 
 
 def test_what_a_user_can_cause_is_one_line():

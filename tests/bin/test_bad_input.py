@@ -67,6 +67,7 @@ MACRO_OPERATIONS = "max_pool_3x3, average_pool_3x3, conv_3x3, conv_5x5, sep_conv
         (["--space=nano"], ["--space=nano", "macro|micro"]),
         (["--unknown=3"], ["unknown", "--help"]),
         (["now"], ["Only flags are understood, see --help. Received: now"]),
+        (["."], ["Received: ..", "For images of your own give --dataset=."]),
         (["--flagfile=nowhere.cfg"], ["Unable to open flagfile", "nowhere.cfg"]),
         (["--max_params=-1"], ["`max_params` must be at least 0. Received: max_params=-1"]),
         (["--manual_dir=nowhere"], ["`manual_dir`", "dataset='digits'"]),
@@ -201,11 +202,11 @@ def test_broken_architecture_file_is_refused(tmp_path, text, words):
 def test_show_refuses_what_it_cannot_show(tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, words in (
-        ([tmp_path / "nowhere.json"], ["nowhere.json", "No such file"]),
-        ([tmp_path / "empty"], ["is not the config.json of a run"]),
+        ([tmp_path / "nowhere.json"], ["nowhere.json, which cannot be read: No such file or directory. Check"]),
+        ([tmp_path / "empty"], [f"Received: {tmp_path / 'empty'}, which holds no config.json. Check"]),
         ([300 * "a"], ["a path cannot be used: File name too long. Received: aaa"]),
         ([], ["Give one run directory or one architecture file"]),
-        (["one", "two"], ["Received: ['one', 'two']"]),
+        (["one", "two"], ["Received: one two"]),
         (["--best=0", "one"], ["--best=0"]),
     ):
         runs.assert_clear_error(runs.call(runs.SHOW, *arguments), *words)

@@ -1,10 +1,13 @@
 import io
 import os
 import shutil
+import signal
+import subprocess
 import sys
 
 import pytest
 
+from epnas_tf.bin import console
 from epnas_tf.bin.console import make_console, print_in_any_encoding
 from tests.bin import runs
 
@@ -119,3 +122,21 @@ def test_a_flag_file_in_another_encoding_is_named(environment, words, tmp_path):
     (tmp_path / "my.cfg").write_bytes("--layers=2\n# grün\n--k=2\n".encode("latin-1"))
     result = runs.call(runs.SEARCH, "--flagfile=my.cfg", cwd=tmp_path, **environment)
     runs.assert_clear_error(result, *words)
+
+
+def test_ctrl_c_before_a_command_has_begun_is_no_traceback():
+    interrupt = "import signal; from epnas_tf.bin import console; signal.raise_signal(signal.SIGINT)"
+    started = subprocess.run([sys.executable, "-c", interrupt], capture_output=True, text=True)
+    assert (started.returncode, started.stderr) == (-signal.SIGINT, "\n-c: stopped before it began.\n")
+
+
+def test_ctrl_c_while_tensorflow_starts_shows_none_of_its_messages(monkeypatch, capfd):
+    def start():
+        os.write(2, b"I0000 oneDNN custom operations are on.\n")
+        raise KeyboardInterrupt
+
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    monkeypatch.setattr(console, "_import_tensorflow", start)
+    with pytest.raises(KeyboardInterrupt), console.quiet_tensorflow():
+        pass
+    assert capfd.readouterr().err == ""

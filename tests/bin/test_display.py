@@ -1,5 +1,8 @@
+import dataclasses
 import io
+import re
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -9,6 +12,7 @@ from epnas_tf.search.child import ChildResult
 from epnas_tf.search.forecast import Forecast, Memory, Proposal
 from epnas_tf.search.progressive import ProgressiveSearch
 from tests.space.chain_space import ChainSpace
+from tests.training import helpers
 
 
 def shown_line(display):
@@ -85,3 +89,32 @@ def test_the_temperature_is_shown_where_sampling_looks_at_it(config, shown):
     text = display.console.file.getvalue()
     assert "level 1 of 2   child 1 of" in text
     assert ("temperature 4.00" in text) == shown
+
+
+def test_few_validation_images_are_warned_of():
+    data = helpers.digits()
+    display = LogDisplay(Console(file=io.StringIO(), width=200), SearchConfig())
+    for count, warned in ((19, True), (20, False)):
+        few = dataclasses.replace(data, validation=data.validation.take(np.arange(count)))
+        display.console.file = io.StringIO()
+        display.started(ProgressiveSearch(ChainSpace(layers=1), SearchConfig()), few, 0)
+        assert ("19 validation images hardly tell networks apart, as each is 5 %" in shown(display)) is warned
+
+
+def test_ctrl_c_on_a_terminal_moves_nothing_and_sentences_break_between_words():
+    display = LiveDisplay(Console(file=io.StringIO(), width=40, force_terminal=True), SearchConfig(k=2, iterations=1))
+    display.search = search = ProgressiveSearch(ChainSpace(layers=2), display.config)
+    display.note(search.ask())
+    display.console.print(display.render())
+    assert len(shown(display).splitlines()[-1].strip()) < 40 - len("^C")  # what the terminal shows at the cursor
+    display.console.file = io.StringIO()
+    display.say("many words that do not fit into so narrow a line")
+    assert [line.strip() for line in shown(display).splitlines()] == [
+        "many words that do not fit into so",
+        "narrow a line",
+    ]
+
+
+def shown(display):
+    """Returns what a display has written, without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", display.console.file.getvalue())

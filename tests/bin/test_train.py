@@ -134,7 +134,7 @@ def test_the_searchs_best_are_compared_and_the_better_is_trained(trained):
 
 EPOCH = re.compile(
     r"epoch (?P<epoch>\d+)/12  learning rate (?P<learning_rate>[\d.]+)  training loss (?P<training_loss>[\d.]+)  "
-    r"accuracy (?P<training_accuracy>[\d.]+) %  [\d.]+ s  left (\d+:)?\d+:\d\d"
+    r"training accuracy (?P<training_accuracy>[\d.]+) %  [\d.]+ s  left (\d+:)?\d+:\d\d"
 )
 
 
@@ -193,7 +193,7 @@ def test_log_counts_the_candidates_that_there_are_and_warns_of_a_cosine_that_is_
     display.candidate_ended({"candidate": 1, "accuracy": 0.5, "epochs": 3, "shared_score": None})
     shown = display.console.file.getvalue().splitlines()
     assert shown[1].startswith("The training ends before the learning rate has come down")
-    assert shown[2] == "candidate 1/2  accuracy 50.00 % after 3 epochs, - in the search"
+    assert shown[2] == "candidate 1/2  accuracy 50 % (30 … 70 %) after 3 epochs, - in the search"
     display.recipe = dataclasses.replace(display.recipe, restart_epochs=2)
     display.started(helpers.digits(), num_candidates=1)
     assert len(display.console.file.getvalue().splitlines()) == len(shown) + 1
@@ -203,10 +203,10 @@ def test_log_says_within_a_long_epoch_how_it_goes(display, monkeypatch):
     now = 1000.0
     monkeypatch.setattr(training_display.time, "perf_counter", lambda: now)
     display.training_started("1 conv_3x3", Cost(1234, 56789), epochs=4, num_done=2)
-    now += 50  # the first steps take long, since the graph is made before them
-    display.progress(2, 2, 10)  # the last line is not long ago
     monkeypatch.setattr(training_display, "SECONDS_A_LINE", 1)
-    now += 60  # half an epoch took a minute, so 2.6 minutes are left
+    now += 50  # the graph is made first: no line, and no part of the pace
+    display.progress(2, 0, 10)
+    now += 84  # 0.7 epochs, so 2.6 minutes are left
     display.progress(2, 7, 10)
     display.progress(2, 10, 10)  # the epoch's own line follows
     shown = display.console.file.getvalue().splitlines()
@@ -233,7 +233,7 @@ def test_architecture_of_ones_own_is_trained_without_a_search_and_shown_live(tmp
     history = helpers.history(tmp_path / "new" / "final")
     shown = re.sub(r"\s", "", terminal.text)  # the terminal breaks lines, and their ends are cut
     for epoch in history:
-        values = f"loss{epoch['validation_loss']:.4f}accuracy{100 * epoch['validation_accuracy']:.0f}%"
+        values = f"loss{epoch['validation_loss']:.4f}validationaccuracy{100 * epoch['validation_accuracy']:.0f}%"
         line = rf"epoch{epoch['epoch']}/5learningrate[^/]*validation{re.escape(values)}[^/]*left"
         assert re.search(line, shown), terminal.text
     assert len(history) == 5

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from epnas_tf.report import search_figures
-from epnas_tf.report.drawing import drawing
+from epnas_tf.report.drawing import drawing, percent_axis, plot
 from epnas_tf.report.search_files import read_search
 from epnas_tf.report.svg import HREF, SVG
 from tests.report import runs
@@ -112,3 +112,13 @@ def test_heat_map_shows_its_counts():
     with drawing():
         drawn = search_figures.heat_map("updates", ["layer 1"], ["conv_3x3", "mine"], np.array([[1500, 0]]), "", "")
     assert texts(drawn) == ["conv", "3×3", "layer 1", "1.50k", "mine"]
+
+
+def test_no_label_of_an_accuracy_lies_above_100_percent():
+    figure, axes = plot(100)
+    axes.set_ylim(0.7, 1.2)  # room for a text
+    percent_axis(axes.yaxis)
+    figure.canvas.draw()
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert "100 %" in labels
+    assert all(not label or float(label.removesuffix(" %")) <= 100 for label in labels)

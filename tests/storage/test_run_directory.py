@@ -338,5 +338,5 @@ def test_settings_that_are_not_allowed_are_reported(path, settings, words):
 
 
 def test_directory_without_a_run_has_no_settings_to_read(tmp_path):
-    with pytest.raises(RunDirectoryError, match=r"config.json is not the config.json of a run. Received"):
+    with pytest.raises(RunDirectoryError, match=r"which holds no config\.json"):
         read_config(tmp_path)
