@@ -245,9 +245,3 @@ class TestSecondProcess:
         other = make(tmp_path)
         with first._locked(), other._locked(), pytest.raises(RunDirectoryError, match="KERASTUNER_TUNER_ID of its own"):
             same._locked().__enter__()
-
-
-def test_parts_of_other_scales_are_refused():
-    x, y, (xv, yv) = split_digits(100)
-    with pytest.raises(DataError, match=r"Received: values that span 1 in the training .* and 255 in the validation"):
-        search_data(x, y, (xv * 255, yv), 0.0, SHAPE, CHILD)
