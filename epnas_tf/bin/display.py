@@ -119,7 +119,8 @@ class LogDisplay(Listener):
     @property
     def started_search(self) -> ProgressiveSearch[Any]:
         """The search, once it has started."""
-        assert self.search is not None
+        if self.search is None:
+            raise RuntimeError("Nothing can be said of a search before it has started.")
         return self.search
 
     @property

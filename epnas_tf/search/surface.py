@@ -8,6 +8,12 @@ from typing import Any
 import keras_tuner
 
 from epnas_tf.errors import ConfigError
+from epnas_tf.search.hypermodel import SpaceHyperModel
+from epnas_tf.search.restrictions import of_space, refuse_others
+from epnas_tf.search.search_state import describe
+
+METRICS = {"val_accuracy": "max", "val_loss": "min", "loss": "min", "parameters": "min"}
+"""What a trial measures, and which way is better."""
 
 ARGUMENTS = {
     "max_model_size": "give `limits=LimitConfig(max_params=…)`, which no child exceeds",
@@ -99,3 +105,24 @@ def refuse_overridden(tuner: type, hypermodel: keras_tuner.HyperModel, base: typ
             raise ConfigError(f"`{name}` is never called: {reason}. Received: {type(hypermodel).__name__}.{name}")
     if not hypermodel.tunable:
         raise ConfigError("There is nothing to search in a hypermodel of `tunable=False`. Received: tunable=False")
+
+
+def check_oracle(oracle: keras_tuner.Oracle, hypermodel: SpaceHyperModel) -> None:
+    """Refuses an oracle that asks for what is not measured, or is of another space than the hypermodel.
+
+    Raises:
+        ConfigError: if it is.
+    """
+    objective = getattr(oracle.objective, "name", None)
+    if objective not in METRICS:
+        raise ConfigError(f"`objective` must be one of what is measured, {', '.join(METRICS)}. Received: {objective}")
+    if oracle.objective.direction != METRICS[objective]:
+        raise ConfigError(
+            f"The direction of `{objective}` must be {METRICS[objective]!r}, or the worst networks would be taken. "
+            f"Received: {oracle.objective}"
+        )
+    found, expected = describe(getattr(oracle, "space", hypermodel.space)), describe(hypermodel.space)
+    if found != expected:
+        raise ConfigError(f"The oracle's space must be the hypermodel's, {expected}. Received: {found}")
+    names = [parameter.name for parameter in of_space(hypermodel.space).space]
+    refuse_others(oracle.get_space(), names, fixed=False)

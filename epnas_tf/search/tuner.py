@@ -39,9 +39,7 @@ from epnas_tf.search.project import (
     refuse_other_space,
     replaceable,
 )
-from epnas_tf.search.restrictions import of_space, refuse_others
-from epnas_tf.search.search_state import describe
-from epnas_tf.search.surface import refuse_arguments, refuse_beside_oracle, refuse_overridden
+from epnas_tf.search.surface import METRICS, check_oracle, refuse_arguments, refuse_beside_oracle, refuse_overridden
 from epnas_tf.search.tuner_data import keep_identity, search_data
 from epnas_tf.search.workers import (
     SIGN_SECONDS,
@@ -59,9 +57,6 @@ WORKER_TIMEOUT = 60.0
 """Seconds that a worker may be silent; it gives a sign of life every 5 of them."""
 
 SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
-METRICS = {"val_accuracy": "max", "val_loss": "min", "loss": "min", "parameters": "min"}
-"""What a trial measures, and which way is better."""
-
 VERBOSE = (0, 1, 2, "auto")
 
 
@@ -176,7 +171,7 @@ class EPNASTuner(keras_tuner.Tuner):
                     "worker_timeout": (worker_timeout, WORKER_TIMEOUT),
                 }
             )
-        _check_oracle(oracle, hypermodel)
+        check_oracle(oracle, hypermodel)
         with replaceable(Path(directory or ".") / (project_name or "untitled_project"), overwrite):
             super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, overwrite=overwrite)
         if self._is_worker():
@@ -444,19 +439,3 @@ class EPNASTuner(keras_tuner.Tuner):
         shared = Network(architecture, self.hypermodel.shape, self.store)
         own.restore(self.store.snapshot(shared.layers))
         return self.hypermodel.compile(to_model(network), self.child)
-
-
-def _check_oracle(oracle: keras_tuner.Oracle, hypermodel: SpaceHyperModel) -> None:
-    objective = getattr(oracle.objective, "name", None)
-    if objective not in METRICS:
-        raise ConfigError(f"`objective` must be one of what is measured, {', '.join(METRICS)}. Received: {objective}")
-    if oracle.objective.direction != METRICS[objective]:
-        raise ConfigError(
-            f"The direction of `{objective}` must be {METRICS[objective]!r}, or the worst networks would be taken. "
-            f"Received: {oracle.objective}"
-        )
-    found, expected = describe(getattr(oracle, "space", hypermodel.space)), describe(hypermodel.space)
-    if found != expected:
-        raise ConfigError(f"The oracle's space must be the hypermodel's, {expected}. Received: {found}")
-    names = [parameter.name for parameter in of_space(hypermodel.space).space]
-    refuse_others(oracle.get_space(), names, fixed=False)
