@@ -22,6 +22,9 @@ from epnas_tf.evaluation.preparation import find_preparation
 BATCH_SIZE = 64
 """Images that are decoded and classified at a time."""
 
+DARK = 32
+"""Grey level of 0 … 255 below which an image has all its pixels if it is nearly black: likely a scale mistaken."""
+
 AnyPath = str | os.PathLike[str]
 
 UNNAMED = (
@@ -97,7 +100,7 @@ def predict(path: AnyPath, files: AnyPath | bytes | Iterable[AnyPath | bytes]) -
         tuple(file for file, _ in whole),
         np.array([row for _, row in whole], np.float32).reshape(len(whole), len(predictor.class_names)),
         {answer.file: answer.error for answer in answers if answer.error},
-        tuple(text for text in (*predictor.notes, note) if text),
+        tuple(text for text in (*predictor.notes, note, predictor.warning) if text),
     )
 
 
@@ -171,6 +174,18 @@ class Predictor:
         self.class_names = names or tuple(map(str, numbers))
         unnamed = "" if names else f"{name} {UNNAMED}"
         self.notes = tuple(text for text in (assumed, unnamed) if text)
+        self._dark: list[str] = []
+
+    @property
+    def warning(self) -> str:
+        """A warning of images so far that are nearly black, such as 12-bit ones in 16-bit files; "" for none."""
+        if not self._dark:
+            return ""
+        low, high = self.preparation.low, self.preparation.high
+        return (
+            f"warning: images that are nearly black ({len(self._dark):,}), such as {pictures.shown(self._dark[0])}; "
+            f"files of more than 8 bits are scaled from {low:g} … {high:g}, as in the training"
+        )
 
     def run(self, files: Sequence[Path | bytes], batch_size: int = BATCH_SIZE) -> Iterator[FilePrediction]:
         """Classifies files one batch after the other; no more than a batch's pixels are in memory.
@@ -198,6 +213,8 @@ class Predictor:
             if isinstance(pixels, str):
                 yield FilePrediction(name, None, pixels)
             else:
+                if pixels.max() < DARK:
+                    self._dark.append(name)
                 yield FilePrediction(name, next(rows))
 
     def _decode(self, file: Path | bytes) -> npt.NDArray[np.uint8] | str:

@@ -170,3 +170,12 @@ def test_one_batch_of_pictures_is_in_memory(final, images, monkeypatch):
     for count in range(1, 21):
         assert next(answers).probabilities is not None
         assert len(decoded) == min(20, 6 * ((count + 5) // 6))
+
+
+def test_files_of_12_bits_that_come_out_black_are_warned_of(final, tmp_path):
+    rows = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    for name, step in (("deep", 1000), ("shallow", 60)):
+        Image.fromarray(rows * step).save(tmp_path / f"{name}.png")
+    (note,) = predict(final.path, tmp_path).notes
+    assert note.startswith("warning: images that are nearly black (1), such as ")
+    assert "shallow.png; files of more than 8 bits are scaled from 0 … 65535" in note
