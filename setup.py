@@ -21,6 +21,7 @@ setup(
         "tensorflow>=2.21,<2.22",
         "keras>=3.15,<3.16",
         "keras-tuner>=1.4.8,<1.5",
+        "grpcio>=1.85,<2",
         "tensorflow-datasets>=4.9.10,<4.10",
         "importlib_resources>=6.0,<8",
         "tensorboard>=2.21,<2.22",
