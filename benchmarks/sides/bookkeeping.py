@@ -135,10 +135,10 @@ class Searches:
     def epnas_tuner(self, folder: str, stopwatch: Stopwatch) -> None:
         """Runs `EPNASTuner`."""
         model = MacroHyperModel((8, 8, 1), 10, self._layers, channels=self._channels)
-        images, labels = np.zeros((10, 8, 8, 1), np.float32), np.arange(10)
+        images, labels = np.random.default_rng(0).random((20, 8, 8, 1), np.float32), np.arange(20) % 10
         tuner = EPNASTuner(model, self._search, ChildConfig(), self._surrogate, directory=folder, project_name="ours")
         with self._watched("tuner", stopwatch, OF_OUR_TUNER):
-            tuner.search(images, labels, validation_data=(images, labels), verbose=0)
+            tuner.search(images[:10], labels[:10], validation_data=(images[10:], labels[10:]), verbose=0)
 
     def random_search(self, folder: str, stopwatch: Stopwatch) -> None:
         """Runs `keras_tuner.RandomSearch` over the hyperparameters of the same space."""

@@ -45,7 +45,7 @@ def test_compares_and_the_report_shows_it(run_dir, compared):
     ("arguments", "message"),
     [
         ((), "Give one run directory, see --help. Received: none"),
-        (("nowhere",), "config.json"),
+        (("nowhere",), "nowhere, which does not exist"),
         (("RUN", "--architectures=2"), "must be at least 3. Received: architectures=2"),
         (("RUN", "--own_epochs=2"), "own_epochs: 1 there, 2 now"),
     ],

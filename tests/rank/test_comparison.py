@@ -138,7 +138,7 @@ def test_a_search_that_goes_on_is_refused(tmp_path):
             if candidate.number == 4:  # the last but one
                 raise Stopped
 
-    with pytest.raises(RunDirectoryError, match=r"config.json"):
+    with pytest.raises(RunDirectoryError, match="nothing, which does not exist"):
         run_rank(tmp_path / "nothing", CONFIG)
     with pytest.raises(Stopped):
         run_search(SEARCH, tmp_path / "run", Stops())
