@@ -73,8 +73,8 @@ def main(arguments: list[str]) -> None:
     with opened(values.output) as write:
         for text in RENDER[values.format](answers, predictor, [str(file) for file in files]):
             write(text)
-    if predictor.warning:
-        messages.print(predictor.warning, soft_wrap=True)
+    for remark in predictor.remarks:
+        messages.print(remark, soft_wrap=True)
     if values.output:
         print(f"{len(files) - len(broken):,} images classified: {pictures.shown(values.output)}")
     refuse_broken(broken, len(files))

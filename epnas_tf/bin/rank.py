@@ -78,6 +78,8 @@ def _display(console: Console) -> Any:
 
         def started(self, data: Any, num_architectures: int, num_done: int) -> None:
             self.count, self.done, self.num_validation = num_architectures, num_done, len(data.validation)
+            for note in data.notes:
+                console.print(note, soft_wrap=True)
             if num_done:
                 console.print(f"Going on after {num_done} of {num_architectures} architectures.")
 

@@ -100,7 +100,7 @@ def predict(path: AnyPath, files: AnyPath | bytes | Iterable[AnyPath | bytes]) -
         tuple(file for file, _ in whole),
         np.array([row for _, row in whole], np.float32).reshape(len(whole), len(predictor.class_names)),
         {answer.file: answer.error for answer in answers if answer.error},
-        tuple(text for text in (*predictor.notes, note, predictor.warning) if text),
+        tuple(text for text in (*predictor.notes, note, *predictor.remarks) if text),
     )
 
 
@@ -175,17 +175,21 @@ class Predictor:
         unnamed = "" if names else f"{name} {UNNAMED}"
         self.notes = tuple(text for text in (assumed, unnamed) if text)
         self._dark: list[str] = []
+        self._coloured: list[str] = []
 
     @property
-    def warning(self) -> str:
-        """A warning of images so far that are nearly black, such as 12-bit ones in 16-bit files; "" for none."""
-        if not self._dark:
-            return ""
-        low, high = self.preparation.low, self.preparation.high
-        return (
-            f"warning: images that are nearly black ({len(self._dark):,}), such as {pictures.shown(self._dark[0])}; "
-            f"files of more than 8 bits are scaled from {low:g} … {high:g}, as in the training"
-        )
+    def remarks(self) -> tuple[str, ...]:
+        """What was noticed of the files so far, a line each: colour made grey, images that are nearly black."""
+        remarks = []
+        if self._coloured:
+            remarks.append(f"files in colour ({len(self._coloured):,}) are made grey, as the network takes grey images")
+        if self._dark:  # such as those of 12 bits in files of 16
+            low, high, example = self.preparation.low, self.preparation.high, pictures.shown(self._dark[0])
+            remarks.append(
+                f"warning: images that are nearly black ({len(self._dark):,}), such as {example}; "
+                f"files of more than 8 bits are scaled from {low:g} … {high:g}, as in the training"
+            )
+        return tuple(remarks)
 
     def run(self, files: Sequence[Path | bytes], batch_size: int = BATCH_SIZE) -> Iterator[FilePrediction]:
         """Classifies files one batch after the other; no more than a batch's pixels are in memory.
@@ -220,6 +224,8 @@ class Predictor:
     def _decode(self, file: Path | bytes) -> npt.NDArray[np.uint8] | str:
         """Returns the pixels of a file, or why there are none."""
         try:
+            if self.preparation.channels == 1 and isinstance(file, Path) and not pictures.probe(file).grey:
+                self._coloured.append(os.fspath(file))
             return pictures.decode(io.BytesIO(file) if isinstance(file, bytes) else file, self.preparation)
         except pictures.UnreadableImageError as error:
             return error.reason

@@ -179,3 +179,11 @@ def test_files_of_12_bits_that_come_out_black_are_warned_of(final, tmp_path):
     (note,) = predict(final.path, tmp_path).notes
     assert note.startswith("warning: images that are nearly black (1), such as ")
     assert "shallow.png; files of more than 8 bits are scaled from 0 … 65535" in note
+
+
+def test_files_in_colour_for_a_network_of_grey_images_are_told(final, images, tmp_path):
+    Image.new("RGB", (9, 9), (200, 30, 90)).save(tmp_path / "red.png")
+    shutil.copy(images / "00.png", tmp_path)
+    assert predict(final.path, tmp_path).notes == (
+        "files in colour (1) are made grey, as the network takes grey images",
+    )
