@@ -29,6 +29,10 @@ class DataError(EPNASError, ValueError):
     """A data set that is missing, unknown, broken or does not fit the search."""
 
 
+class TooFewImagesError(DataError):
+    """A data set with too few classes, or images of one, for all parts of a training; it may be evaluated on."""
+
+
 class RunDirectoryError(EPNASError):
     """A run directory that cannot be read, written or belongs to other settings."""
 

@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
         raise ConfigError(f"Give one model: a run directory or a file, see --help. Received: {arguments}")
     path, json_file = arguments[0], flags.FLAGS.json
     config = config_of(path)
-    data.check(config.data)
+    data.check(config.data, fewest_classes=1)
     if json_file:
         refuse_file(Path(json_file))
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.

@@ -10,7 +10,7 @@ from epnas_tf.config import DataConfig
 from epnas_tf.data import sources, splits
 from epnas_tf.data.places import refuse_moved
 from epnas_tf.data.values import ImageData, Images, statistics
-from epnas_tf.errors import ConfigError
+from epnas_tf.errors import ConfigError, TooFewImagesError
 
 # The test images must be the same whatever the run: otherwise two runs with different seeds could not be compared, and
 # an image that one run tested on would train the next. So this seed is fixed, and the run's own seed never reaches it.
@@ -32,11 +32,12 @@ _MIRRORED = (
 )
 
 
-def check(config: DataConfig) -> None:
+def check(config: DataConfig, fewest_classes: int = 2) -> None:
     """Refuses, as cheaply and as early as can be, settings that `load` would refuse: no image is read.
 
     Args:
         config: which data set, and how to split it.
+        fewest_classes: how many classes a folder must have; one is enough to evaluate on.
 
     Raises:
         ConfigError: if two settings contradict each other.
@@ -48,7 +49,7 @@ def check(config: DataConfig) -> None:
             f"manual_dir={config.manual_dir!r} with dataset={config.dataset!r}. Leave `manual_dir` out."
         )
     refuse_moved(config)
-    sources.check(config)
+    sources.check(config, fewest_classes)
 
 
 def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None = None) -> ImageData:
@@ -73,6 +74,11 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
     """
     check(config)
     source = sources.read(config, value_range)
+    if len(source.class_names) < 2:
+        raise TooFewImagesError(
+            f"{source.name}: a data set needs images of two classes or more to tell apart. Received: 1 class among "
+            f"{len(source.train)} training images. Add images of another class."
+        )
     train, test = (source.train, source.test) if source.test is not None else _drawn_test(source, config)
     least = 1 if source.validation is not None else 2  # a class gives an image to the validation if that is drawn
     splits.check_class_sizes(train.labels, source.class_names, least)
@@ -118,7 +124,7 @@ def _drawn_test(source: sources.Source, config: DataConfig) -> tuple[Images, Ima
     kept, drawn = splits.stratified_draw(train.labels, total, np.random.default_rng(_TEST_SEED), leave=least)
     splits.check_class_sizes(train.labels[kept], source.class_names, least)
     if not len(drawn):
-        raise splits.TooFewImagesError(
+        raise TooFewImagesError(
             f"{source.name}: a class needs {'three' if least == 2 else 'two'} images or more, or none is left for the "
             f"test. Received: {len(train)} images in {len(source.class_names)} classes. Add images, or a test part."
         )

@@ -5,11 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from epnas_tf.errors import DataError
-
-
-class TooFewImagesError(DataError):
-    """A class that has too few images for every part that is to be drawn."""
+from epnas_tf.errors import DataError, TooFewImagesError
 
 
 def quotas(

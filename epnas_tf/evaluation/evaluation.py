@@ -10,9 +10,8 @@ from epnas_tf import data as images
 from epnas_tf.config import DataConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images, sources
 from epnas_tf.data.sources import Source
-from epnas_tf.data.splits import TooFewImagesError
 from epnas_tf.environment import check_environment
-from epnas_tf.errors import ConfigError
+from epnas_tf.errors import ConfigError, TooFewImagesError
 from epnas_tf.evaluation.classifier import Classifier
 from epnas_tf.evaluation.latency import Latency, measure_latency
 from epnas_tf.evaluation.location import Location, locate
@@ -112,10 +111,11 @@ def evaluate(
     location = locate(path)
     training = location.config()
     config = _config(path, training, data, seed)
-    images.check(config.data)
-    classifier = load_classifier(path)
     place_is_own = training is not None and same_place(config.data.dataset, training.data.dataset)
-    loaded = _load(config, classifier, location, whole=not place_is_own and split in (None, "all"))
+    whole = not place_is_own and split in (None, "all")
+    images.check(config.data, fewest_classes=1 if whole else 2)
+    classifier = load_classifier(path)
+    loaded = _load(config, classifier, location, whole=whole)
     if isinstance(loaded, Source):
         same_images, drawn, split = False, {}, "all"
     else:

@@ -10,7 +10,7 @@ from epnas_tf.config import DataConfig
 from epnas_tf.data import check, load, loading
 from epnas_tf.data.sources import Source
 from epnas_tf.data.values import Preparation
-from epnas_tf.errors import ConfigError, DataError
+from epnas_tf.errors import ConfigError, DataError, TooFewImagesError
 from tests.data.helpers import make_images
 
 ROOT = Path(__file__).parents[2]
@@ -228,3 +228,10 @@ def test_settings_of_another_kind_of_data_set_are_named(tmp_path):
 def test_mirroring_that_nobody_asked_for_is_told(tmp_path, name, mirror, told):
     notes = load(DataConfig(dataset=write_npz(tmp_path / f"{name}.npz"), mirror=mirror), seed=0).notes
     assert sum("--mirror=no where left and right differ" in note for note in notes) == told
+
+
+def test_a_single_class_can_be_evaluated_on_but_not_trained_on(tmp_path):
+    config = DataConfig(dataset=write_npz(tmp_path / "one.npz", classes=1))
+    assert loading.sources.read(config).class_names == ("0",)
+    with pytest.raises(TooFewImagesError, match=r"two classes or more.*Received: 1 class among 60"):
+        load(config, seed=0)

@@ -113,6 +113,18 @@ def test_a_few_new_images_need_not_be_split(final, plain, digits, tmp_path):
         evaluate(final.path, config, "validation")
 
 
+def test_a_folder_of_one_class_is_evaluated_on(plain, digits, tmp_path):
+    (tmp_path / "seven").mkdir()
+    chosen = np.flatnonzero(digits.test.labels == 7)
+    for index in chosen:
+        Image.fromarray(digits.test.images[index, :, :, 0]).save(tmp_path / "seven" / f"{index:04}.png")
+    result = evaluate(plain.folder / "saved_model", DataConfig(dataset=str(tmp_path)))
+    assert (result.metrics.num_images, result.matching) == (len(chosen), SOME)
+    assert result.metrics.accuracy == (plain.expected[chosen].argmax(axis=1) == 7).mean()
+    with pytest.raises(DataError, match="one folder for each class, two or more"):
+        evaluate(plain.folder / "saved_model", DataConfig(dataset=str(tmp_path)), "validation")
+
+
 def test_classes_of_other_names_are_refused(plain, digits, tmp_path):
     config = save_renamed(tmp_path / "other.npz", digits, np.array([f"a {name}" for name in artifacts.NAMES]))
     with pytest.raises(DataError, match=r"zero, one, .*Received: other\.npz with 10 classes: a eight, a five"):

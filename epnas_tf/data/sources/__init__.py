@@ -51,11 +51,12 @@ def base_name(name: str) -> str:
     return re.split("[/:]", name, maxsplit=1)[0]
 
 
-def check(config: DataConfig) -> None:
+def check(config: DataConfig, fewest_classes: int = 2) -> None:
     """Refuses what can be refused without reading an image.
 
     Args:
         config: which data set.
+        fewest_classes: how many classes a folder must have; of others it is known when they are read.
 
     Raises:
         DataError: if the name is unknown or the files are not there.
@@ -67,7 +68,10 @@ def check(config: DataConfig) -> None:
             f"dataset={config.dataset!r}, which does not exist{where(config.dataset)}. Check the spelling and the "
             "folder that you are in."
         )
-    _MODULES[found].check(config)
+    if found == "folder":
+        folder.check(config, fewest_classes)
+    else:
+        _MODULES[found].check(config)
 
 
 def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> Source:

@@ -155,16 +155,11 @@ def make_source(
         The source; classes without any image are left out.
 
     Raises:
-        DataError: if there is only one class, a test or validation image has a class or a size that no training image
+        DataError: if a test or validation image has a class or a size that no training image
             has, or a label has no name, or one that `check_class_names` refuses.
     """
     name = printable(name)
     present = np.unique(train[1])
-    if len(present) < 2:
-        raise DataError(
-            f"{name}: a data set needs images of two classes or more to tell apart. Received: "
-            f"{len(present)} class among {len(train[1])} training images. Add images of another class."
-        )
     if class_names is not None and present[-1] >= len(class_names):
         raise DataError(
             f"{name}: every label needs a name, so at least {present[-1] + 1} class names are needed. "

@@ -21,9 +21,9 @@ _NAMED = 10
 """How many broken files a refusal names."""
 
 
-def check(config: DataConfig) -> None:
-    """Refuses a folder that is not there or has no class folders with images; decodes no image."""
-    _files(layout.find(layout.root_of(config.dataset)), LeftOut())
+def check(config: DataConfig, fewest_classes: int = 2) -> None:
+    """Refuses a folder that is not there or has too few class folders with images; decodes no image."""
+    _files(layout.find(layout.root_of(config.dataset), fewest_classes), LeftOut())
 
 
 def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> Source:
@@ -36,7 +36,7 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
         DataError: if the folder is missing or empty, a class folder has no image, there is one class only, image files
             are broken and `skip_broken` is off, or nothing is left of a class with it.
     """
-    found = layout.find(layout.root_of(config.dataset))
+    found = layout.find(layout.root_of(config.dataset), fewest_classes=1)
     name = os.path.basename(os.path.abspath(found.root))
     left_out = LeftOut()
     left_out.reasons["images beside the class folders"] += found.loose

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from epnas_tf.data.names import as_read, check_class_names
 from epnas_tf.data.sources import listing, pictures
-from epnas_tf.errors import DataError
+from epnas_tf.errors import DataError, TooFewImagesError
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 """Each part, and what it is called in a note."""
@@ -45,14 +45,15 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def find(root: Path) -> Layout:
+def find(root: Path, fewest_classes: int = 2) -> Layout:
     """Finds the parts and classes of a folder of images; opens no image.
 
     Args:
         root: the folder, which exists.
+        fewest_classes: how many there must be; one is enough to evaluate on.
 
     Raises:
-        DataError: if there are fewer than two classes, a part has other classes than the training part, two folders
+        DataError: if there are fewer classes, a part has other classes than the training part, two folders
             may be the same part, or what look like classes are parts by their content.
     """
     place = _descended(root, stop_at_parts=True)
@@ -61,8 +62,8 @@ def find(root: Path) -> Layout:
     train = _descended(places["train"]) if places else place
     class_names = tuple(path.name for path in listing.folders(train))
     check_class_names(class_names, _shown(train))
-    if len(class_names) < 2:
-        raise DataError(
+    if len(class_names) < fewest_classes:
+        raise TooFewImagesError(
             f"A folder of images must hold one folder for each class, two or more. Received: {_shown(train)} with "
             f"{len(class_names)} folders {list(class_names)}. Put each class's images into a folder of its own."
         )
