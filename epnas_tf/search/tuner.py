@@ -46,6 +46,7 @@ from epnas_tf.search.workers import (
     ChiefWatch,
     chief_address,
     refuse_taken_port,
+    refuse_tuner_id,
     say,
     seconds_between_signs,
     signs_of_life,
@@ -117,6 +118,7 @@ class EPNASTuner(keras_tuner.Tuner):
         **unsupported: Any,
     ) -> None:
         check_environment()
+        refuse_tuner_id()
         check_path(directory or "", "a project")
         check_path(project_name or "", "a project")
         refuse_arguments(unsupported)

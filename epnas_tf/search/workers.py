@@ -99,6 +99,17 @@ def chief_address() -> tuple[str, int]:
     return host, int(port)
 
 
+def refuse_tuner_id() -> None:
+    """Refuses a KERASTUNER_TUNER_ID that is no part of a file's name: the files of a worker are called by it.
+
+    Raises:
+        ConfigError: if it has a slash.
+    """
+    tuner_id = os.environ.get("KERASTUNER_TUNER_ID", "")
+    if os.sep in tuner_id:
+        raise ConfigError(f"KERASTUNER_TUNER_ID must have no slash. Received: {tuner_id}. Choose a name like worker0.")
+
+
 def refuse_taken_port() -> None:
     """Refuses to be the chief at a port that another process serves: of two chiefs, workers would get both's trials.
 
