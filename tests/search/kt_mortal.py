@@ -27,11 +27,32 @@ TRIAL_SECONDS = 0.5
 
 
 def misbehave(behaviour: str, run: list[str], project: Path) -> None:
-    """Does what a worker's behaviour is, in the middle of a trial."""
+    """Does what a worker's behaviour is, in the middle of a trial, and leaves a file that says that it has begun."""
+    begun(project.parent, behaviour, len(run)).write_text(run[-1])
     if behaviour == "dies" or (behaviour == "late" and len(run) == 2):
         os.kill(os.getpid(), signal.SIGKILL)
     while behaviour == "late" and '"COMPLETED"' not in (project / f"trial_{run[-1]}" / "trial.json").read_text():
         time.sleep(0.05)
+
+
+def begun(directory: Path, behaviour: str, number: int) -> Path:
+    """The file that a worker leaves when it begins its first, second, … trial; it holds the trial."""
+    return directory / f"{behaviour}.{number}.begun"
+
+
+def share(tuner, directory: Path, run: list[str], num_workers: int) -> None:
+    """Makes a steady worker leave trials to the others, however slow they are: it asks again when they have begun."""
+    ask = tuner.pre_create_trial
+
+    def wait_and_ask() -> None:
+        while run and len(list(directory.glob("*.1.begun"))) < num_workers:
+            time.sleep(0.05)
+        late = begun(directory, "late", 1)
+        while late.exists() and late.read_text() in run and not begun(directory, "late", 2).exists():
+            time.sleep(0.05)
+        ask()
+
+    tuner.pre_create_trial = wait_and_ask
 
 
 def make_plain(directory, behaviour, run):
@@ -85,6 +106,8 @@ def main(directory: str, kind: str, behaviour: str, num_workers: int) -> None:
     (Path(directory) / f"{name}.ready").write_text("")
     while len(list(Path(directory).glob("*.ready"))) < num_workers:  # so that each worker gets a trial
         time.sleep(0.05)
+    if behaviour == "steady":
+        share(tuner, Path(directory), run, num_workers)
     tuner.search(**arguments, verbose=0)
     print(json.dumps(run))
 
