@@ -301,6 +301,17 @@ def _differing_parts(extents: Mapping[str, Extent], scale: Scale, name: str) -> 
     return notes
 
 
+def as_trained_warning(found: tuple[float, float], trained: tuple[float, float]) -> str:
+    """Returns the warning that images are scaled as a model's training images were, and not as they look.
+
+    Args:
+        found: the values that look like black and white.
+        trained: those of the training images.
+    """
+    looks, used = (f"{low:g} … {high:g}" for low, high in (found, trained))
+    return f"warning: the pixels look like {looks}, but are scaled from {used} as the model's training images"
+
+
 def constant_notes(
     parts: Mapping[str, npt.NDArray[np.uint8]], where: Callable[[str, int], str] | None = None
 ) -> list[str]:

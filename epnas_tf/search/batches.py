@@ -112,11 +112,6 @@ class ArrayBatches:
             return made_ahead(map_in_order(dataset, batch))
 
 
-def array_evaluation(images: Any, labels: Any, shape: NetworkShape) -> tf.data.Dataset:
-    """Returns validation batches of arrays, in order; see `ArrayBatches` for the arguments."""
-    return evaluation_batches(checked_arrays(images, labels, shape))
-
-
 def evaluation_batches(arrays: Arrays) -> tf.data.Dataset:
     """Returns validation batches of arrays that were checked, in order."""
 
@@ -254,7 +249,7 @@ def data_error(error: BaseException) -> DataError | None:
 
 
 def labels_of(batches: tf.data.Dataset) -> npt.NDArray[np.int32]:
-    """Returns the labels of all batches of `as_batches` or `array_evaluation`, [n].
+    """Returns the labels of all batches of `as_batches` or `evaluation_batches`, [n].
 
     Raises:
         DataError: if one of them is no class number, or an image holds NaN or infinity.

@@ -7,9 +7,10 @@ from epnas_tf.network import NetworkShape
 from epnas_tf.search.batches import (
     ArrayBatches,
     DatasetBatches,
-    array_evaluation,
     as_batches,
+    checked_arrays,
     data_error,
+    evaluation_batches,
     labels_of,
     num_batches,
 )
@@ -77,7 +78,7 @@ LABEL_FORMS = {
 @pytest.mark.parametrize("form", LABEL_FORMS)
 def test_labels_of_arrays(form):
     images, labels = arrays()
-    given, classes = collect(array_evaluation(images, LABEL_FORMS[form](labels), SHAPE))
+    given, classes = collect(evaluation_batches(checked_arrays(images, LABEL_FORMS[form](labels), SHAPE)))
     np.testing.assert_array_equal(given, images)
     np.testing.assert_array_equal(classes, labels)
 
@@ -95,7 +96,7 @@ def test_labels_of_datasets(form):
 
 def test_evaluation_has_every_image_once_and_in_order():
     images, labels = arrays(1203)
-    _, classes = collect(array_evaluation(images, labels, SHAPE))
+    _, classes = collect(evaluation_batches(checked_arrays(images, labels, SHAPE)))
     np.testing.assert_array_equal(classes, labels)
 
 
@@ -104,7 +105,7 @@ def test_no_pass_waits_for_the_thread_that_tunes():
     own = tf.data.Dataset.from_tensor_slices((images, labels)).batch(5)
     for batches in (
         ArrayBatches(images, labels, SHAPE, batch_size=4, epochs=1).batches(0),
-        array_evaluation(images, labels, SHAPE),
+        evaluation_batches(checked_arrays(images, labels, SHAPE)),
         DatasetBatches(own, SHAPE, epochs=1).batches(0),
     ):
         assert batches.options().autotune.enabled is False
@@ -166,7 +167,7 @@ class TestRefusals:
     )
     def test_arrays(self, images, labels, message):
         with pytest.raises(DataError, match=message):
-            array_evaluation(images, labels, SHAPE)
+            evaluation_batches(checked_arrays(images, labels, SHAPE))
         with pytest.raises(DataError, match=message):
             ArrayBatches(images, labels, SHAPE, batch_size=2, epochs=1)
 
@@ -235,7 +236,7 @@ def test_arrays_and_datasets_say_the_same(images, labels, message):
     images = np.full((len(labels), 8, 8, 1), images, np.float32)
     dataset = as_batches(tf.data.Dataset.from_tensor_slices((images, labels)).batch(5), SHAPE)
     with pytest.raises(DataError, match=message) as of_arrays:
-        array_evaluation(images, labels, SHAPE)
+        evaluation_batches(checked_arrays(images, labels, SHAPE))
     with pytest.raises(DataError) as of_dataset:
         labels_of(dataset)
     assert str(of_dataset.value) == str(of_arrays.value)

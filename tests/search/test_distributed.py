@@ -41,18 +41,23 @@ def free_port():
         return opened.getsockname()[1]
 
 
+def exit_codes(processes):
+    """Waits for all processes, and leaves none behind."""
+    try:
+        return {name: process.wait(TIMEOUT) for name, process in processes.items()}
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait()
+
+
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
     """What the three processes printed."""
     directory, logs = tmp_path_factory.mktemp("tuning"), tmp_path_factory.mktemp("logs")
     port, names = free_port(), ("chief", "worker0", "worker1")
     processes = {name: start(directory, name, port, logs / name) for name in names}
-    try:
-        codes = {name: process.wait(TIMEOUT) for name, process in processes.items()}
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.wait()
+    codes = exit_codes(processes)
     assert codes == dict.fromkeys(names, 0), {name: (logs / f"{name}.err").read_text()[-2000:] for name in names}
     return directory, {name: (logs / name).read_text().splitlines() for name in names}
 
@@ -100,12 +105,7 @@ def run_mortal(tmp_path, kind, behaviours):
         name: start(project, name, port, tmp_path / name, "kt_mortal", (kind, behaviour, str(len(behaviours))))
         for name, behaviour in roles.items()
     }
-    try:
-        codes = {name: process.wait(TIMEOUT) for name, process in processes.items()}
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.wait()
+    codes = exit_codes(processes)
     printed = {name: (tmp_path / name).read_text().splitlines() for name in roles}
     return codes, printed, {name: (tmp_path / f"{name}.err").read_text() for name in roles}
 

@@ -16,7 +16,7 @@ from epnas_tf.errors import ConfigError, DataError, SearchError, StateError
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.search import oracle as oracle_module
 from epnas_tf.search import tuner as tuner_module
-from epnas_tf.search.batches import ArrayBatches, array_evaluation
+from epnas_tf.search.batches import ArrayBatches, checked_arrays, evaluation_batches
 from epnas_tf.search.chance import PATIENCE
 from epnas_tf.search.child import ChildDiverged, ChildResult, ChildTrainer, child_seed
 from epnas_tf.search.oracle import EPNASOracle
@@ -71,7 +71,7 @@ class TestCourse:
             hypermodel.shape,
             CHILD,
             ArrayBatches(x, y, hypermodel.shape, CHILD.batch_size, CHILD.epochs),
-            array_evaluation(*validation, hypermodel.shape),
+            evaluation_batches(checked_arrays(*validation, hypermodel.shape)),
         )
         progressive = ProgressiveSearch(hypermodel.space, TWO_LEVELS, TINY_SURROGATE, seed=0)
         expected = []

@@ -11,8 +11,7 @@ from types import ModuleType
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data.sources import digits, folder, idx, npz, tfds
-from epnas_tf.data.sources.base import Source, choose_side, where
-from epnas_tf.errors import DataError
+from epnas_tf.data.sources.base import Source, choose_side
 
 __all__ = ["Source", "base_name", "check", "kind", "read"]
 
@@ -62,12 +61,6 @@ def check(config: DataConfig, fewest_classes: int = 2) -> None:
         DataError: if the name is unknown or the files are not there.
     """
     found = kind(config)
-    if found == "folder" and not os.path.exists(os.path.expanduser(config.dataset)):
-        raise DataError(
-            "--dataset must be digits, a name of TensorFlow Datasets, a folder or an .npz file. Received: "
-            f"dataset={config.dataset!r}, which does not exist{where(config.dataset)}. Check the spelling and the "
-            "folder that you are in."
-        )
     if found == "folder":
         folder.check(config, fewest_classes)
     else:

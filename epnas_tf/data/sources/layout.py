@@ -9,6 +9,7 @@ from pathlib import Path
 
 from epnas_tf.data.names import as_read, check_class_names
 from epnas_tf.data.sources import listing, pictures
+from epnas_tf.data.sources.base import where
 from epnas_tf.errors import DataError, TooFewImagesError
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
@@ -212,7 +213,8 @@ def root_of(dataset: str) -> Path:
     root = Path(os.path.expanduser(dataset))
     if not os.path.isdir(root):  # False, too, for what no path can be
         raise DataError(
-            "`dataset` must be digits, a name of TensorFlow Datasets, a folder or an .npz file. Received: "
-            f"dataset={dataset!r}, which does not exist. Check the spelling and the folder that you are in."
+            "--dataset must be digits, a name of TensorFlow Datasets, a folder or an .npz file. Received: "
+            f"dataset={dataset!r}, which does not exist{where(dataset)}. Check the spelling and the folder that you "
+            "are in."
         )
     return root

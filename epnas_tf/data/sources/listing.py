@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeVar
 
+from epnas_tf.data.copies import Place, copies_warning
 from epnas_tf.data.sources import pictures
 from epnas_tf.errors import DataError
 
@@ -19,10 +20,6 @@ _CLUTTER = frozenset({
     ".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found",
     "system volume information", "__pycache__",
 })  # fmt: skip
-
-
-COPIES_EFFECT = "copies that are trained and tested on make the accuracy look better than it is"
-"""What a warning of copies ends with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,19 +146,9 @@ def copies_note(files: Sequence[File], root: Path, pool: Executor) -> str:
     """
     by_size = _grouped(files, pool.map(_size, files))
     candidates = [file for size, group in by_size.items() if size and len(group) > 1 for file in group]
-    groups = [group for group in _grouped(candidates, pool.map(_checksum, candidates)).values() if len(group) > 1]
-    if not groups:
-        return ""
-    found: dict[str, list[str]] = {"in two classes": [], "in two parts": [], "within a class": []}
-    for first, *others in groups:
-        twin = next((file for file in others if file.label != first.label), None)
-        kind = "in two classes" if twin else "in two parts"
-        twin = twin or next((file for file in others if file.part != first.part), None)
-        kind, twin = (kind, twin) if twin else ("within a class", others[0])
-        names = (pictures.shown(os.path.relpath(file.path, root)) for file in (first, twin))
-        found[kind].append(" = ".join(names))
-    texts = [f"{len(names):,} {kind} ({names[0]})" for kind, names in found.items() if names]
-    return f"warning: copies of images, byte for byte: {', '.join(texts)}; {COPIES_EFFECT}"
+    groups = _grouped(candidates, pool.map(_checksum, candidates)).values()
+    shown = [[Place(f.part, f.label, pictures.shown(os.path.relpath(f.path, root))) for f in group] for group in groups]
+    return copies_warning(shown, ", byte for byte")
 
 
 def _grouped(files: Iterable[File], keys: Iterable[Key]) -> dict[Key, list[File]]:

@@ -1,5 +1,6 @@
 """An .npz file of arrays, as `numpy.savez` writes it: x_train and y_train, and if wanted those of other parts."""
 
+import collections
 import dataclasses
 import difflib
 import hashlib
@@ -14,9 +15,9 @@ import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
+from epnas_tf.data.copies import Place, copies_warning
 from epnas_tf.data.labels import class_numbers
 from epnas_tf.data.names import printable
-from epnas_tf.data.sources import listing
 from epnas_tf.data.sources.base import Arrays, Source, check_memory, make_source, where
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
@@ -88,7 +89,7 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
         notes.append(f"classes: {len(used)} of the {train_rows.shape[1]} columns of labels have a training image")
     parts: dict[str, Arrays] = {part: (found.apply(images.pop(x)), numbers[y]) for part, (x, y) in keys.items()}
     notes += scale.constant_notes({keys[part][0]: pixels for part, (pixels, _) in parts.items()})
-    notes += _copies(parts, keys)
+    notes += filter(None, [_copies(parts, keys)])
     # 16-bit files that such a network is to classify are likely on the same scale; of floats nothing can be known.
     white = found.high if found.high > 255 else Preparation.high
     return make_source(
@@ -109,27 +110,19 @@ def _as_trained(
     low, high = value_range
     if not 255 < high < Preparation.high or (found.low, found.high) == value_range:
         return found, notes  # the range is `Preparation`'s, too, where the training images had 8 bits or were floats
-    warning = (
-        f"warning: the pixels look like {found.low:g} … {found.high:g}, but are scaled from {low:g} … {high:g} as the "
-        "model's training images"
-    )
+    warning = scale.as_trained_warning((found.low, found.high), value_range)
     return scale.Scale(low, high, warning), [warning, *notes[1:]]
 
 
-def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Warns of images that are there twice, to the bit."""
-    found: dict[str, list[str]] = {"in two classes": [], "in two parts": [], "within a class": []}
-    first: dict[bytes, tuple[str, int, int]] = {}
+def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) -> str:
+    """Returns a warning of images that are there twice, to the bit; "" where there are none."""
+    groups: dict[bytes, list[Place]] = collections.defaultdict(list)
     for part, (images, labels) in parts.items():
         for index, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
-            if image.min() == image.max():
-                continue  # told of elsewhere
-            other, at, its = first.setdefault(hashlib.blake2b(image.tobytes()).digest(), (part, index, label))
-            if (other, at) != (part, index):
-                kind = "in two classes" if label != its else "in two parts" if part != other else "within a class"
-                found[kind].append(f"image {at} of {keys[other][0]} = image {index} of {keys[part][0]}")
-    texts = [f"{len(names):,} {kind} ({names[0]})" for kind, names in found.items() if names]
-    return [f"warning: copies of images: {', '.join(texts)}; {listing.COPIES_EFFECT}"] if texts else []
+            if image.min() != image.max():  # those are told of elsewhere
+                place = Place(part, label, f"image {index} of {keys[part][0]}")
+                groups[hashlib.blake2b(image.tobytes()).digest()].append(place)
+    return copies_warning(groups.values())
 
 
 def _notes(contents: _Contents) -> list[str]:

@@ -107,11 +107,7 @@ class Reader:
                 + ". Save all of them as 8 bits, or all in one type."
             )
         if given and ranges[0] != given:
-            found, trained = (f"{low:g} … {high:g}" for low, high in (ranges[0], given))
-            warning = (
-                f"warning: the pixels look like {found}, but are scaled from {trained} as the model's training images"
-            )
-            return given, [*notes, warning]
+            return given, [*notes, scale.as_trained_warning(ranges[0], given)]
         deep = sum(map(len, extents.values()))
         others = len(self.files) - deep
         mixed = (

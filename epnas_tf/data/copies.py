@@ -1,0 +1,43 @@
+"""Images that a data set has more than once."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """Where an image stands.
+
+    Attributes:
+        part: "train", "validation" or "test".
+        label: the number of its class.
+        name: what a person finds it by.
+    """
+
+    part: str
+    label: int
+    name: str
+
+
+def copies_warning(groups: Iterable[Sequence[Place]], how: str = "") -> str:
+    """Returns a warning of images that are there twice, with an example of each kind; "" where there are none.
+
+    Args:
+        groups: the places of each image; one place is no copy.
+        how: how alike they are, in words.
+    """
+    found: dict[str, list[str]] = {"in two classes": [], "in two parts": [], "within a class": []}
+    for first, *others in groups:
+        if not others:
+            continue
+        twin = next((place for place in others if place.label != first.label), None)
+        kind = "in two classes" if twin else "in two parts"
+        twin = twin or next((place for place in others if place.part != first.part), None)
+        kind, twin = (kind, twin) if twin else ("within a class", others[0])
+        found[kind].append(f"{first.name} = {twin.name}")
+    texts = [f"{len(names):,} {kind} ({names[0]})" for kind, names in found.items() if names]
+    if not texts:
+        return ""
+    return (
+        f"warning: copies of images{how}: {', '.join(texts)}; copies that are trained and tested on make the accuracy "
+        "look better than it is"
+    )
