@@ -20,7 +20,7 @@ def to_document(preparation: Preparation) -> dict[str, Any]:
 
 
 def describe(preparation: Preparation) -> str:
-    """Returns what `epnas_tf.data.sources.pictures.decode` does, in words that it can be programmed anew from."""
+    """The steps of `epnas_tf.data.sources.pictures.decode` in words, exact enough to be programmed anew."""
     height, width = preparation.height, preparation.width
     grey = "grey, ({} R + {} G + {} B + 32768) >> 16".format(*LUMA)
     colours = "RGB" if preparation.channels == 3 else grey

@@ -86,7 +86,7 @@ def may_have_trained_on(
 
 
 def _overlaps(dataset: str, own: str, *, own_test: bool) -> bool:
-    """Tells whether one of two folders lies in the other, so that images of the one may be those of the other.
+    """Whether one of two folders lies in the other, so that images of the one may be those of the other.
 
     Args:
         dataset: that a model is evaluated on.

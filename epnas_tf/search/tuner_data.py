@@ -91,11 +91,13 @@ def search_data(
         scored = checked_arrays(images, classes, shape)
         known["validation"] = _identity_of_arrays(scored)
         validation, labels = evaluation_batches(scored), scored.labels.numpy()
+    doubts: list[str] = []
     if arrays is not None:
         _refuse_untrained_classes(arrays.labels.numpy(), labels)
-    if arrays is not None and scored is not None:
-        _refuse_other_scale(arrays.images, scored.images)
-    doubts = [] if arrays is None or scored is None else _doubts(arrays, scored, known)
+        if scored is not None:
+            extents = _extent(arrays.images), _extent(scored.images)
+            _refuse_other_scale(*extents)
+            doubts = _doubts(extents[0], known)
     return SearchData(training, validation, labels, known, doubts)
 
 
@@ -109,24 +111,28 @@ def _refuse_untrained_classes(training: npt.NDArray[np.int32], validation: npt.N
         )
 
 
-def _doubts(training: Arrays, validation: Arrays, known: dict[str, Identity]) -> list[str]:
+def _extent(images: tf.Tensor) -> tuple[float, float]:
+    return float(tf.reduce_min(images)), float(tf.reduce_max(images))
+
+
+def _doubts(training: tuple[float, float], known: dict[str, Identity]) -> list[str]:
     """What lets a search run to its end with scores that say nothing, or too much."""
     doubts = []
     if known["training"] == known["validation"]:
         doubts.append("The validation images are the training images, so scores do not say what is right on others.")
-    low, high = float(tf.reduce_min(training.images)), float(tf.reduce_max(training.images))
+    low, high = training
     if low == high:
         doubts.append(f"Every pixel of every training image is {low:g}: there is nothing to learn from these images.")
     return doubts
 
 
-def _refuse_other_scale(training: tf.Tensor, validation: tf.Tensor) -> None:
+def _refuse_other_scale(training: tuple[float, float], validation: tuple[float, float]) -> None:
     """Refuses images of which only one part was divided by 255, as it happens: every score would be chance.
 
     Raises:
         DataError: if the values of one part span `OTHER_SCALE` times as much as those of the other.
     """
-    spans = [float(tf.reduce_max(images)) - float(tf.reduce_min(images)) for images in (training, validation)]
+    spans = [high - low for low, high in (training, validation)]
     if min(spans) > 0 and max(spans) >= OTHER_SCALE * min(spans):
         raise DataError(
             "Training and validation images must be prepared alike. Received: values that span "
