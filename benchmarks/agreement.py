@@ -16,7 +16,7 @@ from absl import flags
 from benchmarks import command
 from benchmarks.turns import show_table
 from epnas_tf.errors import ConfigError, RunDirectoryError
-from epnas_tf.rank.correlation import FEWEST, Correlation, kendall
+from epnas_tf.run.correlation import FEWEST, Correlation, kendall
 from epnas_tf.storage.rank_directory import RankDirectory
 from epnas_tf.storage.records import TRIALS_FILE, parsed
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from benchmarks.networks import Case
 from epnas_tf.config import ChildConfig, SearchConfig
-from epnas_tf.network import build_graph
-from epnas_tf.network.cost import Cost, cost
+from epnas_tf.cost.network_cost import Cost, cost
+from epnas_tf.space import build_graph
 from epnas_tf.space.base import SearchSpace
 
 Space = SearchSpace[Any, Any]

@@ -9,8 +9,7 @@ from absl import flags
 
 from epnas_tf.config import SpaceConfig
 from epnas_tf.data import ImageData, Images
-from epnas_tf.network import NetworkShape
-from epnas_tf.space import make_space
+from epnas_tf.space import NetworkShape, make_space
 from epnas_tf.space.base import SearchSpace
 
 LEVELS = {"macro": SpaceConfig.layers, "micro": SpaceConfig.blocks}

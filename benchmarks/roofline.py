@@ -22,8 +22,8 @@ from benchmarks import command
 from benchmarks.counting import TRAINING_IMAGES, num_children, spread_children, steps_of_child
 from benchmarks.networks import Case
 from benchmarks.turns import show_table
-from epnas_tf.network import Graph, build_graph
-from epnas_tf.network.cost import Size, cost, node_sizes
+from epnas_tf.cost.network_cost import Size, cost, node_sizes
+from epnas_tf.space import Graph, build_graph
 
 DRAWN = 200
 """Children that are drawn to take means over."""

@@ -30,12 +30,12 @@ PROGRAMS = {
     "epnas-search --help": HELP,
     "import tensorflow": ["-c", "import tensorflow"],
     "a command's import of TensorFlow": ["-c", COMMAND],
-    "import tensorflow, epnas_tf.search.runner": ["-c", "import tensorflow, epnas_tf.search.runner"],
+    "import tensorflow, epnas_tf.run.runner": ["-c", "import tensorflow, epnas_tf.run.runner"],
 }
 DIFFERENCES = {
     "import epnas_tf adds": ("import epnas_tf", "pass"),
     "a command's import adds": ("a command's import of TensorFlow", "import tensorflow"),
-    "epnas_tf.search.runner adds": ("import tensorflow, epnas_tf.search.runner", "import tensorflow"),
+    "epnas_tf.run.runner adds": ("import tensorflow, epnas_tf.run.runner", "import tensorflow"),
 }
 
 

@@ -29,21 +29,21 @@ _HOMES = {
     "ExportResult": "export",
     "export_network": "export",
     "Network": "network",
-    "NetworkShape": "network",
+    "NetworkShape": "space",
     "VariableStore": "network",
     "to_model": "network",
     "write_report": "report",
-    "MacroHyperModel": "search.hypermodel",
-    "MicroHyperModel": "search.hypermodel",
-    "SpaceHyperModel": "search.hypermodel",
-    "EPNASOracle": "search.oracle",
-    "Candidate": "search.progressive",
-    "ProgressiveSearch": "search.progressive",
-    "Listener": "search.runner",
-    "SearchResult": "search.runner",
+    "MacroHyperModel": "tuner",
+    "MicroHyperModel": "tuner",
+    "SpaceHyperModel": "tuner",
+    "EPNASOracle": "tuner",
+    "Candidate": "search",
+    "ProgressiveSearch": "search",
+    "Listener": "run",
+    "SearchResult": "run",
     "prepare_tensorflow": "runtime",
-    "run_search": "search.runner",
-    "EPNASTuner": "search.tuner",
+    "run_search": "run",
+    "EPNASTuner": "tuner",
     "MacroArchitecture": "space",
     "MacroSpace": "space",
     "MicroArchitecture": "space",
@@ -78,19 +78,17 @@ if TYPE_CHECKING:
     from epnas_tf.errors import EPNASError
     from epnas_tf.evaluation import Evaluation, Metrics, Predictions, evaluate, load_classifier, predict
     from epnas_tf.export import ExportResult, export_network
-    from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
+    from epnas_tf.network import Network, VariableStore, to_model
     from epnas_tf.report import write_report
+    from epnas_tf.run.runner import Listener, SearchResult, run_search
     from epnas_tf.runtime import prepare_tensorflow
-    from epnas_tf.search.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel
-    from epnas_tf.search.oracle import EPNASOracle
     from epnas_tf.search.progressive import Candidate, ProgressiveSearch
-    from epnas_tf.search.runner import Listener, SearchResult, run_search
-    from epnas_tf.search.tuner import EPNASTuner
     from epnas_tf.space import (
         MacroArchitecture,
         MacroSpace,
         MicroArchitecture,
         MicroSpace,
+        NetworkShape,
         SearchSpace,
         load_architecture,
         save_architecture,
@@ -98,6 +96,9 @@ if TYPE_CHECKING:
     from epnas_tf.training.settings import training_config
     from epnas_tf.training.trained import TrainedNetwork, load_trained
     from epnas_tf.training.trainer import TrainingListener, TrainingResult, train_final
+    from epnas_tf.tuner.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel
+    from epnas_tf.tuner.oracle import EPNASOracle
+    from epnas_tf.tuner.tuner import EPNASTuner
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ import epnas_tf
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import from_values
-from epnas_tf.rank.comparison import run_rank
+from epnas_tf.run.comparison import run_rank
 from tests.bin import runs
 
 FUNCTIONS = {

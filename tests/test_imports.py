@@ -10,35 +10,54 @@ import epnas_tf
 
 PACKAGE = Path(epnas_tf.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOTS = {"errors", "options", "config", "seeds", "metrics", "devices", "memory", "environment"}
+ROOTS = {"errors", "options", "config", "seeds", "metrics", "devices", "memory", "environment", "lazy"}
 
-# What each part of the package may import of the package itself ("bin" everything).
-ALLOWED = {
+# The rooms, from the bottom to the top; each may import those of the tiers below, and of its own tier those named here.
+TIERS = (
+    {"space": set(), "nn": set()},
+    {"network": set(), "data": set()},
+    {"cost": set()},
+    {"children": set(), "surrogate": set(), "storage": set()},
+    {"search": set(), "training": set(), "evaluation": {"training"}},
+    {"run": set(), "tuner": set(), "export": set(), "report": set()},
+    {"bin": set()},
+)
+# What a room may not import though it stands below it.
+FORBIDDEN = {
+    "search": {"children", "network", "nn", "data"},
+    "surrogate": {"network", "nn", "data", "cost"},
+    "storage": {"network", "nn", "cost"},
+    "data": {"nn"},
+    "report": {"children", "surrogate", "nn", "training", "evaluation", "data"},
+    "evaluation": {"children", "surrogate", "cost", "nn"},
+}
+ALONE = {
     "errors": set(),
     "options": {"errors"},
     "config": {"errors", "options"},
-    "flags": {"options"},
-    "space": {"space"} | ROOTS,
-    "nn": {"nn"} | ROOTS,
-    "data": {"data"} | ROOTS,
-    "network": {"network", "nn", "space"} | ROOTS,
     "environment": {"errors"},
-    "runtime": set(),
+    "flags": {"options"},
     "metrics": {"errors"},
     "devices": {"errors"},
+    "runtime": set(),
     "seeds": set(),
     "memory": set(),
-    "storage": {"storage", "space", "data"} | ROOTS,
-    "search": {"search", "storage", "network", "space", "data"} | ROOTS,
-    "rank": {"rank", "search", "storage", "network", "space", "data"} | ROOTS,
-    "training": {"training", "storage", "network", "space", "data"} | ROOTS,
-    "evaluation": {"evaluation", "training", "storage", "network", "data"} | ROOTS,
-    "export": {"export", "evaluation", "training", "storage", "network", "nn", "data"} | ROOTS,
-    "report": {"report", "search", "storage", "network", "space"} | ROOTS,
+    "lazy": set(),
 }
-KERAS_TUNER = {
-    f"search/{name}.py" for name in ("chief", "hypermodel", "oracle", "project", "restrictions", "surface", "tuner")
-}
+
+
+def allowed(part):
+    """Returns the parts of the package that a part may import."""
+    if part in ALONE:
+        return ALONE[part]
+    below = set(ROOTS) | {"runtime", "flags"} if part == "bin" else set(ROOTS)
+    for tier in TIERS:
+        if part in tier:
+            return (below | {part} | tier[part]) - FORBIDDEN.get(part, set())
+        below |= set(tier)
+    raise AssertionError(f"{part} stands in no tier")
+
+
 HEAVY = (
     "tensorflow",
     "keras",
@@ -75,6 +94,16 @@ def imported(module):
     return names
 
 
+def at_import(module):
+    """Returns the full names of what a module imports of the package as soon as it is imported itself."""
+    body = [node for node in tree(module).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = set()
+    for node in body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("epnas_tf"):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
 def imports_of(module, library):
     return {name for name in imported(module) if name == library or name.startswith(f"{library}.")}
 
@@ -87,12 +116,42 @@ def parts_imported(module):
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_imports_point_one_way(module):
     part = module.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    if part not in ("bin", "__init__"):
-        assert parts_imported(module) <= ALLOWED[part]
+    if part != "__init__":
+        assert parts_imported(module) <= allowed(part)
 
 
-def test_only_the_keras_tuner_classes_import_keras_tuner():
-    assert {name_of(module) for module in MODULES if imports_of(module, "keras_tuner")} <= KERAS_TUNER
+def test_no_modules_import_one_another():
+    names = {
+        ".".join(("epnas_tf", *m.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): m
+        for m in MODULES
+    }
+    arrows = {}
+    for name, module in names.items():
+        found = {full if full in names else full.rpartition(".")[0] for full in at_import(module)}
+        arrows[name] = (found & set(names)) - {name}
+    assert sum(map(len, arrows.values())) > 300  # the test sees imports at all
+    while free := [name for name, targets in arrows.items() if not targets & set(arrows)]:
+        for name in free:
+            del arrows[name]
+    assert not arrows, "these modules, or what they import, stand on a circle"
+
+
+@pytest.mark.parametrize("folder", sorted({module.parent for module in MODULES}), ids=name_of)
+def test_folder_says_what_it_offers_and_is_small(folder):
+    init = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    assert ast.get_docstring(init)
+    assert len(list(folder.glob("*.py"))) <= 12
+
+
+def test_keras_tuner_is_imported_in_its_room_alone():
+    users = {name_of(module).split("/")[0] for module in MODULES if imports_of(module, "keras_tuner")}
+    assert users == {"tuner"}
+
+
+def test_search_imports_no_tensorflow():
+    modules = [module for module in MODULES if name_of(module).startswith("search/")]
+    assert len(modules) > 5
+    assert not {name_of(module) for module in modules if imports_of(module, "tensorflow") | imports_of(module, "keras")}
 
 
 def test_only_the_binaries_import_absl():

@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.worker import CLOCKS
 from epnas_tf import prepare_tensorflow
+from epnas_tf.children.child import ChildResult
 from epnas_tf.config import (
     ChildConfig,
     DataConfig,
@@ -22,17 +23,16 @@ from epnas_tf.config import (
     SpaceConfig,
     SurrogateConfig,
 )
-from epnas_tf.network import Network, NetworkShape, VariableStore
-from epnas_tf.search import hyperparameters
-from epnas_tf.search.child import ChildResult
-from epnas_tf.search.hypermodel import MacroHyperModel
-from epnas_tf.search.oracle import EPNASOracle
+from epnas_tf.network import Network, VariableStore
+from epnas_tf.run.runner import run_search
 from epnas_tf.search.progressive import ProgressiveSearch
-from epnas_tf.search.runner import run_search
-from epnas_tf.search.tuner import EPNASTuner
-from epnas_tf.space import MacroSpace
+from epnas_tf.space import MacroSpace, NetworkShape
 from epnas_tf.storage.run_directory import RunDirectory
 from epnas_tf.storage.state_files import StateFiles
+from epnas_tf.tuner import hyperparameters
+from epnas_tf.tuner.hypermodel import MacroHyperModel
+from epnas_tf.tuner.oracle import EPNASOracle
+from epnas_tf.tuner.tuner import EPNASTuner
 
 TRAINING, SEARCH, STATE, FILES, REST = "training", "ask and tell", "our state", "KerasTuner's files", "the rest"
 

@@ -7,9 +7,9 @@ import numpy as np
 from benchmarks.sides import plain_surrogate
 from epnas_tf import prepare_tensorflow
 from epnas_tf.config import PAPER_SURROGATE, SurrogateConfig
-from epnas_tf.search.surrogate import Surrogate
-from epnas_tf.search.table import Measurement, Rows, to_rows
 from epnas_tf.space import MacroSpace
+from epnas_tf.surrogate.surrogate import Surrogate
+from epnas_tf.surrogate.table import Measurement, Rows, to_rows
 
 
 def random_table(space: MacroSpace, rows: int) -> Rows:

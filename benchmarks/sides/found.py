@@ -115,7 +115,7 @@ def judged_before(job: Job, epochs: int, trainings: int) -> Judged | None:
 def run_job(job: Job, epochs: int, trainings: int) -> Judged:
     """Runs a search, or goes on with it, and judges what it found, unless that is done."""
     from epnas_tf import prepare_tensorflow
-    from epnas_tf.search.runner import run_search
+    from epnas_tf.run.runner import run_search
 
     if done := judged_before(job, epochs, trainings):
         return done
@@ -137,7 +137,7 @@ def _how(job: Job, epochs: int, trainings: int) -> dict[str, Any]:
 def own_accuracy(config: RunConfig, architecture: Any, epochs: int, trainings: int) -> float:
     """Returns the mean test accuracy of an architecture's network, trained on new weights with the search's recipe."""
     from epnas_tf import data
-    from epnas_tf.rank.comparison import own_trainer
+    from epnas_tf.run.comparison import own_trainer
 
     images = data.load(config.data, config.seed)
     trainer = own_trainer(config, images, images.test, epochs)

@@ -11,10 +11,10 @@ from typing import Any
 from benchmarks import memory
 from benchmarks.moments import History, Moment
 from epnas_tf import prepare_tensorflow
+from epnas_tf.children.child import ChildResult
 from epnas_tf.config import DataConfig, NetworkConfig, RunConfig, SearchConfig, SpaceConfig
-from epnas_tf.search.child import ChildResult
+from epnas_tf.run.runner import Listener, run_search
 from epnas_tf.search.progressive import Candidate
-from epnas_tf.search.runner import Listener, run_search
 
 
 def folder_size(folder: Path) -> int:

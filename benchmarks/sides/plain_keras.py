@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from epnas_tf.export.plain import plain_model
-from epnas_tf.network import NetworkShape, build_graph
+from epnas_tf.space import NetworkShape, build_graph
 
 
 def build_model(architecture: Any, shape: NetworkShape) -> keras.Model:

@@ -3,8 +3,8 @@
 import keras
 
 from epnas_tf.config import SurrogateConfig
-from epnas_tf.search import lstm
-from epnas_tf.search.surrogate import Surrogate
+from epnas_tf.surrogate import lstm
+from epnas_tf.surrogate.surrogate import Surrogate
 
 
 def build_model(num_levels: int, num_features: int, config: SurrogateConfig, masked: bool) -> keras.Model:

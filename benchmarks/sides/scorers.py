@@ -9,10 +9,10 @@ import numpy.typing as npt
 from benchmarks.sides import plain_surrogate
 from epnas_tf import prepare_tensorflow
 from epnas_tf.config import PAPER_SURROGATE
-from epnas_tf.search.surrogate import Surrogate, score_candidates
-from epnas_tf.search.table import Indices, encode_rows
 from epnas_tf.space import MacroSpace
 from epnas_tf.space.base import SearchSpace
+from epnas_tf.surrogate.surrogate import Surrogate, score_candidates
+from epnas_tf.surrogate.table import Indices, encode_rows
 
 
 def sampled_parents(space: SearchSpace[Any, Any], level: int, count: int) -> list[Indices]:

@@ -13,11 +13,11 @@ import tensorflow as tf
 from benchmarks.networks import Case, random_data
 from benchmarks.sides.plain_keras import build_model
 from epnas_tf import prepare_tensorflow
+from epnas_tf.children.child import ChildTrainer, child_store
 from epnas_tf.config import ChildConfig
 from epnas_tf.data import TrainingPipeline
 from epnas_tf.data.pipeline import made_ahead
 from epnas_tf.network import Network
-from epnas_tf.search.child import ChildTrainer, child_store
 
 
 def one_batch(case: Case, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:

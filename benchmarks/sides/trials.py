@@ -12,13 +12,13 @@ from benchmarks.networks import Case
 from benchmarks.sides.plain_keras import build_model
 from benchmarks.turns import seconds
 from epnas_tf import prepare_tensorflow
+from epnas_tf.children.child import ChildResult, ChildTrainer
 from epnas_tf.config import ChildConfig, RunConfig
 from epnas_tf.data import ImageData, TrainingPipeline, evaluation_batches
 from epnas_tf.data.pipeline import EVALUATION_BATCH
 from epnas_tf.network import Network, VariableStore
-from epnas_tf.search.child import ChildResult, ChildTrainer
+from epnas_tf.run.runner import save_child, scalars
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
-from epnas_tf.search.runner import save_child, scalars
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory
 

@@ -16,7 +16,7 @@ from benchmarks.table.bayesian import BayesianOptimizationOracle
 from benchmarks.table.space import TableSpace
 from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, SearchConfig, SurrogateConfig
 from epnas_tf.search.progressive import ProgressiveSearch
-from epnas_tf.search.table import Indices
+from epnas_tf.surrogate.table import Indices
 
 Evaluate = Callable[[Indices], float]
 """Scores a network, or its first layers: the accuracy in [0, 1], with noise."""

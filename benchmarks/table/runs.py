@@ -16,7 +16,7 @@ from benchmarks.table.methods import Correlations, Run, methods
 from benchmarks.table.space import TableSpace
 from benchmarks.table.table import Table
 from benchmarks.worker import end_on_interrupt
-from epnas_tf.search.table import Indices
+from epnas_tf.surrogate.table import Indices
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.errors import DataError
-from epnas_tf.search.table import Indices
+from epnas_tf.surrogate.table import Indices
 
 FORM = (
     'A table is a JSON object from each network to {"mean_acc": percent, …}; a network is written with one character a '

@@ -10,14 +10,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from epnas_tf.bin.console import say
+from epnas_tf.children.child import ChildResult
 from epnas_tf.config import SearchConfig
 from epnas_tf.data import ImageData
 from epnas_tf.metrics import percent_of_images, with_interval
-from epnas_tf.search.child import ChildResult
-from epnas_tf.search.forecast import Forecast, gigabytes
+from epnas_tf.run.forecast import Forecast, gigabytes
+from epnas_tf.run.runner import Listener
+from epnas_tf.run.timing import TimeLeft, format_seconds
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
-from epnas_tf.search.runner import Listener
-from epnas_tf.search.timing import TimeLeft, format_seconds
 
 REFRESH_PER_SECOND = 4
 

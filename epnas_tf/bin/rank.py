@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
 
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
-        from epnas_tf.rank.comparison import run_rank
+        from epnas_tf.run.comparison import run_rank
         from epnas_tf.runtime import prepare_tensorflow
 
         prepare_tensorflow(search.child.xla)
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _display(console: Console) -> Any:
-    from epnas_tf.rank.comparison import RankListener
+    from epnas_tf.run.comparison import RankListener
 
     class Display(RankListener):
         """One line an architecture."""

@@ -30,7 +30,7 @@ from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.run_directory import RunDirectory, recalled
 
 if TYPE_CHECKING:
-    from epnas_tf.search.runner import SearchResult
+    from epnas_tf.run.runner import SearchResult
 
 MANY_CANDIDATES = 10**9
 """More than that of one level are warned of: they take minutes to score (`benchmarks.deep_levels`)."""
@@ -64,8 +64,8 @@ def main(arguments: list[str]) -> None:
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
         from epnas_tf.bin.display import LiveDisplay, LogDisplay
+        from epnas_tf.run.runner import run_search
         from epnas_tf.runtime import prepare_tensorflow
-        from epnas_tf.search.runner import run_search
 
         prepare_tensorflow(config.child.xla)
 

@@ -9,9 +9,9 @@ from rich.table import Table
 from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import make_console, run_main
 from epnas_tf.config import RunConfig
+from epnas_tf.cost.workload import children_of_iteration, first_whole_child
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.metrics import interval_text, percent_of_images, with_interval
-from epnas_tf.search.workload import children_of_iteration, first_whole_child
 from epnas_tf.space import make_space
 from epnas_tf.space.architecture import Architecture, MacroArchitecture
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.evaluation.location import locate
@@ -21,7 +22,6 @@ from epnas_tf.evaluation.preparation import to_document
 from epnas_tf.export.formats import FORMATS, OLDEST_KERAS, ExportError, Format, Parity, compare, select
 from epnas_tf.export.images import ExportImages, images_for_export
 from epnas_tf.export.target import Target, write_export_file
-from epnas_tf.network.cost import cost
 from epnas_tf.storage.state_files import reported
 from epnas_tf.storage.training_directory import FOLDER as FINAL
 

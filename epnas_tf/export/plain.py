@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.errors import ArchitectureError
-from epnas_tf.network.graph import IMAGE, Graph, Key, Node
 from epnas_tf.network.store import layer_name
+from epnas_tf.space.graph import IMAGE, Graph, Key, Node
 
 Layers = Mapping[Key, keras.layers.Layer]
 Arrays = list[npt.NDArray[np.float32]]

@@ -1,26 +1,12 @@
-"""From an architecture to a network: `graph` says what stands where, `store` holds the variables, `network` runs it.
+"""From an architecture's graph to a network over shared variables.
 
-`Network`, `VariableStore` and `to_model` are imported when they are first used: graphs and their costs need no
-TensorFlow.
+- `network`: the network, called on tensors or as a Keras model; `store`: the variables that all architectures share.
+- `functions`, `gradient`, `layout`: a child's training step; `optimizer`: how it moves the variables.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from epnas_tf.lazy import importer
 
-from epnas_tf.network import macro, micro  # noqa: F401  (they register their builders)
-from epnas_tf.network.graph import Graph, NetworkShape, Node, build_graph
+_HOMES = {"Network": "network", "VariableStore": "store", "to_model": "network"}
 
-if TYPE_CHECKING:
-    from epnas_tf.network.network import Network, to_model
-    from epnas_tf.network.store import VariableStore
-
-__all__ = ["Graph", "Network", "NetworkShape", "Node", "VariableStore", "build_graph", "to_model"]
-
-_HOMES = {"Network": "network", "to_model": "network", "VariableStore": "store"}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports a name that needs TensorFlow (PEP 562)."""
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"epnas_tf.network.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'epnas_tf.network' has no attribute {name!r}")
+__all__ = sorted(_HOMES)
+__getattr__ = importer(__name__, _HOMES)

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from epnas_tf.network.graph import IMAGE, Key, Node
 from epnas_tf.network.network import Network
 from epnas_tf.network.store import layer_takes_list
+from epnas_tf.space.graph import IMAGE, Key, Node
 
 Flat: TypeAlias = tf.Tensor | None
 """Some variables of one layer, one after the other, float32 [n]; None for none."""

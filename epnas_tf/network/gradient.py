@@ -13,8 +13,8 @@ import keras
 import tensorflow as tf
 
 from epnas_tf.network.functions import CallLayer, Flat, Place, call_layer, outputs_of, steps_of
-from epnas_tf.network.graph import IMAGE, Key, Node
 from epnas_tf.network.network import Network
+from epnas_tf.space.graph import IMAGE, Key, Node
 
 
 class Gradient(NamedTuple):

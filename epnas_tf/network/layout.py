@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from epnas_tf.network.graph import Key
 from epnas_tf.network.store import Arrays, Reader, VariableStore, flat
+from epnas_tf.space.graph import Key
 
 
 class FlatValues(NamedTuple):

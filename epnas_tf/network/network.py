@@ -5,9 +5,9 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from epnas_tf.network.graph import IMAGE, Graph, Key, NetworkShape, Node, build_graph
 from epnas_tf.network.store import VariableStore, layer_takes_list
 from epnas_tf.nn.base import Shape
+from epnas_tf.space.graph import IMAGE, Graph, Key, NetworkShape, Node, build_graph
 
 
 class Regularizer(Protocol):

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from epnas_tf.errors import StateError, StoreError
-from epnas_tf.network.graph import Key, Node
 from epnas_tf.nn import make_layer
 from epnas_tf.nn.base import Shape
+from epnas_tf.space.graph import Key, Node
 
 Arrays = list[npt.NDArray[np.float32]]
 Values = tuple[Arrays, Arrays]

@@ -4,7 +4,7 @@ It only reads what a run wrote, takes no lock and needs no TensorFlow, so it can
 process that runs in the same directory.
 
 - `search_files`, `training_files`: what is read, as frozen values.
-- `search_figures`, `architecture_figures`, `training_figures`: one function for each picture, on `drawing` and `svg`.
+- `figures`: the pictures, one module a subject.
 - `tables`, `images`, `text`: what is no picture.
 - `page`: puts it all together; the page's HTML and CSS are in `templates`.
 """

@@ -8,10 +8,20 @@ from typing import Any
 import jinja2
 
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.report import architecture_figures, pareto, rank_figures, search_figures, tables, training_figures
-from epnas_tf.report.drawing import OPERATIONS, Operation, Picture, drawing
+from epnas_tf.report import tables
+from epnas_tf.report.figures.architecture import architecture_picture
+from epnas_tf.report.figures.drawing import OPERATIONS, Operation, Picture, drawing
+from epnas_tf.report.figures.pareto import front_pictures, front_rows
+from epnas_tf.report.figures.rank import Rank, rank_picture, read_rank
+from epnas_tf.report.figures.search import accuracy_picture, prediction_picture, updates_picture
+from epnas_tf.report.figures.training import (
+    CLASSES_WITH_NUMBERS,
+    confusion_picture,
+    learning_rate_picture,
+    loss_picture,
+    training_accuracy_picture,
+)
 from epnas_tf.report.images import examples
-from epnas_tf.report.rank_figures import Rank, read_rank
 from epnas_tf.report.search_files import Search, read_search
 from epnas_tf.report.summary import Summary, summarise, training_status
 from epnas_tf.report.text import clean, decimal, plural
@@ -160,20 +170,20 @@ def _pictures(
     search: Search | None, training: Training | None, summary: Summary, rank: Rank | None
 ) -> Iterator[Picture | None]:
     if summary.architecture is not None:
-        yield architecture_figures.architecture_picture(summary.architecture)
+        yield architecture_picture(summary.architecture)
     if search is not None:
-        yield search_figures.accuracy_picture(search)
-        yield search_figures.prediction_picture(search)
-        yield search_figures.updates_picture(search)
-        yield from pareto.front_pictures(search)
+        yield accuracy_picture(search)
+        yield prediction_picture(search)
+        yield updates_picture(search)
+        yield from front_pictures(search)
     if rank is not None:
-        yield rank_figures.rank_picture(rank)
+        yield rank_picture(rank)
     if training is not None:
-        yield training_figures.loss_picture(training.epochs, training.config.recipe)
-        yield training_figures.training_accuracy_picture(training.epochs, training.config.recipe)
-        yield training_figures.learning_rate_picture(training.epochs)
+        yield loss_picture(training.epochs, training.config.recipe)
+        yield training_accuracy_picture(training.epochs, training.config.recipe)
+        yield learning_rate_picture(training.epochs)
         if training.figures is not None:
-            yield training_figures.confusion_picture(training.figures)
+            yield confusion_picture(training.figures)
 
 
 def render(
@@ -210,7 +220,7 @@ def _search_values(search: Search | None) -> dict[str, Any] | None:
     best = tables.best_rows(search)
     return {
         "best": best,
-        "front": pareto.front_rows(search),
+        "front": front_rows(search),
         "operations": _used(best),
         "diverged": bool(search.trials) and not search.completed,
         "child": search.config.child,
@@ -237,7 +247,7 @@ def _training_values(training: Training | None) -> dict[str, Any]:
     if figures is not None:
         names = [c.name for c in figures.classes]
         values["classes"] = tables.class_rows(figures)
-        crowded = len(names) > training_figures.CLASSES_WITH_NUMBERS
+        crowded = len(names) > CLASSES_WITH_NUMBERS
         values["confusions"] = tables.frequent_confusions(figures) if crowded else []
         values["loss"] = decimal(figures.loss)
         values["predictions"] = predictions is not None

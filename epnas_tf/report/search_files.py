@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from epnas_tf.config import RunConfig
+from epnas_tf.cost.workload import children_of_iteration
 from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
-from epnas_tf.search.workload import children_of_iteration
 from epnas_tf.space import make_space
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.base import SearchSpace

@@ -3,12 +3,12 @@
 import dataclasses
 from pathlib import Path
 
+from epnas_tf.cost.workload import first_whole_child
 from epnas_tf.metrics import interval_text, percent_of_images
 from epnas_tf.report.search_files import Search, Trial
 from epnas_tf.report.tables import search_cost
 from epnas_tf.report.text import MISSING, clean, compact, duration, plural
 from epnas_tf.report.training_files import Training
-from epnas_tf.search.workload import first_whole_child
 from epnas_tf.space import make_space
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.storage.data_file import DataDescription

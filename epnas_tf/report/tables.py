@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from epnas_tf.cost.network_cost import Cost, cost
 from epnas_tf.errors import ArchitectureError, DataError
 from epnas_tf.metrics import percent_of_images, rank_correlation
-from epnas_tf.network import NetworkShape, build_graph
-from epnas_tf.network.cost import Cost, cost
 from epnas_tf.options import fields_of
-from epnas_tf.report.drawing import Operation, operation
+from epnas_tf.report.figures.drawing import Operation, operation
 from epnas_tf.report.search_files import Search, Trial
 from epnas_tf.report.text import MISSING, clean, count, decimal, duration, plural, signed
 from epnas_tf.report.training_files import TestFigures, Training
+from epnas_tf.space import NetworkShape, build_graph
 from epnas_tf.space.architecture import Architecture, MacroArchitecture
 
 NUM_BEST = 10

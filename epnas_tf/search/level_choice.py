@@ -9,9 +9,9 @@ import numpy as np
 from epnas_tf.config import SearchConfig
 from epnas_tf.errors import SearchError
 from epnas_tf.search import sampling
-from epnas_tf.search.surrogate import CHUNK_SIZE, Surrogate, draw_scores, score_candidates
-from epnas_tf.search.table import Indices, Measurement, encode_rows, to_rows
 from epnas_tf.space.base import SearchSpace
+from epnas_tf.surrogate.surrogate import CHUNK_SIZE, Surrogate, draw_scores, score_candidates
+from epnas_tf.surrogate.table import Indices, Measurement, encode_rows, to_rows
 
 MAX_CANDIDATES = 2**62
 """The most candidates that can be numbered by an int64."""

@@ -8,17 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.config import LimitConfig
+from epnas_tf.cost.candidate_costs import candidate_costs
+from epnas_tf.cost.latency import Latencies
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ConfigError
-from epnas_tf.network.candidate_costs import candidate_costs
-from epnas_tf.network.cost import cost
-from epnas_tf.network.graph import NetworkShape, build_graph
-from epnas_tf.network.latency import Latencies
-from epnas_tf.network.network import Network
-from epnas_tf.network.store import VariableStore
 from epnas_tf.options import values_of
 from epnas_tf.search.sampling import Allowed
-from epnas_tf.search.table import Indices
 from epnas_tf.space.base import SearchSpace
+from epnas_tf.space.graph import NetworkShape, build_graph
+from epnas_tf.surrogate.table import Indices
 
 
 class Limits:
@@ -49,8 +47,7 @@ class Limits:
         self._bounds = np.array(list(limits.values()), np.float64)
         latencies = latencies or Latencies()
         if "max_latency_ms" in limits:
-            whole = space.sample(np.random.default_rng(0))
-            latencies.calibrate(Network(whole, shape, VariableStore()))
+            latencies.calibrate(space.sample(np.random.default_rng(0)), shape)
 
         def cost_of(architecture: Any) -> npt.NDArray[np.float64]:
             graph = build_graph(architecture, shape)

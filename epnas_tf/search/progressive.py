@@ -26,10 +26,10 @@ from epnas_tf.search import sampling
 from epnas_tf.search.level_choice import Constraint, LevelChoice, no_candidate
 from epnas_tf.search.ranking import agreeing, estimates
 from epnas_tf.search.search_state import SearchState
-from epnas_tf.search.surrogate import Surrogate
-from epnas_tf.search.table import Indices, Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import prefixed, with_prefix
+from epnas_tf.surrogate.surrogate import Surrogate
+from epnas_tf.surrogate.table import Indices, Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
 
 A = TypeVar("A")
 

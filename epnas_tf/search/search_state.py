@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from epnas_tf.errors import StateError
-from epnas_tf.search.table import Indices
 from epnas_tf.space.base import SearchSpace
+from epnas_tf.surrogate.table import Indices
 
 FORMAT = 2
 """Version of the saved state."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from epnas_tf.config import SpaceConfig
 from epnas_tf.errors import ConfigError
+from epnas_tf.space import macro_graph, micro_graph  # noqa: F401  (they register their builders)
 from epnas_tf.space.architecture import (
     CELL_BEFORE_PREVIOUS,
     PREVIOUS_CELL,
@@ -20,6 +21,7 @@ from epnas_tf.space.architecture import (
     MicroBlock,
 )
 from epnas_tf.space.base import SearchSpace
+from epnas_tf.space.graph import Graph, NetworkShape, Node, build_graph
 from epnas_tf.space.macro import MacroSpace
 from epnas_tf.space.micro import MicroSpace
 from epnas_tf.space.operations import (
@@ -57,17 +59,21 @@ __all__ = [
     "SEPARABLE_CONV_5X5",
     "Architecture",
     "BlockSide",
+    "Graph",
     "MacroArchitecture",
     "MacroLayer",
     "MacroSpace",
     "MicroArchitecture",
     "MicroBlock",
     "MicroSpace",
+    "NetworkShape",
+    "Node",
     "SearchSpace",
     "architecture_from_dict",
     "architecture_from_json",
     "architecture_to_dict",
     "architecture_to_json",
+    "build_graph",
     "check_operations",
     "load_architecture",
     "make_space",

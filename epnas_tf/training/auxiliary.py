@@ -1,7 +1,7 @@
 """The auxiliary head: a second classifier behind the last halving, in training alone (ENAS, micro space)."""
 
 from epnas_tf.errors import ConfigError
-from epnas_tf.network.graph import Graph, Key, NetworkShape
+from epnas_tf.space.graph import Graph, Key, NetworkShape
 
 SCORES: Key = ("auxiliary", "sum")
 """The node that gives the auxiliary head's class scores."""

@@ -9,14 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from epnas_tf.config import RecipeConfig
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.data import ImageData, TrainingPipeline, evaluation_batches
 from epnas_tf.errors import EPNASError
-from epnas_tf.network.cost import cost
 from epnas_tf.network.evaluate import make_evaluate
-from epnas_tf.network.graph import Graph, NetworkShape, build_graph
 from epnas_tf.network.network import Network
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import DROPOUT, EPOCH, derived_seed
+from epnas_tf.space.graph import Graph, NetworkShape, build_graph
 from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.auxiliary import with_auxiliary_head
 from epnas_tf.training.schedule import learning_rate

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from epnas_tf.config import RecipeConfig
-from epnas_tf.network.graph import Node
+from epnas_tf.space.graph import Node
 
 
 class DropoutAndDropPath:

@@ -7,10 +7,10 @@ from typing import Any
 
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError, StateError
-from epnas_tf.network.graph import NetworkShape
 from epnas_tf.network.network import Network
 from epnas_tf.network.store import VariableStore
 from epnas_tf.space.architecture import Architecture
+from epnas_tf.space.graph import NetworkShape
 from epnas_tf.space.serialization import load_architecture
 from epnas_tf.storage.data_file import DataDescription, load_description
 from epnas_tf.storage.run_directory import read_config_document

@@ -14,17 +14,17 @@ import numpy.typing as npt
 
 from epnas_tf import data as data_module
 from epnas_tf.config import DataConfig, RunConfig, TrainingConfig
+from epnas_tf.cost.network_cost import Cost
 from epnas_tf.data import ImageData, Images, evaluation_batches
 from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.data.places import PLACES
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.metrics import Metrics, measure
-from epnas_tf.network.cost import Cost
-from epnas_tf.network.graph import build_graph
 from epnas_tf.network.predict import predict
 from epnas_tf.options import require
 from epnas_tf.seeds import EXAMPLES, derived_seed
+from epnas_tf.space.graph import build_graph
 from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.data_file import DataDescription, describe
 from epnas_tf.storage.logs import TensorBoardLogs

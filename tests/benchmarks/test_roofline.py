@@ -3,8 +3,8 @@
 import pytest
 
 from benchmarks import roofline
-from epnas_tf.network import Graph
-from epnas_tf.network.graph import IMAGE
+from epnas_tf.space import Graph
+from epnas_tf.space.graph import IMAGE
 
 
 def test_moved_values_node_by_node():

@@ -29,9 +29,9 @@ from epnas_tf.storage.training_directory import TrainingDirectory
 from tests.bin.runs import LIMIT_SECONDS
 
 with quiet_tensorflow():
+    from epnas_tf.children.child import ChildDiverged, ChildTrainer
     from epnas_tf.network.store import VariableStore
-    from epnas_tf.search import runner
-    from epnas_tf.search.child import ChildDiverged, ChildTrainer
+    from epnas_tf.run import runner
     from epnas_tf.storage.logs import TensorBoardLogs
     from epnas_tf.training import trainer
 

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from epnas_tf.bin.display import LiveDisplay, LogDisplay, about, forecast_lines
+from epnas_tf.children.child import ChildResult
 from epnas_tf.config import PAPER_SEARCH, SearchConfig
-from epnas_tf.search.child import ChildResult
-from epnas_tf.search.forecast import Forecast, Memory, Proposal
+from epnas_tf.run.forecast import Forecast, Memory, Proposal
 from epnas_tf.search.progressive import ProgressiveSearch
 from tests.space.chain_space import ChainSpace
 from tests.training import helpers

@@ -15,8 +15,8 @@ from rich.console import Console
 from epnas_tf.bin import training_display
 from epnas_tf.bin.training_display import LogTrainingDisplay
 from epnas_tf.config import DataConfig, RecipeConfig, RunConfig, SpaceConfig, TrainingConfig
+from epnas_tf.cost.network_cost import Cost
 from epnas_tf.metrics import Metrics, with_interval
-from epnas_tf.network.cost import Cost
 from epnas_tf.options import fields_of, values_of
 from epnas_tf.space import load_architecture
 from epnas_tf.space.serialization import architecture_to_dict, architecture_to_json

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from epnas_tf.config import DataConfig, FinalNetworkConfig, RecipeConfig, TrainingConfig
 from epnas_tf.data import load
-from epnas_tf.network import Network, NetworkShape, VariableStore, to_model
+from epnas_tf.network import Network, VariableStore, to_model
+from epnas_tf.space import NetworkShape
 from epnas_tf.storage.data_file import describe, save_description
 from epnas_tf.storage.training_directory import TrainingDirectory
 from epnas_tf.training.trained import STORE, final_shape

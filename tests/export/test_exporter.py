@@ -14,13 +14,13 @@ import pytest
 import tensorflow as tf
 
 from epnas_tf.config import DataConfig, FinalNetworkConfig, RecipeConfig, TrainingConfig
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import DataError, RunDirectoryError
 from epnas_tf.evaluation import load_classifier
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.models import no_deprecation_of_tflite
 from epnas_tf.export import FORMATS, Export, ExportError, export_network, plain, writers
 from epnas_tf.export.formats import MAX_DIFFERENCE, OLDEST_KERAS
-from epnas_tf.network.cost import cost
 from epnas_tf.space.serialization import save_architecture
 from epnas_tf.storage.data_file import load_description
 from epnas_tf.training.trainer import train_final

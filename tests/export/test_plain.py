@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from epnas_tf.cost.network_cost import COSTS
 from epnas_tf.errors import ArchitectureError
 from epnas_tf.export.plain import BATCH_NORM, PLAIN, plain_model
-from epnas_tf.network import Graph
-from epnas_tf.network.cost import COSTS
-from epnas_tf.network.graph import IMAGE
 from epnas_tf.nn import FusedBatchNormalization
+from epnas_tf.space import Graph
+from epnas_tf.space.graph import IMAGE
 from tests.export import networks
 
 

@@ -1,7 +1,6 @@
 """Architectures for tests in short form, and networks small enough to build by the dozen."""
 
-from epnas_tf.network import NetworkShape
-from epnas_tf.space import BlockSide, MacroArchitecture, MacroLayer, MicroArchitecture, MicroBlock
+from epnas_tf.space import BlockSide, MacroArchitecture, MacroLayer, MicroArchitecture, MicroBlock, NetworkShape
 
 
 def macro(*layers):

@@ -7,7 +7,8 @@ write them anew: `python -m tests.network.golden_files`.
 import json
 from pathlib import Path
 
-from epnas_tf.network import Network, NetworkShape, VariableStore
+from epnas_tf.network import Network, VariableStore
+from epnas_tf.space import NetworkShape
 from tests.network.architectures import macro, micro
 
 FOLDER = Path(__file__).parent / "goldens"

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.network import Network, NetworkShape, VariableStore
+from epnas_tf.network import Network, VariableStore
 from epnas_tf.network.layout import FlatValues, Layout
+from epnas_tf.space import NetworkShape
 from epnas_tf.space.architecture import BlockSide, MicroArchitecture, MicroBlock
 from tests.network.architectures import MACRO, MACRO_SHAPE, MICRO, MICRO_SHAPE
 from tests.network.tapes import assert_like_one_tape

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from epnas_tf.network import Network, VariableStore, to_model
+from tests.children.children import noise
 from tests.network.architectures import PAIRS
 from tests.network.values import arrays, changes, keys_of
-from tests.search.children import noise
 
 CASES = {name: (architecture, shape) for name, (architecture, _, shape) in PAIRS.items()}
 BOTH_SPACES = pytest.mark.parametrize(("architecture", "shape"), CASES.values(), ids=CASES.keys())

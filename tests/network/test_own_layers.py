@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.network import Graph, Network, NetworkShape, VariableStore, build_graph
+from epnas_tf.network import Network, VariableStore
 from epnas_tf.network.functions import LayerFunctions, call_layer, class_scores
-from epnas_tf.network.graph import add_head, add_stem
 from epnas_tf.nn import LAYERS, Convolution
 from epnas_tf.nn.base import ReluFirst, SeededLayer
+from epnas_tf.space import Graph, NetworkShape, build_graph
+from epnas_tf.space.graph import add_head, add_stem
 from tests.network.tapes import assert_like_one_tape
 from tests.network.values import split_values
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.network import Network, NetworkShape, VariableStore
-from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, MacroSpace, MicroSpace
+from epnas_tf.network import Network, VariableStore
+from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, MacroSpace, MicroSpace, NetworkShape
 from tests.network.architectures import macro, micro
 from tests.network.closed_forms import OPERATIONS, macro_parameters, micro_parameters
 

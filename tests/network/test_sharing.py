@@ -5,9 +5,9 @@ import types
 import pytest
 
 from epnas_tf.network import Network, VariableStore
+from tests.children.children import trainer
 from tests.network.architectures import PAIRS
 from tests.network.values import arrays, assert_same_values, changes, keys_of
-from tests.search.children import trainer
 
 
 @pytest.fixture(scope="module", params=PAIRS.values(), ids=PAIRS.keys())

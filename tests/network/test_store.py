@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from epnas_tf.errors import StateError, StoreError
-from epnas_tf.network import Network, NetworkShape, Node, VariableStore
+from epnas_tf.network import Network, VariableStore
 from epnas_tf.network.store import layer_name, layer_seed
+from epnas_tf.space import NetworkShape, Node
 from tests.network.architectures import MACRO, MACRO_SHAPE, MICRO, MICRO_SHAPE, OTHER_MACRO, OTHER_MICRO, PAIRS, macro
 from tests.network.values import arrays, assert_same_values, changes, keys_of
 

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from epnas_tf.network import build_graph
 from epnas_tf.network.layout import Layout
+from epnas_tf.space import build_graph
 
 
 def keys_of(shape, *architectures):

@@ -14,10 +14,9 @@ from epnas_tf.config import (
     SpaceConfig,
     TrainingConfig,
 )
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.metrics import measure
-from epnas_tf.network import NetworkShape, build_graph
-from epnas_tf.network.cost import cost
-from epnas_tf.space import BlockSide, MicroArchitecture, MicroBlock, make_space
+from epnas_tf.space import BlockSide, MicroArchitecture, MicroBlock, NetworkShape, build_graph, make_space
 from epnas_tf.space.serialization import architecture_from_dict, architecture_to_dict
 from epnas_tf.storage.data_file import DataDescription, save_description
 from epnas_tf.storage.records import best_trials

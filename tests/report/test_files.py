@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 
+from epnas_tf.children.child import ChildResult
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report.search_files import read_search
 from epnas_tf.report.training_files import read_training
-from epnas_tf.search.child import ChildResult
+from epnas_tf.run.runner import trial_record
 from epnas_tf.search.progressive import Candidate, ProgressiveSearch
-from epnas_tf.search.runner import trial_record
 from epnas_tf.space import make_space
 from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.trainer import examples

@@ -5,10 +5,11 @@ import pytest
 from scipy.stats import spearmanr
 
 from epnas_tf.metrics import ClassMetrics
-from epnas_tf.network import Network, NetworkShape, VariableStore
+from epnas_tf.network import Network, VariableStore
 from epnas_tf.report import tables
 from epnas_tf.report.search_files import read_search
 from epnas_tf.report.training_files import read_training
+from epnas_tf.space import NetworkShape
 from tests.report import runs
 
 

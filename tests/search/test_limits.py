@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 
 from epnas_tf.config import LimitConfig, SearchConfig, SurrogateConfig
+from epnas_tf.cost.latency import Latencies
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ConfigError
-from epnas_tf.network import NetworkShape, build_graph
-from epnas_tf.network.cost import cost
-from epnas_tf.network.latency import Latencies
 from epnas_tf.search.limits import Limits
 from epnas_tf.search.progressive import ProgressiveSearch
-from epnas_tf.space import MacroSpace, MicroSpace
+from epnas_tf.space import MacroSpace, MicroSpace, NetworkShape, build_graph
 
 SMALL = SurrogateConfig(hidden_units=6, input_units=6, surrogate_steps=5, surrogate_batch_size=16)
 IMAGE = (16, 16, 3)

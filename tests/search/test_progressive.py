@@ -9,8 +9,8 @@ import pytest
 from epnas_tf.config import SurrogateConfig
 from epnas_tf.errors import ConfigError, SearchError
 from epnas_tf.search.ranking import estimates
-from epnas_tf.search.table import Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
 from epnas_tf.space import MacroSpace, MicroSpace
+from epnas_tf.surrogate.table import Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
 from tests.search.chain_searches import by_level, make, run, same_state, score
 from tests.space.chain_space import ChainSpace
 

@@ -10,9 +10,10 @@ import tensorflow as tf
 from epnas_tf.config import DataConfig, FinalNetworkConfig, RecipeConfig, TrainingConfig
 from epnas_tf.data import TrainingPipeline, load
 from epnas_tf.data.loading import with_all_training_images
-from epnas_tf.network import Network, NetworkShape, VariableStore
+from epnas_tf.network import Network, VariableStore
 from epnas_tf.network.optimizer import apply_gradients
 from epnas_tf.seeds import EPOCH, derived_seed
+from epnas_tf.space import NetworkShape
 from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.state_files import StateFiles
 from epnas_tf.training.network_training import NetworkTraining

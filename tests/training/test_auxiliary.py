@@ -3,8 +3,9 @@ import pytest
 import tensorflow as tf
 
 from epnas_tf.errors import ConfigError
-from epnas_tf.network import Network, NetworkShape, VariableStore, build_graph
+from epnas_tf.network import Network, VariableStore
 from epnas_tf.nn import AuxiliaryPooling, FullConvolution
+from epnas_tf.space import NetworkShape, build_graph
 from epnas_tf.training.auxiliary import SCORES, with_auxiliary_head
 from epnas_tf.training.network_training import NetworkTraining
 from epnas_tf.training.trained import load_trained

@@ -5,7 +5,8 @@ import pytest
 
 from epnas_tf.data import ImageData, Images
 from epnas_tf.errors import ConfigError, DataError
-from epnas_tf.network import NetworkShape, to_model
+from epnas_tf.network import to_model
+from epnas_tf.space import NetworkShape
 from epnas_tf.training import network_training
 from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged
 from tests.network.architectures import macro

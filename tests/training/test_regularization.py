@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 
 from epnas_tf.config import RecipeConfig
-from epnas_tf.network import NetworkShape, Node, build_graph
 from epnas_tf.nn import PooledDense
+from epnas_tf.space import NetworkShape, Node, build_graph
 from epnas_tf.training.regularization import DropoutAndDropPath
 from tests.network.architectures import macro, micro
 

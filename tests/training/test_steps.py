@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from epnas_tf.data import TrainingPipeline
-from epnas_tf.network import Network, VariableStore, build_graph
+from epnas_tf.network import Network, VariableStore
 from epnas_tf.seeds import DROPOUT, derived_seed
+from epnas_tf.space import build_graph
 from epnas_tf.training.auxiliary import with_auxiliary_head
 from epnas_tf.training.regularization import DropoutAndDropPath
 from epnas_tf.training.steps import cross_entropy, make_steps

@@ -8,8 +8,8 @@ import pytest
 
 from epnas_tf.data import evaluation_batches
 from epnas_tf.errors import RunDirectoryError, StateError
-from epnas_tf.network import build_graph
 from epnas_tf.network.predict import predict
+from epnas_tf.space import build_graph
 from epnas_tf.space.serialization import save_architecture
 from epnas_tf.storage.data_file import load_description
 from epnas_tf.training.trained import final_shape, load_trained

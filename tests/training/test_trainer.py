@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from epnas_tf.config import RunConfig, SpaceConfig
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.data import Images
 from epnas_tf.errors import ConfigError, DataError, RunDirectoryError, StateError
 from epnas_tf.metrics import Metrics
-from epnas_tf.network import VariableStore, build_graph
-from epnas_tf.network.cost import cost
+from epnas_tf.network import VariableStore
 from epnas_tf.options import from_values
-from epnas_tf.search.runner import run_search
+from epnas_tf.run.runner import run_search
+from epnas_tf.space import build_graph
 from epnas_tf.space.serialization import architecture_to_dict, load_architecture
 from epnas_tf.storage.data_file import load_description
 from epnas_tf.storage.run_directory import RunDirectory

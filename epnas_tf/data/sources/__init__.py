@@ -10,8 +10,9 @@ import re
 from types import ModuleType
 
 from epnas_tf.config import DataConfig
-from epnas_tf.data.sources import digits, folder, idx, npz, tfds
+from epnas_tf.data.sources import digits, folder, idx, npz
 from epnas_tf.data.sources.base import Source, choose_side
+from epnas_tf.data.sources.tfds import source as tfds
 
 __all__ = ["Source", "base_name", "check", "kind", "read"]
 

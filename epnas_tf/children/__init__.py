@@ -1,0 +1,16 @@
+"""Trains children on the shared weights and scores them (paper, sections 4 and 5).
+
+- `child`: trains and scores one architecture; `ahead`: traces the next one meanwhile.
+- `chance`: notices that children score as by chance.
+"""
+
+from epnas_tf.lazy import importer
+
+_HOMES = {
+    "ChildDiverged": "child",
+    "ChildResult": "child",
+    "ChildTrainer": "child",
+}
+
+__all__ = sorted(_HOMES)
+__getattr__ = importer(__name__, _HOMES)

@@ -1,0 +1,198 @@
+"""How much a search has to do, by arithmetic alone: its children, their networks' sizes, their steps. No TensorFlow."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from epnas_tf.config import RunConfig, SpaceConfig
+from epnas_tf.cost.network_cost import cost, node_sizes
+from epnas_tf.space import NetworkShape, build_graph, make_space
+from epnas_tf.space.base import SearchSpace
+from epnas_tf.space.graph import IMAGE, Graph
+
+SAMPLES = 8
+"""Architectures of a level whose mean stands for the level; they are drawn by a seed of their own."""
+
+LEVELS = 5
+"""Levels that are looked at; those between lie on a line."""
+
+FORWARD = 1 / 3
+"""What an image costs without its gradient, as a part of what it costs with it."""
+
+FRESH_BATCHES = 20
+"""Training batches over which a child's statistics of batch norm are taken anew, where the settings say so."""
+
+
+class Load(NamedTuple):
+    """What one network has to compute for one image; means of several have fractions.
+
+    Attributes:
+        nodes: layers.
+        multiply_adds: of the convolutions and dense layers.
+        outputs: numbers that the layers give together.
+    """
+
+    nodes: float
+    multiply_adds: float
+    outputs: float
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSize:
+    """What of a data set decides how long a search takes.
+
+    Attributes:
+        num_train: images to train on.
+        num_validation: images that score the children.
+        image_shape: (height, width, channels).
+        num_classes: classes.
+    """
+
+    num_train: int
+    num_validation: int
+    image_shape: tuple[int, int, int]
+    num_classes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """What a whole search has to do.
+
+    Attributes:
+        children: for each level, how many.
+        loads: for each level, the mean network.
+        steps: training steps of a child.
+        batch: images of a step.
+        validated: images that a child is scored on.
+        fits: how often the surrogate is fitted.
+        candidates: architectures that the surrogate scores.
+    """
+
+    children: Mapping[int, int]
+    loads: Mapping[int, Load]
+    steps: float
+    batch: int
+    validated: int
+    fits: int
+    candidates: int
+
+    @property
+    def num_children(self) -> int:
+        """The children of all levels."""
+        return sum(self.children.values())
+
+
+def load_of(graph: Graph, image_shape: tuple[int, int, int]) -> Load:
+    """Returns what a network has to compute for one image."""
+    return Load(len(graph), cost(graph, image_shape).multiply_adds, sum(output_sizes(graph, image_shape).values()))
+
+
+def output_sizes(graph: Graph, image_shape: tuple[int, int, int]) -> dict[Any, int]:
+    """Returns how many numbers each node of a network gives for one image."""
+    sizes = node_sizes(graph, image_shape)
+    return {key: int(np.prod(size)) for key, size in sizes.items() if key != IMAGE}
+
+
+def workload(config: RunConfig, data: DataSize) -> Workload:
+    """Returns what a search has to do if no child fails and no limit forbids one.
+
+    Args:
+        config: its settings; the data set's own are not looked at, `data` has what they led to.
+        data: the images.
+
+    Raises:
+        DataError: if the images are too small for the space.
+    """
+    space = make_space(config.space)
+    iterations, child = config.search.iterations, config.child
+    counts = children_of_iteration(space, config.search.k)
+    batch = min(child.batch_size, data.num_train)
+    fresh = FRESH_BATCHES * FORWARD if child.validation_statistics == "fresh" else 0.0
+    parents = [1, *counts.values()]
+    shape = NetworkShape(
+        data.image_shape, data.num_classes, config.network.channels, space.num_levels, config.network.normal_cells
+    )
+    return Workload(
+        children={level: count * iterations for level, count in counts.items()},
+        loads=_loads(config.space, shape),
+        steps=data.num_train // batch * child.epochs + fresh,
+        batch=batch,
+        validated=data.num_validation,
+        fits=iterations * space.num_levels,
+        candidates=iterations
+        * sum(parents[level - 1] * space.num_extensions(level) for level in range(2, space.num_levels + 1)),
+    )
+
+
+def children_of_iteration(space: SearchSpace[Any, Any], k: int) -> dict[int, int]:
+    """Returns how many children each level has in one iteration."""
+    counts = {1: space.num_extensions(1)}
+    for level in range(2, space.num_levels + 1):
+        counts[level] = min(k, counts[level - 1] * space.num_extensions(level))
+    return counts
+
+
+def first_whole_child(space: SearchSpace[Any, Any], k: int) -> int:
+    """Returns the number, from 1, of the first child of the deepest level, if no limit forbids any before it."""
+    counts = children_of_iteration(space, k)
+    return sum(counts.values()) - counts[space.num_levels] + 1
+
+
+@functools.lru_cache(256)
+def _loads(config: SpaceConfig, shape: NetworkShape) -> dict[int, Load]:
+    """Returns the mean network of each level."""
+    space, rng = make_space(config), np.random.default_rng(0)
+    levels = np.unique(np.linspace(1, space.num_levels, LEVELS).round().astype(int)).tolist()
+    means = [
+        np.mean([load_of(build_graph(space.sample(rng, l), shape), shape.image_shape) for _ in range(SAMPLES)], axis=0)
+        for l in levels
+    ]
+    every = range(1, space.num_levels + 1)
+    columns = [np.interp(every, levels, column) for column in zip(*means, strict=True)]
+    return {level: Load(*map(float, row)) for level, row in zip(every, zip(*columns, strict=True), strict=True)}
+
+
+@dataclasses.dataclass(frozen=True)
+class CostModel:
+    """The seconds of a search's parts, as a few timed steps have them.
+
+    Attributes:
+        step_node: of a node in a training step, whatever the batch.
+        step_multiply_add: of a multiply-add in a training step.
+        step_output: of a number that a layer gives, in a training step.
+        graph: what a child takes beside its steps, whatever its network: tracing, the first step's extra.
+        graph_node: the same for each node.
+        fit: of a fit of the surrogate.
+        candidate: of a candidate that the surrogate scores.
+    """
+
+    step_node: float
+    step_multiply_add: float
+    step_output: float
+    graph: float
+    graph_node: float
+    fit: float = 1.0
+    candidate: float = 1 / 3e6
+
+    def step(self, load: Load, batch: float) -> float:
+        """Returns the seconds of a training step."""
+        of_image = load.multiply_adds * self.step_multiply_add + load.outputs * self.step_output
+        return load.nodes * self.step_node + batch * of_image
+
+    def child(self, load: Load, work: Workload) -> float:
+        """Returns the seconds of a child."""
+        validation = FORWARD * self.step(load, work.validated)
+        return self.graph + load.nodes * self.graph_node + work.steps * self.step(load, work.batch) + validation
+
+    def by_level(self, work: Workload) -> dict[int, float]:
+        """Returns the seconds of a mean child of each level, its part of the surrogate's time included."""
+        surrogate = (work.fits * self.fit + work.candidates * self.candidate) / work.num_children
+        return {level: self.child(load, work) + surrogate for level, load in work.loads.items()}
+
+    def seconds(self, work: Workload) -> float:
+        """Returns the seconds of the whole search."""
+        by_level = self.by_level(work)
+        return sum(count * by_level[level] for level, count in work.children.items())

@@ -1,0 +1,309 @@
+"""Batches of a child's training from what Keras users have: arrays, or a `tf.data.Dataset`."""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from epnas_tf.data.labels import (
+    FORMS,
+    check_width,
+    class_numbers,
+    not_one_class,
+    not_one_hot,
+    not_whole,
+    out_of_range,
+    refuse_masked,
+    wrong_type,
+)
+from epnas_tf.data.pipeline import EVALUATION_BATCH, made_ahead, map_in_order
+from epnas_tf.errors import DataError
+from epnas_tf.space.graph import NetworkShape
+
+IMAGES_OF_NUMBERS = "Images must be an array of numbers, or a tf.data.Dataset of images and labels."
+NOT_FINITE = "Images must hold finite numbers. Received: {}. Mend those images, or leave them out."
+"""Refusals that arrays and a `tf.data.Dataset` have in common; those of labels are in `epnas_tf.data.labels`."""
+
+
+class DatasetBatches:
+    """Training batches of the user's own `tf.data.Dataset`, over and over for each epoch.
+
+    Args:
+        dataset: batches of (images, labels), finite. Its own shuffling and augmentation run anew in each epoch.
+            `tf.data` tunes it only if its options turn that on, see `made_ahead`.
+        shape: the networks' image shape and number of classes.
+        epochs: epochs of a child.
+
+    Attributes:
+        steps: training steps of a child, over all its epochs.
+        element_spec: of the batches.
+
+    Raises:
+        DataError: if the data set has no batches or no end, or its elements are no pairs of images and labels.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, shape: NetworkShape, epochs: int) -> None:
+        self._dataset = as_batches(dataset, shape).repeat()
+        self.steps = num_batches(dataset) * epochs
+        self.element_spec = self._dataset.element_spec
+
+    def batches(self, seed: int) -> tf.data.Dataset:
+        """Returns the data set; the order is its own, so the seed changes nothing."""
+        del seed
+        return self._dataset
+
+
+class Arrays(NamedTuple):
+    """Images and labels in main memory; tensors, as a data set would take an array as a constant into its graph.
+
+    Attributes:
+        images: [n, height, width, channels], bytes as bytes and else float32.
+        labels: int32 [n], class numbers.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+
+
+class ArrayBatches:
+    """Training batches of arrays, shuffled anew for each epoch; an incomplete last batch is dropped.
+
+    Args:
+        images: [n, height, width, channels], of any numeric type; taken as they are, in float32.
+        labels: class numbers [n] or [n, 1], or one-hot rows [n, classes].
+        shape: the networks' image shape and number of classes.
+        batch_size: images a batch; if there are fewer, each batch has all of them.
+        epochs: epochs of a child.
+
+    Attributes:
+        steps: training steps of a child, over all its epochs.
+        element_spec: of the batches.
+        arrays: the images and labels.
+
+    Raises:
+        DataError: if the arrays do not fit one another, or the shape.
+    """
+
+    def __init__(self, images: Any, labels: Any, shape: NetworkShape, batch_size: int, epochs: int) -> None:
+        self.arrays = checked_arrays(images, labels, shape)
+        self._count = len(self.arrays.images)
+        self._batch_size = min(batch_size, self._count)
+        self._steps_per_epoch = self._count // self._batch_size
+        self._epochs = epochs
+        self.steps = self._steps_per_epoch * epochs
+        spec = [self._batch_size, *shape.image_shape]
+        self.element_spec = (tf.TensorSpec(spec, tf.float32), tf.TensorSpec([self._batch_size], tf.int32))
+
+    def batches(self, seed: int) -> tf.data.Dataset:
+        """Returns the batches of all epochs in an order that the seed decides."""
+        rng = np.random.default_rng(seed)
+        used = self._steps_per_epoch * self._batch_size
+        plan = np.concatenate([rng.permutation(self._count)[:used] for _ in range(self._epochs)])
+
+        def batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            images = tf.cast(tf.gather(self.arrays.images, indices), tf.float32)
+            return tf.ensure_shape(images, self.element_spec[0].shape), tf.gather(self.arrays.labels, indices)
+
+        with tf.device("CPU:0"):
+            dataset = tf.data.Dataset.from_tensor_slices(plan.reshape(self.steps, self._batch_size))
+            return made_ahead(map_in_order(dataset, batch))
+
+
+def evaluation_batches(arrays: Arrays) -> tf.data.Dataset:
+    """Returns validation batches of arrays that were checked, in order."""
+
+    def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        part = slice(start, start + EVALUATION_BATCH)
+        return tf.cast(arrays.images[part], tf.float32), arrays.labels[part]
+
+    with tf.device("CPU:0"):
+        dataset = tf.data.Dataset.range(0, len(arrays.images), EVALUATION_BATCH)
+        return made_ahead(map_in_order(dataset, batch))
+
+
+def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset:
+    """Returns a user's data set with float32 images and int32 class numbers.
+
+    Args:
+        dataset: batches of (images, labels).
+        shape: the networks' image shape and number of classes.
+
+    Raises:
+        DataError: if its elements are no batches of (images, labels), or do not fit the shape. What is wrong with the
+            values is found only while the batches are made: `tf.errors.InvalidArgumentError`, see `data_error`.
+    """
+    spec = dataset.element_spec
+    pair = isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(part, tf.TensorSpec) for part in spec)
+    if not pair or spec[0].shape.rank != 4 or spec[1].shape.rank not in (1, 2):
+        raise DataError(
+            "A data set must give batches of (images, labels): images [batch, height, width, channels], labels "
+            "[batch], [batch, 1] or one-hot [batch, classes]; sample weights are not understood. Make such pairs with "
+            f"`map`, and batches with `batch`. Received: {spec}"
+        )
+    if not spec[0].shape[1:].is_compatible_with(shape.image_shape):
+        raise DataError(f"Images must have the shape {shape.image_shape}. Received: {tuple(spec[0].shape[1:])}")
+    if not _is_numeric(spec[0].dtype):
+        raise DataError(f"{IMAGES_OF_NUMBERS} Received: images of type {spec[0].dtype.name}")
+    if not _is_numeric(spec[1].dtype):
+        raise DataError(wrong_type("Labels", spec[1].dtype.name))
+    width = spec[1].shape[1] if spec[1].shape.rank == 2 else 1
+    if width is None:
+        raise DataError(
+            f"The width of the labels must be known: 1, or {shape.num_classes} for one-hot ones. Received: {spec[1]}. "
+            "Give it in the `output_signature` of a generator."
+        )
+    if width != 1:
+        check_width(width, shape.num_classes)
+    numbers = _from_numbers if width == 1 else _from_rows
+
+    def convert(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images = tf.ensure_shape(tf.cast(images, tf.float32), [None, *shape.image_shape])
+        pixels = tf.reshape(images, [-1])
+        wrong = ~tf.math.is_finite(pixels)
+        check = _refuse(wrong, lambda index: _text(NOT_FINITE, "{}", pixels[index]))
+        with tf.control_dependencies([check]):
+            return tf.identity(images), numbers(labels, shape.num_classes)
+
+    return made_ahead(map_in_order(dataset, convert), tuned=dataset.options().autotune.enabled is True)
+
+
+def _is_numeric(dtype: tf.DType) -> bool:
+    return dtype.is_floating or dtype.is_integer or dtype.is_bool
+
+
+def _from_numbers(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """`class_numbers` of class numbers inside a graph, int32."""
+    labels = tf.reshape(labels, [-1])
+    checks = []
+    if labels.dtype.is_floating:
+        labels = tf.cast(labels, tf.float64)
+        fraction = ~tf.math.is_finite(labels) | (labels != tf.floor(labels))
+        checks = [_refuse(fraction, lambda index: _text(not_whole, "Labels", "{}", labels[index]))]
+        labels = tf.clip_by_value(labels, -(2.0**31), 2.0**31)  # casts of what is larger are not defined
+    with tf.control_dependencies(checks):
+        whole = tf.cast(labels, tf.int64)
+    # On a GPU the loss of a label out of range is NaN, and every child would seem to have diverged.
+    wrong = (whole < 0) | (whole >= num_classes)
+
+    def text(index: tf.Tensor) -> tf.Tensor:
+        del index
+        return _text(out_of_range, "Labels", num_classes, "{}", "{}", tf.reduce_min(whole), tf.reduce_max(whole))
+
+    with tf.control_dependencies([_refuse(wrong, text)]):
+        return tf.cast(whole, tf.int32)
+
+
+def _from_rows(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """`class_numbers` of one-hot rows inside a graph, int32."""
+    del num_classes  # their width was compared with it
+    labels = tf.cast(labels, tf.int32) if labels.dtype.is_bool else labels
+    ones = labels == 1
+    others = ~ones & (labels != 0)  # also NaN
+    count = tf.math.count_nonzero(ones, axis=1)
+
+    def other(row: tf.Tensor) -> tf.Tensor:
+        return _text(not_one_hot, "Labels", "{}", "{}", tf.boolean_mask(labels[row], others[row])[0], row)
+
+    check = _refuse(tf.reduce_any(others, axis=1), other)
+    with tf.control_dependencies([check]):
+        one = _refuse(count != 1, lambda row: _text(not_one_class, "Labels", "{}", "{}", count[row], row))
+    with tf.control_dependencies([one]):
+        return tf.argmax(tf.cast(ones, tf.int32), axis=1, output_type=tf.int32)
+
+
+def _text(refusal: Callable[..., str] | str, *arguments: Any) -> tf.Tensor:
+    """The words of a refusal around values of tensors, one for each "{}" among the arguments."""
+    texts = [argument for argument in arguments if not tf.is_tensor(argument)]
+    template = refusal(*texts) if callable(refusal) else refusal.format(*texts)
+    return tf.strings.format(template, [argument for argument in arguments if tf.is_tensor(argument)])
+
+
+def _refuse(wrong: tf.Tensor, text: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """An operation that ends the pass over the data where something is wrong.
+
+    Args:
+        wrong: bool [n].
+        text: the refusal, made of the index of the first that is wrong.
+    """
+
+    def fail() -> tf.Tensor:
+        first = tf.argmax(tf.cast(wrong, tf.int32))
+        with tf.control_dependencies([tf.debugging.Assert(False, [text(first)])]):
+            return tf.constant(0)
+
+    return tf.cond(tf.reduce_any(wrong), fail, lambda: tf.constant(0))
+
+
+def data_error(error: BaseException) -> DataError | None:
+    """What is wrong with the images or labels of a `tf.data.Dataset`, out of the error that ended the pass over it.
+
+    None for an error of another kind.
+    """
+    if not isinstance(error, tf.errors.InvalidArgumentError):
+        return None
+    refusal = re.search(r"assertion failed: \[((?:Images|Labels) .*)\]$", error.message, re.MULTILINE)
+    return DataError(refusal[1]) if refusal else None
+
+
+def labels_of(batches: tf.data.Dataset) -> npt.NDArray[np.int32]:
+    """Returns the labels of all batches of `as_batches` or `evaluation_batches`, [n].
+
+    Raises:
+        DataError: if one of them is no class number, or an image holds NaN or infinity.
+    """
+    try:
+        return np.concatenate(list(batches.map(lambda _, labels: labels).as_numpy_iterator()))
+    except tf.errors.InvalidArgumentError as error:
+        raise data_error(error) or error from error
+
+
+def num_batches(dataset: tf.data.Dataset) -> int:
+    """Returns how many batches a data set has; where it does not know, they are counted once.
+
+    Raises:
+        DataError: if it has none, or no end.
+    """
+    cardinality = int(dataset.cardinality())
+    if cardinality == tf.data.INFINITE_CARDINALITY:
+        raise DataError("A data set must end after one epoch. Received: one that repeats for ever; use `take`.")
+    count = cardinality if cardinality >= 0 else int(dataset.reduce(np.int64(0), lambda total, *_: total + 1))
+    if not count:
+        raise DataError("A data set must have at least one batch. Received: an empty one")
+    return count
+
+
+def checked_arrays(images: Any, labels: Any, shape: NetworkShape) -> Arrays:
+    """Checks arrays and returns them as tensors.
+
+    Raises:
+        DataError: if they do not fit one another or the shape, or hold something else than pixels and classes.
+    """
+    try:
+        refuse_masked("Images", images)
+        images = np.asarray(images)
+        if images.dtype.kind not in "biuf":
+            raise TypeError(f"an array of type {images.dtype}")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{IMAGES_OF_NUMBERS} Received: {error}") from error
+    if images.ndim != 4 or not len(images):
+        raise DataError(
+            f"Images must be [n, height, width, channels] and labels {FORMS}, n at least 1. "
+            f"Received: images {list(images.shape)}"
+        )
+    if images.shape[1:] != shape.image_shape:
+        raise DataError(f"Images must have the shape {shape.image_shape}. Received: {images.shape[1:]}")
+    images = images if images.dtype == np.uint8 else images.astype(np.float32)
+    _check_finite(images)
+    numbers = class_numbers(labels, shape.num_classes, "Labels", len(images))
+    with tf.device("CPU:0"):
+        return Arrays(tf.constant(images), tf.constant(numbers, tf.int32))
+
+
+def _check_finite(images: npt.NDArray[Any]) -> None:
+    """Refuses values with which every child would seem to have diverged."""
+    wrong = [value for value in (images.min(), images.max()) if not np.isfinite(value)]  # NaN is passed on by both
+    if wrong:
+        raise DataError(NOT_FINITE.format(wrong[0]))

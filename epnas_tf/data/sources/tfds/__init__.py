@@ -1,0 +1,1 @@
+"""Data sets of TensorFlow Datasets: `source` reads them, by `features` and `downloads`."""

@@ -1,0 +1,251 @@
+"""Any image classification data set of TensorFlow Datasets (TFDS), by its name."""
+
+import difflib
+import io
+import math
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.config import DataConfig
+from epnas_tf.data import scale
+from epnas_tf.data.sources import pictures
+from epnas_tf.data.sources.base import Source, check_memory, choose_side, make_source
+from epnas_tf.data.sources.tfds.downloads import fail_fast
+from epnas_tf.data.sources.tfds.features import choose_features
+from epnas_tf.data.values import Preparation
+from epnas_tf.errors import DataError
+
+_READ_BATCH = 512  # images a step while reading; only speed depends on it
+_READ_BYTES = 2**26  # of a step's images, at most, so that large ones do not fill the memory
+_SPLITS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
+
+
+def is_known(name: str, data_dir: str) -> bool:
+    """Tells whether TFDS knows a data set, or `data_dir` holds one under that name that was prepared elsewhere.
+
+    Args:
+        name: a name without configuration and version.
+        data_dir: where TFDS keeps its data; empty for its own default.
+    """
+    import tensorflow_datasets as tfds  # does not import TensorFlow yet
+
+    root = Path(os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")))
+    return name in tfds.list_builders(with_community_datasets=False) or bool(name and os.path.isdir(root / name))
+
+
+def check(config: DataConfig) -> None:
+    """Refuses a name that TFDS does not know, with the names that are near to it; does not import TensorFlow."""
+    import tensorflow_datasets as tfds
+
+    name = re.split("[/:]", config.dataset, maxsplit=1)[0]
+    if is_known(name, config.data_dir):
+        return
+    names = [*tfds.list_builders(with_community_datasets=False), "digits"]
+    near = difflib.get_close_matches(name.lower(), names, n=3)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "Try digits, mnist, fashion_mnist or cifar10."
+    raise DataError(
+        "`dataset` must be digits, a name of TensorFlow Datasets, a folder or an .npz file. "
+        f"Received: dataset={config.dataset!r}, which is none of them. {hint}"
+    )
+
+
+def read(config: DataConfig) -> Source:
+    """Reads the splits `train`, `validation` (or `val`, `valid`) and `test`; downloads the data if need be.
+
+    Images of more than 8 bits are brought to 8 by the one scale of all parts. `choose_side` decides the images' size.
+
+    Raises:
+        DataError: if the configuration is unknown, the data set is not one of labelled images, has no `train` split, or
+            could not be downloaded or prepared.
+    """
+    builder = _builder(config)
+    image_key, label_key, notes = choose_features(builder.info, config.dataset)
+    _prepare(builder, config)
+    splits = _splits(list(builder.info.splits), config.dataset)
+    unused = sorted(set(builder.info.splits) - set(splits.values()))
+    reader = _Reader(builder, image_key, label_key)
+    labels = {part: reader.labels(split) for part, split in splits.items()}
+    for part in list(labels):
+        missing = int(np.count_nonzero(labels[part] < 0))
+        if missing and part == "train":
+            raise DataError(
+                f"Every training image must have a label. Received: {config.dataset}, whose split `train` has "
+                f"{missing:,} unlabelled images. Choose another data set or another configuration of it."
+            )
+        if missing:  # imagenet2012 and others keep the labels of `test` to themselves
+            notes.append(f"the split {splits[part]} is not used: {missing:,} of its images have no label")
+            del labels[part], splits[part]
+    if unused:
+        notes.append(f"splits that are not used: {', '.join(unused)}")
+    side, size_note = choose_side(reader.sizes(splits.values()), config.image_size)
+    found, scale_notes = reader.find_scale(splits.values(), config.dataset)
+    images = {part: reader.images(split, side, found) for part, split in splits.items()}
+    parts = {part: (images[part], labels[part]) for part in splits}
+    return make_source(
+        config.dataset,
+        parts["train"],
+        parts.get("test"),
+        builder.info.features[label_key].names,
+        parts.get("validation"),
+        (Preparation.low, found.high if found.high > 255 else Preparation.high),
+        [*notes, *filter(None, [size_note]), *scale_notes, *scale.constant_notes(images)],
+    )
+
+
+def _splits(names: Sequence[str], dataset: str) -> dict[str, str]:
+    """Returns the split of each part that there is."""
+    if "train" not in names:
+        raise DataError(
+            f"A data set must have a split `train`. Received: {dataset} with {sorted(names)}. "
+            "Choose another, or save its images as an .npz file."
+        )
+    found = {part: [name for name in known if name in names] for part, known in _SPLITS.items()}
+    return {part: present[0] for part, present in found.items() if present}
+
+
+def _builder(config: DataConfig) -> Any:
+    import tensorflow_datasets as tfds
+
+    check(config)
+    data_dir = os.path.expanduser(config.data_dir) if config.data_dir else None
+    try:
+        return tfds.builder(config.dataset, data_dir=data_dir)
+    except Exception as error:  # TFDS raises several kinds for a configuration or a version that it does not know
+        raise DataError(
+            f"`dataset` must name a data set of TensorFlow Datasets, as name, name/config or name:version. Received: "
+            f"dataset={config.dataset!r}, which TFDS refuses ({_first_line(error)}). Look it up in TFDS's catalog."
+        ) from error
+
+
+def _prepare(builder: Any, config: DataConfig) -> None:
+    import tensorflow_datasets as tfds
+
+    if builder.is_prepared():
+        return
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()  # in a file its bars are a line for every step
+    download_config = tfds.download.DownloadConfig(
+        manual_dir=os.path.expanduser(config.manual_dir) if config.manual_dir else None,
+        try_download_gcs=False,  # Google's bucket answers slowly or never behind a firewall; the original host suffices
+    )
+    try:
+        with fail_fast():
+            builder.download_and_prepare(download_config=download_config)
+    except Exception as error:  # whatever the data set's own script raises, the data are not there
+        raise _unavailable(config.dataset, _first_line(error)) from error
+
+
+def _unavailable(dataset: str, reason: str) -> DataError:
+    return DataError(
+        f"{dataset} could not be downloaded or prepared: no network? Expected: its files, or a way to its host. "
+        f"Received: {reason}. Prepare it on a machine with a network and give that folder as --data_dir, or give a "
+        "folder of images or an .npz file as --dataset."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
+
+
+class _Reader:
+    """Reads the splits of a prepared data set, a batch at a time.
+
+    Args:
+        builder: the data set's builder.
+        image_key: the name of the image's feature.
+        label_key: the name of the label's feature.
+    """
+
+    def __init__(self, builder: Any, image_key: str, label_key: str) -> None:
+        self._builder, self._image_key, self._label_key = builder, image_key, label_key
+        self._height, self._width, self._channels = builder.info.features[image_key].shape
+        self._type = np.dtype(builder.info.features[image_key].np_dtype)
+
+    @property
+    def _fixed(self) -> bool:
+        return self._height is not None and self._width is not None
+
+    def labels(self, split: str) -> npt.NDArray[np.int64]:
+        """Returns the labels of a split, int64 [n]; negative ones stand for none."""
+        batches = self._batches(split, self._label_key, _READ_BATCH)
+        return np.concatenate([np.asarray(batch, np.int64) for batch in batches])
+
+    def sizes(self, splits: Iterable[str]) -> set[tuple[int, int]]:
+        """Returns the (height, width) that the images have, each once; from the headers where they differ."""
+        from PIL import Image
+
+        if self._fixed:
+            return {(self._height, self._width)}
+        sizes = set()
+        for split in splits:
+            for batch in self._batches(split, self._image_key, _READ_BATCH, decode=False):
+                for content in batch:
+                    with Image.open(io.BytesIO(content)) as picture:
+                        sizes.add((picture.height, picture.width))
+        return sizes
+
+    def find_scale(self, splits: Iterable[str], name: str) -> tuple[scale.Scale, list[str]]:
+        """Decides the scale of all splits, and says it; 8 bits need no look at the data."""
+        if self._type == np.uint8:
+            return scale.Scale(0, 255, ""), []
+        extents = [scale.measure(part, f"{name}: {split}") for split in splits for part in self._image_batches(split)]
+        found = scale.choose(extents, name)
+        return found, [found.note]
+
+    def images(self, split: str, side: int, found: scale.Scale) -> npt.NDArray[np.uint8]:
+        """Returns the images of a split.
+
+        Args:
+            split: its name.
+            side: pixels a side to bring them to; 0 where all have one size, to keep it.
+            found: their scale.
+
+        Returns:
+            uint8 [n, height, width, channels].
+        """
+        images, start = None, 0
+        count = self._builder.info.splits[split].num_examples
+        for batch in self._image_batches(split):
+            part = found.apply(batch)
+            part = pictures.resize(part, side) if side else part
+            if images is None:  # made when the size is known, and no larger than needed
+                shape = count, *part.shape[1:]
+                check_memory(f"{split}: {count:,} images of {shape[1]}×{shape[2]}", math.prod(shape))
+                images = np.empty(shape, np.uint8)
+            images[start : start + len(part)] = part
+            start += len(part)
+        if images is None:  # TFDS itself refuses to prepare an empty split
+            raise DataError(f"A split must have images. Received: {split} with none. Prepare the data set anew.")
+        return images
+
+    def _image_batches(self, split: str) -> Iterable[npt.NDArray[Any]]:
+        if not self._fixed:
+            return self._batches(split, self._image_key, 1)
+        size = self._height * self._width * self._channels * self._type.itemsize
+        return self._batches(split, self._image_key, max(1, min(_READ_BATCH, _READ_BYTES // size)))
+
+    def _batches(self, split: str, key: str, size: int, decode: bool = True) -> Iterable[npt.NDArray[Any]]:
+        """Yields a feature of all examples, in one order, `size` at a time."""
+        import tensorflow_datasets as tfds
+
+        from epnas_tf.data.pipeline import made_ahead
+
+        dataset = self._builder.as_dataset(
+            split=split,
+            shuffle_files=False,
+            # Only what is needed is decoded: some data sets carry large features beside the image.
+            decoders=tfds.decode.PartialDecoding(
+                {key: True}, decoders=None if decode else {key: tfds.decode.SkipDecoding()}
+            ),
+            read_config=tfds.ReadConfig(try_autocache=False),
+        )
+        for batch in tfds.as_numpy(made_ahead(dataset.batch(size))):
+            yield batch[key]

@@ -1,0 +1,204 @@
+"""What all pictures share: size, letters, colours, and how a picture goes into the page and into a file."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import matplotlib
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from epnas_tf.report.figures.svg import GRID, INK, MUTED, PAPER, in_page, to_svg
+from epnas_tf.report.text import shortened
+from epnas_tf.space import operations as ops
+
+WIDTH = 400
+"""Pixels of every picture: its letters stay readable where a phone shows it on 340."""
+
+LETTER = 12.0
+SMALL = 10.5
+
+# Okabe and Ito's colours, which people with any colour vision can tell apart.
+BLUE, VERMILION, GREEN = "#0072b2", "#d55e00", "#009e73"
+
+BLUES = ("#eaf3f9", "#9cc8e3", "#4292c6", "#0b4a86")
+ORANGES = ("#fdf0e2", "#fbc68f", "#ec8a3a", "#b54a06")
+"""From little to much, one hue each."""
+
+DARK = "#14191f"
+"""Letters on a coloured ground, in the dark scheme too."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """How an operation is written and coloured: related ones have one hue, the larger window is the darker."""
+
+    label: str
+    short: str
+    color: str
+
+
+OPERATIONS = {
+    ops.MAX_POOL_3X3: Operation("max pool 3×3", "M3", "#f0a83c"),
+    ops.AVERAGE_POOL_3X3: Operation("average pool 3×3", "A3", "#f7d58b"),
+    ops.CONV_3X3: Operation("conv 3×3", "C3", "#9dcdf0"),
+    ops.CONV_5X5: Operation("conv 5×5", "C5", "#4fa3dd"),
+    ops.SEPARABLE_CONV_3X3: Operation("sep conv 3×3", "S3", "#8fdcc0"),
+    ops.SEPARABLE_CONV_5X5: Operation("sep conv 5×5", "S5", "#35b48b"),
+    ops.IDENTITY: Operation("identity", "Id", "#d3d8dd"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A figure of the report.
+
+    Attributes:
+        name: of its file, without the ending.
+        svg: the file's text.
+        alt: says in words what is to be seen.
+        caption: says how to read it.
+    """
+
+    name: str
+    svg: str
+    alt: str
+    caption: str
+
+    @property
+    def inline(self) -> str:
+        """The picture as it stands in the page."""
+        return in_page(self.svg)
+
+
+def operation(name: str) -> Operation:
+    """Returns how an operation is shown; also one that only a user's space has."""
+    return OPERATIONS.get(name) or Operation(shortened(name.replace("_", " "), 18), shortened(name, 4), "#e3c6da")
+
+
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """Sets Matplotlib up for the pictures, whatever the user has set, and back again."""
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "epnas_tf",  # ids that do not differ from time to time
+        "text.parse_math": False,  # a class may be called "$"
+        "font.size": LETTER,
+        "text.color": INK,
+        "axes.labelcolor": MUTED,
+        "axes.edgecolor": GRID,
+        "axes.facecolor": PAPER,
+        "figure.facecolor": PAPER,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.spines.left": False,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "axes.labelsize": LETTER,
+        "axes.labelpad": 5,
+        "grid.color": GRID,
+        "grid.linewidth": 1,
+        "xtick.color": GRID,
+        "ytick.color": GRID,
+        "xtick.labelcolor": MUTED,
+        "ytick.labelcolor": MUTED,
+        "ytick.major.size": 0,
+        "xtick.major.size": 3,
+        "legend.frameon": False,
+        "legend.fontsize": LETTER,
+        "legend.handlelength": 1.2,
+        "legend.handletextpad": 0.4,
+        "legend.columnspacing": 1.0,
+        "legend.borderpad": 0,
+        "legend.borderaxespad": 0,
+        "lines.linewidth": 1.8,
+    }
+    with style.context(["default", settings]):
+        yield
+
+
+def plot(height: float) -> tuple[Figure, Axes]:
+    """Returns a figure of the common width with one pair of axes, its margins fitted to their labels."""
+    figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def canvas(height: float) -> tuple[Figure, Axes]:
+    """Returns a figure to draw on: x from 0 to the common width, y from 0 at the top, in pixels."""
+    figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(0, WIDTH)
+    axes.set_ylim(height, 0)
+    return figure, axes
+
+
+def picture(figure: Figure, name: str, alt: str, caption: str) -> Picture:
+    """Returns a drawn figure for the page."""
+    return Picture(name, to_svg(figure, name, alt), alt, caption)
+
+
+def field(axes: Axes, x: float, y: float, width: float, height: float, color: str | None, text: str = "") -> None:
+    """Draws one field of a matrix, with a text in it; None as the colour for an empty one."""
+    axes.add_patch(
+        Rectangle(
+            (x + 1, y + 1),
+            max(width - 2, 1),
+            max(height - 2, 1),
+            facecolor=color or PAPER,
+            edgecolor=PAPER if color else GRID,
+            linewidth=1,
+        )
+    )
+    if text:
+        ink = DARK if color is None or _lightness(color) > 0.2 else "#ffffff"
+        axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", color=ink, size=SMALL)
+
+
+def blend(ramp: tuple[str, ...], part: float) -> str:
+    """Returns the colour at a part, in [0, 1], of a ramp of colours."""
+    return to_hex(LinearSegmentedColormap.from_list("", ramp)(min(max(part, 0.0), 1.0)))
+
+
+def _lightness(color: str) -> float:
+    """Returns how light a colour is: its relative luminance."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def level_colors(num_levels: int) -> list[str]:
+    """Returns a colour for each level, from the first to the deepest, told apart by their lightness as well."""
+    # Both ends are left out: they would vanish on a dark or on a light ground.
+    ramp = matplotlib.colormaps["viridis"]
+    return [to_hex(ramp(0.28 + 0.62 * i / max(num_levels - 1, 1))) for i in range(num_levels)]
+
+
+def plot_by_level(height: float, levels: Sequence[int], num_levels: int) -> tuple[Figure, Axes]:
+    """Returns a figure as `plot` does, with the colours of some levels, of `num_levels`, above its axes."""
+    figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
+    legend, axes = figure.subplots(2, height_ratios=(1, height / 17 - 1))
+    legend.set_axis_off()
+    legend.set_xlim(0, 340)  # about its pixels
+    legend.set_ylim(0, 1)
+    legend.text(0, 0.5, "level", va="center", color=MUTED, size=SMALL)
+    width = min(300 / len(levels), 24)
+    colors = level_colors(num_levels)
+    for i, level in enumerate(levels):
+        color = colors[level - 1]
+        legend.add_patch(Rectangle((36 + i * width, 0), width, 1, facecolor=color, linewidth=0, clip_on=False))
+        ink = DARK if _lightness(color) > 0.2 else "#ffffff"
+        size = SMALL if width > 18 else 8
+        legend.text(36 + (i + 0.5) * width, 0.5, str(level), ha="center", va="center", color=ink, size=size)
+    return figure, axes
+
+
+def percent_axis(axis: Axis) -> None:
+    """Labels an axis of parts of one in percent; what is beyond 100 % is only room."""
+    axis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
+    axis.set_major_formatter(lambda part, _: f"{100 * part:.4g} %" if part < 1 + 1e-9 else "")

@@ -1,0 +1,91 @@
+"""How far the scores on shared weights can be trusted, as `epnas-rank` measured it."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from epnas_tf.errors import RunDirectoryError
+from epnas_tf.report.figures.drawing import BLUE, Picture, percent_axis, picture, plot
+from epnas_tf.report.search_files import optional
+from epnas_tf.report.text import MISSING, plural, signed
+from epnas_tf.storage.rank_directory import CAPTIONS, RESULT, RankDirectory
+from epnas_tf.storage.records import finite, parsed
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """The scores of an architecture; `shared` by the way of scoring, `own` is None if its own training diverged."""
+
+    shared: dict[str, float]
+    own: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Rank:
+    """A comparison as far as it has come.
+
+    Attributes:
+        scores: of each architecture that was trained on its own.
+        own_epochs: it was trained for.
+        agreement: name of the way of scoring, Kendall's τ and Spearman's ρ with their intervals, as texts.
+    """
+
+    scores: tuple[Scores, ...]
+    own_epochs: int
+    agreement: list[tuple[str, str, str]]
+
+
+def read_rank(path: Path) -> Rank | None:
+    """Reads a finished comparison; None if there is none.
+
+    Args:
+        path: its directory.
+
+    Raises:
+        RunDirectoryError: if a file is not what a comparison writes.
+    """
+    file = path / RESULT
+    if not file.exists():
+        return None
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+        agreement = [
+            (str(CAPTIONS.get(way, way)), _shown(both["kendall"]), _shown(both["spearman"]))
+            for way, both in result["agreement"].items()
+        ]
+        epochs = int(result["own_epochs"])
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunDirectoryError(f"{file} is not one that a comparison writes. Received: {error!r}") from error
+    return Rank(parsed(path / RankDirectory.RECORDS, _scores), epochs, agreement)
+
+
+def rank_picture(rank: Rank) -> Picture | None:
+    """Draws the scores of own trainings against those of the search; None where there are fewer than two."""
+    scored = [(scores.shared["search"], scores.own) for scores in rank.scores if scores.own is not None]
+    if len(scored) < 2:
+        return None
+    figure, axes = plot(270)
+    shared, own = zip(*scored, strict=True)
+    axes.scatter(shared, own, s=18, c=BLUE, alpha=0.7, linewidths=0)
+    axes.set_xlabel("accuracy in the search, on shared weights")
+    axes.set_ylabel(f"after {plural(rank.own_epochs, 'epoch')} of its own")
+    axes.grid(axis="x")
+    for axis in (axes.xaxis, axes.yaxis):
+        percent_axis(axis)
+    caption = (
+        "Each dot is a whole architecture: its validation accuracy in the search, and that of the same network trained "
+        "on weights of its own, on the same images."
+    )
+    alt = f"Accuracy of own trainings against that on shared weights, of {plural(len(scored), 'architecture')}."
+    return picture(figure, "rank", alt, caption)
+
+
+def _scores(record: dict[str, Any]) -> Scores:
+    return Scores({way: finite(score) for way, score in record["shared"].items()}, optional(record["own"], finite))
+
+
+def _shown(correlation: dict[str, Any]) -> str:
+    value, low, high = (optional(correlation[name], finite) for name in ("value", "low", "high"))
+    interval = "" if low is None else f" ({signed(low)} … {signed(high)})"
+    return MISSING if value is None else f"{signed(value)}{interval}"

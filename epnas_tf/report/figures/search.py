@@ -1,0 +1,232 @@
+"""Pictures of a search: what its children scored, how well that was predicted, what was trained how often."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from epnas_tf.metrics import percent_of_images
+from epnas_tf.report.figures.drawing import (
+    BLUES,
+    LETTER,
+    SMALL,
+    VERMILION,
+    WIDTH,
+    Picture,
+    blend,
+    canvas,
+    field,
+    level_colors,
+    operation,
+    percent_axis,
+    picture,
+    plot_by_level,
+)
+from epnas_tf.report.figures.svg import INK, MUTED
+from epnas_tf.report.search_files import Search, Trial, Updates
+from epnas_tf.report.text import compact, percent, plural
+from epnas_tf.space.operations import MICRO_OPERATIONS
+
+
+def accuracy_picture(search: Search) -> Picture | None:
+    """Draws the accuracy of every child over the search; None if there is none yet."""
+    trials = search.completed
+    if not trials:
+        return None
+    scores = np.array([t.score for t in trials], float)
+    levels = sorted({min(t.level, search.depth) for t in trials})
+    figure, axes = plot_by_level(290, levels, search.depth)
+    colors = level_colors(search.depth)
+    axes.scatter(
+        [t.child for t in trials],
+        scores,
+        s=_dot_area(len(trials)),
+        c=[colors[min(t.level, search.depth) - 1] for t in trials],
+        linewidths=0,
+    )
+    axes.set_xlabel("child")
+    axes.set_ylabel("validation accuracy")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    percent_axis(axes.yaxis)
+    tempered = search.config.search.tempered
+    _leave_room(axes, scores, 2 if tempered else 1)
+    failed = [t.child for t in search.trials if t.score is None]
+    if failed:
+        axes.plot(failed, [axes.get_ylim()[0]] * len(failed), "x", color=VERMILION, ms=5, mew=1.4, clip_on=False)
+    _mark_iterations(axes, search.trials, tempered)
+    best = search.best_trials()
+    if best:
+        _ring(axes, best[0], search.num_validation)
+    caption = (
+        "Each dot is a child, in the order of training, with its validation accuracy "
+        f"{search.config.child.on_weights}; the colour is its level, how many {_levels_of(search)} its architecture "
+        "has. Lines separate the iterations"
+    )
+    caption += ", τ is the temperature: the higher, the more evenly architectures are drawn." if tempered else "."
+    caption += f" {_ring_caption(search)}" if best else ""
+    caption += " A cross is a child that diverged." if failed else ""
+    children, ends = plural(len(trials), "child", "children"), (float(scores.min()), float(scores.max()))
+    alt = f"Validation accuracy of {children}, from {percent(ends[0])} to {percent(ends[1])}."
+    return picture(figure, "accuracy", alt, caption)
+
+
+def prediction_picture(search: Search) -> Picture | None:
+    """Draws measured against predicted accuracy; None if nothing was predicted yet."""
+    trials = [t for t in search.completed if t.predicted is not None]
+    if not trials:
+        return None
+    levels = sorted({min(t.level, search.depth) for t in trials})
+    figure, axes = plot_by_level(330, levels, search.depth)
+    colors = level_colors(search.depth)
+    predicted, measured = np.array([(t.predicted, t.score) for t in trials], float).T
+    axes.scatter(
+        predicted,
+        measured,
+        s=_dot_area(len(trials)),
+        c=[colors[min(t.level, search.depth) - 1] for t in trials],
+        linewidths=0,
+        zorder=3,
+        clip_on=False,  # a dot at 100 % lies on the frame
+    )
+    both = np.concatenate([predicted, measured])
+    margin = max(0.04 * float(np.ptp(both)), 0.005)
+    ends = (max(float(both.min()) - margin, 0), min(float(both.max()) + margin, 1))
+    axes.plot(ends, ends, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
+    axes.set_xlim(ends)
+    axes.set_ylim(ends)
+    axes.grid(axis="x")
+    axes.set_xlabel("predicted accuracy")
+    axes.set_ylabel("measured accuracy")
+    for axis in (axes.xaxis, axes.yaxis):
+        percent_axis(axis)
+    caption = (
+        "Each dot is a child: what the surrogate predicted before its training, and what was measured after it. On the "
+        "dashed line the two agree; the order of the dots is what the search relies on."
+    )
+    alt = f"Measured against predicted accuracy of {plural(len(trials), 'child', 'children')}."
+    return picture(figure, "prediction", alt, caption)
+
+
+def updates_picture(search: Search) -> Picture | None:
+    """Draws how often each operation at each position was trained; None if that is not known yet."""
+    if not search.updates:
+        return None
+    macro = search.config.space.space == "macro"
+    rows, names, counts = macro_updates(search.updates) if macro else micro_updates(search.updates)
+    if not rows:
+        return None
+    caption = "Training steps that each operation has had at each position, over all children that share it there"
+    caption += "." if macro else "; summed over the cells, each of which has weights of its own."
+    caption += " The darker, the more; an empty field was never trained."
+    alt = f"Training steps of {plural(len(names), 'operation')} at {plural(len(rows), 'position')}."
+    return heat_map("updates", rows, names, counts, alt, caption)
+
+
+def macro_updates(updates: Updates) -> tuple[list[str], list[str], npt.NDArray[np.int64]]:
+    """Returns the layers, the operations and int [layers, operations], the training steps of each."""
+    found = {(int(key[1]), str(key[2])): n for key, n in updates.items() if key[0] == "layer" and len(key) == 3}
+    found = {(layer, name): n for (layer, name), n in found.items() if name != "sources"}
+    layers = sorted({layer for layer, _ in found})
+    names = _in_order({name for _, name in found})
+    counts = [[found.get((layer, name), 0) for name in names] for layer in layers]
+    return [f"layer {layer}" for layer in layers], names, np.array(counts, np.int64)
+
+
+def micro_updates(updates: Updates) -> tuple[list[str], list[str], npt.NDArray[np.int64]]:
+    """Returns the sides of the blocks, the operations and int [sides, operations], the steps of all cells together.
+
+    An operation that halves, in a reduction cell, counts as the operation that it is.
+    """
+    found: dict[tuple[int, str, str], int] = {}
+    for key, n in updates.items():
+        if len(key) >= 6 and key[0] == "cell" and key[2] == "block":
+            place = (int(key[3]), str(key[4]), str(key[5]))
+            found[place] = found.get(place, 0) + n
+    sides = sorted({place[:2] for place in found})
+    names = _in_order({place[2] for place in found})
+    counts = [[found.get((*side, name), 0) for name in names] for side in sides]
+    return [f"block {block} {side}" for block, side in sides], names, np.array(counts, np.int64)
+
+
+def heat_map(
+    name: str, rows: list[str], names: list[str], counts: npt.NDArray[np.int64], alt: str, caption: str
+) -> Picture:
+    """Draws counts as fields of a colour, int [rows, names], with the counts in them."""
+    words = [operation(column).label.replace(" ", "\n") for column in names]
+    left, top, height = 12 + 6.8 * max(map(len, rows)), 16 + 13 * max(w.count("\n") + 1 for w in words), 27
+    width = (WIDTH - left - 6) / max(len(names), 3)
+    figure, axes = canvas(top + height * len(rows) + 8)
+    largest = max(int(counts.max(initial=0)), 1)
+    for (i, row), j in itertools.product(enumerate(rows), range(len(names))):
+        x, y, value = left + j * width, top + i * height, int(counts[i, j])
+        if i == 0:
+            axes.text(x + width / 2, top - 6, words[j], ha="center", va="bottom", color=MUTED, size=SMALL)
+        if j == 0:
+            axes.text(left - 8, y + height / 2, row, ha="right", va="center", color=MUTED)
+        color = blend(BLUES, value / largest) if value else None
+        field(axes, x, y, width, height, color, compact(value).replace(" ", "") if value else "")
+    return picture(figure, name, alt, caption)
+
+
+def _in_order(names: set[str]) -> list[str]:
+    """Returns the paper's operations in the paper's order, others after them."""
+    known = [name for name in MICRO_OPERATIONS if name in names]
+    return known + sorted(names - set(known))
+
+
+def _levels_of(search: Search) -> str:
+    return "layers" if search.config.space.space == "macro" else "blocks"
+
+
+def _dot_area(number: int) -> float:
+    return float(np.clip(6000 / number, 9, 42))
+
+
+def _leave_room(axes: Axes, scores: npt.NDArray[np.float64], lines: int) -> None:
+    """Leaves room above the dots for the names of the iterations, so many lines, and the figure of the best below."""
+    span = max(float(np.ptp(scores)), 0.02)
+    axes.set_ylim(float(scores.min()) - 0.06 * span, float(scores.max()) + (0.22 + 0.12 * lines) * span)
+
+
+def _mark_iterations(axes: Axes, trials: Sequence[Trial], tempered: bool) -> None:
+    firsts = {t.iteration: t for t in reversed(trials)}
+    last, num = max(t.child for t in trials), len(firsts)
+    axes.set_xlim(0.5 - 0.015 * last, last + 0.5 + 0.015 * last)
+    top = axes.get_ylim()[1]
+    for number, first in sorted(firsts.items()):
+        if number > min(firsts):
+            axes.axvline(first.child - 0.5, color=MUTED, linewidth=1)
+        if (number - 1) % (1 + num // 5) == 0:
+            text = f"iteration {number}" if num <= 5 else f"{number}"
+            if tempered:
+                text += f"\nτ = {first.temperature:.3g}" if num <= 5 else f"\nτ {first.temperature:.2g}"
+            axes.annotate(
+                text, (first.child - 0.5, top), (5, -3), textcoords="offset points", va="top", color=MUTED, size=SMALL
+            )
+
+
+def _ring_caption(search: Search) -> str:
+    if search.config.search.reported == "score":
+        return "The ring is the best whole architecture, by its newest accuracy."
+    return "The ring is the whole architecture that is ranked first by its estimate, with its measured accuracy."
+
+
+def _ring(axes: Axes, best: Trial, num_validation: int | None) -> None:
+    score = best.score or 0.0
+    axes.scatter([best.child], [score], s=110, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4)
+    share = (best.child - axes.get_xlim()[0]) / (axes.get_xlim()[1] - axes.get_xlim()[0])
+    axes.annotate(
+        percent_of_images(score, num_validation),
+        (best.child, score),
+        (8, 8) if share > 0.5 else (-8, 8),
+        textcoords="offset points",
+        ha="right" if share > 0.5 else "left",
+        va="bottom",
+        color=INK,
+        size=LETTER,
+        weight="bold",
+        zorder=5,
+    )

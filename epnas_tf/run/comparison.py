@@ -1,0 +1,241 @@
+"""Compares the scores of a search, on shared weights, with those of trainings of one's own, on the same images."""
+
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from epnas_tf import data as data_module
+from epnas_tf.children.child import ChildDiverged, ChildTrainer, child_store
+from epnas_tf.config import RankConfig, RunConfig
+from epnas_tf.data import ImageData, Images
+from epnas_tf.environment import check_environment
+from epnas_tf.errors import ConfigError, RunDirectoryError
+from epnas_tf.options import require
+from epnas_tf.run.correlation import FEWEST, Correlation, kendall, spearman
+from epnas_tf.run.runner import is_finished, network_shape, restore_store
+from epnas_tf.seeds import OWN, derived_seed
+from epnas_tf.space import make_space
+from epnas_tf.space.serialization import architecture_from_dict
+from epnas_tf.storage.data_file import describe
+from epnas_tf.storage.rank_directory import FOLDER, REPEATED, RESULT, WAYS, RankDirectory
+from epnas_tf.storage.records import best_trials
+from epnas_tf.storage.run_directory import RunDirectory, read_config, refuse_changed_images
+from epnas_tf.storage.state_files import State, StateFiles, write_whole
+
+RECORDED, ESTIMATE, *STATISTICS = WAYS
+
+Agreement = dict[str, dict[str, Correlation]]
+"""The correlations "kendall" and "spearman" of each way of scoring with the own scores."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RankResult:
+    """What a comparison gave.
+
+    Attributes:
+        records: one for each architecture, the lines of own.jsonl.
+        agreement: the rank correlations; empty where fewer than three architectures did not diverge.
+        directory: where its files are.
+        already_finished: whether there was nothing left to do.
+    """
+
+    records: list[dict[str, Any]]
+    agreement: Agreement
+    directory: Path
+    already_finished: bool
+
+
+class RankListener:
+    """Is told how a comparison goes; this one keeps silent, a subclass shows what it likes."""
+
+    def started(self, data: ImageData, num_architectures: int, num_done: int) -> None:
+        """The training of so many architectures begins, or goes on after `num_done` of them."""
+
+    def architecture_ended(self, record: dict[str, Any]) -> None:
+        """An architecture was scored in all ways; `record` is its line of own.jsonl."""
+
+
+def run_rank(
+    run_dir: str | os.PathLike[str],
+    config: RankConfig = RankConfig(),
+    *,
+    rank_dir: str | os.PathLike[str] | None = None,
+    listener: RankListener | None = None,
+) -> RankResult:
+    """Trains a sample of a finished search's whole architectures on their own, or goes on with it.
+
+    The networks, the images and the recipe are those of the search, but for the number of epochs and for weights that
+    nobody shares. So what differs between the scores comes from the sharing and from the short training.
+
+    Args:
+        run_dir: the search's directory.
+        config: how many architectures, and for how long.
+        rank_dir: where the comparison keeps its files; None for the folder `rank` of `run_dir`.
+        listener: is told how it goes; None for silence.
+
+    Raises:
+        EPNASError: for everything that a user can cause: settings, directories, a search that is not finished.
+    """
+    check_environment()
+    require(RankConfig, "config", config)
+    run, listener = Path(run_dir), listener or RankListener()
+    trials, search, state = sampled(run, config)
+    directory_path = Path(rank_dir or run / FOLDER)
+    with RankDirectory(directory_path, config) as directory:
+        directory.load_state()
+        records = directory.read_records()
+        _check_same(records, trials, directory_path)
+        finished = len(records) == len(trials)
+        if not finished:
+            data = data_module.load(search.data, search.seed)
+            remedy = "Bring them back, or begin another search."
+            refuse_changed_images(run, RunDirectory.FORMAT, describe(data), remedy)
+            scorer = _Scorer(search, data, state, config)
+            listener.started(data, len(trials), len(records))
+            for number, trial in list(enumerate(trials))[len(records) :]:
+                record = scorer.record(trial, number)
+                directory.append_record(record)
+                directory.save_state({}, {})
+                records.append(record)
+                listener.architecture_ended(record)
+        agreement = agreements(records)
+        _save_result(directory_path, config, records, agreement)
+    return RankResult(records, agreement, directory_path, finished)
+
+
+def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunConfig, State]:
+    """Returns the trials of the architectures to train, the search's settings and its last state.
+
+    Raises:
+        ConfigError: if the search shared no weights.
+        RunDirectoryError: if there is no finished search, or it has too few whole architectures.
+    """
+    search = read_config(run)
+    state = StateFiles(run / "state", RunDirectory.STATES).peek()
+    if not search.child.share_weights:
+        raise ConfigError(
+            f"A search without shared weights has no shared scores to compare. Received: {run}, share_weights=False"
+        )
+    space = make_space(search.space)
+    if state is None or not is_finished(state, search, space):
+        raise RunDirectoryError(
+            f"The search in {run} must be finished: its shared weights go on changing. Let it end with epnas-search."
+        )
+    whole = sorted(best_trials(run, search.space.depth), key=lambda trial: int(trial["child"]))
+    if len(whole) < FEWEST:
+        raise RunDirectoryError(
+            f"There must be at least {FEWEST} whole architectures to put in an order. Received: {len(whole)} in {run}"
+        )
+    rng = np.random.default_rng(derived_seed(config.seed, OWN))
+    chosen = rng.choice(len(whole), min(config.architectures, len(whole)), replace=False)
+    return [whole[index] for index in chosen.tolist()], search, state
+
+
+def _check_same(records: list[dict[str, Any]], trials: list[dict[str, Any]], directory: Path) -> None:
+    """Refuses a comparison that was begun with another search.
+
+    Raises:
+        RunDirectoryError: if its architectures are not those of the sample.
+    """
+    there = [(record["child"], record["text"], record["shared"][RECORDED]) for record in records]
+    here = [(trial["child"], trial["text"], trial["score"]) for trial in trials]
+    if there != here[: len(there)]:
+        raise RunDirectoryError(
+            f"{directory} belongs to another search. Give another --rank_dir, or remove it to start anew. "
+            f"Received: the architectures {[text for _, text, _ in there]}"
+        )
+
+
+def agreements(records: list[dict[str, Any]]) -> Agreement:
+    """Returns how the own scores agree with each way of scoring on shared weights; architectures that diverged are out.
+
+    Args:
+        records: the lines of own.jsonl.
+
+    Returns:
+        The correlations by the way of scoring; where each architecture was trained more than once, also those of a
+        second training with the first, under "repeated".
+    """
+    scored = [record for record in records if record["own"] is not None]
+    if len(scored) < FEWEST:
+        return {}
+    own = [record["own"] for record in scored]
+    pairs = {way: ([record["shared"][way] for record in scored], own) for way in scored[0]["shared"]}
+    if len(scored[0]["own_scores"]) > 1:
+        first, second = ([record["own_scores"][number] for record in scored] for number in (0, 1))
+        pairs[REPEATED] = (second, first)
+    return {way: {"kendall": kendall(*pair), "spearman": spearman(*pair)} for way, pair in pairs.items()}
+
+
+def own_trainer(search: RunConfig, data: ImageData, scored: Images, epochs: int) -> ChildTrainer:
+    """Returns what trains architectures with a search's recipe, but longer and each on weights of its own.
+
+    Args:
+        search: the search's settings.
+        data: its images.
+        scored: the images that an architecture is scored on.
+        epochs: to train for.
+    """
+    shape = network_shape(search, make_space(search.space), data)
+    child = dataclasses.replace(search.child, share_weights=False)
+    batches = data_module.TrainingPipeline(data, child.batch_size, epochs, search.data.cutout)
+    validation = data_module.evaluation_batches(scored, data.mean, data.std)
+    return ChildTrainer(child_store(child, search.seed), shape, child, batches, validation)
+
+
+class _Scorer:
+    """Scores architectures in all ways."""
+
+    def __init__(self, search: RunConfig, data: ImageData, state: State, config: RankConfig) -> None:
+        self._config = config
+        self._own = own_trainer(search, data, data.validation, config.own_epochs)
+        shape = self._own.shape
+        child = search.child
+        validation = data_module.evaluation_batches(data.validation, data.mean, data.std)
+        shared = child_store(child, search.seed)
+        restore_store(shared, state)
+        batches = data_module.TrainingPipeline(data, child.batch_size, child.epochs, search.data.cutout)
+        self._shared = {}
+        for by in STATISTICS:
+            scored = dataclasses.replace(child, validation_statistics=by)
+            self._shared[by] = ChildTrainer(shared, shape, scored, batches, validation)
+
+    def record(self, trial: dict[str, Any], number: int) -> dict[str, Any]:
+        """Returns an architecture's line of own.jsonl."""
+        began = time.perf_counter()
+        architecture = architecture_from_dict(trial["architecture"])
+        again = {by: trainer.score(architecture) for by, trainer in self._shared.items()}
+        own = self._own_scores(architecture, number)
+        return {
+            "child": trial["child"],
+            "text": trial["text"],
+            "shared": {RECORDED: trial["score"], ESTIMATE: trial["estimate"], **again},
+            "own": float(np.mean(own)) if own else None,
+            "own_scores": own,
+            "seconds": time.perf_counter() - began,
+        }
+
+    def _own_scores(self, architecture: Any, number: int) -> list[float]:
+        """Returns the scores of an architecture's own trainings; none if one of them diverged."""
+        seeds = [derived_seed(self._config.seed, OWN, number, again) for again in range(self._config.own_trainings)]
+        try:
+            return [self._own.train(architecture, seed).score for seed in seeds]
+        except ChildDiverged:
+            return []
+
+
+def _save_result(directory: Path, config: RankConfig, records: list[dict[str, Any]], agreement: Agreement) -> None:
+    result = {
+        "architectures": len(records),
+        "own_epochs": config.own_epochs,
+        "own_trainings": config.own_trainings,
+        "agreement": {
+            way: {name: dataclasses.asdict(value) for name, value in both.items()} for way, both in agreement.items()
+        },
+    }
+    write_whole(directory / RESULT, (json.dumps(result, indent=2) + "\n").encode())

@@ -1,0 +1,151 @@
+"""What a search will take on this device: hours and memory, and what would make it shorter."""
+
+import dataclasses
+import os
+
+import tensorflow as tf
+
+from epnas_tf.config import RunConfig
+from epnas_tf.cost.memory_need import TOLERANCE, bytes_needed
+from epnas_tf.cost.workload import DataSize, workload
+from epnas_tf.data import ImageData
+from epnas_tf.devices import mirrored_strategy
+from epnas_tf.errors import ConfigError
+from epnas_tf.memory import available_bytes, resident_bytes
+from epnas_tf.run.shortening import as_flags, shortened
+from epnas_tf.run.timed_steps import time_steps
+from epnas_tf.space import NetworkShape, make_space
+
+LONG = 3600.0
+"""Seconds of a search that is told how to be shorter."""
+
+SHORT = 1200.0
+"""Seconds that it is then brought to."""
+
+EVERYWHERE = ("iterations", "image_size", "k", "train_images", "operations", "epochs", "channels")
+SHORTER = {"macro": (*EVERYWHERE, "layers"), "micro": (*EVERYWHERE, "blocks", "normal_cells")}
+"""Settings by which a search of a space is made shorter."""
+
+SMALLER = {
+    "macro": ("batch_size", "image_size", "train_images", "layers", "channels"),
+    "micro": ("batch_size", "image_size", "train_images", "normal_cells", "channels"),
+}
+"""Settings by which its memory is made less."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """The main memory of a search.
+
+    Attributes:
+        needed: bytes of the whole process at its peak, as estimated.
+        available: bytes that it may have: what it has and what is free.
+    """
+
+    needed: int
+    available: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposal:
+    """Flags for a shorter search.
+
+    Attributes:
+        flags: as they are typed.
+        seconds: that the search then takes.
+    """
+
+    flags: str
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What a search will take on this device.
+
+    Attributes:
+        num_children: children of the whole search.
+        seconds: of the whole search, from a few timed steps.
+        seconds_by_level: of a mean child of each level.
+        memory: the main memory; None where a GPU's own memory is what counts.
+        shorter: flags that bring it to `SHORT` seconds, or as near as may be; None where it takes less than `LONG`, or
+            nothing helps.
+    """
+
+    num_children: int
+    seconds: float
+    seconds_by_level: dict[int, float]
+    memory: Memory | None
+    shorter: Proposal | None
+
+
+def size_of(data: ImageData) -> DataSize:
+    """Returns what of a data set decides how long a search takes."""
+    return DataSize(len(data.train), len(data.validation), data.image_shape, data.num_classes)
+
+
+def check_memory(config: RunConfig, data: DataSize) -> Memory | None:
+    """Returns the main memory that a search takes, and that there is; None where it trains on a GPU.
+
+    Raises:
+        ConfigError: if it is not there, even if the estimate is too high by its tolerance.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return None
+    cores = len(os.sched_getaffinity(0))
+    free, resident = available_bytes(), resident_bytes()
+    needed = bytes_needed(config, data, cores)
+    if (1 - TOLERANCE) * needed > free:
+
+        def need(config: RunConfig, data: DataSize) -> float:
+            return bytes_needed(config, data, cores)
+
+        less = shortened(config, data, need, free / (1 + TOLERANCE), SMALLER[config.space.space])
+        fits = less is not None and need(less.config, less.data) <= free
+        advice = f"Give {as_flags(less.changes)}, which needs less, " if less and fits else "Use smaller images, "
+        height, width, _ = data.image_shape
+        raise ConfigError(
+            f"The search needs about {gigabytes(needed)} of memory beside what it has now, and {gigabytes(free)} are "
+            f"free. {advice}or a computer with more memory; --noforecast tries it all the same. Received: images of "
+            f"{height}×{width}, {min(config.child.batch_size, data.num_train)} at a time, networks of "
+            f"{config.space.depth} levels and {config.network.channels} channels"
+        )
+    return Memory(resident + needed, resident + free)
+
+
+def forecast_search(
+    config: RunConfig, shape: NetworkShape, data: DataSize, memory: Memory | None, resumed: bool
+) -> Forecast:
+    """Times a few steps, a matter of seconds, and returns what the search will take. It changes no result.
+
+    Args:
+        config: the settings.
+        shape: what fixes the children's networks beside their architecture.
+        data: the images.
+        memory: what `check_memory` gave.
+        resumed: whether children are trained already, so that the settings cannot be changed any more.
+    """
+    replicas = mirrored_strategy().num_replicas_in_sync if config.child.mirrored else 1
+    work = workload(config, data)
+    model = time_steps(make_space(config.space), shape, config.child, max(work.batch // replicas, 1))
+
+    def seconds(config: RunConfig, data: DataSize) -> float:
+        work = workload(config, data)
+        return model.seconds(dataclasses.replace(work, batch=max(work.batch // replicas, 1)))
+
+    whole, shorter = seconds(config, data), None
+    if whole > LONG and not resumed:
+        found = shortened(config, data, seconds, SHORT, SHORTER[config.space.space])
+        shorter = Proposal(as_flags(found.changes), seconds(found.config, found.data)) if found else None
+    return Forecast(
+        num_children=work.num_children,
+        seconds=whole,
+        seconds_by_level=model.by_level(dataclasses.replace(work, batch=max(work.batch // replicas, 1))),
+        memory=memory,
+        shorter=shorter,
+    )
+
+
+def gigabytes(number: float) -> str:
+    """Returns a number of bytes in GB, in two digits or so."""
+    return f"{number / 1e9:.0f} GB" if number >= 9.5e9 else f"{number / 1e9:.1f} GB"

@@ -1,0 +1,374 @@
+"""Runs a whole search in a run directory: data, spaces, shared weights and the algorithm put together."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from epnas_tf import data as data_module
+from epnas_tf.children.chance import ChanceWatch
+from epnas_tf.children.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
+from epnas_tf.config import RunConfig
+from epnas_tf.cost.latency import Latencies
+from epnas_tf.data import ImageData
+from epnas_tf.environment import check_environment
+from epnas_tf.errors import StateError
+from epnas_tf.memory import only_new_garbage
+from epnas_tf.network import VariableStore
+from epnas_tf.options import require
+from epnas_tf.run.forecast import Forecast, check_memory, forecast_search, size_of
+from epnas_tf.search.limits import constraint
+from epnas_tf.search.progressive import Candidate, ProgressiveSearch, Ranked
+from epnas_tf.search.search_state import SearchState
+from epnas_tf.space import NetworkShape, build_graph, make_space
+from epnas_tf.space.base import SearchSpace
+from epnas_tf.space.serialization import architecture_to_dict
+from epnas_tf.storage.data_file import describe
+from epnas_tf.storage.logs import TensorBoardLogs
+from epnas_tf.storage.run_directory import RunDirectory
+from epnas_tf.storage.state_files import State, prefixed, with_prefix
+
+T = TypeVar("T")
+
+PARTS = ("trace", "train", "evaluate", "surrogate", "save")
+"""What the time of a search goes into: making and tracing networks, their steps, their validation, scoring and sampling
+and fitting the surrogate, writing files."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchResult:
+    """What a finished search found.
+
+    Attributes:
+        architecture: the best architecture of the deepest level.
+        score: its newest validation accuracy in the search, in [0, 1].
+        estimate: what it is ranked by, see `Ranked`.
+        num_validation: images that the score was measured on.
+        num_children: children trained, failed ones included.
+        num_failed: children that diverged.
+        seconds: time spent, over all the times that the search was started; without the last child's saving, which
+            keeps this time.
+        parts: the seconds of each of `PARTS`; what is missing from `seconds` is all the rest.
+        already_finished: whether there was nothing left to do.
+    """
+
+    architecture: Any
+    score: float
+    estimate: float
+    num_validation: int
+    num_children: int
+    num_failed: int
+    seconds: float
+    parts: dict[str, float]
+    already_finished: bool
+
+
+class Listener:
+    """Is told how a search goes; this one keeps silent, a subclass shows what it likes."""
+
+    def started(self, search: ProgressiveSearch[Any], data: ImageData, num_resumed: int) -> None:
+        """The search begins, or goes on after `num_resumed` children."""
+
+    def resumed(self, records: list[dict[str, Any]]) -> None:
+        """The search goes on after these children, as trials.jsonl has them; called after `started`."""
+
+    def forecast(self, forecast: Forecast) -> None:
+        """What the search will take on this device, before its first child; only where `run_search` is asked for it."""
+
+    def child_started(self, candidate: Candidate[Any]) -> None:
+        """A child's training begins."""
+
+    def child_ended(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
+        """A child was scored, or (None) diverged."""
+
+    def warning(self, text: str) -> None:
+        """Something went wrong that does not stop the search."""
+
+
+def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageData) -> NetworkShape:
+    """Returns what fixes the networks of a run beside their architecture, checked against the images.
+
+    Raises:
+        DataError: if the images are too small for the space.
+    """
+    shape = NetworkShape(
+        image_shape=data.image_shape,
+        num_classes=data.num_classes,
+        channels=config.network.channels,
+        num_levels=space.num_levels,
+        normal_cells=config.network.normal_cells,
+    )
+    build_graph(space.sample(np.random.default_rng(0)), shape)
+    return shape
+
+
+def restore_store(store: VariableStore, state: State) -> None:
+    """Gives a store the shared weights of a saved state.
+
+    Raises:
+        KeyError: if it has none.
+        StateError: if they do not belong together.
+    """
+    store.set_state(state.values["store"], with_prefix("store.", state.arrays))
+
+
+def is_finished(state: State, config: RunConfig, space: SearchSpace[Any, Any]) -> bool:
+    """Tells whether a saved state is the last one of its search.
+
+    Raises:
+        StateError: if it is not one of this search.
+    """
+    saved = SearchState.from_values(state.values["search"], space, config.search.iterations)
+    return (
+        saved.iteration == config.search.iterations - 1
+        and saved.level == space.num_levels
+        and len(saved.scores) == len(saved.chosen)
+    )
+
+
+def run_search(
+    config: RunConfig,
+    run_dir: str | os.PathLike[str],
+    listener: Listener | None = None,
+    profile: bool = False,
+    forecast: bool = False,
+) -> SearchResult:
+    """Runs a search, or goes on with it where it was stopped.
+
+    `epnas-search` calls `prepare_tensorflow` before. It changes the whole process, so a program of one's own decides.
+
+    Args:
+        config: the settings.
+        run_dir: where the run keeps its files.
+        listener: is told how it goes; None for silence.
+        profile: whether to write a TensorBoard profile of a few steps, of the first child of the deepest level, to
+            RUN_DIR/logs. It changes no result.
+        forecast: whether to tell `Listener.forecast` what the search will take on this device, from a few timed steps,
+            and to refuse one that needs more main memory than there is. It takes seconds and changes no result.
+
+    Returns:
+        What was found. The same settings and run directory give the same result, however often the run was stopped.
+
+    Raises:
+        EPNASError: for everything that a user can cause: settings, data, the run directory.
+    """
+    check_environment()
+    require(RunConfig, "config", config)
+    space = make_space(config.space)
+    data_module.check(config.data)
+    with RunDirectory(run_dir, config) as directory:
+        data = data_module.load(config.data, config.seed)
+        shape = network_shape(config, space, data)
+        directory.save_description(describe(data))
+        state = directory.load_state()
+        forecast = forecast and not (state and is_finished(state, config, space))
+        memory = check_memory(config, size_of(data)) if forecast else None
+        run = _Run(config, space, data, shape, directory, listener or Listener(), state)
+        with only_new_garbage():
+            if forecast:
+                run.forecast = lambda: forecast_search(config, shape, size_of(data), memory, state is not None)
+            return run.go(profile)
+
+
+class _Times(NamedTuple):
+    """What a search has spent, as its state has it: up to the saving of that state, which it cannot hold itself."""
+
+    seconds: float
+    parts: dict[str, float]
+
+
+class _Run:
+    """One search in its directory: the parts, and what is kept between children."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        space: SearchSpace[Any, Any],
+        data: ImageData,
+        shape: NetworkShape,
+        directory: RunDirectory,
+        listener: Listener,
+        state: State | None,
+    ) -> None:
+        self.seed = config.seed
+        self.data = data
+        self.directory = directory
+        self.listener = listener
+        self.latencies = Latencies(state.values.get("latencies") if state else None)
+        limits = constraint(space, shape, config.limits, self.latencies)
+        self.search: ProgressiveSearch[Any] = ProgressiveSearch(
+            space, config.search, config.surrogate, config.seed, limits
+        )
+        self.store = child_store(config.child, config.seed)
+        self.trainer = ChildTrainer(
+            self.store,
+            shape,
+            config.child,
+            data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs, config.data.cutout),
+            data_module.evaluation_batches(data.validation, data.mean, data.std),
+        )
+        self.chance = ChanceWatch(data.validation.labels, config.child)
+        self.forecast: Callable[[], Forecast] | None = None
+        self.seconds = 0.0
+        self.parts = dict.fromkeys(PARTS, 0.0)
+        self.num_failed = 0
+        self._saved_ranking: list[Ranked[Any]] | None = None
+        for warning in directory.warnings:
+            listener.warning(warning)
+        if state is not None:
+            self._restore(state)
+
+    def go(self, profile: bool) -> SearchResult:
+        already_finished = self.search.finished
+        self.listener.started(self.search, self.data, self.search.num_told)
+        if self.search.num_told:
+            self.listener.resumed(self.directory.read_records())
+        if self.forecast is not None:
+            self.listener.forecast(self.forecast())
+        logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
+        times, began = self._times(), time.perf_counter()
+        while (candidate := self._timed("surrogate", self.search.ask)) is not None:
+            self.listener.child_started(candidate)
+            if profile and candidate.level == self.search.space.num_levels:
+                self.trainer.profile(candidate.architecture, self.seed, self.directory.path / "logs")
+                profile = False
+            result = self._train(candidate)
+            warning = None if result is None else self.chance.warning(result.score)
+            try:
+                score = None if result is None else result.score
+                self._timed("surrogate", self.search.tell, candidate, score)
+            finally:  # told, also where it was the last of a level to fail: the next start must not train it again
+                now = time.perf_counter()
+                self.seconds, began = self.seconds + now - began, now
+                times = self._times()
+                self._timed("save", self._save, candidate, result, times)
+            logs.add(candidate.number + 1, scalars(candidate, result, self.search))
+            self.listener.child_ended(candidate, result)
+            if warning:
+                self.listener.warning(warning)
+        ranking = self.search.ranking()
+        if not ranking:
+            raise StateError(
+                f"{self.directory.path} holds a finished search without a result. Remove it to start anew."
+            )
+        self._save_best()
+        return SearchResult(
+            ranking[0].architecture,
+            ranking[0].score,
+            ranking[0].estimate,
+            len(self.data.validation),
+            self.search.num_told,
+            self.num_failed,
+            *times,
+            already_finished=already_finished,
+        )
+
+    def _timed(self, part: str, action: Callable[..., T], *arguments: Any) -> T:
+        began = time.perf_counter()
+        try:
+            return action(*arguments)
+        finally:
+            self.parts[part] += time.perf_counter() - began
+
+    def _train(self, candidate: Candidate[Any]) -> ChildResult | None:
+        try:
+            seed = child_seed(self.seed, candidate.number)
+            result = self.trainer.train(candidate.architecture, seed, following=self.search.upcoming)
+            seconds = (result.build_seconds, result.train_seconds, result.evaluate_seconds)
+            for part, spent in zip(PARTS, seconds, strict=False):
+                self.parts[part] += spent
+            return result
+        except ChildDiverged as diverged:
+            self.num_failed += 1
+            self.listener.warning(
+                f"Child {candidate.number + 1} failed: {diverged} The shared weights are as before it."
+            )
+            return None
+
+    def _times(self) -> _Times:
+        return _Times(self.seconds, dict(self.parts))
+
+    def _save(self, candidate: Candidate[Any], result: ChildResult | None, times: _Times) -> None:
+        values = {
+            **times._asdict(),
+            "num_failed": self.num_failed,
+            "at_chance": self.chance.in_a_row,
+            "latencies": self.latencies.times,
+            "num_children": self.search.num_children,
+        }
+        save_child(self.directory, candidate, result, self.search, self.store, values)
+        self._save_best()
+
+    def _save_best(self) -> None:
+        ranking = self.search.ranking()
+        if ranking and ranking is not self._saved_ranking:
+            estimates = {ranked.number + 1: ranked.estimate for ranked in ranking}
+            self.directory.save_best(ranking[0].architecture, estimates)
+            self._saved_ranking = ranking
+
+    def _restore(self, state: State) -> None:
+        try:
+            self.search.set_state(state.values["search"], with_prefix("search.", state.arrays))
+            restore_store(self.store, state)
+            self.seconds, self.num_failed = state.values["seconds"], state.values["num_failed"]
+            self.parts |= state.values.get("parts", {})  # a run that is older than these has none
+            self.chance.in_a_row = state.values.get("at_chance", 0)
+        except KeyError as error:
+            raise StateError(f"The state in {self.directory.path} is incomplete. Received: no {error}") from error
+
+
+def save_child(
+    directory: RunDirectory,
+    candidate: Candidate[Any],
+    result: ChildResult | None,
+    search: ProgressiveSearch[Any],
+    store: VariableStore,
+    values: dict[str, Any],
+) -> None:
+    """Writes a child's line and the state after it; the line first: a state that knows of it must find it there.
+
+    Args:
+        directory: the run's directory.
+        candidate: the child.
+        result: what its training gave; None if it diverged.
+        search: the search that was told of it.
+        store: the shared variables.
+        values: what else the state is to hold, as JSON takes it.
+    """
+    directory.append_record(trial_record(candidate, result))
+    search_values, search_arrays = search.get_state()
+    store_values, store_arrays = store.get_state()
+    directory.save_state(
+        {"search": search_values, "store": store_values, **values},
+        {**prefixed("search.", search_arrays), **prefixed("store.", store_arrays)},
+    )
+
+
+def trial_record(candidate: Candidate[Any], result: ChildResult | None) -> dict[str, Any]:
+    """Returns a child's line of trials.jsonl; counts are from 1, as people count."""
+    record: dict[str, Any] = {
+        "child": candidate.number + 1,
+        "iteration": candidate.iteration + 1,
+        "level": candidate.level,
+        "temperature": candidate.temperature,
+        "predicted": candidate.predicted,
+        "status": "failed" if result is None else "completed",
+    }
+    if result is not None:
+        record |= dataclasses.asdict(result)
+    return record | {"text": str(candidate.architecture), "architecture": architecture_to_dict(candidate.architecture)}
+
+
+def scalars(
+    candidate: Candidate[Any], result: ChildResult | None, search: ProgressiveSearch[Any]
+) -> dict[str, float | None]:
+    """Returns what TensorBoard shows of a child."""
+    values: dict[str, float | None] = {"temperature": candidate.temperature, "predicted": candidate.predicted}
+    if result is not None:
+        values |= {"score": result.score, "training_loss": result.training_loss}
+        values |= {"validation_loss": result.validation_loss, "parameters": result.parameters}
+    best = None if search.best is None else search.best[1]
+    return values | {"best": best, "rank_correlation": search.rank_correlation}

@@ -1,0 +1,19 @@
+"""Predicts the scores of architectures from their symbol arrays (paper, section 4, "Surrogate function").
+
+- `surrogate`: the prediction, the sum of an `additive` model and of an `ensemble` of LSTMs, weighed by `trust`.
+- `lstm`: the LSTM's arithmetic; `lstm_graphs`: its traced training; `scoring`: millions of candidates at once.
+- `table`: the scores that were measured, which the surrogate learns from.
+"""
+
+from epnas_tf.lazy import importer
+
+_HOMES = {
+    "AdditiveModel": "additive",
+    "LSTMEnsemble": "ensemble",
+    "Measurement": "table",
+    "ScoreTable": "table",
+    "Surrogate": "surrogate",
+}
+
+__all__ = sorted(_HOMES)
+__getattr__ = importer(__name__, _HOMES)

@@ -1,0 +1,332 @@
+"""The surrogate function: predicts a score from an architecture's symbol arrays (paper, section 4).
+
+The paper's is an LSTM whose output goes through a sigmoid. Ours by default is a sum of two parts: an additive model,
+and the mean of a few LSTMs that learn what it leaves; how far these are to be trusted is learned from levels that they
+had not seen when they predicted them. BUILD_NOTES.md has the reasons and the figures.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from epnas_tf.config import SurrogateConfig
+from epnas_tf.errors import SearchError, StateError
+from epnas_tf.space.base import SearchSpace
+from epnas_tf.surrogate.additive import AdditiveModel
+from epnas_tf.surrogate.ensemble import DEVICE, FloatArray, IntArray, LSTMEnsemble, float32
+from epnas_tf.surrogate.scoring import SMALLEST, Draws, Parents, Scoring, few, scoring_graphs
+from epnas_tf.surrogate.table import Rows
+from epnas_tf.surrogate.trust import Trust
+
+EXTENSIONS_AT_ONCE = 2048
+"""Extensions of a scored block; with 25 parents some 20 MB."""
+
+CHUNK_SIZE = 2**18
+"""Candidates of a chunk."""
+
+
+class Surrogate:
+    """Predicts the validation accuracy of an architecture.
+
+    Attributes:
+        num_fits: how many fits it has seen.
+    """
+
+    def __init__(
+        self, num_features: int, num_levels: int, config: SurrogateConfig, seed: int, iterations: int = 1
+    ) -> None:
+        """Makes the parts with weights that depend on `seed` alone.
+
+        Args:
+            num_features: length F of a level's symbol array.
+            num_levels: levels L of the longest sequence.
+            config: which parts, their sizes and training.
+            seed: decides the first weights, at least 0.
+            iterations: passes over the levels that there will be.
+        """
+        self._config = config
+        self._shape = (num_levels, num_features)
+        self.num_fits = 0
+        self._ensemble = LSTMEnsemble(
+            num_features, num_levels, config, seed, tf.identity if config.additive else tf.sigmoid
+        )
+        self._additive = AdditiveModel.zero(num_levels, num_features, iterations)
+        self._scale = np.ones((), np.float64)  # of the LSTMs' outputs, in units of a score
+        self._trust = Trust.none()
+        self._scoring = scoring_graphs(self._ensemble.specs, config.additive)
+
+    @property
+    def num_traces(self) -> int:
+        """How many times the graphs of surrogates of these sizes were traced; at most once each."""
+        return self._ensemble.num_traces + sum(way.num_traces for way in self._scoring)
+
+    @property
+    def trust(self) -> float:
+        """The factor in [0, 1] of what the LSTMs add to the additive model; 1 without one."""
+        return self._trust.factor if self._config.additive else 1.0
+
+    def fit(self, rows: Rows, rng: np.random.Generator, unseen: Rows | None = None) -> float:
+        """Trains on a table of measured scores: `surrogate_steps` steps of Adam on the L1 loss (paper, section 4).
+
+        The first fit has the higher learning rate of the two (PNAS), and so has every one that begins anew (`refit`);
+        it begins by centring the predictions on the scores. A fit that fails or is interrupted leaves all as it was.
+
+        Args:
+            rows: the table.
+            rng: decides the order of the rows.
+            unseen: those of the table that are in no fit so far; they show how good the predictions were.
+
+        Returns:
+            The mean absolute error over all rows after the fit.
+
+        Raises:
+            ValueError: if the shapes do not fit or there is no row.
+            SearchError: if the weights are no longer finite.
+        """
+        self._check_rows(rows.features, rows.lengths)
+        shapes = [values.shape for values in (rows.scores, rows.passes, rows.positions)]
+        if set(shapes) != {rows.lengths.shape} or not rows.scores.size:
+            raise ValueError(
+                "`scores`, `passes` and `positions` must have one number a row, and at least one. Received: "
+                f"shapes {', '.join(map(str, shapes))} for {rows.lengths.shape[0]} rows"
+            )
+        before = self.get_state()
+        try:
+            return self._fit(rows, rng, unseen)
+        except BaseException:  # interrupted, too
+            self.set_state(before)
+            raise
+
+    def predict(self, features: FloatArray, lengths: IntArray) -> FloatArray:
+        """Returns the predicted scores, float32 [rows]; the arguments are those of `Rows`.
+
+        In [0, 1], but with the additive part, which may lie a little outside.
+        """
+        self._check_rows(features, lengths)
+        mean = self._ensemble.outputs(features, lengths).mean(axis=0)
+        if not self._config.additive:
+            return 1 / (1 + np.exp(-mean))
+        return (self._additive.predict(features, lengths) + self._weight * mean).astype(np.float32)
+
+    def brought_up(self, rows: Rows) -> npt.NDArray[np.floating[Any]]:
+        """Returns what scores would be in the newest pass, float [rows]; without the additive part, the same."""
+        return self._additive.brought_up(rows) if self._config.additive else rows.scores
+
+    def parents(self, features: FloatArray, lengths: IntArray) -> Parents:
+        """Returns what `log_scores` needs of parents of one level, of level 0 (of one row) for the first extensions."""
+        self._check_rows(features, lengths)
+        additive, level = self._additive, int(lengths[0]) + 1
+        base = additive.predict(features, lengths) + additive.of_depth(lengths + 1) - additive.of_depth(lengths)
+        return Parents(*self._ensemble.states(features, lengths), float32(base), float32(additive.kernel[level - 1]))
+
+    def log_scores(self, parents: Parents, features: FloatArray) -> FloatArray:
+        """Returns the log scores of every parent with every extension, float32 [n, parents].
+
+        Args:
+            parents: as `parents` returns them.
+            features: float32 [n, F], the symbol arrays of n extensions of the parents' next level. Beyond
+                `scoring.FEW` candidates each new pair of numbers of parents and extensions is compiled, for some tenths
+                of a second.
+        """
+        return self._scores(self._scoring.log_scores, parents, features)
+
+    def drawn_scores(self, parents: Parents, draws: Draws, features: FloatArray) -> FloatArray:
+        """Returns the scores of every parent with every extension by each draw, float32 [draws, n, parents].
+
+        Args:
+            parents: as `parents` returns them.
+            draws: of the same parents.
+            features: as for `log_scores`.
+        """
+        return self._scores(self._scoring.drawn_scores, parents, features, draws)
+
+    def draws(
+        self, rows: Rows, features: FloatArray, lengths: IntArray, count: int, scale: float, rng: np.random.Generator
+    ) -> Draws:
+        """Returns how the additive part may differ, for Thompson sampling: drawn from what the scores leave open.
+
+        Args:
+            rows: the table of the last fit.
+            features: of the parents, as for `parents`.
+            lengths: of the parents.
+            count: how many to draw.
+            scale: of the draws' distance from the fit; 0 gives the fit.
+            rng: source of the draws.
+        """
+        kernels = self._additive.draws(rows, self._config.additive_penalty, count, rng)
+        deviations = scale * (kernels - self._additive.kernel)
+        bases = np.einsum("nlf,clf->cn", features, deviations, optimize=True)
+        return Draws(float32(bases), float32(deviations[:, int(lengths[0])]))
+
+    def get_state(self) -> dict[str, npt.NDArray[Any]]:
+        """Returns copies of all that was learned and of the number of fits, by name."""
+        arrays = {name: np.array(variable.numpy()) for name, variable in self._ensemble.variables().items()}
+        arrays |= {f"additive/{name}": np.array(term) for name, term in vars(self._additive).items()}
+        arrays |= {"scale": self._scale, "trust": self._trust.sums(), "fits": np.array(self.num_fits, np.int64)}
+        return {f"surrogate/{name}": array for name, array in arrays.items()}
+
+    def set_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Takes what `get_state` returned; changes nothing if it does not fit.
+
+        Raises:
+            StateError: if a name is missing or unknown, or an array has another shape or data type.
+        """
+        check_arrays(state, self.get_state())
+        own = {name.removeprefix("surrogate/"): array for name, array in state.items()}
+        for name, variable in self._ensemble.variables().items():
+            variable.assign(own[name])
+        self._additive = AdditiveModel(**{name: np.array(own[f"additive/{name}"]) for name in vars(self._additive)})
+        self._scale, self._trust = np.array(own["scale"]), Trust(*own["trust"].tolist())
+        self.num_fits = int(own["fits"])
+
+    @property
+    def _weight(self) -> float:
+        """What an LSTM's output counts in the sum of both parts; 1 without an additive part."""
+        return float(self._scale) * self.trust
+
+    def _fit(self, rows: Rows, rng: np.random.Generator, unseen: Rows | None) -> float:
+        if unseen is not None and self.num_fits:
+            self._trust = self._learned_trust(unseen)
+        targets = self._fit_additive(rows) if self._config.additive else rows.scores
+        rate = self._fit_ensemble(rows, targets, rng)
+        self.num_fits += 1
+        error = float(np.mean(np.abs(self.predict(rows.features, rows.lengths) - rows.scores)))
+        if not np.isfinite(error):
+            raise SearchError(
+                f"The surrogate diverged in fit {self.num_fits} at learning rate {rate}; a lower one may help. "
+                f"Received: a mean absolute error of {error}"
+            )
+        return error
+
+    def _fit_additive(self, rows: Rows) -> FloatArray:
+        """Fits the additive model and returns what it leaves to the LSTMs, in units of its spread."""
+        self._additive = self._additive.fitted(rows, self._config.additive_penalty)
+        left = self._additive.left(rows)
+        self._scale = np.maximum(left.std(dtype=np.float64), SMALLEST)
+        return float32(left / self._scale)
+
+    def _fit_ensemble(self, rows: Rows, targets: FloatArray, rng: np.random.Generator) -> float:
+        """Fits the LSTMs and returns the learning rate."""
+        config, anew = self._config, not self.num_fits or self._config.refit
+        if anew:
+            if self.num_fits:
+                self._ensemble.begin_anew(self.num_fits)
+            self._centre(rows, targets)
+        rate = config.first_surrogate_learning_rate if anew else config.surrogate_learning_rate
+        self._ensemble.fit(rows.features, rows.lengths, targets, rate, rng)
+        return rate
+
+    def _centre(self, rows: Rows, targets: FloatArray) -> None:
+        """Moves each member's outputs so that their median is that of the targets.
+
+        With a bias of zero, scores that are all high pull every weight the same way in Adam's first steps, each by the
+        whole learning rate. Behind kernels in [-1, 1] (paper, section 5) a rate of 0.01 (PNAS) then throws the logits
+        so far that the sigmoid saturates, and the L1 loss has no gradient left to come back by: on accuracies around
+        0.9, most first fits in the micro space ended so. Around their median, the scores pull both ways.
+        """
+        median = np.median(targets)
+        if not self._config.additive:
+            median = np.clip(median, 0.01, 0.99)
+            median = np.log(median / (1 - median))
+        self._ensemble.shift(median - np.median(self._ensemble.outputs(rows.features, rows.lengths), axis=1))
+
+    def _learned_trust(self, unseen: Rows) -> Trust:
+        """Returns the trust after a level that no fit has seen: how much of what was left did the LSTMs foresee?"""
+        left = unseen.scores - self._additive.predict(unseen.features, unseen.lengths)
+        foreseen = float(self._scale) * self._ensemble.outputs(unseen.features, unseen.lengths).mean(axis=0)
+        return self._trust.after(left, foreseen)
+
+    def _scores(self, scoring: Scoring, parents: Parents, features: FloatArray, *others: Any) -> FloatArray:
+        """Returns what one way of scoring gives with the present weights."""
+        with tf.device(DEVICE):
+            return scoring(self._ensemble.weights, parents, float32(features), np.float32(self._weight), *others)
+
+    def _check_rows(self, features: FloatArray, lengths: IntArray) -> None:
+        if features.shape[1:] != self._shape or lengths.shape != features.shape[:1]:
+            raise ValueError(
+                f"`features` must have shape (rows, {self._shape[0]}, {self._shape[1]}) and `lengths` (rows,). "
+                f"Received: features.shape={features.shape}, lengths.shape={lengths.shape}"
+            )
+
+
+def check_arrays(found: Mapping[str, npt.NDArray[Any]], expected: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Refuses arrays of a surrogate's state that are not of the names, shapes and data types of others.
+
+    Raises:
+        StateError: if a name is missing or unknown, or an array has another shape or data type.
+    """
+    if set(found) != set(expected):
+        raise StateError(
+            f"A surrogate's state lacks {sorted(set(expected) - set(found))} and has unknown arrays. "
+            f"Received: {sorted(set(found) - set(expected))}"
+        )
+    for name, array in expected.items():
+        other = np.asarray(found[name])
+        if other.shape != array.shape or other.dtype != array.dtype:
+            raise StateError(
+                f"`{name}` must have shape {array.shape} and data type {array.dtype}. "
+                f"Received: shape={other.shape}, data type {other.dtype}"
+            )
+
+
+def score_candidates(
+    surrogate: Surrogate,
+    space: SearchSpace[Any, Any],
+    level: int,
+    parents: Parents,
+    chunk_size: int = CHUNK_SIZE,
+) -> Iterator[tuple[int, FloatArray]]:
+    """Yields the log scores of all parents × extensions of a level, in the order of their flat index.
+
+    The flat index of a candidate is extension · parents + parent: each extension is then encoded once for all parents,
+    and no more of them are held than a chunk needs, however deep the level.
+
+    Args:
+        surrogate: predicts the scores.
+        space: encodes the extensions.
+        level: the level of the extensions, from 1.
+        parents: what `Surrogate.parents` returns of the architectures of the level before.
+        chunk_size: the most candidates of a chunk, as far as there are no more parents than that.
+
+    Yields:
+        The flat index of the chunk's first candidate and float32 [n], the log scores from there on.
+    """
+    for start, size, features in _blocks(space, level, len(parents.base), chunk_size):
+        yield start * len(parents.base), surrogate.log_scores(parents, features)[:size].reshape(-1)
+
+
+def draw_scores(
+    surrogate: Surrogate,
+    space: SearchSpace[Any, Any],
+    level: int,
+    parents: Parents,
+    draws: Draws,
+    chunk_size: int = CHUNK_SIZE,
+) -> Iterator[tuple[int, FloatArray]]:
+    """Yields the scores of all parents × extensions of a level by each draw; see `score_candidates`.
+
+    Yields:
+        The flat index of the chunk's first candidate and float32 [draws, n], the scores from there on.
+    """
+    count = len(parents.base)
+    for start, size, features in _blocks(space, level, count, chunk_size):
+        scores = surrogate.drawn_scores(parents, draws, features)[:, :size]
+        yield start * count, scores.reshape(len(scores), -1)
+
+
+def _blocks(
+    space: SearchSpace[Any, Any], level: int, parents: int, chunk_size: int
+) -> Iterator[tuple[int, int, FloatArray]]:
+    """Yields the index of a block's first extension, their number, and their symbol arrays, always as many rows."""
+    extensions = space.num_extensions(level)
+    block = max(1, min(EXTENSIONS_AT_ONCE, chunk_size // parents))
+    if few(parents, extensions):
+        block = min(block, extensions)
+    for start in range(0, extensions, block):
+        size = min(block, extensions - start)
+        features = np.zeros((block, space.num_features), np.float32)  # always whole: one shape to compile
+        features[:size] = space.encode(level, np.arange(start, start + size, dtype=np.int64))
+        yield start, size, features

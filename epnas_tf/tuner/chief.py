@@ -1,0 +1,253 @@
+"""An oracle for KerasTuner's chief that does not wait for ever for workers that have died.
+
+KerasTuner 1.4.8 waits for the end of every trial, and for every worker that has ever asked. Here a trial of a worker
+that is silent for too long goes to the next worker that asks; a trial is scored once, by the report that comes first;
+and a search that cannot go on ends the chief with an error, whatever the tuner.
+"""
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.src.distribute.utils import is_chief_oracle
+from keras_tuner.src.engine import oracle as kt_oracle
+
+from epnas_tf.errors import ConfigError, SearchError
+from epnas_tf.tuner.workers import WorkerWatch, say, seconds_between_signs
+
+PATIENCE = 10
+"""For how many timeouts no worker at all may be heard before the chief gives up."""
+
+
+LEAST = {"max_trials": 1, "max_retries_per_trial": 0, "max_consecutive_failed_trials": 1}
+"""KerasTuner's counts, and the least that each may be; None is without end."""
+
+
+class ChiefOracle(keras_tuner.Oracle):
+    """The part of an oracle that knows of workers.
+
+    Args:
+        worker_timeout: seconds of silence after which a worker's trial is given to another one, above 0.
+        **kwargs: of `keras_tuner.Oracle`.
+
+    Attributes:
+        failure: why the search cannot go on, None as long as it can.
+
+    Raises:
+        ConfigError: if `worker_timeout` or a count is out of range.
+    """
+
+    def __init__(self, worker_timeout: float, **kwargs: Any) -> None:
+        if not (isinstance(worker_timeout, int | float) and 0 < worker_timeout < math.inf):
+            raise ConfigError(f"`worker_timeout` must be seconds above 0. Received: worker_timeout={worker_timeout!r}")
+        _check_counts(kwargs)
+        self.failure: SearchError | None = None
+        self.worker_timeout = worker_timeout
+        self._known_workers: set[str] = set()
+        self._is_answering = False
+        super().__init__(**kwargs)
+        self._watch = WorkerWatch(worker_timeout)
+        self._watcher: threading.Thread | None = None
+        self._handed_on: set[str] = set()  # trials that more than one worker may report
+        self._has_stopped_one = False
+
+    @property
+    def tuner_ids(self) -> set[str]:
+        """The workers that were not told to stop yet.
+
+        The loop of KerasTuner's chief ends once there are none, and its `search` would return as from a success: so a
+        failure is raised here, to it alone.
+        """
+        nobody = not self._known_workers and not self.ongoing_trials
+        if self.failure is not None and nobody and not self._is_answering and is_chief_oracle():
+            raise self.failure
+        return self._known_workers
+
+    @tuner_ids.setter
+    def tuner_ids(self, workers: set[str]) -> None:
+        self._known_workers = workers
+
+    def create_trial(self, tuner_id: str) -> Trial:
+        """Returns the next trial, or one that says that the oracle waits or has finished.
+
+        Raises:
+            SearchError: if every child of a level failed, or the surrogate diverged.
+        """
+        with unlocked_after_errors(self):
+            return self._create_trial(tuner_id)
+
+    @keras_tuner.synchronized
+    def _create_trial(self, tuner_id: str) -> Trial:
+        if not is_chief_oracle():
+            return super().create_trial(tuner_id)
+        self._is_answering = True
+        try:
+            trial = self._answer(tuner_id)
+        except Exception as error:
+            self.note_failure(error)
+            raise
+        finally:
+            self._is_answering = False
+        if trial.status == TrialStatus.STOPPED:
+            self._has_stopped_one = True
+            self._known_workers.discard(tuner_id)
+            self._watch.forget(tuner_id)
+        return trial
+
+    def _answer(self, tuner_id: str) -> Trial:
+        self._watch.hear(tuner_id)
+        self._begin_to_watch()
+        if self.failure is not None:
+            return Trial(self.get_space(), "", TrialStatus.STOPPED)
+        if tuner_id not in self.ongoing_trials:
+            self._take_from_silent_worker(tuner_id)
+            all_begun = self.max_trials and len(self.trials) >= self.max_trials and not self._retry_queue
+            if all_begun and self.ongoing_trials:  # of workers that may die yet: KerasTuner would tell this one to stop
+                self._known_workers.add(tuner_id)
+                return Trial(self.get_space(), "", TrialStatus.IDLE)
+        return super().create_trial(tuner_id)
+
+    def _take_from_silent_worker(self, asking: str) -> None:
+        """Puts the trial of a worker that is silent where KerasTuner takes the next one from."""
+        if self._retry_queue:
+            return
+        for tuner_id, trial in self.ongoing_trials.items():
+            if tuner_id in self._watch.silent:
+                silence = self._watch.silence(tuner_id)
+                say(f"Trial {trial.trial_id} of {tuner_id}, silent for {silence:.0f} s, goes to {asking}.")
+                self._handed_on.add(trial.trial_id)
+                self._retry_queue.append(trial.trial_id)
+                self._drop(tuner_id)
+                return
+
+    def _drop(self, tuner_id: str) -> None:
+        """No longer waits for a worker."""
+        self.ongoing_trials.pop(tuner_id, None)
+        self._known_workers.discard(tuner_id)
+        self._watch.forget(tuner_id)
+
+    @keras_tuner.synchronized
+    def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Trial:
+        """Takes the metrics of a trial; those of a second report of it are ignored, which a line says.
+
+        Args:
+            trial_id: the trial.
+            metrics: their values by name.
+            step: what they were measured at.
+        """
+        self._hear_of(trial_id)
+        trial = self.trials[trial_id]
+        if trial_id in self._handed_on and any(self._is_reported(trial, name, step) for name in metrics):
+            self._say_ignored(trial_id)
+            return trial
+        with unlocked_after_errors(self):
+            return super().update_trial(trial_id, metrics, step)
+
+    def _is_reported(self, trial: Trial, name: str, step: int) -> bool:
+        if trial.trial_id in self.end_order:
+            return True
+        metrics = trial.metrics
+        return metrics.exists(name) and step in [observed.step for observed in metrics.get_history(name)]
+
+    def get_trial(self, trial_id: str) -> Trial:
+        """Returns a trial. With it a worker of `EPNASTuner` shows, while it trains, that it lives."""
+        self._hear_of(trial_id)
+        return super().get_trial(trial_id)
+
+    def _hear_of(self, trial_id: str) -> None:
+        if is_chief_oracle():
+            for tuner_id in [owner for owner, trial in list(self.ongoing_trials.items()) if trial.trial_id == trial_id]:
+                self._watch.hear(tuner_id)
+
+    def is_second_report(self, trial_id: str) -> bool:
+        """Tells whether a trial that ends has ended before, which a line then says; to be called in `end_trial`."""
+        if trial_id in self.end_order:
+            self._say_ignored(trial_id)
+            return True
+        if trial_id in self._retry_queue:  # handed on, but nobody has taken it yet
+            self._retry_queue.remove(trial_id)
+        return False
+
+    def _say_ignored(self, trial_id: str) -> None:
+        say(f"Trial {trial_id} was handed on, and is reported a second time: the report that came first counts.")
+
+    def note_failure(self, error: Exception) -> None:
+        """Ends the chief with an error that a worker's call has raised: in the chief nothing else would tell of it."""
+        if is_chief_oracle() and self.failure is None:
+            self.failure = error if isinstance(error, SearchError) else SearchError(f"{type(error).__name__}: {error}")
+            self.failure.__cause__ = None if self.failure is error else error
+
+    def _begin_to_watch(self) -> None:
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._watch_workers, name="epnas_worker_watch", daemon=True)
+            self._watcher.start()
+
+    def _watch_workers(self) -> None:
+        ended = False
+        while not ended:
+            time.sleep(seconds_between_signs(self.worker_timeout))
+            with unlocked_after_errors(self):
+                ended = self._look_at_workers()
+        if not self._has_stopped_one:
+            # Only a worker that is told to stop makes KerasTuner's chief look whether it may end: so the chief asks.
+            from keras_tuner.src.distribute.oracle_client import OracleClient  # as late as KerasTuner does
+
+            OracleClient(self).create_trial("chief")
+
+    @keras_tuner.synchronized
+    def _look_at_workers(self) -> bool:
+        """Tells what is waited for, and returns whether the chief has nothing more to wait for."""
+        watch = self._watch
+        watch.look()
+        for tuner_id, trial in list(self.ongoing_trials.items()):
+            if tuner_id in watch.silent and self.failure is not None:
+                self._drop(tuner_id)
+            elif watch.is_to_be_told(tuner_id):
+                silent = tuner_id in watch.silent
+                when = "the next worker that asks gets it" if silent else f"another gets it after {watch.timeout:g} s"
+                waiting = f"trial {trial.trial_id} of {tuner_id}, silent for {watch.silence(tuner_id):.0f} s"
+                say(f"Waiting for {waiting}; {when}. Started again under the same tuner id, it goes on.")
+        for tuner_id in (self._known_workers & watch.silent) - self.ongoing_trials.keys():
+            say(f"{tuner_id} has not asked for {watch.silence(tuner_id):.0f} s, and is no longer waited for.")
+            self._drop(tuner_id)
+        left = self.remaining_trials()
+        if self.failure is None and left and watch.silence_of_all >= PATIENCE * watch.timeout:
+            self.failure = SearchError(
+                f"No worker has called for {watch.silence_of_all:.0f} s, and {left} trials are left. Start the chief "
+                f"and the workers again to go on. Received: {self._under_way() or 'no trial under way'}"
+            )
+            self.ongoing_trials.clear()
+            self._known_workers.clear()
+        return not self.ongoing_trials and not self._known_workers and (not left or self.failure is not None)
+
+    def _under_way(self) -> str:
+        return ", ".join(f"trial {trial.trial_id} of {owner}" for owner, trial in self.ongoing_trials.items())
+
+
+def _check_counts(given: dict[str, Any]) -> None:
+    """Refuses counts that KerasTuner takes and that end a search at once, or never."""
+    for name, least in LEAST.items():
+        value = given.get(name, least)
+        unlimited = value is None and name != "max_retries_per_trial"
+        if not unlimited and (isinstance(value, bool) or not isinstance(value, Integral) or value < least):
+            raise ConfigError(f"`{name}` must be a whole number, at least {least}. Received: {name}={value!r}")
+
+
+@contextlib.contextmanager
+def unlocked_after_errors(oracle: keras_tuner.Oracle) -> Iterator[None]:
+    """Releases the lock of KerasTuner's `synchronized`, which keeps it where a method raises: others would wait."""
+    thread = threading.current_thread().name
+    was_ours = kt_oracle.THREADS[oracle] == thread
+    try:
+        yield
+    except BaseException:
+        if not was_ours and kt_oracle.THREADS[oracle] == thread:
+            kt_oracle.THREADS[oracle] = None
+            kt_oracle.LOCKS[oracle].release()
+        raise

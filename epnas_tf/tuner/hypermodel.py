@@ -1,0 +1,132 @@
+"""The search spaces as KerasTuner hypermodels: any KerasTuner oracle can search them."""
+
+from typing import Any
+
+import keras
+import keras_tuner
+
+from epnas_tf.config import ChildConfig, NetworkConfig, RunConfig, SpaceConfig
+from epnas_tf.network import Network, VariableStore, to_model
+from epnas_tf.space import MacroSpace, MicroSpace, NetworkShape, build_graph
+from epnas_tf.space.base import SearchSpace
+from epnas_tf.space.operations import MACRO_OPERATIONS, MICRO_OPERATIONS
+from epnas_tf.tuner import hyperparameters
+from epnas_tf.tuner.restrictions import refuse_foreign_values
+
+
+class SpaceHyperModel(keras_tuner.HyperModel):
+    """Builds the network that hyperparameters of a search space stand for, with weights of its own.
+
+    Args:
+        space: the search space.
+        image_shape: (height, width, channels) of the images.
+        num_classes: the number of classes.
+        channels: channels of the convolutions.
+        normal_cells: micro: normal cells in each stack.
+        child: gives the compiled model's learning rate, momentum and gradient bound.
+        seed: decides the initial weights.
+        name: its name; "epnas_" and the space's by default.
+        tunable: as in `keras_tuner.HyperModel`: whether the hyperparameters are searched; else they are those that the
+            oracle was given, or the defaults.
+
+    Raises:
+        ConfigError: if channels or normal cells are too few.
+        DataError: if there are fewer than two classes, or the images are too small for the space.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace[Any, Any],
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        channels: int = NetworkConfig.channels,
+        normal_cells: int = NetworkConfig.normal_cells,
+        child: ChildConfig = ChildConfig(),
+        seed: int = 0,
+        name: str | None = None,
+        tunable: bool = True,
+    ) -> None:
+        super().__init__(name or f"epnas_{space.name}", tunable)
+        NetworkConfig(channels=channels, normal_cells=normal_cells)  # refuses what they cannot be
+        RunConfig(seed=seed)
+        self.space = space
+        self.shape = NetworkShape(image_shape, num_classes, channels, space.num_levels, normal_cells)
+        self.child = child
+        self.seed = seed
+        build_graph(space.architecture([0] * space.num_levels), self.shape)  # what cannot be built fails here
+
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
+        """Registers the hyperparameters of all levels.
+
+        Raises:
+            ConfigError: if some are there already that can be what the space has not.
+        """
+        refuse_foreign_values(self.space, hp)
+        self.architecture(hp if self.tunable else hp.copy())
+
+    def architecture(self, hp: keras_tuner.HyperParameters) -> Any:
+        """Returns the architecture that hyperparameters stand for."""
+        return hyperparameters.read(self.space, hp)
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Returns the compiled Keras model of the hyperparameters, freshly initialised."""
+        return self.compile(to_model(Network(self.architecture(hp), self.shape, VariableStore(self.seed))))
+
+    def compile(self, model: keras.Model, child: ChildConfig | None = None) -> keras.Model:
+        """Compiles a model of this space and returns it: SGD with Nesterov momentum, cross-entropy, accuracy.
+
+        Args:
+            model: the model.
+            child: gives the learning rate, the momentum and the gradient bound; the hypermodel's own by default.
+        """
+        child = child or self.child
+        optimizer = keras.optimizers.SGD(
+            child.learning_rate, child.momentum, nesterov=True, global_clipnorm=child.clip_norm or None
+        )
+        optimizer.build(model.trainable_variables)  # KerasTuner's checkpoints hold its variables too
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+
+class MacroHyperModel(SpaceHyperModel):
+    """The macro space: whole networks of `layers` layers with skip connections (paper, section 3).
+
+    Args:
+        image_shape: (height, width, channels) of the images.
+        num_classes: the number of classes.
+        layers: layers L of the deepest architecture.
+        operations: the operations to choose from.
+        **kwargs: `channels`, `child`, `seed`, `name` and `tunable` of `SpaceHyperModel`.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        layers: int = SpaceConfig.layers,
+        operations: tuple[str, ...] = MACRO_OPERATIONS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(MacroSpace(layers, operations), image_shape, num_classes, **kwargs)
+
+
+class MicroHyperModel(SpaceHyperModel):
+    """The micro space: cells of `blocks` blocks, stacked (paper, section 3).
+
+    Args:
+        image_shape: (height, width, channels) of the images.
+        num_classes: the number of classes.
+        blocks: blocks B of the largest cell.
+        operations: the operations to choose from.
+        **kwargs: `channels`, `normal_cells`, `child`, `seed`, `name` and `tunable` of `SpaceHyperModel`.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        blocks: int = SpaceConfig.blocks,
+        operations: tuple[str, ...] = MICRO_OPERATIONS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(MicroSpace(blocks, operations), image_shape, num_classes, **kwargs)

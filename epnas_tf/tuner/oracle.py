@@ -1,0 +1,328 @@
+"""The progressive search as a KerasTuner oracle."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.src.distribute.utils import is_chief_oracle
+from keras_tuner.src.engine.metrics_tracking import MetricsTracker
+
+from epnas_tf.config import RunConfig, SearchConfig, SurrogateConfig
+from epnas_tf.errors import ConfigError, RunDirectoryError, SearchError, StateError
+from epnas_tf.options import values_of
+from epnas_tf.search.progressive import Constraint, ProgressiveSearch
+from epnas_tf.space.base import SearchSpace
+from epnas_tf.storage.state_files import State, StateFiles, write_whole
+from epnas_tf.tuner import hyperparameters
+from epnas_tf.tuner.chief import ChiefOracle, unlocked_after_errors
+from epnas_tf.tuner.restrictions import Restriction, given_hyperparameters, of_space, refuse_others
+
+WORKER_TIMEOUT = 1800.0
+"""Seconds that a worker may be silent; of KerasTuner's own tuners, which are silent while a trial runs."""
+
+
+class EPNASOracle(ChiefOracle):
+    """Asks for architectures level by level, drawn by the surrogate's predictions (paper, section 4).
+
+    An adapter: `ProgressiveSearch` has the algorithm, and a trial's id is the number of its candidate. Several workers
+    may run the children of a level at once; at the end of a level they wait for one another. What of KerasTuner's
+    interface has a meaning here is listed in `docs/keras_tuner.md`.
+
+    Args:
+        space: the search space.
+        objective: an accuracy in [0, 1] that is to be maximised.
+        search: K, the iterations, the sampling rule and its temperature.
+        surrogate: sizes and training of the surrogate.
+        seed: decides every random choice.
+        constraint: which architectures may be trained; all by default. `Limits` is one.
+        hyperparameters: values or choices to restrict the search to, by the names of the space's hyperparameters;
+            others only as `Fixed`, which are handed on to the hypermodel.
+        tune_new_entries: whether what is not in `hyperparameters` is searched; else it keeps the space's default.
+        allow_new_entries: whether `hyperparameters` may lack some of the space's.
+        worker_timeout: with a chief and workers, seconds of silence after which a worker's trial is given to another
+            one. KerasTuner's own tuners are silent while a trial runs, so it must be more than the longest one takes.
+        **kwargs: `max_trials`, `max_retries_per_trial` and `max_consecutive_failed_trials` of `keras_tuner.Oracle`.
+
+    Attributes:
+        failure: why the search cannot go on, None as long as it can.
+
+    Raises:
+        ConfigError: if the objective is one to minimise, or several, or the hyperparameters are not such as a search by
+            levels can be restricted to.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace[Any, Any],
+        objective: str | keras_tuner.Objective = "val_accuracy",
+        search: SearchConfig = SearchConfig(),
+        surrogate: SurrogateConfig = SurrogateConfig(),
+        seed: int = 0,
+        constraint: Constraint | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        worker_timeout: float = WORKER_TIMEOUT,
+        **kwargs: Any,
+    ) -> None:
+        RunConfig(seed=seed)  # refuses what it cannot be
+        if not isinstance(objective, str | keras_tuner.Objective | list | None):
+            raise ConfigError(f"`objective` must be a name or a keras_tuner.Objective. Received: {objective!r}")
+        restricted: dict[str, tuple[Any, ...]] = {}
+        if hyperparameters is not None:
+            hyperparameters, restricted = given_hyperparameters(
+                space, hyperparameters, tune_new_entries, allow_new_entries
+            )
+        super().__init__(
+            worker_timeout,
+            objective=objective,
+            seed=seed or None,
+            hyperparameters=hyperparameters,
+            tune_new_entries=tune_new_entries,
+            allow_new_entries=allow_new_entries,
+            **kwargs,
+        )
+        if isinstance(objective, list) or getattr(self.objective, "direction", None) != "max":
+            raise ConfigError(
+                "The surrogate predicts an accuracy, so `objective` must be one metric to maximise. "
+                f"Received: {_shown(objective)}"
+            )
+        self.seed = seed  # KerasTuner takes a 0 for "any"
+        self.space = space
+        if restricted:
+            constraint = Restriction(space, restricted, constraint)
+        self.progressive: ProgressiveSearch[Any] = ProgressiveSearch(space, search, surrogate, seed, constraint)
+        self._settings = {"seed": seed} | values_of(search) | values_of(surrogate)
+        if restricted:
+            self._settings["hyperparameters"] = restricted
+        self._architectures: dict[str, Any] = {}  # by trial id, to be read once only
+        self._fits_on_disk: int | None = None  # how often the surrogate had been fitted when its arrays were written
+        self._on_disk: tuple[str, bytes] | None = None  # the oracle.json that was written last, and what it holds
+        self._is_ending = False  # a trial: KerasTuner then saves before the search knows of its end
+        self._names = [parameter.name for parameter in of_space(space).space]
+        if hyperparameters is None:
+            self.hyperparameters = of_space(space)
+
+    def end_trial(
+        self, trial: Trial | str | None = None, status: str = "COMPLETED", trial_id: str | None = None
+    ) -> None:
+        """Ends a trial and tells the search its score, or that it failed; a second report of a trial is ignored.
+
+        Args:
+            trial: the trial, or in KerasTuner's older form its id.
+            status: how it ended, in the older form.
+            trial_id: its id, in the older form.
+
+        Raises:
+            ValueError: if the score is not in [0, 1].
+            RuntimeError: if `max_consecutive_failed_trials` failed.
+        """
+        if not isinstance(trial, Trial):
+            known = self.trials[str(trial_id if trial is None else trial)]
+            trial = Trial(known.hyperparameters, known.trial_id, status)
+        with unlocked_after_errors(self):
+            self._end_trial(trial)
+
+    @keras_tuner.synchronized
+    def _end_trial(self, trial: Trial) -> None:
+        if self.is_second_report(trial.trial_id):
+            return
+        try:
+            self._is_ending = True
+            try:
+                super().end_trial(trial)
+            finally:
+                self._is_ending = False
+            if trial.trial_id in self._retry_queue:
+                self._forget_metrics(trial.trial_id)
+            self._tell_ended()
+            self.save()
+        except Exception as error:
+            self.note_failure(error)
+            raise
+
+    def _forget_metrics(self, trial_id: str) -> None:
+        """Makes a trial that is run again a new one; KerasTuner would take the mean of both times."""
+        trial = self.trials[trial_id]
+        trial.metrics, trial.score = MetricsTracker(), None
+
+    def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
+        """Takes the hyperparameters that a hypermodel asks for.
+
+        Raises:
+            ConfigError: if one of them is not the space's, nor fixed: nothing would choose its value.
+            RuntimeError: if there are new ones, and they were not allowed.
+        """
+        if self.allow_new_entries and self.tune_new_entries:
+            refuse_others(hyperparameters, self._names)
+        super().update_space(hyperparameters)
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns the next architecture's hyperparameters, or that the oracle waits or has finished."""
+        candidate = None
+        if self.failure is None:
+            try:
+                candidate = self.progressive.ask()
+            except SearchError as error:
+                self.failure = error
+        if self.failure is not None:
+            if is_chief_oracle():
+                # An error would end this worker alone, and the chief would wait for ever: see `EPNASTuner.search`.
+                return {"status": TrialStatus.STOPPED}
+            raise self.failure
+        if candidate is None:
+            return {"status": TrialStatus.STOPPED if self.progressive.finished else TrialStatus.IDLE}
+        self._architectures[trial_id] = candidate.architecture
+        values = hyperparameters.to_values(candidate.architecture, self.space)
+        return {"status": TrialStatus.RUNNING, "values": values}
+
+    def _tell_ended(self) -> None:
+        """Tells the search of each trial that ended and that it does not know of."""
+        for trial_id in self.end_order[self.progressive.num_told :]:
+            trial = self.trials[trial_id]
+            completed = trial.status == TrialStatus.COMPLETED
+            try:
+                self.progressive.tell(int(trial_id), trial.score if completed else None)
+            except SearchError as error:  # every child of the level failed, this one included
+                if trial.message:  # which the chief does not get
+                    error.add_note(f"The last of them: {trial.message}")
+                self.failure = error  # raised by `populate_space`: the trial itself has ended well
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """Returns the best trials: whole networks as the search ranks them, and only then shallower ones by score.
+
+        An architecture that was trained in several iterations is there once, with its newest score.
+        """
+        newest: dict[Any, Trial] = {}
+        for trial_id in self.start_order:
+            trial = self.trials[trial_id]
+            if trial.status == TrialStatus.COMPLETED:
+                architecture = self._architecture(trial)
+                newest.pop(architecture, None)  # so that of equal scores the earlier trial comes first
+                newest[architecture] = trial
+        estimates = {ranked.number: ranked.estimate for ranked in self.progressive.ranking()}
+
+        def worth(architecture: Any) -> tuple[int, float]:
+            trial = newest[architecture]
+            return len(self.space.extensions(architecture)), estimates.get(int(trial.trial_id), trial.score)
+
+        return [newest[architecture] for architecture in sorted(newest, key=worth, reverse=True)[:num_trials]]
+
+    def _architecture(self, trial: Trial) -> Any:
+        if trial.trial_id not in self._architectures:
+            self._architectures[trial.trial_id] = hyperparameters.read(self.space, trial.hyperparameters.copy())
+        return self._architectures[trial.trial_id]
+
+    def remaining_trials(self) -> int:
+        """Returns how many trials are still to end; fewer, if so many fail that K candidates are no longer there."""
+        remaining = self.progressive.num_children - self.progressive.num_told
+        return remaining if self.max_trials is None else min(remaining, self.max_trials - len(self.end_order))
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns what is needed to go on; the surrogate's arrays are in files of their own, see `save`."""
+        values, _ = self.progressive.get_state()
+        own = {"settings": self._settings, "progressive": values, "fits": self.progressive.surrogate.num_fits}
+        return {**super().get_state(), "epnas": own}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from what `get_state` returned and `save` wrote.
+
+        Raises:
+            StateError: if it is the state of another oracle, space or settings, or the surrogate's file is not there.
+        """
+        own = state.get("epnas")
+        if own is None:
+            raise StateError("The project belongs to another oracle. Received: an oracle.json without `epnas`")
+        check_settings(own["settings"], self._settings)
+        surrogate = self._surrogate_files.peek(newest=own["fits"])  # removes nothing: others may search
+        if surrogate is None or surrogate.number != own["fits"]:
+            raise StateError(
+                f"The surrogate that oracle.json speaks of is not there. Received: {self._surrogate_files.directory}"
+            )
+        self.progressive.set_state(own["progressive"], surrogate.arrays)
+        self._fits_on_disk = own["fits"]
+        # Where too many failed, KerasTuner raises before it takes the last from those under way: it would run again.
+        left = {*state["end_order"], *state["retry_queue"]}
+        ongoing = {tuner_id: trial_id for tuner_id, trial_id in state["ongoing_trials"].items() if trial_id not in left}
+        super().set_state({**state, "ongoing_trials": ongoing})
+        # KerasTuner runs the trials again that were under way; the search must not give them out a second time.
+        for _ in range(len(self.start_order) - self.progressive.num_told):
+            self.progressive.ask()
+        self._tell_ended()
+        if self.progressive.finished:
+            self.progressive.ask()  # makes the last fit, which the ranking is by, and which no file holds
+
+    def save(self) -> None:
+        """Writes oracle.json whole or not at all, and after a fit the surrogate's arrays beside it.
+
+        KerasTuner asks for it several times a trial: also while one ends, when the search does not know its score yet,
+        and once more when nothing has changed. Neither is written.
+        """
+        if self._is_ending:
+            return
+        fits = self.progressive.surrogate.num_fits
+        if self._fits_on_disk != fits:
+            if self._fits_on_disk is None:
+                self._surrogate_files.load(newest=-1)  # removes what another project left
+            _, arrays = self.progressive.get_state()
+            self._surrogate_files.save(State(fits, {}, arrays))
+            self._fits_on_disk = fits
+        file, content = self._get_oracle_fname(), json.dumps(self.get_state()).encode()
+        if (file, content) != self._on_disk:
+            write_whole(Path(file), content)
+            self._on_disk = file, content
+
+    def _save_trial(self, trial: Trial) -> None:
+        """Writes trial.json whole or not at all: KerasTuner's own way can leave half of it, and then reads no more."""
+        file = Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
+        write_whole(file, json.dumps(trial.get_state()).encode())
+
+    def reload(self) -> None:
+        """Goes on with the project that is in the project directory.
+
+        Raises:
+            RunDirectoryError: if its files cannot be read.
+            StateError: if the project is of another oracle, of another space or of other settings.
+        """
+        try:
+            super().reload()
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RunDirectoryError(f"{self._project_dir} cannot be read. Received: {error}") from error
+        for trial_id in self.trials.keys() - set(self.start_order):
+            del self.trials[trial_id]  # begun, but the process was killed before oracle.json knew of it
+        for trial_id in self._retry_queue:
+            self._forget_metrics(trial_id)
+        self._handed_on.update(self._retry_queue)  # a worker that did not notice may report one of them yet
+
+    @property
+    def _surrogate_files(self) -> StateFiles:
+        return StateFiles(Path(self._project_dir) / "surrogate", "fit-")
+
+
+def check_settings(there: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuses to go on with a project of other settings.
+
+    Args:
+        there: the settings of the project, as they come out of JSON.
+        now: the settings that were given.
+
+    Raises:
+        StateError: if they differ; it names those that do.
+    """
+    now = json.loads(json.dumps(now))
+    if there != now:
+        names = [name for name in sorted({*there, *now}) if there.get(name) != now.get(name)]
+        differing = ", ".join(f"{name}: {there.get(name)} there, {now.get(name)} now" for name in names)
+        raise StateError(
+            "The project has other settings. Give the same ones to go on with it, or another `project_name`, or "
+            f"`overwrite=True` to start anew. Received: {differing}"
+        )
+
+
+def _shown(objective: Any) -> str:
+    """An objective as its own words; KerasTuner gives it no `repr`."""
+    if isinstance(objective, list):
+        return f"[{', '.join(map(_shown, objective))}]"
+    return str(objective) if isinstance(objective, keras_tuner.Objective) else repr(objective)

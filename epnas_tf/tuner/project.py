@@ -1,0 +1,121 @@
+"""A project's directory that other processes may be working in: what must not be removed, mixed or begun twice."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+from keras_tuner.src.distribute import utils as distribution
+
+from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
+from epnas_tf.storage.locks import take_lock
+from epnas_tf.tuner.oracle import check_settings
+from epnas_tf.tuner.workers import chief_address
+
+ORACLE_FILE = "oracle.json"
+LOCK_FILE = "oracle.lock"
+"""Held by the one process, or the chief, that searches in a project."""
+
+WAIT = "Wait for it, or give another `project_name`."
+
+
+@contextlib.contextmanager
+def replaceable(project: Path, overwrite: bool) -> Iterator[None]:
+    """Refuses to remove a project in which another process searches; the block removes it where `overwrite` is True.
+
+    Raises:
+        ConfigError: if `overwrite` is none, or a worker's.
+        RunDirectoryError: if another process searches in the project, or its place is no directory.
+    """
+    if not isinstance(overwrite, bool):
+        raise ConfigError(f"`overwrite` must be True or False. Received: overwrite={overwrite!r}")
+    for place in (project, *project.parents):
+        if place.exists() and not place.is_dir():
+            raise RunDirectoryError(f"A project needs a directory. Received: {place}, which is a file.")
+    if overwrite and distribution.has_chief_oracle() and not distribution.is_chief_oracle():
+        raise ConfigError(
+            "`overwrite=True` in a worker would remove the project of the chief and of the other workers. Give it to "
+            "the chief alone, and start the workers after it."
+        )
+    if not (overwrite and project.exists()):
+        yield
+        return
+    with take_lock(project / LOCK_FILE, WAIT, project):
+        yield
+
+
+def refuse_other_settings(project: Path, settings: dict[str, Any]) -> None:
+    """Compares a tuner's settings with those of every tuner of the project: the chief, and other workers.
+
+    Raises:
+        StateError: if they differ.
+    """
+    for file in sorted(project.glob("*.json")):
+        there = _read(file).get("settings")
+        if file.name != ORACLE_FILE and there is not None:
+            check_settings(there, settings)
+
+
+def has_ended_trials(project: Path) -> bool:
+    """Tells whether trials of a project have ended; before, nothing is lost if it is begun anew."""
+    return (project / ORACLE_FILE).exists() and bool(_read(project / ORACLE_FILE).get("end_order"))
+
+
+def is_behind(project: Path, oracle: keras_tuner.Oracle) -> bool:
+    """Tells whether a project has other trials than an oracle that was read from it: another process has gone on."""
+    there = _read(project / ORACLE_FILE) if (project / ORACLE_FILE).exists() else {}
+    return any(there.get(name, now) != now for name, now in _orders(oracle).items())
+
+
+def _orders(oracle: keras_tuner.Oracle) -> dict[str, list[str]]:
+    return {"start_order": oracle.start_order, "end_order": oracle.end_order}
+
+
+def refuse_other_space(chief: keras_tuner.HyperParameters, own: keras_tuner.HyperParameters) -> None:
+    """Refuses a worker whose hypermodel is not the chief's.
+
+    Raises:
+        StateError: if the hyperparameters differ; names those that do.
+    """
+    sent = keras_tuner.HyperParameters.from_proto(own.to_proto())  # as the chief's arrive
+    there, now = ({p.name: p.get_config() for p in hp.space} for hp in (chief, sent))
+    names = [name for name in {**there, **now} if there.get(name) != now.get(name)]
+    if names:
+        raise StateError(
+            "A worker needs the hypermodel and the oracle that the chief has. Start both with the same ones. Received: "
+            f"other hyperparameters than the chief's: {', '.join(names[:5])}"
+        )
+
+
+def call_again(client: Any) -> None:
+    """Lets a worker's calls be made again where the chief dies while it answers; gRPC's default ends the worker.
+
+    A call may arrive twice then: the oracle ignores the second report of a trial's end, and hands out a trial that is
+    under way once more.
+
+    Args:
+        client: KerasTuner's `OracleClient`.
+    """
+    import grpc  # as late as KerasTuner does
+    from keras_tuner.src import protos
+
+    policy = {
+        "maxAttempts": 5,
+        "initialBackoff": "1s",
+        "maxBackoff": "10s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    config = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
+    channel = grpc.insecure_channel(":".join(map(str, chief_address())), options=[("grpc.service_config", config)])
+    client.stub = protos.get_service_grpc().OracleStub(channel)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{file} cannot be read. Received: {error}") from error
+    return content if isinstance(content, dict) else {}

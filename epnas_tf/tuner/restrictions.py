@@ -1,0 +1,248 @@
+"""Hyperparameters that a person gives in the KerasTuner way: fixed values and smaller choices restrict the search.
+
+    hp = keras_tuner.HyperParameters()
+    hp.Fixed("layer_1_operation", "conv_3x3")
+    hp.Choice("layer_2_operation", ["conv_3x3", "sep_conv_3x3"])
+    oracle = EPNASOracle(space, hyperparameters=hp)
+
+What a search by levels cannot do is refused with the reason before any trial.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras_tuner
+import numpy as np
+import numpy.typing as npt
+from keras_tuner.engine import hyperparameters as hp_types
+
+from epnas_tf.errors import ConfigError
+from epnas_tf.search.level_choice import Constraint
+from epnas_tf.search.sampling import Allowed
+from epnas_tf.space.architecture import CELL_BEFORE_PREVIOUS, PREVIOUS_CELL
+from epnas_tf.space.base import SearchSpace
+from epnas_tf.space.macro import MacroSpace
+from epnas_tf.space.micro import MicroSpace
+from epnas_tf.surrogate.table import Indices
+from epnas_tf.tuner import hyperparameters
+
+Values = dict[str, tuple[Any, ...]]
+"""The values that each restricted hyperparameter may have, by its name."""
+
+Keeps = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]]
+"""Says of int64 [n] extension indices of a level which may be used, bool [n]."""
+
+NAMED = 5
+"""How many hyperparameters a refusal names."""
+
+
+def of_space(space: SearchSpace[Any, Any]) -> keras_tuner.HyperParameters:
+    """Returns the hyperparameters of a space, as KerasTuner's oracles take them."""
+    hp = keras_tuner.HyperParameters()
+    hyperparameters.read(space, hp)
+    return hp
+
+
+def refuse_foreign_values(space: SearchSpace[Any, Any], given: keras_tuner.HyperParameters) -> Values:
+    """Refuses hyperparameters of a space that have values which the space has not.
+
+    Args:
+        space: the search space.
+        given: what a person registered; other names are passed over.
+
+    Returns:
+        The values of those that have fewer than the space allows.
+
+    Raises:
+        ConfigError: if one has other values.
+    """
+    own, narrower = {parameter.name: parameter for parameter in of_space(space).space}, {}
+    for parameter in given.space:
+        if parameter.name not in own:
+            continue
+        if isinstance(parameter, hp_types.Float):
+            raise ConfigError(f"`{parameter.name}` cannot be a Float. Give a Fixed or a Choice. Received: {parameter}")
+        possible, values = _values_of(own[parameter.name]), _values_of(parameter)
+        if foreign := [value for value in values if value not in possible]:
+            allowed = f"{possible[0]} to {possible[-1]}" if isinstance(possible, range) else list(possible)
+            raise ConfigError(f"`{parameter.name}` can be {allowed} in this space. Received: {foreign[0]!r}")
+        if len(set(values)) < len(possible):
+            narrower[parameter.name] = tuple(values)
+    return narrower
+
+
+def _values_of(parameter: Any) -> Sequence[Any]:
+    if isinstance(parameter, hp_types.Int) and parameter.sampling == "linear":
+        return range(parameter.min_value, parameter.max_value + 1, parameter.step)
+    return tuple(parameter.values)
+
+
+def given_hyperparameters(
+    space: SearchSpace[Any, Any], given: object, tune_new_entries: bool, allow_new_entries: bool
+) -> tuple[keras_tuner.HyperParameters, Values]:
+    """Returns an oracle's hyperparameters, made of the space's and a person's, and which of them are restricted.
+
+    Args:
+        space: the search space.
+        given: a `keras_tuner.HyperParameters`.
+        tune_new_entries: whether what is not in `given` is searched; else it keeps the space's default.
+        allow_new_entries: whether `given` may lack some of the space's.
+
+    Raises:
+        ConfigError: if it cannot be searched by levels.
+    """
+    if not isinstance(given, keras_tuner.HyperParameters):
+        raise ConfigError(f"`hyperparameters` must be a keras_tuner.HyperParameters. Received: {type(given).__name__}")
+    own, named = of_space(space).space, {parameter.name: parameter for parameter in given.space}
+    names = [parameter.name for parameter in own]
+    missing = [name for name in names if name not in named]
+    if missing and not allow_new_entries:
+        raise ConfigError(
+            "With `allow_new_entries=False` all hyperparameters of the space must be in `hyperparameters`. "
+            f"Received: none of the names {_some(missing)}"
+        )
+    refuse_others(given, names)
+    restricted = refuse_foreign_values(space, given)
+    if names[0] in restricted:  # the depth
+        raise ConfigError(
+            "A search by levels begins at level 1 and ends at the space's last; give a space of as many levels in "
+            f"place of `{names[0]}`. Received: {names[0]} of {list(restricted[names[0]])}"
+        )
+    if not tune_new_entries:
+        restricted |= {p.name: (p.default,) for p in own if p.name in missing and p.name != names[0]}
+    merged = keras_tuner.HyperParameters()
+    for parameter in own:
+        chosen = named.get(parameter.name, parameter)
+        _refuse_ignored(chosen, parameter)
+        chosen = type(chosen).from_config({**chosen.get_config(), "conditions": parameter.get_config()["conditions"]})
+        merged.merge([chosen])
+    merged.merge([parameter for name, parameter in named.items() if name not in names])
+    return merged, restricted
+
+
+def _refuse_ignored(given: Any, own: Any) -> None:
+    """Refuses what has no meaning in a search by levels: the sampling of numbers, and conditions of one's own."""
+    if getattr(given, "sampling", "linear") != "linear":
+        raise ConfigError(f"`{given.name}` is chosen by the surrogate, so it has no `sampling`. Received: {given!r}")
+    if given.conditions and given.conditions != own.conditions:
+        conditions = ", ".join(f"{condition.name} in {condition.values}" for condition in given.conditions)
+        raise ConfigError(
+            f"`{given.name}` is active at its level, and cannot depend on something else: give it without conditions. "
+            f"Received: a condition {conditions}"
+        )
+
+
+def refuse_others(given: keras_tuner.HyperParameters, names: Sequence[str], fixed: bool = True) -> None:
+    """Refuses hyperparameters that are not of the space: nothing would choose their values.
+
+    Args:
+        given: the hyperparameters.
+        names: those of the space.
+        fixed: whether others may be there with a `Fixed` value.
+
+    Raises:
+        ConfigError: if there are others.
+    """
+    others = [p.name for p in given.space if p.name not in names and not (fixed and isinstance(p, hp_types.Fixed))]
+    if others:
+        remedy = "`Fixed` ones are handed on, or use another oracle" if fixed else "Training is set by `child`"
+        raise ConfigError(
+            f"The search chooses architectures only, by the hyperparameters {_some(names)}. {remedy}. "
+            f"Received: {_some(others)}"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+class Restriction:
+    """The candidates whose hyperparameters may have their values; a `Constraint`.
+
+    Args:
+        space: the search space.
+        values: what the restricted hyperparameters may be.
+        other: a constraint that must be kept as well.
+
+    Raises:
+        ConfigError: if the values cannot be told from a level's extensions.
+    """
+
+    def __init__(self, space: SearchSpace[Any, Any], values: Values, other: Constraint | None = None) -> None:
+        self._values, self._other = values, other
+        self._keeps = [extensions_kept(space, values, level) for level in range(1, space.num_levels + 1)]
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name} in {list(values)}" for name, values in self._values.items())
+        return shown if self._other is None else f"{shown}, {self._other}"
+
+    def allowed(self, parents: Sequence[Indices], level: int) -> Allowed:
+        """Returns which candidates of a level may be trained; see `epnas_tf.search.level_choice.Constraint`."""
+        other = self._other.allowed(parents, level) if self._other is not None else None
+
+        def allowed(start: int, count: int) -> npt.NDArray[np.bool_]:
+            first, last = start // len(parents), (start + count - 1) // len(parents)
+            kept = self._keeps[level - 1](np.arange(first, last + 1, dtype=np.int64))
+            kept = np.repeat(kept, len(parents))[start - first * len(parents) :][:count]
+            return kept if other is None else kept & other(start, count)
+
+        return allowed
+
+
+@functools.singledispatch
+def extensions_kept(space: SearchSpace[Any, Any], values: Values, level: int) -> Keeps:
+    """Returns which extensions of a level may be used; a space with hyperparameters of its own may register another.
+
+    Args:
+        space: the search space.
+        values: what the restricted hyperparameters may be.
+        level: the level, from 1.
+
+    Raises:
+        ConfigError: if that cannot be told from an extension alone.
+    """
+    own = {f"level_{number}" for number in range(1, space.num_levels + 1)}
+    if unknown := sorted(values.keys() - own):
+        raise ConfigError(
+            f"The hyperparameters of the space {space.name!r} can be restricted once `extensions_kept` is registered "
+            f"for {type(space).__name__}. Received: {_some(unknown)}"
+        )
+    allowed = values.get(f"level_{level}")
+    return lambda indices: np.ones(len(indices), bool) if allowed is None else np.isin(indices, allowed)
+
+
+@extensions_kept.register
+def _(space: MacroSpace, values: Values, level: int) -> Keeps:
+    operations = np.isin(space.operations, values.get(f"layer_{level}_operation", space.operations))
+    names = {skip: f"layer_{level}_skip_{skip}" for skip in range(level - 1)}
+    skips = {skip: values[name] for skip, name in names.items() if name in values}
+
+    def keeps(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        kept = operations[indices >> (level - 1)]
+        for skip, allowed in skips.items():
+            kept = kept & np.isin(indices >> skip & 1, np.array(allowed, np.int64))
+        return kept
+
+    return keeps
+
+
+@extensions_kept.register
+def _(space: MicroSpace, values: Values, level: int) -> Keeps:
+    inputs = [CELL_BEFORE_PREVIOUS, PREVIOUS_CELL, *range(1, space.num_levels)]
+    left, right = (
+        np.concatenate(
+            [
+                np.isin(space.operations, values.get(f"block_{level}_{side}_operation", space.operations)),
+                np.isin(inputs, values.get(f"block_{level}_{side}_input", inputs)),
+            ]
+        )
+        for side in ("left", "right")
+    )
+    if (left != right).any():
+        raise ConfigError(
+            "The two sides of a block are interchangeable, so both must be restricted alike. Received: "
+            + "; ".join(f"{name} in {list(allowed)}" for name, allowed in values.items() if f"block_{level}_" in name)
+        )
+    forbidden = np.tile(~left, 2).astype(np.float32)
+    return lambda indices: space.encode(level, indices) @ forbidden == 0

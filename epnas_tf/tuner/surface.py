@@ -1,0 +1,128 @@
+"""What of KerasTuner's interface `EPNASTuner` cannot honour, and why: refused at construction, never ignored.
+
+`docs/keras_tuner.md` has a line for each argument and method.
+"""
+
+from typing import Any
+
+import keras_tuner
+
+from epnas_tf.errors import ConfigError
+from epnas_tf.search.search_state import describe
+from epnas_tf.tuner.hypermodel import SpaceHyperModel
+from epnas_tf.tuner.restrictions import of_space, refuse_others
+
+METRICS = {"val_accuracy": "max", "val_loss": "min", "loss": "min", "parameters": "min"}
+"""What a trial measures, and which way is better."""
+
+ARGUMENTS = {
+    "max_model_size": "give `limits=LimitConfig(max_params=…)`, which no child exceeds",
+    "optimizer": "children train by SGD on the shared weights; its settings are those of `child`, a ChildConfig",
+    "loss": "children minimise the cross-entropy; label smoothing and the like are for `epnas-train`",
+    "metrics": "the validation accuracy, the two losses and the parameters are measured",
+    "distribution_strategy": "give `child=ChildConfig(mirrored=True)` for several GPUs",
+    "logger": "KerasTuner itself no longer takes one",
+    "tuner_id": "set the environment variable KERASTUNER_TUNER_ID",
+    "executions_per_trial": "a child is trained once for a score; more `iterations` of `search` score good ones again",
+    "max_trials": "`search=SearchConfig(k=…, iterations=…)` decides how many there are; or give "
+    "`oracle=EPNASOracle(…, max_trials=…)`",
+    "hyperparameters": "give `oracle=EPNASOracle(space, hyperparameters=…)`",
+    "tune_new_entries": "give `oracle=EPNASOracle(space, hyperparameters=…, tune_new_entries=…)`",
+    "allow_new_entries": "give `oracle=EPNASOracle(space, hyperparameters=…, allow_new_entries=…)`",
+    "max_retries_per_trial": "a child that diverged would diverge again; or give an `oracle` of your own",
+    "max_consecutive_failed_trials": "a search ends where a whole level fails; or give an `oracle` of your own",
+}
+"""Arguments of KerasTuner's tuners and oracles that `EPNASTuner` does not take."""
+
+NEVER_BUILT = (
+    "EPNASTuner trains children on shared weights by itself, as `child` says. With "
+    "keras_tuner.Tuner(EPNASOracle(hypermodel.space), hypermodel) it is; to compile models in another way override "
+    "`compile`"
+)
+
+HYPERMODEL_METHODS = {"build": NEVER_BUILT, "fit": NEVER_BUILT}
+"""Methods of a hypermodel that `EPNASTuner` never calls."""
+
+NO_LOOP = "a child trains in one graph, without a Python loop over its epochs and batches"
+
+TUNER_METHODS = {
+    "on_batch_begin": NO_LOOP,
+    "on_batch_end": NO_LOOP,
+    "on_epoch_begin": NO_LOOP,
+    "on_epoch_end": NO_LOOP,
+    "save_model": "the shared weights are one store, saved after each trial; there is no model of a trial to save",
+}
+"""Methods of KerasTuner's tuners that `EPNASTuner` never calls."""
+
+
+def refuse_arguments(given: dict[str, Any]) -> None:
+    """Refuses arguments that have no meaning for `EPNASTuner`.
+
+    Raises:
+        ConfigError: if there are any; says what to give in place of the first.
+    """
+    for name in given:
+        reason = ARGUMENTS.get(name, "there is no such argument")
+        raise ConfigError(f"`EPNASTuner` does not take `{name}`: {reason}. Received: {', '.join(given)}")
+
+
+def refuse_beside_oracle(given: dict[str, tuple[Any, Any]]) -> None:
+    """Refuses settings that an oracle of one's own would leave without effect.
+
+    Args:
+        given: the value and the default of each, by name.
+
+    Raises:
+        ConfigError: if one is not its default.
+    """
+    changed = [name for name, (value, default) in given.items() if value != default]
+    if changed:
+        raise ConfigError(
+            "An `oracle` of your own chooses the architectures by its own settings: give it what belongs to it "
+            f"(`limits` as `constraint=Limits(…)`). Received: `oracle` and {', '.join(changed)}"
+        )
+
+
+def refuse_overridden(tuner: type, hypermodel: keras_tuner.HyperModel, base: type, own: type) -> None:
+    """Refuses methods that a subclass has overridden and that would never be called.
+
+    Args:
+        tuner: the tuner's class.
+        hypermodel: the hypermodel.
+        base: the tuner that it derives from.
+        own: the hypermodel that its class derives from.
+
+    Raises:
+        ConfigError: if there are any.
+    """
+    for name, reason in TUNER_METHODS.items():
+        if getattr(tuner, name) is not getattr(base, name):
+            raise ConfigError(f"`{name}` is never called: {reason}. Received: {tuner.__name__}.{name}")
+    for name, reason in HYPERMODEL_METHODS.items():
+        # KerasTuner puts a function of its own around `build`, which belongs to the same object.
+        assigned = getattr(vars(hypermodel).get(name), "__self__", None if name in vars(hypermodel) else hypermodel)
+        if getattr(type(hypermodel), name) is not getattr(own, name) or assigned is not hypermodel:
+            raise ConfigError(f"`{name}` is never called: {reason}. Received: {type(hypermodel).__name__}.{name}")
+    if not hypermodel.tunable:
+        raise ConfigError("There is nothing to search in a hypermodel of `tunable=False`. Received: tunable=False")
+
+
+def check_oracle(oracle: keras_tuner.Oracle, hypermodel: SpaceHyperModel) -> None:
+    """Refuses an oracle that asks for what is not measured, or is of another space than the hypermodel.
+
+    Raises:
+        ConfigError: if it is.
+    """
+    objective = getattr(oracle.objective, "name", None)
+    if objective not in METRICS:
+        raise ConfigError(f"`objective` must be one of what is measured, {', '.join(METRICS)}. Received: {objective}")
+    if oracle.objective.direction != METRICS[objective]:
+        raise ConfigError(
+            f"The direction of `{objective}` must be {METRICS[objective]!r}, or the worst networks would be taken. "
+            f"Received: {oracle.objective}"
+        )
+    found, expected = describe(getattr(oracle, "space", hypermodel.space)), describe(hypermodel.space)
+    if found != expected:
+        raise ConfigError(f"The oracle's space must be the hypermodel's, {expected}. Received: {found}")
+    names = [parameter.name for parameter in of_space(hypermodel.space).space]
+    refuse_others(oracle.get_space(), names, fixed=False)

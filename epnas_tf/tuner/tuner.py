@@ -1,0 +1,443 @@
+"""The search as a KerasTuner tuner: children one after the other on one store of shared weights."""
+
+import contextlib
+import json
+import math
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.src.distribute import utils as distribution
+from keras_tuner.src.engine import conditions
+
+from epnas_tf.children.chance import ChanceWatch
+from epnas_tf.children.child import ChildDiverged, ChildTrainer, child_seed, child_store
+from epnas_tf.config import ChildConfig, LimitConfig, RunConfig, SearchConfig, SurrogateConfig
+from epnas_tf.data.batches import data_error
+from epnas_tf.data.names import check_path
+from epnas_tf.environment import check_environment
+from epnas_tf.errors import ConfigError, DataError, StateError
+from epnas_tf.memory import only_new_garbage
+from epnas_tf.network import Network, VariableStore, to_model
+from epnas_tf.options import require, values_of
+from epnas_tf.search.limits import constraint
+from epnas_tf.storage.locks import take_lock
+from epnas_tf.storage.state_files import State, StateFiles, write_whole
+from epnas_tf.tuner.hypermodel import SpaceHyperModel
+from epnas_tf.tuner.oracle import EPNASOracle, check_settings
+from epnas_tf.tuner.project import (
+    LOCK_FILE,
+    WAIT,
+    call_again,
+    has_ended_trials,
+    is_behind,
+    refuse_other_settings,
+    refuse_other_space,
+    replaceable,
+)
+from epnas_tf.tuner.surface import METRICS, check_oracle, refuse_arguments, refuse_beside_oracle, refuse_overridden
+from epnas_tf.tuner.tuner_data import keep_identity, search_data
+from epnas_tf.tuner.workers import (
+    SIGN_SECONDS,
+    ChiefWatch,
+    chief_address,
+    refuse_taken_port,
+    refuse_tuner_id,
+    say,
+    seconds_between_signs,
+    signs_of_life,
+)
+
+WORKER_TIMEOUT = 60.0
+"""Seconds that a worker may be silent; it gives a sign of life every 5 of them."""
+
+SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
+VERBOSE = (0, 1, 2, "auto")
+
+
+class FatalDataError(DataError, keras_tuner.errors.FatalRuntimeError):
+    """A `DataError` that KerasTuner does not take for a bad architecture."""
+
+
+class EPNASTuner(keras_tuner.Tuner):
+    """Progressive neural architecture search with shared weights.
+
+    Without `oracle`, only a level whose children all diverge stops the search, not a few divergences in a row.
+
+    With KerasTuner's chief and workers, the children of a level are spread over the workers. Each worker shares weights
+    between the children that it trains itself, and keeps them in the project directory under its own name; the chief
+    fits the one surrogate on everybody's scores. Do not use `overwrite` then: every process would remove the directory.
+
+    Args:
+        hypermodel: a `MacroHyperModel`, a `MicroHyperModel`, or a `SpaceHyperModel` of another space.
+        search: K, the iterations, the sampling rule and its temperature.
+        child: how a child is trained: epochs, batch size, learning rates and so on.
+        surrogate: sizes and training of the surrogate.
+        limits: what no child's network may exceed.
+        objective: the accuracy that scores a child; "val_accuracy" is the one that this tuner measures.
+        seed: decides every random choice.
+        oracle: another oracle to take architectures from, in place of an `EPNASOracle` of `search`, `surrogate`,
+            `limits`, `objective` and `worker_timeout`, which then have no effect, so that they are refused.
+        worker_timeout: with a chief and workers, seconds of silence after which a worker's trial is given to another
+            one. A worker shows every few seconds that it lives, however long a trial takes.
+        idle_seconds: how long to wait before asking again when the oracle waits for other workers.
+        directory: where the project's directory is.
+        project_name: the name of the project's directory.
+        overwrite: whether to start anew where a project of that name is, instead of going on with it.
+        **unsupported: nothing; other arguments of KerasTuner's tuners are refused with the reason.
+
+    Raises:
+        ConfigError: if the hypermodel is not one of a search space, settings are of another type, the oracle's space
+            is another one, a method was overridden that would never be called, or `check_environment` refuses this
+            process.
+        RunDirectoryError: if the project's place is not named in UTF-8.
+        StateError: if the project is of another oracle, of another space or of other settings.
+    """
+
+    def __init__(
+        self,
+        hypermodel: SpaceHyperModel,
+        search: SearchConfig = SearchConfig(),
+        child: ChildConfig = ChildConfig(),
+        surrogate: SurrogateConfig = SurrogateConfig(),
+        limits: LimitConfig = LimitConfig(),
+        objective: str | keras_tuner.Objective = "val_accuracy",
+        seed: int = 0,
+        oracle: keras_tuner.Oracle | None = None,
+        idle_seconds: float = 1.0,
+        worker_timeout: float = WORKER_TIMEOUT,
+        directory: str | os.PathLike[str] | None = None,
+        project_name: str | None = None,
+        overwrite: bool = False,
+        **unsupported: Any,
+    ) -> None:
+        check_environment()
+        refuse_tuner_id()
+        check_path(directory or "", "a project")
+        check_path(project_name or "", "a project")
+        refuse_arguments(unsupported)
+        if not isinstance(hypermodel, SpaceHyperModel):
+            raise ConfigError(
+                "`hypermodel` must be a MacroHyperModel, a MicroHyperModel or a SpaceHyperModel: children of other "
+                f"models share no weights. Received: {type(hypermodel).__name__}"
+            )
+        refuse_overridden(type(self), hypermodel, keras_tuner.Tuner, SpaceHyperModel)
+        require(ChildConfig, "child", child)
+        require(LimitConfig, "limits", limits)
+        RunConfig(seed=seed)  # refuses what it cannot be
+        if not (isinstance(idle_seconds, int | float) and 0 <= idle_seconds < math.inf):
+            raise ConfigError(f"`idle_seconds` must be seconds, at least 0. Received: idle_seconds={idle_seconds!r}")
+        self.child = child
+        self.seed = seed
+        self.store = child_store(child, seed)
+        self.idle_seconds = idle_seconds
+        self._was_idle = False
+        self._running: str | None = None  # the trial under way
+        self._trainer: ChildTrainer | None = None
+        self._chance: ChanceWatch | None = None
+        shape = hypermodel.shape
+        self._settings = {
+            "image_shape": shape.image_shape,
+            "num_classes": shape.num_classes,
+            "channels": shape.channels,
+            "normal_cells": shape.normal_cells,
+            "seed": seed,
+            **values_of(child),
+            **values_of(limits),
+        }
+        if oracle is None:
+            # KerasTuner's limit of 3 failures in a row is there to notice bugs, and those are fatal here anyhow.
+            oracle = EPNASOracle(
+                hypermodel.space,
+                objective,
+                search,
+                surrogate,
+                seed,
+                constraint(hypermodel.space, shape, limits),
+                worker_timeout=worker_timeout,
+                max_consecutive_failed_trials=None,
+            )
+        else:
+            refuse_beside_oracle(
+                {
+                    "search": (search, SearchConfig()),
+                    "surrogate": (surrogate, SurrogateConfig()),
+                    "limits": (limits, LimitConfig()),
+                    "objective": (objective, "val_accuracy"),
+                    "worker_timeout": (worker_timeout, WORKER_TIMEOUT),
+                }
+            )
+        check_oracle(oracle, hypermodel)
+        with replaceable(Path(directory or ".") / (project_name or "untitled_project"), overwrite):
+            super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, overwrite=overwrite)
+        if self._is_worker():
+            call_again(self.oracle)
+
+    def _populate_initial_space(self) -> None:
+        """Registers the hyperparameters without building a network for it.
+
+        KerasTuner calls it where the project has no file of this tuner id, and would begin anew there.
+        """
+        if not self._is_worker() and has_ended_trials(Path(self.project_dir)):
+            say(f"{self.project_dir} has trials, but no file of {self.tuner_id}: goes on with them.")
+            self.oracle.reload()
+            refuse_other_settings(Path(self.project_dir), self._settings)
+            self._look_at_store()
+            return
+        hp = self.oracle.get_space()
+        self.hypermodel.declare_hyperparameters(hp)
+        self.oracle.update_space(hp)
+
+    def search(
+        self,
+        x: Any = None,
+        y: Any = None,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        verbose: int | str = "auto",
+        **unknown: Any,
+    ) -> None:
+        """Searches; a project that was stopped goes on.
+
+        Ten children in a row that score no better than guesses are warned of.
+
+        With arrays, one seed decides everything, and a search that was stopped ends like one that was not; how a
+        `tf.data.Dataset` shuffles and augments is up to itself.
+
+        A project goes on with the images and labels that it was begun with; others are refused. Arrays are compared to
+        the bit. Of a `tf.data.Dataset` the number of batches, their shapes and types are, and of validation data also
+        the number of images of each class, whatever the order.
+
+        Args:
+            x: images [n, height, width, channels], normalised by the caller; or a `tf.data.Dataset` of batches, which
+                is tuned only if its `options().autotune.enabled` is True; AUTOTUNE is a call a core, at most 16.
+            y: labels for arrays: class numbers [n] or [n, 1], or one-hot rows.
+            validation_data: (x, y) or a `tf.data.Dataset`; its accuracy scores the children.
+            validation_split: with arrays and without `validation_data`, the last part of x and y that scores them.
+            verbose: 0 to be silent.
+            **unknown: nothing; other arguments of Keras's `fit` have no meaning here.
+
+        Raises:
+            ConfigError: for other arguments of `fit`.
+            DataError: if the images, labels or validation data are missing, wrong or do not fit one another. Those of a
+                training `tf.data.Dataset` are looked at as they come, in the first child's training.
+            RunDirectoryError: if another process searches in the project, a worker under the same name among them.
+            SearchError: if every child of a level diverged.
+            StateError: if the project was begun with other images or labels.
+            keras_tuner.errors.FatalRuntimeError: for any other error while a child is trained; the next `search` trains
+                that child again.
+        """
+        check_environment()
+        if unknown:
+            raise ConfigError(
+                f"`search` takes {SEARCH_ARGUMENTS}; epochs, batch size and learning rates are settings of the tuner's "
+                f"`child`, a ChildConfig. Received: {', '.join(unknown)}"
+            )
+        if verbose not in VERBOSE:
+            raise ConfigError(f'`verbose` must be 0, 1, 2 or "auto". Received: verbose={verbose!r}')
+        if distribution.has_chief_oracle():
+            conditions.print = lambda *_: None  # KerasTuner 1.4.8 prints every condition that it sends
+        if distribution.is_chief_oracle():  # hands out trials and needs no data
+            with self._locked():
+                refuse_taken_port()
+                say(f"The chief waits for workers at {':'.join(map(str, chief_address()))}.")
+                super().search(verbose=verbose)
+            if getattr(self.oracle, "failure", None) is not None:
+                raise self.oracle.failure
+            return
+        shape = self.hypermodel.shape
+        data = search_data(x, y, validation_data, validation_split, shape, self.child)
+        with self._locked():
+            # Of a worker's project only the chief knows the trials, so its data are always compared.
+            for doubt in data.doubts:
+                warnings.warn(doubt, stacklevel=2)
+            keep_identity(Path(self.project_dir), data.identity, self._is_worker() or bool(self.oracle.start_order))
+            self._chance = ChanceWatch(data.labels, self.child)
+            self._load_store()  # a search that was interrupted may have left a child half trained
+            self._trainer = ChildTrainer(self.store, shape, self.child, data.training, data.validation)
+            self._was_idle, self._running = False, None
+            with only_new_garbage(), self._signs_of_life():
+                self._meet_chief()
+                super().search(verbose=verbose)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keeps other processes from searching in the project, but for a chief's workers, each under its own name."""
+        if self._is_worker():
+            name, remedy = f"worker-{self.tuner_id}.lock", "Give each worker a KERASTUNER_TUNER_ID of its own."
+        else:
+            name, remedy = LOCK_FILE, WAIT
+        with take_lock(Path(self.project_dir) / name, remedy, Path(self.project_dir)):
+            if not self._is_worker() and is_behind(Path(self.project_dir), self.oracle):
+                say(f"Another process has gone on with {self.project_dir}; its trials are taken over.")
+                self.oracle.reload()
+            yield
+
+    def _meet_chief(self) -> None:
+        """Compares what this worker was given with the chief's, of which `data.json` tells nothing."""
+        if self._is_worker():
+            refuse_other_space(self.oracle.get_space(), self.oracle._oracle.get_space())  # waits for the chief
+            refuse_other_settings(Path(self.project_dir), self._settings)
+
+    @contextlib.contextmanager
+    def _signs_of_life(self) -> Iterator[None]:
+        """Lets the chief know that this worker lives, and the person whether the chief does."""
+        if not self._is_worker():
+            yield
+            return
+        timeout = getattr(self.oracle, "_oracle", self.oracle)  # the oracle that KerasTuner's client was made of
+        seconds = seconds_between_signs(getattr(timeout, "worker_timeout", WORKER_TIMEOUT))
+        show = signs_of_life(lambda: self._running and self.oracle.get_trial(self._running), seconds)
+        with show, signs_of_life(ChiefWatch().look, SIGN_SECONDS):
+            yield
+
+    def pre_create_trial(self) -> None:
+        """Waits a little where the last answer was that there is nothing to do for now."""
+        if self._was_idle:
+            time.sleep(self.idle_seconds)
+        self._was_idle = True  # until there is a trial
+
+    def on_trial_begin(self, trial: Trial) -> None:
+        """Notes that the oracle had something to do."""
+        self._was_idle, self._running = False, trial.trial_id
+        super().on_trial_begin(trial)
+
+    def on_trial_end(self, trial: Trial) -> None:
+        """Reports the trial."""
+        super().on_trial_end(trial)
+        self._running = None
+
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Trains a trial's architecture on the shared weights and returns its metrics.
+
+        Args:
+            trial: the trial.
+            *args: what KerasTuner hands on from `search`; not needed.
+            **kwargs: the same.
+
+        Raises:
+            keras_tuner.errors.FailedTrialError: if the child diverged; the shared weights are as before it.
+            FatalDataError: if an image or a label of a `tf.data.Dataset` is none.
+            keras_tuner.errors.FatalRuntimeError: for any other error: that is no bad architecture, but a bug.
+        """
+        del args, kwargs
+        try:
+            return self._train(trial)
+        except ChildDiverged as error:
+            raise keras_tuner.errors.FailedTrialError(str(error)) from error
+        except Exception as error:
+            if refusal := data_error(error):
+                raise FatalDataError(str(refusal)) from error
+            raise keras_tuner.errors.FatalRuntimeError(
+                f"Trial {trial.trial_id} stopped the search. {type(error).__name__}: {error}"
+            ) from error
+
+    def _train(self, trial: Trial) -> dict[str, float]:
+        number = int(trial.trial_id)
+        architecture = self.hypermodel.architecture(trial.hyperparameters)
+        following = self.oracle.progressive.upcoming if isinstance(self.oracle, EPNASOracle) else None
+        result = self._trainer.train(architecture, child_seed(self.seed, number), following)  # type: ignore[union-attr]  # made by `search`
+        self._store_files.save(State(number + 1, *self.store.get_state()))
+        if warning := self._chance.warning(result.score):  # type: ignore[union-attr]  # made by `search`
+            warnings.warn(warning, stacklevel=2)
+        measured = (result.score, result.validation_loss, result.training_loss, result.parameters)
+        return dict(zip(METRICS, measured, strict=True))
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns the settings, for a later process to compare with its own."""
+        return {"settings": self._settings}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Compares the settings of the project with this tuner's.
+
+        Raises:
+            StateError: if they differ.
+        """
+        if "settings" not in state:
+            raise StateError(f"The project belongs to another tuner. Received: {self._get_tuner_fname()}")
+        check_settings(state["settings"], self._settings)
+
+    def save(self) -> None:
+        """Writes the project's files, each whole or not at all."""
+        if not self._is_worker():
+            self.oracle.save()
+        write_whole(Path(self._get_tuner_fname()), json.dumps(self.get_state()).encode())
+
+    def reload(self) -> None:
+        """Goes on with the project: the oracle, and the shared weights of its last trial that ended.
+
+        Raises:
+            RunDirectoryError: if a file of the project cannot be read.
+            StateError: if the project is of another oracle, of another space or of other settings.
+        """
+        if not Path(self._get_tuner_fname()).exists():
+            raise StateError(f"There is no project to go on with. Received: {self.project_dir}")
+        super().reload()
+        self._look_at_store()
+
+    def _ended(self) -> list[str]:
+        """The trials that ended, as far as this process decides: a worker knows none."""
+        return [] if self._is_worker() else self.oracle.end_order
+
+    def _look_at_store(self) -> None:
+        """Takes the newest shared weights; another process may be searching, so nothing is removed."""
+        self._set_store(self._store_files.peek())
+
+    def _load_store(self) -> None:
+        """Takes the shared weights to go on from.
+
+        Raises:
+            StateError: if trials have trained shared weights that are not there.
+        """
+        state, problems = self._store_files.load(None if self._is_worker() else len(self._ended()))
+        for problem in problems:
+            say(f"{problem}; the shared weights before it are taken.")
+        trained = [number for number in self._ended() if self.oracle.trials[number].status == TrialStatus.COMPLETED]
+        if trained and state is None and self.child.share_weights and self.oracle.remaining_trials() != 0:
+            raise StateError(
+                f"{len(trained)} trials have trained shared weights that are not there; scores of others would not "
+                "compare. Bring `shared_weights` back, go on under the KERASTUNER_TUNER_ID that has them, "
+                "or with the chief and its workers, or give `overwrite=True` to start anew. Received: "
+                f"{self._store_files.directory} without those of {self.tuner_id}"
+            )
+        self._set_store(state)
+
+    def _set_store(self, state: State | None) -> None:
+        self.store = child_store(self.child, self.seed)
+        if state is not None:
+            self.store.set_state(state.values, state.arrays)
+
+    @property
+    def _store_files(self) -> StateFiles:
+        """The shared weights of this worker: one store, not a checkpoint for each trial."""
+        return StateFiles(Path(self.project_dir) / "shared_weights", f"{self.tuner_id}-after-")
+
+    def load_model(self, trial: Trial) -> keras.Model:
+        """Returns a trial's network as a compiled Keras model: a copy of the shared weights as they are now.
+
+        Raises:
+            StateError: if this process has not trained all of its weights: the chief, or another worker; or if the
+                children share none, and so leave none.
+        """
+        if not self.child.share_weights:
+            raise StateError(
+                "Children that share no weights keep none, so there is no model of a trial. Received: "
+                "share_weights=False. Train `tuner.hypermodel.build(hyperparameters)`."
+            )
+        architecture = self.hypermodel.architecture(trial.hyperparameters)
+        own = VariableStore(self.seed)
+        network = Network(architecture, self.hypermodel.shape, own)
+        if not all(self.store.updates.get(key) for key in network.layers):
+            raise StateError(
+                f"{self.tuner_id} has not trained the weights of trial {trial.trial_id}: each worker has its own. "
+                "Train `tuner.hypermodel.build(hyperparameters)` instead."
+            )
+        shared = Network(architecture, self.hypermodel.shape, self.store)
+        own.restore(self.store.snapshot(shared.layers))
+        return self.hypermodel.compile(to_model(network), self.child)

@@ -1,0 +1,246 @@
+"""What `EPNASTuner.search` trains and scores on, and what a project keeps of it so as not to go on with other data."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from epnas_tf.children.child import TrainingBatches
+from epnas_tf.config import ChildConfig
+from epnas_tf.data.batches import (
+    ArrayBatches,
+    Arrays,
+    DatasetBatches,
+    as_batches,
+    checked_arrays,
+    evaluation_batches,
+    labels_of,
+    num_batches,
+)
+from epnas_tf.errors import DataError, RunDirectoryError, StateError
+from epnas_tf.space.graph import NetworkShape
+from epnas_tf.storage.locks import locked_for_a_moment
+from epnas_tf.storage.state_files import write_whole
+from epnas_tf.tuner.workers import say
+
+DATA_FILE = "data.json"
+FORMAT = "epnas_tf.tuner_data"
+VERSION = 1
+CHUNK = 500
+"""Images that are brought to float32 at a time for their checksum."""
+
+OTHER_SCALE = 100
+"""Times as much as the values of one part span than those of the other, from which on they are not of one scale."""
+
+Identity = dict[str, Any]
+"""What is known of images and labels, as JSON has it."""
+
+
+class SearchData(NamedTuple):
+    """Images and labels of a search.
+
+    Attributes:
+        training: the training batches.
+        validation: the validation batches.
+        labels: int [n], of the validation images.
+        identity: what is known of both; another one means other data.
+        doubts: what is likely a mistake, a sentence each.
+    """
+
+    training: TrainingBatches
+    validation: tf.data.Dataset
+    labels: npt.NDArray[np.int32]
+    identity: dict[str, Identity]
+    doubts: list[str]
+
+
+def search_data(
+    x: Any, y: Any, validation_data: Any, validation_split: float, shape: NetworkShape, child: ChildConfig
+) -> SearchData:
+    """Checks and prepares what `EPNASTuner.search` was given; see there for the arguments.
+
+    Raises:
+        DataError: if something is missing, wrong or does not fit.
+    """
+    x, y, validation_data = _split(x, y, validation_data, validation_split)
+    arrays: Arrays | None = None  # of the training, as far as it is one
+    scored: Arrays | None = None
+    if isinstance(x, tf.data.Dataset):
+        training: Any = DatasetBatches(x, shape, child.epochs)
+        known = {"training": _identity_of_dataset(x)}
+    else:
+        training = ArrayBatches(x, y, shape, child.batch_size, child.epochs)
+        arrays = training.arrays
+        known = {"training": _identity_of_arrays(training.arrays)}
+    if isinstance(validation_data, tf.data.Dataset):
+        known["validation"] = _identity_of_dataset(validation_data)
+        validation = as_batches(validation_data, shape)
+        labels = labels_of(validation)
+        known["validation"]["labels"] = np.bincount(labels, minlength=shape.num_classes).tolist()
+    else:
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            raise DataError(
+                "`validation_data` must be (x, y) or a tf.data.Dataset; sample weights are not understood. "
+                f"Received: {type(validation_data).__name__}"
+            )
+        images, classes = validation_data
+        scored = checked_arrays(images, classes, shape)
+        known["validation"] = _identity_of_arrays(scored)
+        validation, labels = evaluation_batches(scored), scored.labels.numpy()
+    doubts: list[str] = []
+    if arrays is not None:
+        _refuse_untrained_classes(arrays.labels.numpy(), labels)
+        if scored is not None:
+            extents = _extent(arrays.images), _extent(scored.images)
+            _refuse_other_scale(*extents)
+            doubts = _doubts(extents[0], known)
+    return SearchData(training, validation, labels, known, doubts)
+
+
+def _refuse_untrained_classes(training: npt.NDArray[np.int32], validation: npt.NDArray[np.int32]) -> None:
+    untrained = sorted({*validation.tolist()} - {*training.tolist()})
+    if untrained:
+        raise DataError(
+            "Each class of the validation images needs training images, or it can only be answered wrongly. Received: "
+            f"validation images of {untrained[:10]}, which no training image has. `validation_split` takes the last "
+            "images as they are: shuffle them before."
+        )
+
+
+def _extent(images: tf.Tensor) -> tuple[float, float]:
+    return float(tf.reduce_min(images)), float(tf.reduce_max(images))
+
+
+def _doubts(training: tuple[float, float], known: dict[str, Identity]) -> list[str]:
+    """What lets a search run to its end with scores that say nothing, or too much."""
+    doubts = []
+    if known["training"] == known["validation"]:
+        doubts.append("The validation images are the training images, so scores do not say what is right on others.")
+    low, high = training
+    if low == high:
+        doubts.append(f"Every pixel of every training image is {low:g}: there is nothing to learn from these images.")
+    return doubts
+
+
+def _refuse_other_scale(training: tuple[float, float], validation: tuple[float, float]) -> None:
+    """Refuses images of which only one part was divided by 255, as it happens: every score would be chance.
+
+    Raises:
+        DataError: if the values of one part span `OTHER_SCALE` times as much as those of the other.
+    """
+    spans = [high - low for low, high in (training, validation)]
+    if min(spans) > 0 and max(spans) >= OTHER_SCALE * min(spans):
+        raise DataError(
+            "Training and validation images must be prepared alike. Received: values that span "
+            f"{spans[0]:g} in the training images and {spans[1]:g} in the validation images. Scale both alike."
+        )
+
+
+def _split(x: Any, y: Any, validation_data: Any, validation_split: float) -> tuple[Any, Any, Any]:
+    """Returns x, y and the validation data, which is the last part of x and y where none is given."""
+    is_dataset = isinstance(x, tf.data.Dataset)
+    if x is None or (y is None) != is_dataset:
+        raise DataError(
+            "`search` needs arrays x and y, or x alone as a tf.data.Dataset of both; "
+            "`tf.data.Dataset.from_generator` makes one of a generator. "
+            f"Received: x of type {type(x).__name__}, y of type {type(y).__name__}"
+        )
+    if validation_data is not None and validation_split:
+        raise DataError(
+            "Give `validation_data` or `validation_split`: only one of them can score the children. "
+            f"Received: both, validation_split={validation_split}"
+        )
+    if validation_data is not None:
+        return x, y, validation_data
+    if not validation_split or is_dataset:
+        raise DataError(
+            "Children are scored on validation data: give `validation_data`, or with arrays `validation_split`. "
+            f"Received: validation_data=None, validation_split={validation_split}"
+        )
+    kept = int(len(x) * (1 - validation_split)) if 0 < validation_split < 1 else 0
+    if not 0 < kept < len(x):
+        raise DataError(
+            "`validation_split` must be between 0 and 1 and leave images on both sides. "
+            f"Received: {validation_split} of {len(x)} images"
+        )
+    if len(x) != len(y):  # else the refusal would name the numbers of a part
+        raise DataError(
+            f"Labels must have one label for each image, {len(x)}. Received: {len(y)} labels. "
+            "Give images and labels of the same rows."
+        )
+    return x[:kept], y[:kept], (x[kept:], y[kept:])
+
+
+def _identity_of_arrays(arrays: Arrays) -> Identity:
+    """Arrays are known to the bit, in float32 as the networks see them: the same images as bytes are the same."""
+    checksum = hashlib.blake2b(digest_size=16)
+    for start in range(0, len(arrays.images), CHUNK):
+        checksum.update(tf.cast(arrays.images[start : start + CHUNK], tf.float32).numpy().tobytes())
+    checksum.update(arrays.labels.numpy().tobytes())
+    return {"form": "arrays", "images": len(arrays.images), "digest": checksum.hexdigest()}
+
+
+def _identity_of_dataset(dataset: tf.data.Dataset) -> Identity:
+    """Of a data set that may shuffle and augment, the number of batches and what one of them is."""
+    elements = [f"{spec.dtype.name} {spec.shape}" for spec in tf.nest.flatten(dataset.element_spec)]
+    return {"form": "a tf.data.Dataset", "batches": num_batches(dataset), "elements": elements}
+
+
+def keep_identity(project: Path, identity: dict[str, Identity], compared: bool) -> None:
+    """Writes what is known of the data into a project, or compares it with what is there.
+
+    Args:
+        project: the project's directory.
+        identity: what is known.
+        compared: whether there may be trials that other data could spoil.
+
+    Raises:
+        RunDirectoryError: if the file cannot be read or written.
+        StateError: if the project's data are others; says what differs.
+    """
+    with locked_for_a_moment(project):  # workers begin at once: the first one writes, the others compare
+        _keep_identity(project, identity, compared)
+
+
+def _keep_identity(project: Path, identity: dict[str, Identity], compared: bool) -> None:
+    file = project / DATA_FILE
+    if file.exists() and compared:
+        _refuse_other_data(file, identity)
+        return
+    if compared and any(project.glob("trial_*")):
+        say(f"{project} was begun without a checksum of its data; those given now are taken for the same.")
+    if any(part["form"] != "arrays" for part in identity.values()):
+        say(
+            "Of a tf.data.Dataset only the number of batches, their shapes and types and the number of validation "
+            "images of each class are known: others that agree in these are not noticed when the search goes on."
+        )
+    document = {"format": FORMAT, "version": VERSION, **identity}
+    write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
+
+
+def _refuse_other_data(file: Path, identity: dict[str, Identity]) -> None:
+    try:
+        there = json.loads(file.read_text(encoding="utf-8"))
+        if (there.pop("format"), there.pop("version")) != (FORMAT, VERSION):
+            raise ValueError(f"not of format {FORMAT}, version {VERSION}")
+        differing = [text for part in identity for text in _differences(part, there[part], identity[part])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunDirectoryError(f"{file} is not one that EPNASTuner wrote. Received: {error!r}") from error
+    if differing:
+        raise StateError(
+            f"The images or labels are not those that {file.parent} was begun with, and scores of both would be mixed. "
+            "Bring the same ones to go on with it, or give another `project_name`, or `overwrite=True` to start anew. "
+            f"Received: {'; '.join(differing)}"
+        )
+
+
+def _differences(part: str, there: Identity, now: Identity) -> list[str]:
+    if there["form"] != now["form"]:
+        return [f"{part}: {there['form']} there, {now['form']} now"]
+    differing = [name for name in now if there[name] != now[name]]
+    coarse = [f"{part}: {name} {there[name]} there, {now[name]} now" for name in differing if name != "digest"]
+    return coarse or [f"{part}: as many images, but other pixels or labels" for _ in differing]

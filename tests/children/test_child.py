@@ -1,0 +1,496 @@
+"""The training of a child against an independent one, and what it leaves in the store."""
+
+import dataclasses
+import subprocess
+import sys
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from epnas_tf.children.child import ChildDiverged, ChildTrainer, child_store, cosine_learning_rate
+from epnas_tf.config import ChildConfig
+from epnas_tf.network import Network, VariableStore, to_model
+from epnas_tf.space import NetworkShape
+from tests.bin import runs
+from tests.children.children import digits, noise, trainer
+from tests.network.architectures import macro, micro
+from tests.network.closed_forms import macro_parameters
+from tests.network.values import arrays, assert_same_values, keys_of
+
+SHAPE = NetworkShape((8, 8, 1), num_classes=10, channels=4, num_levels=2)
+CHILD = macro("conv_3x3", ("sep_conv_3x3", 0))
+SMALL_CHILD = macro("conv_3x3")
+POOLED_CHILD = macro("max_pool_3x3", "sep_conv_3x3")
+
+DIGITS_SHAPE = NetworkShape((8, 8, 1), num_classes=10, channels=8, num_levels=3)
+DIGITS_CHILD = macro("conv_3x3", "max_pool_3x3", ("sep_conv_3x3", 0))
+
+# What both sides of a block give back is one tensor, and three gradients meet in block 1 and in the input.
+TWO_POOLS = micro(("conv_3x3", -1, "identity", -1), ("max_pool_3x3", 1, "max_pool_3x3", 1))
+MICRO = micro(("sep_conv_3x3", -2, "average_pool_3x3", -1), ("identity", 1, "sep_conv_5x5", -1))
+MICRO_SHAPE = NetworkShape((8, 8, 1), num_classes=10, channels=8, num_levels=2, normal_cells=1)
+
+CLIP_NORM = 0.5
+CONSTANT = {"learning_rate": 0.05, "final_learning_rate": 0.05}
+
+# The two trainings run the same float32 arithmetic, once in one graph and once step by step, where sums are added in
+# another order: 1e-7 a step, that ReLUs and batch norms make larger from step to step. Measured: 0.2 % of this. The
+# smallest wrong turn of `test_the_comparison_notices` is sixty times this.
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+pytestmark = pytest.mark.usefixtures("without_grappler")
+
+
+def digits_trainer(store, **settings):
+    train, validation = digits()
+    return trainer(store, DIGITS_SHAPE, train=train, validation=validation, batch_size=16, **{"epochs": 4, **settings})
+
+
+def settings_of(**others):
+    """Returns the settings that the comparisons use: a bound on the gradient that is felt, and a strong L2."""
+    return {"l2": 5e-3, "clip_norm": CLIP_NORM, "epochs": 2, **CONSTANT, **others}
+
+
+def reference(store, architecture, batches, learning_rates, settings, *, shape=SHAPE, optimizer=None):
+    """Trains the Keras way, step by step, with Keras's SGD; returns it and the norms of the gradients."""
+    network = Network(architecture, shape, store)
+    variables = network.trainable_variables
+    optimizer = optimizer or keras.optimizers.SGD(
+        learning_rates[0],
+        momentum=settings.get("momentum", 0.9),
+        nesterov=settings.get("nesterov", True),
+        global_clipnorm=settings["clip_norm"] or None,
+    )
+    norms = []
+    for learning_rate, (images, labels) in zip(learning_rates, batches, strict=True):
+        with tf.GradientTape() as tape:
+            scores = network(images, training=True)
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, scores, from_logits=True))
+            decayed = [v.value for v in variables if settings.get("l2_on") == "all" or len(v.shape) > 1]
+            loss += settings["l2"] * tf.add_n([tf.reduce_sum(tf.square(value)) for value in decayed])
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        norms.append(float(tf.linalg.global_norm(gradients)))
+        optimizer.learning_rate = learning_rate
+        optimizer.apply(gradients, variables)
+    return optimizer, norms
+
+
+def weights(store, shape=SHAPE, architecture=CHILD):
+    """Returns all variables of a child, momentum left out: Keras keeps it in another form."""
+    return {key: kept for key, (kept, _) in store.snapshot(keys_of(shape, architecture)).items()}
+
+
+def assert_close(found, expected):
+    assert found.keys() == expected.keys()
+    for key in expected:
+        for one, other in zip(found[key], expected[key], strict=True):
+            np.testing.assert_allclose(one, other, **CLOSE, err_msg=str(key))
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """A child that was trained on the digits: (store, trainer, result)."""
+    store = VariableStore(0)
+    child_trainer = digits_trainer(store)
+    return store, child_trainer, child_trainer.train(DIGITS_CHILD, seed=0)
+
+
+def test_a_child_learns_the_digits(learned):
+    _, _, result = learned
+    assert result.score > 0.6  # chance is 0.1
+    assert result.steps == 4 * (600 // 16)
+    assert result.training_loss < np.log(10)
+    assert result.parameters == macro_parameters(DIGITS_CHILD, DIGITS_SHAPE)
+    assert min(result.build_seconds, result.train_seconds, result.evaluate_seconds) > 0
+
+
+def test_the_score_is_the_accuracy_on_all_validation_images(learned):
+    """200 images in batches of 50; the moving statistics, not those of a batch."""
+    store, _, result = learned
+    images, labels = digits()[1]
+    probabilities = to_model(Network(DIGITS_CHILD, DIGITS_SHAPE, store)).predict(images, verbose=0)
+    assert result.score == (probabilities.argmax(axis=1) == labels).mean()
+    loss = -np.log(probabilities[np.arange(len(labels)), labels].astype(np.float64)).mean()
+    np.testing.assert_allclose(result.validation_loss, loss, rtol=1e-4)  # 200 float32 logarithms, added up
+
+
+def test_a_last_smaller_validation_batch_counts_each_image_once():
+    store, validation = VariableStore(0), noise(70, seed=4)  # 50 and 20
+    result = trainer(store, SHAPE, validation=validation).train(SMALL_CHILD, seed=0)
+    predictions = to_model(Network(SMALL_CHILD, SHAPE, store)).predict(validation[0], verbose=0)
+    assert result.score == (predictions.argmax(axis=1) == validation[1]).mean()
+
+
+def test_the_same_seeds_give_the_same_bits(learned):
+    store, _, result = learned
+    again = VariableStore(0)
+    repeated = digits_trainer(again).train(DIGITS_CHILD, seed=0)
+    for name in ("score", "validation_loss", "training_loss"):
+        assert getattr(repeated, name) == getattr(result, name)
+    # `learned` is not trained further by any test.
+    keys = keys_of(DIGITS_SHAPE, DIGITS_CHILD)
+    assert_same_values(arrays(again, keys), arrays(store, keys))
+
+
+def test_mixed_precision_computes_in_bfloat16_and_keeps_float32(learned):
+    store = child_store(ChildConfig(mixed_precision=True), 0)
+    result = digits_trainer(store, mixed_precision=True).train(DIGITS_CHILD, seed=0)
+    for layer in Network(DIGITS_CHILD, DIGITS_SHAPE, store).layers.values():
+        assert layer.compute_dtype == "bfloat16"
+        assert {weight.dtype for weight in layer.weights} <= {"float32"}
+    assert result.training_loss != learned[2].training_loss
+    assert result.training_loss == pytest.approx(learned[2].training_loss, rel=0.05)  # bfloat16 has 8 bits
+    assert result.score > 0.6
+
+
+@pytest.mark.parametrize(
+    ("shape", "children"),
+    [
+        (DIGITS_SHAPE, [DIGITS_CHILD, macro("max_pool_3x3", "sep_conv_5x5", ("average_pool_3x3", 0, 1))]),
+        (MICRO_SHAPE, [MICRO, TWO_POOLS]),
+    ],
+    ids=["macro", "micro"],
+)
+def test_reused_traces_give_the_same_bits(shape, children):
+    train, validation = digits()
+    found = []
+    for reuse in (False, True):
+        store = VariableStore(0)
+        one = trainer(store, shape, train=train, validation=validation, batch_size=60, epochs=1, reuse_traces=reuse)
+        results = [one.train(child, seed=number) for number, child in enumerate(children)]
+        found.append([(result.score, result.training_loss, result.validation_loss) for result in results])
+        found[-1].append({name: array.tobytes() for name, array in store.get_state()[1].items()})
+    assert found[0] == found[1]
+
+
+def test_a_child_that_is_traced_ahead_gives_the_same_bits():
+    children = [DIGITS_CHILD, SMALL_CHILD, macro("max_pool_3x3", "sep_conv_5x5", ("average_pool_3x3", 0, 1))]
+    train, validation = digits()
+    found = []
+    for ahead in (False, True):
+        store = VariableStore(0)
+        one = trainer(store, DIGITS_SHAPE, train=train, validation=validation, batch_size=60, epochs=1)
+        # What follows is another one once, and unknown at the end.
+        following = [children[2], children[2], None] if ahead else [None] * 3
+        results = [one.train(*each) for each in zip(children, range(3), following, strict=True)]
+        found.append([(result.score, result.training_loss, result.validation_loss) for result in results])
+        found[-1].append({name: array.tobytes() for name, array in store.get_state()[1].items()})
+    assert found[0] == found[1]
+
+
+def test_a_child_is_traced_in_another_thread_while_one_trains(monkeypatch):
+    traced = []
+    real = ChildTrainer.functions
+
+    def functions(self, network, *arguments):
+        traced.append((network.architecture, threading.current_thread() is threading.main_thread()))
+        return real(self, network, *arguments)
+
+    monkeypatch.setattr(ChildTrainer, "functions", functions)
+    for settings, in_main in (({}, False), ({"trace_ahead": False}, True), ({"share_weights": False}, True)):
+        traced.clear()
+        one = trainer(VariableStore(0), SHAPE, **settings)
+        one.train(SMALL_CHILD, 0, following=CHILD)
+        one.train(CHILD, 1)
+        assert traced == [(SMALL_CHILD, True), (CHILD, in_main)], settings
+
+
+def test_what_tracing_ahead_raises_is_raised_when_the_child_is_trained(monkeypatch):
+    one = trainer(VariableStore(0), SHAPE)
+    monkeypatch.setattr(one._ahead, "_trace", lambda network: 1 // 0)
+    one.train(SMALL_CHILD, 0, following=CHILD)
+    with pytest.raises(ZeroDivisionError):
+        one.train(CHILD, 1)
+    one.train(CHILD, 1)  # it is traced anew
+
+
+def test_xla_gives_nearly_the_same():
+    found, expected = VariableStore(0), VariableStore(0)
+    result, plain = (trainer(s, SHAPE, xla=s is found).train(POOLED_CHILD, seed=0) for s in (found, expected))
+    assert result.steps == 3
+    assert result.training_loss == pytest.approx(plain.training_loss, rel=1e-5)
+    assert_close(weights(found, architecture=POOLED_CHILD), weights(expected, architecture=POOLED_CHILD))
+
+
+XLA_CHILD = """
+from epnas_tf.network import VariableStore
+from tests.children.children import trainer
+from tests.children.test_child import POOLED_CHILD, SHAPE
+result = trainer(VariableStore(0), SHAPE, xla=True).train(POOLED_CHILD, seed=0)
+assert result.steps == 3, result.steps
+"""
+
+
+def test_xla_compiles_a_childs_step_once(tmp_path):
+    """What it takes for constants, it compiles anew for every value."""
+    environment = runs.environment(XLA_FLAGS=f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text")
+    subprocess.run([sys.executable, "-c", XLA_CHILD], check=True, env=environment, timeout=runs.LIMIT_SECONDS)
+    assert len(list(tmp_path.glob("*step*before_optimizations.txt"))) == 1
+
+
+def test_a_profile_leaves_the_shared_weights_as_they_were(tmp_path):
+    store = VariableStore(0)
+    child_trainer = digits_trainer(store, epochs=1)
+    child_trainer.train(DIGITS_CHILD, seed=0)
+    before = store.get_state()
+    child_trainer.profile(DIGITS_CHILD, 0, tmp_path)
+    after = store.get_state()
+    assert after[0] == before[0]
+    for name, values in before[1].items():
+        np.testing.assert_array_equal(after[1][name], values)
+    (profile,) = tmp_path.glob("plugins/profile/*/*.xplane.pb")
+    assert b"Conv2D" in profile.read_bytes()  # the steps' own operations are in it
+
+
+def test_another_seed_gives_another_order_of_the_images():
+    results = [trainer(VariableStore(0), SHAPE).train(SMALL_CHILD, seed) for seed in (0, 1)]
+    assert results[0].training_loss != results[1].training_loss
+
+
+def test_training_the_same_child_again_goes_on_from_its_weights():
+    store = VariableStore(0)
+    short = digits_trainer(store, epochs=1)
+    losses = [short.train(DIGITS_CHILD, seed).training_loss for seed in range(2)]
+    assert losses[1] < 0.9 * losses[0]
+    assert set(store.updates.values()) == {2 * short.training.steps}
+
+
+@pytest.mark.parametrize("l2_on", ["kernels", "all"])
+def test_training_is_that_of_keras_sgd(l2_on):
+    """Nesterov momentum, L2 as l2 * sum(w²), then the bound on the global norm.
+
+    At a constant learning rate, for Keras puts it into the momentum and TensorFlow does not.
+    """
+    settings = settings_of(l2_on=l2_on)
+    found, expected = VariableStore(1), VariableStore(1)
+    child_trainer = trainer(found, SHAPE, **settings)
+    child_trainer.train(CHILD, seed=3)
+    rates = [0.05] * child_trainer.training.steps
+    optimizer, norms = reference(expected, CHILD, child_trainer.training.batches(3), rates, settings)
+    assert min(norms) > CLIP_NORM  # the bound was felt
+    assert_close(weights(found), weights(expected))
+
+    slots = [slot for key in Network(CHILD, SHAPE, found).layers for slot in found.momentum(key)]
+    for slot, velocity in zip(slots, optimizer.momentums, strict=True):
+        np.testing.assert_allclose(-0.05 * slot.numpy(), velocity.numpy(), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"nesterov": False}, {"momentum": 0.8}, {"l2": 2.5e-3}, {"l2": 0.0}, {"l2_on": "all"}, {"clip_norm": 0.0}],
+    ids=str,
+)
+def test_the_comparison_notices(wrong, right_weights):
+    settings = {**settings_of(), **wrong}
+    expected = VariableStore(1)
+    batches = trainer(expected, SHAPE, **settings_of()).training.batches(3)
+    reference(expected, CHILD, batches, [0.05] * 6, settings)
+    with pytest.raises(AssertionError):
+        assert_close(weights(expected), right_weights)
+
+
+@pytest.fixture(scope="module")
+def right_weights():
+    store = VariableStore(1)
+    batches = trainer(store, SHAPE, **settings_of()).training.batches(3)
+    reference(store, CHILD, batches, [0.05] * 6, settings_of())
+    return weights(store)
+
+
+@pytest.mark.parametrize("keep_momentum", [True, False])
+def test_momentum_goes_on_from_child_to_child_if_it_is_to_be_kept(keep_momentum):
+    """Then two children of three steps are one of six: the slots live with the shared variables."""
+    settings = settings_of(epochs=1, keep_momentum=keep_momentum)
+    found, kept, anew = VariableStore(1), VariableStore(1), VariableStore(1)
+    child_trainer = trainer(found, SHAPE, **settings)
+    optimizer = None
+    for seed in (3, 4):
+        child_trainer.train(CHILD, seed)
+        batches = child_trainer.training.batches(seed)
+        optimizer, _ = reference(kept, CHILD, batches, [0.05] * 3, settings, optimizer=optimizer)
+        reference(anew, CHILD, batches, [0.05] * 3, settings)
+    right, wrong = (kept, anew) if keep_momentum else (anew, kept)
+    assert_close(weights(found), weights(right))
+    with pytest.raises(AssertionError):
+        assert_close(weights(found), weights(wrong))
+
+
+def cosine(step, steps, first, last):
+    return last + (first - last) * 0.5 * (1 + np.cos(np.pi * step / steps))
+
+
+@pytest.mark.parametrize("steps", [4, 100])
+def test_cosine_learning_rate(steps):
+    config = ChildConfig(learning_rate=0.05, final_learning_rate=0.0005)
+    rates = [float(cosine_learning_rate(tf.constant(step), steps, config)) for step in range(steps + 1)]
+    assert rates[0] == pytest.approx(0.05, rel=1e-6)
+    assert rates[steps // 2] == pytest.approx((0.05 + 0.0005) / 2, rel=1e-5)
+    assert rates[steps] == pytest.approx(0.0005, rel=1e-5)
+    # float32 of a difference of two cosines of order 1, times 0.05
+    np.testing.assert_allclose(rates, [cosine(step, steps, 0.05, 0.0005) for step in range(steps + 1)], atol=1e-8)
+    decay = keras.optimizers.schedules.CosineDecay(0.05, steps, alpha=0.01)
+    np.testing.assert_allclose(rates, [float(decay(step)) for step in range(steps + 1)], atol=1e-8)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_each_child_begins_its_cosine_anew():
+    """Without momentum the two forms of SGD agree at any learning rate, so each step's rate shows in the weights."""
+    settings = settings_of(learning_rate=0.2, final_learning_rate=0.002, momentum=0.0, epochs=1)
+    found, expected = VariableStore(1), VariableStore(1)
+    child_trainer = trainer(found, SHAPE, **settings)
+    rates = [cosine(step, 3, 0.2, 0.002) for step in range(3)]
+    for seed in (3, 4):
+        child_trainer.train(CHILD, seed)
+        reference(expected, CHILD, child_trainer.training.batches(seed), rates, settings)
+        assert_close(weights(found), weights(expected))
+
+
+def black_images():
+    """Images that give the stem's kernel no gradient at all."""
+    images, labels = noise(8)
+    return np.zeros_like(images), labels
+
+
+@pytest.mark.parametrize(("l2", "kept"), [(0.0, 1.0), (0.125, 0.5)])
+def test_without_l2_a_variable_without_gradient_keeps_every_bit(l2, kept):
+    """With it, the kernel shrinks by one step of lr * 2 * l2 * w: here 2 * 0.125 * 2 = 0.5, all of them exact."""
+    store = VariableStore(0)
+    kernel = Network(SMALL_CHILD, SHAPE, store).layers[("stem",)].kernel
+    before = kernel.numpy()
+    settings = {"l2": l2, "clip_norm": 0.0, "momentum": 0.0, "learning_rate": 2.0, "final_learning_rate": 2.0}
+    trainer(store, SHAPE, train=black_images(), **settings).train(SMALL_CHILD, seed=0)
+    np.testing.assert_array_equal(kernel.numpy(), before * np.float32(kept))
+
+
+def step_norm(clip_norm):
+    """Returns how far one step of learning rate 1 without momentum and L2 goes: the norm of the bounded gradient."""
+    store = VariableStore(0)
+    variables = Network(SMALL_CHILD, SHAPE, store).trainable_variables
+    before = [variable.numpy() for variable in variables]
+    settings = {"l2": 0.0, "clip_norm": clip_norm, "momentum": 0.0, "learning_rate": 1.0, "final_learning_rate": 1.0}
+    trainer(store, SHAPE, train=noise(8), **settings).train(SMALL_CHILD, seed=0)
+    after = [variable.numpy() for variable in variables]
+    return np.sqrt(sum(np.sum((new - old) ** 2) for new, old in zip(after, before, strict=True))), after
+
+
+def test_clip_norm_bounds_the_gradient_and_zero_switches_it_off():
+    unbounded, values = step_norm(0.0)
+    _, far_away = step_norm(2.0**30)  # a power of two scales exactly, so nothing may change
+    for one, other in zip(values, far_away, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert unbounded > 0.5
+    np.testing.assert_allclose(step_norm(0.25)[0], 0.25, rtol=1e-4)  # a float32 sum of 300 squares
+
+
+def nan_images():
+    images, labels = noise()
+    images[5, 3, 3, 0] = np.nan
+    return images, labels
+
+
+DIVERGING = {
+    "huge_learning_rate": ({"learning_rate": 1e20}, noise, r"The loss became nan after \d of 12 steps"),
+    "nan_images": ({}, nan_images, r"The loss became nan after [123] of 12 steps"),
+    # The losses stay finite: batch norm divides by a variance that became infinite.
+    "infinite_variance": (
+        {"learning_rate": 1e12, "final_learning_rate": 1e12},
+        noise,
+        "The loss is .* after 12 of 12 steps, but a variable became NaN or infinite",
+    ),
+    # The losses of the training stay small: batch norm takes the size of what it gets away.
+    "destroyed_weights": (
+        {"learning_rate": 1e5, "final_learning_rate": 1e5},
+        noise,
+        r"The loss is .* after 12 of 12 steps, but [\de+.]+ in validation",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "images", "message"), DIVERGING.values(), ids=DIVERGING.keys())
+def test_a_diverging_child_leaves_no_trace(settings, images, message):
+    """Every weight, statistic, slot and count is as before, also those of layers that it was the first to use."""
+    store = VariableStore(0)
+    trainer(store, SHAPE).train(CHILD, seed=0)
+    untouched = VariableStore(0)
+    untouched.set_state(*store.get_state())
+    keys = keys_of(SHAPE, CHILD, SMALL_CHILD)
+    before, updates = arrays(store, keys_of(SHAPE, CHILD)), dict(store.updates)
+    with pytest.raises(ChildDiverged, match=message):
+        trainer(store, SHAPE, train=images(), epochs=4, **settings).train(SMALL_CHILD, seed=0)
+    assert_same_values(arrays(store, keys_of(SHAPE, CHILD)), before)
+    assert store.updates == updates
+    Network(SMALL_CHILD, SHAPE, untouched)
+    Network(CHILD, SHAPE, untouched)
+    assert_same_values(arrays(store, keys), arrays(untouched, keys))
+
+
+def test_the_child_after_a_diverging_one_trains_as_if_it_had_not_been(learned):
+    _, _, result = learned
+    store = VariableStore(0)
+    with pytest.raises(ChildDiverged):
+        digits_trainer(store, learning_rate=1e20).train(DIGITS_CHILD, seed=7)
+    next_result = digits_trainer(store).train(DIGITS_CHILD, seed=0)
+    assert dataclasses.replace(
+        next_result, build_seconds=0, train_seconds=0, evaluate_seconds=0
+    ) == dataclasses.replace(result, build_seconds=0, train_seconds=0, evaluate_seconds=0)
+
+
+class TestSharedWeights:
+    def test_without_them_a_child_leaves_nothing_and_finds_nothing(self):
+        store = VariableStore(0)
+        alone = digits_trainer(store, share_weights=False)
+        first = alone.train(DIGITS_CHILD, seed=1)
+        assert len(store) == 0
+        digits_trainer(store).train(DIGITS_CHILD, seed=2)
+        keys = keys_of(DIGITS_SHAPE, DIGITS_CHILD)
+        before = arrays(store, keys)
+        again = alone.train(DIGITS_CHILD, seed=1)
+        assert (again.score, again.training_loss) == (first.score, first.training_loss)
+        assert_same_values(arrays(store, keys), before)
+
+
+class TestStatisticsOfTheValidation:
+    """A network is scored after its training by the statistics that the setting names."""
+
+    def scores(self, by):
+        """Returns the score, and the network's right answers when its store has some statistics."""
+        store = VariableStore(0)
+        child = digits_trainer(store, validation_statistics=by, epochs=1)
+        score = child.train(DIGITS_CHILD, seed=1).score
+        assert child.score(DIGITS_CHILD) == score
+        return score, store
+
+    def accuracy(self, network, training):
+        images, labels = digits()[1]
+        batches = [slice(start, start + 50) for start in range(0, 200, 50)]
+        answers = np.concatenate([np.argmax(network(images[b], training=training), axis=-1) for b in batches])
+        return np.mean(answers == labels)
+
+    @pytest.mark.parametrize("by", ["moving", "batch"])
+    def test_moving_and_of_the_batch(self, by):
+        score, store = self.scores(by)
+        network = Network(DIGITS_CHILD, DIGITS_SHAPE, store)
+        assert score == pytest.approx(self.accuracy(network, by == "batch"), abs=0.006)  # an image, by another order
+
+    def test_fresh_ones_are_the_mean_over_training_batches(self):
+        """The reference sets each batch norm's momentum to 0, so that a batch's own statistics can be read."""
+        score, store = self.scores("fresh")
+        network = Network(DIGITS_CHILD, DIGITS_SHAPE, store)
+        norms = [layer.batch_norm for layer in network.layers.values() if hasattr(layer, "batch_norm")]
+        assert norms
+        batches = list(digits_trainer(VariableStore(0), epochs=1).training.batches(0))[:20]
+        found = []
+        for norm in norms:
+            norm.momentum = 0.0
+        for images, _ in batches:
+            network(images, training=True)
+            found.append([(norm.moving_mean.numpy(), norm.moving_variance.numpy()) for norm in norms])
+        for norm, of_batches in zip(norms, zip(*found, strict=True), strict=True):
+            mean, variance = (np.mean(values, axis=0) for values in zip(*of_batches, strict=True))
+            norm.moving_mean.assign(mean)
+            norm.moving_variance.assign(variance)
+        assert score == pytest.approx(self.accuracy(network, False), abs=0.006)

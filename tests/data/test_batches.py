@@ -1,0 +1,253 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from epnas_tf.data.batches import (
+    ArrayBatches,
+    DatasetBatches,
+    as_batches,
+    checked_arrays,
+    data_error,
+    evaluation_batches,
+    labels_of,
+    num_batches,
+)
+from epnas_tf.errors import DataError
+from epnas_tf.space import NetworkShape
+
+SHAPE = NetworkShape((8, 8, 1), 10, 4, 2)
+
+
+def arrays(count=23, dtype=np.float32):
+    images = np.arange(count, dtype=dtype)[:, None, None, None] * np.ones((1, 8, 8, 1), dtype)
+    return images, np.arange(count) % 10
+
+
+def collect(dataset):
+    batches = [(images.numpy(), labels.numpy()) for images, labels in dataset]
+    return np.concatenate([b[0] for b in batches]), np.concatenate([b[1] for b in batches])
+
+
+class TestArrayBatches:
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, np.int64])
+    def test_each_epoch_has_each_image_at_most_once(self, dtype):
+        images, labels = arrays(dtype=dtype)
+        training = ArrayBatches(images, labels, SHAPE, batch_size=5, epochs=2)
+        assert training.steps == 8
+        given, classes = collect(training.batches(3))
+        assert given.dtype == np.float32
+        assert classes.dtype == np.int32
+        numbers = given[:, 0, 0, 0].astype(int)
+        np.testing.assert_array_equal(classes, numbers % 10)
+        for epoch in (numbers[:20], numbers[20:]):
+            assert len(set(epoch)) == 20
+        assert list(numbers[:20]) != list(numbers[20:])
+
+    def test_seed_decides(self):
+        training = ArrayBatches(*arrays(), SHAPE, batch_size=5, epochs=1)
+        orders = [collect(training.batches(seed))[1].tolist() for seed in (1, 1, 2)]
+        assert orders[0] == orders[1] != orders[2]
+
+    def test_structure_is_as_promised(self):
+        training = ArrayBatches(*arrays(), SHAPE, batch_size=5, epochs=1)
+        assert training.batches(0).element_spec == training.element_spec
+
+    def test_fewer_images_than_a_batch(self):
+        training = ArrayBatches(*arrays(3), SHAPE, batch_size=5, epochs=2)
+        assert training.steps == 2
+        assert len(collect(training.batches(0))[1]) == 6
+
+    def test_images_are_no_constant_of_the_graph(self):
+        images, labels = arrays(20000)
+        assert images.nbytes > 5_000_000
+        dataset = ArrayBatches(images, labels, SHAPE, batch_size=5000, epochs=1).batches(0)
+        graph = dataset._as_serialized_graph(external_state_policy=tf.data.experimental.ExternalStatePolicy.IGNORE)
+        functions = tf.compat.v1.GraphDef.FromString(graph.numpy()).library
+        assert functions.ByteSize() < 1_000_000
+
+
+LABEL_FORMS = {
+    "numbers": lambda labels: labels,
+    "column": lambda labels: labels[:, None],
+    "one-hot": lambda labels: np.eye(10)[labels],
+    "floats": lambda labels: labels.astype(np.float32),
+    "list": lambda labels: labels.tolist(),
+}
+
+
+@pytest.mark.parametrize("form", LABEL_FORMS)
+def test_labels_of_arrays(form):
+    images, labels = arrays()
+    given, classes = collect(evaluation_batches(checked_arrays(images, LABEL_FORMS[form](labels), SHAPE)))
+    np.testing.assert_array_equal(given, images)
+    np.testing.assert_array_equal(classes, labels)
+
+
+@pytest.mark.parametrize("form", ["numbers", "column", "one-hot", "floats"])
+def test_labels_of_datasets(form):
+    images, labels = arrays(dtype=np.uint8)
+    dataset = tf.data.Dataset.from_tensor_slices((images, LABEL_FORMS[form](labels))).batch(5)
+    given, classes = collect(as_batches(dataset, SHAPE))
+    assert given.dtype == np.float32
+    assert classes.dtype == np.int32
+    np.testing.assert_array_equal(given, images)
+    np.testing.assert_array_equal(classes, labels)
+
+
+def test_evaluation_has_every_image_once_and_in_order():
+    images, labels = arrays(1203)
+    _, classes = collect(evaluation_batches(checked_arrays(images, labels, SHAPE)))
+    np.testing.assert_array_equal(classes, labels)
+
+
+def test_no_pass_waits_for_the_thread_that_tunes():
+    images, labels = arrays()
+    own = tf.data.Dataset.from_tensor_slices((images, labels)).batch(5)
+    for batches in (
+        ArrayBatches(images, labels, SHAPE, batch_size=4, epochs=1).batches(0),
+        evaluation_batches(checked_arrays(images, labels, SHAPE)),
+        DatasetBatches(own, SHAPE, epochs=1).batches(0),
+    ):
+        assert batches.options().autotune.enabled is False
+
+
+def test_labels_of_a_width_that_is_not_known():
+    spec = (tf.TensorSpec([None, 8, 8, 1]), tf.TensorSpec([None, None], tf.int64))
+    images, labels = arrays(4)
+    dataset = tf.data.Dataset.from_generator(lambda: iter([(images, labels[:, None])]), output_signature=spec)
+    with pytest.raises(DataError, match=r"width of the labels must be known: 1, or 10 .*Received: TensorSpec"):
+        as_batches(dataset, SHAPE)
+
+
+class TestDatasetBatches:
+    def test_tuning_that_the_user_turned_on_stays_on(self):
+        options = tf.data.Options()
+        options.autotune.enabled = True
+        own = tf.data.Dataset.from_tensor_slices(arrays()).batch(5).with_options(options)
+        assert DatasetBatches(own, SHAPE, epochs=1).batches(0).options().autotune.enabled is True
+
+    def test_goes_over_the_data_again_for_each_epoch(self):
+        dataset = tf.data.Dataset.from_tensor_slices(arrays()).batch(5)
+        training = DatasetBatches(dataset, SHAPE, epochs=3)
+        assert training.steps == 15
+        _, classes = collect(training.batches(0).take(training.steps))
+        np.testing.assert_array_equal(classes, np.tile(np.arange(23) % 10, 3))
+
+    def test_unknown_size_is_counted(self):
+        dataset = tf.data.Dataset.from_tensor_slices(arrays()).filter(lambda image, label: label < 5).batch(2)
+        assert dataset.cardinality() == tf.data.UNKNOWN_CARDINALITY
+        assert num_batches(dataset) == 7
+
+    def test_unknown_shape_is_completed(self):
+        images, labels = arrays(4)
+        spec = (tf.TensorSpec([None, None, None, None]), tf.TensorSpec([None], tf.int64))
+        dataset = tf.data.Dataset.from_generator(lambda: iter([(images, labels)]), output_signature=spec)
+        assert DatasetBatches(dataset, SHAPE, epochs=1).element_spec[0].shape == [None, 8, 8, 1]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("images", "labels", "message"),
+        [
+            (np.zeros((4, 8, 8)), np.zeros(4), r"Images must be \[n, height, width, channels\].*Received"),
+            (np.zeros((4, 8, 9, 1)), np.zeros(4), r"shape \(8, 8, 1\). Received: \(8, 9, 1\)"),
+            (np.zeros((4, 8, 8, 1)), np.zeros(3), "one label for each image, 4. Received: 3 labels"),
+            (np.zeros((0, 8, 8, 1)), np.zeros(0), "n at least 1"),
+            (np.full((4, 8, 8, 1), np.nan), np.zeros(4), "finite numbers. Received: nan"),
+            (np.full((4, 8, 8, 1), -np.inf), np.zeros(4), "finite numbers. Received: -inf"),
+            (np.zeros((4, 8, 8, 1)), np.full(4, 10), "0 … 9. Received: labels from 10 to 10"),
+            (np.zeros((4, 8, 8, 1)), np.full((4, 1), -1), "0 … 9. Received: labels from -1 to -1"),
+            (np.zeros((4, 8, 8, 1)), np.full(4, np.nan), "whole numbers, the classes. Received: nan"),
+            (np.zeros((4, 8, 8, 1)), np.full(4, 0.5), r"whole numbers, the classes. Received: 0\.5"),
+            (np.zeros((4, 8, 8, 1)), np.zeros((4, 7)), "10 columns, one a class. Received: 7"),
+            (np.zeros((4, 8, 8, 1)), np.array(["cat"] * 4), "Labels must be class numbers.*Received: <U3"),
+            (iter([]), np.zeros(4), "array of numbers.*Received: an array of type object"),
+            (np.full((4, 8, 8, 1), "a"), np.zeros(4), "array of numbers.*Received: an array of type <U1"),
+        ],
+    )
+    def test_arrays(self, images, labels, message):
+        with pytest.raises(DataError, match=message):
+            evaluation_batches(checked_arrays(images, labels, SHAPE))
+        with pytest.raises(DataError, match=message):
+            ArrayBatches(images, labels, SHAPE, batch_size=2, epochs=1)
+
+    @pytest.mark.parametrize(
+        ("elements", "message"),
+        [
+            ((np.zeros((4, 8, 8, 1)),), r"batches of \(images, labels\)"),
+            (np.zeros((4, 8, 8, 1)), r"batches of \(images, labels\)"),
+            ({"image": np.zeros((4, 8, 8, 1))}, r"batches of \(images, labels\)"),
+            ((np.zeros((4, 8, 8, 1)), np.zeros(4), np.ones(4)), "sample weights are not understood"),
+            ((np.zeros((4, 8, 9, 1)), np.zeros(4)), r"shape \(8, 8, 1\). Received: \(8, 9, 1\)"),
+            ((np.zeros((4, 8, 8, 1)), np.zeros((4, 7))), "10 columns"),
+        ],
+    )
+    def test_datasets(self, elements, message):
+        with pytest.raises(DataError, match=message):
+            DatasetBatches(tf.data.Dataset.from_tensor_slices(elements).batch(2), SHAPE, 1)
+
+    def test_unbatched_dataset(self):
+        with pytest.raises(DataError, match=r"batches of \(images, labels\)"):
+            DatasetBatches(tf.data.Dataset.from_tensor_slices(arrays()), SHAPE, 1)
+
+    def test_dataset_without_end(self):
+        with pytest.raises(DataError, match="must end after one epoch"):
+            DatasetBatches(tf.data.Dataset.from_tensor_slices(arrays()).batch(2).repeat(), SHAPE, 1)
+
+    def test_empty_dataset(self):
+        with pytest.raises(DataError, match="at least one batch"):
+            DatasetBatches(tf.data.Dataset.from_tensor_slices(arrays()).batch(2).take(0), SHAPE, 1)
+
+    def test_images_of_a_dataset_are_numbers(self):
+        dataset = tf.data.Dataset.from_tensor_slices((np.full((4, 8, 8, 1), "a"), np.zeros(4))).batch(2)
+        with pytest.raises(DataError, match=r"Images must be an array of numbers.*Received: images of type string"):
+            as_batches(dataset, SHAPE)
+        dataset = tf.data.Dataset.from_tensor_slices((np.zeros((4, 8, 8, 1)), np.full(4, "cat"))).batch(2)
+        with pytest.raises(DataError, match=r"Labels must be class numbers.*Received: string"):
+            as_batches(dataset, SHAPE)
+
+
+def rows(value, count=5):
+    changed = np.eye(10)[np.arange(count)]
+    changed[1] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (0, np.array([0, 10, 1]), "Labels must be in 0 … 9. Received: labels from 0 to 10"),
+        (0, np.array([[0], [-1]]), "Labels must be in 0 … 9. Received: labels from -1 to 0"),
+        (0, np.array([1, 0.5]), "Labels must be whole numbers.*Received: 0.5"),
+        (0, np.array([[1], [np.nan]]), "Labels must be whole numbers.*Received: nan"),
+        (0, np.array([2.0**31, 1]), "Labels must be in 0 … 9. Received: labels from 1 to 2147483648"),
+        (0, rows(0), "Labels as one-hot rows must have a single 1.*Received: 0 ones in row 1"),
+        (0, rows(1), "Labels as one-hot rows must have a single 1.*Received: 10 ones in row 1"),
+        (0, rows(0.5), "Labels as one-hot rows must be exactly 0 and 1. Received: 0.5 in row 1"),
+        (0, rows(np.nan), "Labels as one-hot rows must be exactly 0 and 1. Received: nan in row 1"),
+        (0, rows(-1).astype(np.int64), "Labels as one-hot rows must be exactly 0 and 1. Received: -1 in row 1"),
+        (np.nan, np.arange(3), "Images must hold finite numbers. Received: nan"),
+        (-np.inf, np.arange(3), "Images must hold finite numbers. Received: -inf"),
+    ],
+    ids=str,
+)
+def test_arrays_and_datasets_say_the_same(images, labels, message):
+    """The refusal of an array is that of a `tf.data.Dataset`, to the letter."""
+    images = np.full((len(labels), 8, 8, 1), images, np.float32)
+    dataset = as_batches(tf.data.Dataset.from_tensor_slices((images, labels)).batch(5), SHAPE)
+    with pytest.raises(DataError, match=message) as of_arrays:
+        evaluation_batches(checked_arrays(images, labels, SHAPE))
+    with pytest.raises(DataError) as of_dataset:
+        labels_of(dataset)
+    assert str(of_dataset.value) == str(of_arrays.value)
+
+
+def test_one_hot_rows_of_whole_types():
+    for dtype in (bool, np.int64, np.float32):
+        dataset = tf.data.Dataset.from_tensor_slices((arrays(10)[0], np.eye(10, dtype=dtype))).batch(4)
+        assert labels_of(as_batches(dataset, SHAPE)).tolist() == list(range(10))
+
+
+def test_errors_of_other_kinds_are_left_as_they_are():
+    assert data_error(tf.errors.InvalidArgumentError(None, None, "assertion failed: [x]")) is None
+    assert data_error(ValueError("Labels must")) is None
