@@ -30,7 +30,7 @@ bench: $(INSTALLED)  ## the short benchmarks
 	$(BIN)/python -m benchmarks.trial
 	$(BIN)/python -m benchmarks.overhead
 
-$(INSTALLED): setup.py
+$(INSTALLED): pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-compile --editable '.[dev]'  # Python compiles what it imports, not all 11,000 files
 	touch $@

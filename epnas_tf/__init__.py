@@ -7,6 +7,8 @@ TensorFlow.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.3.0"
+
 _HOMES = {
     "ChildConfig": "config",
     "DataConfig": "config",

@@ -12,7 +12,8 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from epnas_tf.config import RunConfig, SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError, SearchError, StateError
 from epnas_tf.options import values_of
-from epnas_tf.search.progressive import Constraint, ProgressiveSearch
+from epnas_tf.search.level_choice import Constraint
+from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
 from epnas_tf.tuner import hyperparameters
