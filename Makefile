@@ -10,7 +10,8 @@ demo: $(INSTALLED)  ## search, train, export and report on the digits that ship 
 	$(BIN)/epnas-search --flagfile=flags/quickstart.cfg --run_dir=runs/demo
 	$(BIN)/epnas-train runs/demo --flagfile=flags/quickstart_final.cfg
 	test -d runs/demo/export || $(BIN)/epnas-export runs/demo
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python examples/serve.py runs/demo
+	@# TensorFlow has something to say while it is imported, at any log level: shown if serving fails.
+	exec 3>&1; said=$$($(BIN)/python examples/serve.py runs/demo 2>&1 >&3) || { echo "$$said" >&2; exit 1; }
 	$(BIN)/epnas-report runs/demo
 
 test: lint types  ## lint, type check and every test

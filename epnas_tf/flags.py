@@ -35,6 +35,8 @@ class _PathParser(flags.ArgumentParser[str]):
     syntactic_help = "a path"
 
     def parse(self, argument: str) -> str:
+        if not argument:
+            raise ValueError("empty")
         return os.path.expanduser(argument)
 
 

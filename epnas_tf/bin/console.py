@@ -4,12 +4,15 @@ import codecs
 import concurrent.futures
 import contextlib
 import errno
+import functools
 import io
 import os
+import re
 import shlex
 import shutil
 import sys
 import tempfile
+import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
@@ -53,6 +56,9 @@ SPELLED_OUT = {
     "╺": "-",
 }
 """How our own texts are written in an encoding that lacks a character."""
+
+FLAG_VALUES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+"""What flags take, by absl's name of their type."""
 
 UNUSED_BY_KERAS = ("matplotlib", "pandas", "sklearn")
 """What Keras imports if it is there, for wrappers and pictures that no binary uses."""
@@ -120,7 +126,7 @@ def _set_keras_environment() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["KERAS_HOME"] = os.devnull  # where keras.json is: none is in what is no folder, and none can be written
     if backend not in (None, "", "tensorflow"):
-        print(f"note: Keras runs on TensorFlow here, whatever KERAS_BACKEND is. Received: {backend}", flush=True)
+        say(make_console(), f"note: Keras runs on TensorFlow here, whatever KERAS_BACKEND is. Received: {backend}")
 
 
 def _spell_out(error: UnicodeError) -> tuple[str, int]:
@@ -152,23 +158,7 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
     """
     print_in_any_encoding()
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
-
-    def parse(argv: list[str]) -> list[str]:
-        try:
-            return flags.FLAGS(argv)
-        except UnicodeDecodeError as error:
-            sys.stderr.write(f"{name}: error: {_undecodable_flag_file(argv, error)}\n")
-            sys.exit(1)
-        except flags.Error as error:
-            sys.stderr.write(f"{name}: error: {str(error).removeprefix('ERROR:: ')}\nSee {name} --help.\n")
-            sys.exit(1)
-        except SystemExit:  # only a flag that asks for help ends the program while it is read
-            sys.exit(0)
-        except BrokenPipeError:
-            _leave(1)  # who reads the help has gone, `| head` say
-        except OSError as error:
-            sys.stderr.write(f"{name}: error: the help cannot be written: {error.strerror}.\n")
-            _leave(1)
+    app.HelpFlag = _Help  # type: ignore[misc]
 
     def guarded(argv: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
@@ -177,28 +167,72 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
             main(argv[1:])
             sys.stdout.flush()  # here, where its failure can be told
         except EPNASError as error:
-            sys.stderr.write(f"{name}: error: {error}\n")
+            complain(f"{name}: error: {error}")
             sys.exit(1)
         except MemoryError as error:
-            sys.stderr.write(f"{name}: error: there is not enough memory; fewer or smaller images need less. {error}\n")
+            complain(f"{name}: error: there is not enough memory; fewer or smaller images need less. {error}")
             _leave(1)
         except BrokenPipeError:
             _leave(1)  # who reads the output has gone, `| head` say
         except OSError as error:
             if error.errno in NO_PATH and error.filename is not None:
-                sys.stderr.write(
-                    f"{name}: error: a path cannot be used: {error.strerror}. Received: {error.filename}\n"
-                )
+                complain(f"{name}: error: a path cannot be used: {error.strerror}. Received: {error.filename}")
                 sys.exit(1)
             if error.errno not in NO_SPACE:
                 raise
-            sys.stderr.write(f"{name}: error: the output cannot be written: {error.strerror}. {on_interrupt}\n")
+            complain(f"{name}: error: the output cannot be written: {error.strerror}. {on_interrupt}")
             _leave(1)
         except KeyboardInterrupt as stopped:
-            sys.stderr.write(f"\n{name}: stopped. {on_interrupt} {stopped}".rstrip() + "\n")
+            sys.stderr.write("\n")
+            complain(f"{name}: stopped. {on_interrupt} {stopped}".rstrip())
             _leave(INTERRUPTED)
 
-    app.run(guarded, flags_parser=parse)
+    app.run(guarded, flags_parser=functools.partial(_parse, name))
+
+
+def _parse(name: str, argv: list[str]) -> list[str]:
+    """Parses the flags of a program; ends it where one of them is wrong, or asks for help."""
+    try:
+        return flags.FLAGS(argv)
+    except UnicodeDecodeError as error:
+        complain(f"{name}: error: {_undecodable_flag_file(argv, error)}")
+        sys.exit(1)
+    except flags.Error as error:
+        complain(f"{name}: error: {_flag_error(error)}\nSee {name} --help.")
+        sys.exit(1)
+    except SystemExit:  # only a flag that asks for help ends the program while it is read
+        sys.exit(0)
+    except BrokenPipeError:
+        _leave(1)  # who reads the help has gone, `| head` say
+    except OSError as error:
+        complain(f"{name}: error: the help cannot be written: {error.strerror}.")
+        _leave(1)
+
+
+class _Help(app.HelpFlag):
+    """`--help` without absl's advice to look at its own flags: debuggers, profilers, loggers."""
+
+    def parse(self, arg: Any) -> None:
+        if self._parse(arg):
+            app.usage(shorthelp=True, writeto_stdout=True)
+            sys.exit(0)
+
+
+def _flag_error(error: flags.Error) -> str:
+    """What to say of a flag that absl refuses: of a wrong value what was expected, in the words of the settings."""
+    text, reason = str(error).removeprefix("ERROR:: "), str(error.__context__)
+    found = re.fullmatch(rf"flag --(\w+)=(.*): {re.escape(reason)}", text, re.DOTALL)
+    if not found or found[1] not in flags.FLAGS:
+        return text
+    flag, parser = flags.FLAGS[found[1]], flags.FLAGS[found[1]].parser
+    expected = FLAG_VALUES.get(parser.flag_type(), parser.syntactic_help)
+    if isinstance(parser, flags.EnumParser):
+        expected = f"one of {', '.join(parser.enum_values)}"
+    elif getattr(parser, "lower_bound", None) is not None:
+        expected += f" of at least {parser.lower_bound}"
+    example = "" if flag.default is None else f", such as --{flag.name}={_typed(flag.default)}"
+    advice = f"Give one{example}, or leave the flag out."
+    return f"--{flag.name} must be {expected}. Received: {found[2]!r}. {advice}"
 
 
 def _undecodable_flag_file(argv: list[str], error: UnicodeDecodeError) -> str:
@@ -250,8 +284,20 @@ def refuse_arguments(arguments: list[str]) -> None:
 
 
 def say(console: Console, text: str) -> None:
-    """Prints a sentence: wrapped between words on a terminal, in one line elsewhere."""
-    console.print(text, soft_wrap=not console.is_terminal)
+    """Prints a sentence: wrapped between words on a terminal, in one line elsewhere. No path is cut, however long."""
+    if console.is_terminal:
+        wrap = textwrap.TextWrapper(console.width, break_long_words=False, break_on_hyphens=False)
+        text = "\n".join(map(wrap.fill, text.split("\n")))
+    console.print(text, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Prints a sentence to standard error; lines below it, to be copied, are left as they are."""
+    console = make_console(stderr=True)
+    sentence, *lines = text.split("\n")
+    say(console, sentence)
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 def command(name: str) -> str:
@@ -272,7 +318,7 @@ def print_next(console: Console, steps: Mapping[str, str], path: str | os.PathLi
     """
     console.print("next:")
     for program, what in steps.items():
-        console.print(f"  # {what}")
+        say(console, f"  # {what}")
         console.print(f"  {command(program)} {shlex.quote(str(path))}", soft_wrap=True)
 
 
@@ -314,6 +360,7 @@ def _typed(value: Any) -> str:
     )
 
 
-def make_console() -> Console:
+def make_console(*, stderr: bool = False) -> Console:
     """Returns the console; texts are printed as they are, and not cut to a width where the output is no terminal."""
-    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else 200
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)

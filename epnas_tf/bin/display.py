@@ -108,7 +108,7 @@ class LogDisplay(Listener):
             f"iteration {candidate.iteration + 1}/{self.config.iterations}",
             f"level {candidate.level}/{search.space.num_levels}",
             f"accuracy {self.percent(None if result is None else result.score)}",
-            f"predicted {self.percent(candidate.predicted)}",
+            f"predicted {self.predicted(candidate)}",
             f"best {self.best}",
             f"rank correlation {self.correlation}",
             f"left {self.left}",
@@ -137,14 +137,18 @@ class LogDisplay(Listener):
 
     @property
     def correlation(self) -> str:
-        """The surrogate's rank correlation at the last whole level."""
+        """The surrogate's rank correlation at the last whole level, or why there is none."""
         value = self.started_search.rank_correlation
-        return "-" if value is None else f"{value:+.2f}"
+        return "- (needs 3 predictions a level)" if value is None else f"{value:+.2f}"
 
     @property
     def left(self) -> str:
         """The time that the rest of the search will take."""
         return format_seconds(self.time_left.estimate(self.started_search.remaining_levels))
+
+    def predicted(self, candidate: Candidate[Any]) -> str:
+        """Returns what the surrogate predicts of a child; before anything is scored, it has nothing to learn from."""
+        return "- (nothing scored yet)" if candidate.predicted is None else self.percent(candidate.predicted)
 
     def percent(self, value: float | None) -> str:
         """Returns an accuracy with the decimals that the validation images allow."""
@@ -222,7 +226,7 @@ class LiveDisplay(LogDisplay):
             "training": f"{candidate.architecture}",
             "last child": self.last,
             "best so far": self.best_row,
-            "surrogate": f"rank correlation {self.correlation}, predicts {self.percent(candidate.predicted)}",
+            "surrogate": f"rank correlation {self.correlation}, predicts {self.predicted(candidate)}",
         }
         self.noted = rows, ProgressBar(total=total, completed=search.num_told)
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from epnas_tf import flags as config_flags
-from epnas_tf.bin.console import quiet_tensorflow, run_main
+from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main, say
 from epnas_tf.bin.evaluate import refuse_file
 from epnas_tf.data.sources import pictures
 from epnas_tf.errors import ConfigError, DataError
@@ -64,19 +64,19 @@ def main(arguments: list[str]) -> None:
 
         grow_gpu_memory()
     predictor = Predictor(model)
-    messages = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    messages = make_console(stderr=True)
     for note in (*predictor.notes, left_out):
         if note:
-            messages.print(note, soft_wrap=True)
+            say(messages, note)
     broken: list[FilePrediction] = []
     answers = watched(predictor.run(files), len(files), broken, show=values.output or not sys.stdout.isatty())
     with opened(values.output) as write:
         for text in RENDER[values.format](answers, predictor, [str(file) for file in files]):
             write(text)
     for remark in predictor.remarks:
-        messages.print(remark, soft_wrap=True)
+        say(messages, remark)
     if values.output:
-        print(f"{len(files) - len(broken):,} images classified: {pictures.shown(values.output)}")
+        say(make_console(), f"{len(files) - len(broken):,} images classified: {pictures.shown(values.output)}")
     refuse_broken(broken, len(files))
 
 

@@ -79,12 +79,12 @@ def main(arguments: list[str]) -> None:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(after_interrupt(run_dir, display.missing())) from None
     if result.already_finished:
-        console.print(f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
+        say(console, f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
     failed = f", {result.num_failed} of them failed" if result.num_failed else ""
-    console.print(f"{result.num_children} children in {result.seconds:.0f} s{failed}")
+    say(console, f"{result.num_children} children in {result.seconds:.0f} s{failed}")
     say(console, where_the_time_went(result.seconds, result.parts))
     if flags.FLAGS.profile and result.already_finished:
-        console.print("profile: none was written, since nothing was trained")
+        say(console, "profile: none was written, since nothing was trained")
     elif flags.FLAGS.profile:
         console.print(f"profile: tensorboard --logdir {shlex.quote(str(Path(run_dir) / 'logs'))}", soft_wrap=True)
     for line in best_lines(result, config):

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from epnas_tf import flags as config_flags
-from epnas_tf.bin.console import make_console, run_main
+from epnas_tf.bin.console import make_console, run_main, say
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.workload import children_of_iteration, first_whole_child
 from epnas_tf.errors import ConfigError, RunDirectoryError
@@ -75,10 +75,10 @@ def show_run(console: Console, path: Path, count: int) -> None:
             str(trial["iteration"]),
             trial["text"],
         )
-    console.print(
+    say(
+        console,
         f"{path}: the best {len(ranked)} of {len(whole)} whole networks by {RANKED_BY[config.search.reported]}, "
         f"{config.child.on_weights}" + ("" if images is None else f", on {images:,} validation images"),
-        soft_wrap=True,
     )
     console.print(table)
     console.print()
@@ -101,7 +101,7 @@ def reached(path: Path, config: RunConfig) -> str:
 
 def show_architecture(console: Console, architecture: Architecture) -> None:
     """Prints an architecture layer by layer, or block by block."""
-    console.print(str(architecture), soft_wrap=True)
+    say(console, str(architecture))
     console.print()
     if isinstance(architecture, MacroArchitecture):
         table = Table("layer", "operation", "inputs", box=None, pad_edge=False)

@@ -70,9 +70,9 @@ class LogTrainingDisplay(TrainingListener):
         self.began = float(num_done), self.last_line
         self.first_steps: tuple[float, float] | None = None
         self.say(f"training {architecture}")
-        self.console.print(f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds an image")
+        self.say(f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds an image")
         if num_done:
-            self.console.print(f"Going on after epoch {num_done} of {epochs}.")
+            self.say(f"Going on after epoch {num_done} of {epochs}.")
 
     def progress(self, epoch: int, step: int, steps: int) -> None:
         """Writes a line where the last one is long ago."""

@@ -83,6 +83,13 @@ def fill_disk(plan):
     return fill
 
 
+def narrow_terminal(plan):
+    """Makes standard output and error look like a terminal of 50 columns on which nothing can be drawn over."""
+    os.environ |= {"COLUMNS": "50", "LINES": "25", "TERM": "dumb"}
+    for stream in (sys.stdout, sys.stderr):
+        stream.isatty = lambda: True
+
+
 def limit_files(plan):
     resource.setrlimit(resource.RLIMIT_FSIZE, (plan["bytes"], plan["bytes"]))
 
@@ -139,6 +146,7 @@ MOMENTS = {
     "the terminal is ASCII": lambda plan: [
         stream.reconfigure(encoding="ascii", errors="strict") for stream in (sys.stdout, sys.stderr)
     ],
+    "the terminal is narrow": narrow_terminal,
     "no network": lambda plan: setattr(socket, "create_connection", no_network),
 }
 

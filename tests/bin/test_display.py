@@ -118,3 +118,12 @@ def test_ctrl_c_on_a_terminal_moves_nothing_and_sentences_break_between_words():
 def shown(display):
     """Returns what a display has written, without colours."""
     return re.sub(r"\x1b\[[0-9;]*m", "", display.console.file.getvalue())
+
+
+def test_a_missing_prediction_and_a_missing_correlation_say_why():
+    display = LogDisplay(Console(file=io.StringIO(), width=200), SearchConfig(k=2, iterations=1))
+    display.search = search = ProgressiveSearch(ChainSpace(layers=2), display.config)
+    display.num_validation = 54
+    line = display.line(search.ask(), None)
+    assert "predicted - (nothing scored yet)  " in line
+    assert "rank correlation - (needs 3 predictions a level)  " in line
