@@ -103,6 +103,22 @@ def test_a_backend_that_is_not_there_is_told_as_such(call):
     assert "Traceback" not in result.stderr
 
 
+TUNED = """
+from pathlib import Path
+from tests.search.kt_helpers import SearchConfig, make_tuner, split_digits
+x, y, validation_data = split_digits(60)
+tuner = make_tuner(Path(".").absolute(), search=SearchConfig(k=2, iterations=1))
+tuner.search(x, y, validation_data=validation_data, verbose=0)
+print([trial.status for trial in tuner.oracle.get_best_trials(9)])
+"""
+
+
+def test_a_tuner_searches_where_every_warning_is_an_error(tmp_path):
+    result = runs.call((*runs.SEARCH[:1], "-W", "error", "-c", TUNED), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == str(["COMPLETED"] * 4)
+
+
 @contextlib.contextmanager
 def everything_set():
     """Sets what Keras, TensorFlow and NumPy let a person set for a whole process, to other than its default."""

@@ -25,6 +25,7 @@ from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.options import require, values_of
 from epnas_tf.search.batches import data_error
 from epnas_tf.search.chance import ChanceWatch
+from epnas_tf.search.chief import allow_lock
 from epnas_tf.search.child import ChildDiverged, ChildTrainer, child_seed, child_store
 from epnas_tf.search.hypermodel import SpaceHyperModel
 from epnas_tf.search.limits import constraint
@@ -241,6 +242,7 @@ class EPNASTuner(keras_tuner.Tuner):
             )
         if verbose not in VERBOSE:
             raise ConfigError(f'`verbose` must be 0, 1, 2 or "auto". Received: verbose={verbose!r}')
+        allow_lock()
         if distribution.has_chief_oracle():
             conditions.print = lambda *_: None  # KerasTuner 1.4.8 prints every condition that it sends
         if distribution.is_chief_oracle():  # hands out trials and needs no data
