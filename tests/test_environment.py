@@ -103,6 +103,15 @@ def test_a_backend_that_is_not_there_is_told_as_such(call):
     assert "Traceback" not in result.stderr
 
 
+def test_nnx_is_told_as_such_where_flax_is_not_there(monkeypatch):
+    def backend():  # Keras raises it while it is imported
+        raise ImportError("To use NNX with the JAX backend, you must install `flax`.")
+
+    monkeypatch.setattr(keras.config, "backend", backend)
+    with pytest.raises(ConfigError, match=r"To use NNX .* variable KERAS_NNX_ENABLED=false, which counts"):
+        check_environment()
+
+
 TUNED = """
 from pathlib import Path
 from tests.search.kt_helpers import SearchConfig, make_tuner, split_digits
