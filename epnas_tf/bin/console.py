@@ -37,8 +37,8 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_PATH = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.ENOTDIR)
 """What is wrong with a path that a user gave, wherever it is noticed first."""
 
-KERAS_LIMITS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
-"""What Keras reads for its own `fit` alone, when it is imported."""
+NOT_FOR_US = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
+"""What Keras reads for its own `fit` and for JAX alone, when it is imported."""
 
 SPELLED_OUT = {
     "…": "...",
@@ -121,7 +121,7 @@ def _set_keras_environment() -> None:
     Keras reads all of it once, when it is imported, so a broken keras.json would end a command there.
     """
     backend = os.environ.get("KERAS_BACKEND")
-    for name in KERAS_LIMITS:
+    for name in NOT_FOR_US:
         os.environ.pop(name, None)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["KERAS_HOME"] = os.devnull  # where keras.json is: none is in what is no folder, and none can be written

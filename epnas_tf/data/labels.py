@@ -105,8 +105,8 @@ def refuse_masked(name: str, values: Any) -> None:
     """
     if np.ma.is_masked(values):
         raise DataError(
-            f"{name} must not be masked. Received: {int(np.ma.getmaskarray(values).sum()):,} masked values. Fill them in, or "
-            "leave out those images."
+            f"{name} must not be masked. Received: {int(np.ma.getmaskarray(values).sum()):,} masked values. "
+            "Fill them in, or leave out those images."
         )
 
 

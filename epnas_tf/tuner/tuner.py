@@ -29,6 +29,7 @@ from epnas_tf.options import require, values_of
 from epnas_tf.search.limits import constraint
 from epnas_tf.storage.locks import take_lock
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
+from epnas_tf.tuner.chief import allow_lock
 from epnas_tf.tuner.hypermodel import SpaceHyperModel
 from epnas_tf.tuner.oracle import EPNASOracle, check_settings
 from epnas_tf.tuner.project import (
@@ -241,6 +242,7 @@ class EPNASTuner(keras_tuner.Tuner):
             )
         if verbose not in VERBOSE:
             raise ConfigError(f'`verbose` must be 0, 1, 2 or "auto". Received: verbose={verbose!r}')
+        allow_lock()
         if distribution.has_chief_oracle():
             conditions.print = lambda *_: None  # KerasTuner 1.4.8 prints every condition that it sends
         if distribution.is_chief_oracle():  # hands out trials and needs no data

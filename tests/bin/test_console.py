@@ -39,7 +39,7 @@ print(keras.config.backend(), keras.config.floatx(), keras.config.max_epochs())
 
 def test_a_command_runs_keras_on_tensorflow_whatever_is_set_for_keras(tmp_path):
     (tmp_path / "keras.json").write_text('{"floatx": "float8"}')
-    keras = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(tmp_path), "KERAS_MAX_EPOCHS": "many"}
+    keras = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(tmp_path), "KERAS_MAX_EPOCHS": "many", "KERAS_NNX_ENABLED": "1"}
     result = runs.call((sys.executable, "-c", BROKEN_KERAS), **keras)
     assert result.stderr == ""
     assert result.stdout.splitlines() == [
