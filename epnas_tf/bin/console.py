@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from epnas_tf import flags as config_flags
+from epnas_tf.bin.reading import show_reading
+from epnas_tf.data import progress
 from epnas_tf.data.names import printable
 from epnas_tf.errors import ConfigError, EPNASError
 from epnas_tf.memory import end_without_search_for_garbage, no_search_for_garbage
@@ -151,6 +153,7 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
             comes after it.
     """
     print_in_any_encoding()
+    progress.display = show_reading
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
 
     def parse(argv: list[str]) -> list[str]:
