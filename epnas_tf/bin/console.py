@@ -22,7 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from epnas_tf import flags as config_flags
-from epnas_tf.data.names import printable
+from epnas_tf.bin.displays.reading import show_reading
+from epnas_tf.data import progress
+from epnas_tf.data.checks.names import printable
 from epnas_tf.errors import ConfigError, EPNASError
 from epnas_tf.memory import end_without_search_for_garbage, no_search_for_garbage
 from epnas_tf.options import values_of
@@ -157,6 +159,7 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
             comes after it.
     """
     print_in_any_encoding()
+    progress.display = show_reading
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
     app.HelpFlag = _Help  # type: ignore[misc]
 

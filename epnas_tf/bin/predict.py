@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
         from epnas_tf.runtime import grow_gpu_memory
 
         grow_gpu_memory()
-    predictor = Predictor(model)
+    predictor = Predictor(model, files)
     messages = make_console(stderr=True)
     for note in (*predictor.notes, left_out):
         if note:

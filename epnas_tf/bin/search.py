@@ -23,7 +23,7 @@ from epnas_tf.bin.console import (
 )
 from epnas_tf.config import RunConfig
 from epnas_tf.data import sources
-from epnas_tf.data.names import folder_name
+from epnas_tf.data.checks.names import folder_name
 from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
 
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
-        from epnas_tf.bin.display import LiveDisplay, LogDisplay
+        from epnas_tf.bin.displays.search import LiveDisplay, LogDisplay
         from epnas_tf.run.runner import run_search
         from epnas_tf.runtime import prepare_tensorflow
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from epnas_tf.data.labels import (
+from epnas_tf.data.checks.labels import (
     FORMS,
     check_width,
     class_numbers,
@@ -25,7 +25,7 @@ from epnas_tf.space.graph import NetworkShape
 
 IMAGES_OF_NUMBERS = "Images must be an array of numbers, or a tf.data.Dataset of images and labels."
 NOT_FINITE = "Images must hold finite numbers. Received: {}. Mend those images, or leave them out."
-"""Refusals that arrays and a `tf.data.Dataset` have in common; those of labels are in `epnas_tf.data.labels`."""
+"""Refusals that arrays and a `tf.data.Dataset` have in common; those of labels are in `epnas_tf.data.checks.labels`."""
 
 
 class DatasetBatches:

@@ -8,8 +8,8 @@ import numpy as np
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import sources, splits
-from epnas_tf.data.places import refuse_moved
-from epnas_tf.data.values import ImageData, Images, statistics
+from epnas_tf.data.checks.places import refuse_moved
+from epnas_tf.data.values import ImageData, Images, Preparation, statistics
 from epnas_tf.errors import ConfigError, TooFewImagesError
 
 # The test images must be the same whatever the run: otherwise two runs with different seeds could not be compared, and
@@ -52,7 +52,7 @@ def check(config: DataConfig, fewest_classes: int = 2) -> None:
     sources.check(config, fewest_classes)
 
 
-def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None = None) -> ImageData:
+def load(config: DataConfig, seed: int, trained: Preparation | None = None) -> ImageData:
     """Reads a data set, splits it and measures its training part.
 
     Where the data set has no validation part of its own, one is drawn from the training images at random, the same part
@@ -62,8 +62,7 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
     Args:
         config: which data set, and how to split it.
         seed: the run's seed, at least 0; decides which images validate and which are left out by `train_images`.
-        value_range: the one that a model was trained with, for image files of more than 8 bits, see `Preparation`; None
-            to decide it by the files.
+        trained: how a model's training images were prepared, see `sources.read`.
 
     Returns:
         The data set, with labels 0 … num_classes − 1.
@@ -73,7 +72,7 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
         DataError: if the data set is missing, unknown, broken or too small.
     """
     check(config)
-    source = sources.read(config, value_range)
+    source = sources.read(config, trained)
     if len(source.class_names) < 2:
         raise TooFewImagesError(
             f"{source.name}: a data set needs images of two classes or more to tell apart. Received: 1 class among "
@@ -113,6 +112,7 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
         value_range=source.value_range,
         notes=(*source.notes, *_part_notes(source, config, len(train), len(test)), *notes),
         skipped=source.skipped,
+        deep=source.deep,
     )
 
 

@@ -21,6 +21,8 @@ class Preparation:
         low: value that becomes 0 in a file of more than 8 bits a channel (16-bit or float).
         high: value that becomes 255 in such a file, above `low`; values beyond the two are clipped. A file of 8 bits
             keeps its values.
+        deep: whether `low` and `high` are those of training images of more than 8 bits; if not, there were none, and
+            the two are a guess.
     """
 
     height: int
@@ -28,6 +30,12 @@ class Preparation:
     channels: int
     low: float = 0.0
     high: float = 65535.0
+    deep: bool = True
+
+    @property
+    def known_range(self) -> tuple[float, float] | None:
+        """Values that become 0 and 255 where the training tells, else None."""
+        return (self.low, self.high) if self.deep else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,6 +104,7 @@ class ImageData:
         validation_is_drawn: whether the data set has no validation part of its own, so that `validation` was drawn from
             its training images.
         value_range: values that become 0 and 255 in image files of more than 8 bits a channel, see `Preparation`.
+        deep: whether there were images of more than 8 bits that tell `value_range`.
         notes: what was decided about the person's data, a line each, to be shown; a line to worry about begins with
             "warning: ".
         skipped: the broken image files that were left out, each with the reason.
@@ -118,6 +127,7 @@ class ImageData:
     value_range: tuple[float, float] = (Preparation.low, Preparation.high)
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    deep: bool = False
 
     def __post_init__(self) -> None:
         shapes = {part: getattr(self, part).shape for part in ("train", "validation", "test")}
@@ -156,7 +166,7 @@ class ImageData:
     @property
     def preparation(self) -> Preparation:
         """How an image file becomes an image like these."""
-        return Preparation(*self.image_shape, *self.value_range)
+        return Preparation(*self.image_shape, *self.value_range, self.deep)
 
     @functools.cached_property
     def digest(self) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from epnas_tf.data.names import check_path
+from epnas_tf.data.checks.names import check_path
 from epnas_tf.evaluation.location import EXPORT_FILE
 from epnas_tf.export.formats import FORMATS, ExportError
 from epnas_tf.storage.state_files import reported, write_whole

@@ -26,8 +26,8 @@ from typing import Any, Self, TypeVar
 import numpy.typing as npt
 
 from epnas_tf.config import RunConfig
-from epnas_tf.data.names import check_path
-from epnas_tf.data.places import PLACES, absolute_places, is_moved, resolved
+from epnas_tf.data.checks.names import check_path
+from epnas_tf.data.checks.places import PLACES, absolute_places, is_moved, resolved
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.options import completed, from_values, same_place, values_of
 from epnas_tf.space.architecture import Architecture

@@ -16,8 +16,8 @@ from epnas_tf import data as data_module
 from epnas_tf.config import DataConfig, RunConfig, TrainingConfig
 from epnas_tf.cost.network_cost import Cost
 from epnas_tf.data import ImageData, Images, evaluation_batches
+from epnas_tf.data.checks.places import PLACES
 from epnas_tf.data.loading import with_all_training_images
-from epnas_tf.data.places import PLACES
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.metrics import Metrics, measure

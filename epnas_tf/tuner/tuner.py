@@ -20,7 +20,7 @@ from epnas_tf.children.chance import ChanceWatch
 from epnas_tf.children.child import ChildDiverged, ChildTrainer, child_seed, child_store
 from epnas_tf.config import ChildConfig, LimitConfig, RunConfig, SearchConfig, SurrogateConfig
 from epnas_tf.data.batches import data_error
-from epnas_tf.data.names import check_path
+from epnas_tf.data.checks.names import check_path
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.memory import only_new_garbage

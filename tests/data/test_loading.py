@@ -160,8 +160,8 @@ def test_a_wrong_name_is_refused_without_tensorflow():
 def test_a_validation_part_of_its_own_scores_the_children(monkeypatch):
     part = [make_images(12, classes=3, seed=seed) for seed in range(3)]
     notes = ("pixels 0 … 4095, scaled to 0 … 255",)
-    source = Source("own", part[0], part[1], ("a", "b", "c"), part[2], (0.0, 4095.0), notes)
-    monkeypatch.setattr(loading.sources, "read", lambda config, value_range: source)
+    source = Source("own", part[0], part[1], ("a", "b", "c"), part[2], (0.0, 4095.0), notes, deep=True)
+    monkeypatch.setattr(loading.sources, "read", lambda config, trained: source)
     data = loading.load(DataConfig(), seed=3)
     assert (data.train, data.test, data.validation) == (part[0], part[1], part[2])
     assert not data.validation_is_drawn

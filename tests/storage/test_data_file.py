@@ -57,7 +57,7 @@ def test_other_images_are_refused_with_what_differs(tmp_path, change, always):
 def test_a_file_of_an_older_version_has_no_digest(tmp_path):
     save_description(tmp_path, DESCRIPTION)
     document = json.loads((tmp_path / DATA_FILE).read_text())
-    del document["digest"]
+    del document["digest"], document["deep"]
     (tmp_path / DATA_FILE).write_text(json.dumps(document))
     refuse(tmp_path, DESCRIPTION)
     with pytest.raises(RunDirectoryError, match="num_test"):

@@ -7,7 +7,7 @@ import pytest
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import sources
-from epnas_tf.data.names import LONGEST, check_class_names, check_path, printable
+from epnas_tf.data.checks.names import LONGEST, check_class_names, check_path, printable
 from epnas_tf.data.sources.base import make_source
 from epnas_tf.errors import DataError, RunDirectoryError
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from epnas_tf.data.labels import class_numbers
+from epnas_tf.data.checks.labels import class_numbers
 from epnas_tf.errors import DataError
 
 NUMBERS = [2, 0, 1, 2]

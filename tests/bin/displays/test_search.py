@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from epnas_tf.bin.display import LiveDisplay, LogDisplay, about, forecast_lines
+from epnas_tf.bin.displays.search import LiveDisplay, LogDisplay, about, forecast_lines
 from epnas_tf.children.child import ChildResult
 from epnas_tf.config import PAPER_SEARCH, SearchConfig
 from epnas_tf.run.forecast import Forecast, Memory, Proposal

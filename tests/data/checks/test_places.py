@@ -4,7 +4,7 @@ import pytest
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import check
-from epnas_tf.data.places import absolute_places, resolved
+from epnas_tf.data.checks.places import absolute_places, resolved
 from epnas_tf.errors import DataError
 from epnas_tf.options import values_of
 
