@@ -4,6 +4,7 @@ Flags and the printed settings are made from these dataclasses.
 """
 
 import dataclasses
+from typing import ClassVar
 
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import Settings, option
@@ -24,6 +25,9 @@ L2_CHOICES = ("kernels", "all")
 @dataclasses.dataclass(frozen=True)
 class SpaceConfig(Settings):
     """Which architectures are searched (paper, section 3)."""
+
+    TITLE: ClassVar[str] = "search space"
+    OFTEN: ClassVar[tuple[str, ...]] = ("space", "layers")
 
     space: str = option(
         "macro", "search space: whole networks (macro) or cells (micro) [paper, section 3]", choices=("macro", "micro")
@@ -48,6 +52,9 @@ class SpaceConfig(Settings):
 class NetworkConfig(Settings):
     """How large the network of an architecture is (paper, section 5)."""
 
+    TITLE: ClassVar[str] = "size of the networks"
+    OFTEN: ClassVar[tuple[str, ...]] = ("channels",)
+
     channels: int = option(24, "channels of the convolutions while searching [paper, section 5: 24]", minimum=2)
     normal_cells: int = option(
         2, "micro: normal cells N stacked before, between and after the two reductions [paper, section 5: 2]", minimum=1
@@ -57,6 +64,9 @@ class NetworkConfig(Settings):
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Settings):
     """Which images, how they are split and how they are augmented (paper, section 5)."""
+
+    TITLE: ClassVar[str] = "images"
+    OFTEN: ClassVar[tuple[str, ...]] = ("dataset", "image_size")
 
     dataset: str = option(
         "digits",
@@ -115,6 +125,9 @@ class DataConfig(Settings):
 @dataclasses.dataclass(frozen=True)
 class ChildConfig(Settings):
     """How a child is trained on the shared weights (paper, sections 4 and 5; ENAS where the paper defers to it)."""
+
+    TITLE: ClassVar[str] = "training of the children"
+    OFTEN: ClassVar[tuple[str, ...]] = ("epochs",)
 
     epochs: int = option(3, "epochs a child is trained for [paper, sections 4 and 5: 3]", minimum=1)
     batch_size: int = option(128, "images a training step [ENAS: macro 128, micro 160]", minimum=1)
@@ -181,6 +194,8 @@ class ChildConfig(Settings):
 class SurrogateConfig(Settings):
     """The LSTM that predicts a score (paper, section 4, "Surrogate function"; section 5)."""
 
+    TITLE: ClassVar[str] = "surrogate"
+
     additive: bool = option(
         True,
         "predict by the sum of an additive model (a term for each symbol of each level, by ridge regression) and of "
@@ -210,6 +225,9 @@ class SurrogateConfig(Settings):
 @dataclasses.dataclass(frozen=True)
 class SearchConfig(Settings):
     """The progressive search (paper, section 4)."""
+
+    TITLE: ClassVar[str] = "search"
+    OFTEN: ClassVar[tuple[str, ...]] = ("k", "iterations")
 
     k: int = option(25, "architectures K sampled at each level [paper, section 5: 25]", minimum=1)
     iterations: int = option(3, "passes over all levels [paper, section 5: three to five]", minimum=1)
@@ -286,6 +304,9 @@ PAPER_SEARCH = SearchConfig(sampling="probability", repeated="newest", shuffle=F
 class LimitConfig(Settings):
     """What no child's network may exceed; 0 for no limit."""
 
+    TITLE: ClassVar[str] = "limits of the networks"
+    OFTEN: ClassVar[tuple[str, ...]] = ("max_params",)
+
     max_params: int = option(
         0,
         "most trainable parameters of a child, with the channels of the search; 0 for no limit [paper: none]",
@@ -326,6 +347,9 @@ class RunConfig(Settings):
 class FinalNetworkConfig(Settings):
     """How large the final network is (paper, section 5)."""
 
+    TITLE: ClassVar[str] = "size of the network"
+    OFTEN: ClassVar[tuple[str, ...]] = ("channels",)
+
     channels: int = option(
         48,
         "channels of the final network's convolutions [paper, section 5: macro 200 and 512, micro 96 and 128]",
@@ -339,6 +363,9 @@ class FinalNetworkConfig(Settings):
 @dataclasses.dataclass(frozen=True)
 class RecipeConfig(Settings):
     """How the final network is trained: ENAS's recipe, which the paper defers to (section 5)."""
+
+    TITLE: ClassVar[str] = "training"
+    OFTEN: ClassVar[tuple[str, ...]] = ("epochs", "batch_size", "learning_rate")
 
     epochs: int = option(30, "epochs of the final training [ENAS: macro 310, micro 630]", minimum=1)
     batch_size: int = option(128, "images a training step [ENAS: macro 100, micro 144]", minimum=1)

@@ -5,7 +5,7 @@ import math
 import numbers
 import os
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from epnas_tf.errors import ConfigError
 
@@ -45,7 +45,15 @@ def option(
 
 
 class Settings:
-    """Base of the frozen settings: each field is checked against its own bounds when the value is made."""
+    """Base of the frozen settings: each field is checked against its own bounds when the value is made.
+
+    Attributes:
+        TITLE: what the settings are about, over their flags in `--help`.
+        OFTEN: names of the settings that people give most often; their flags stand first.
+    """
+
+    TITLE: ClassVar[str] = ""
+    OFTEN: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
@@ -110,6 +118,18 @@ def fields_of(config_type: type) -> Iterator[dataclasses.Field[Any]]:
             yield from fields_of(field.type)  # type: ignore[arg-type]  # is_dataclass also holds for instances
         else:
             yield field
+
+
+def groups_of(config_type: type[Settings]) -> Iterator[tuple[type[Settings], list[dataclasses.Field[Any]]]]:
+    """Yields the groups in a settings dataclass, and itself, each with its own plain fields, in their order."""
+    own = []
+    for field in dataclasses.fields(config_type):  # type: ignore[arg-type]  # every subclass is a dataclass
+        if dataclasses.is_dataclass(field.type):
+            yield from groups_of(field.type)  # type: ignore[arg-type]  # is_dataclass also holds for instances
+        else:
+            own.append(field)
+    if own:
+        yield config_type, own
 
 
 def values_of(config: Any) -> dict[str, Any]:

@@ -196,7 +196,7 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
 def _parse(name: str, argv: list[str]) -> list[str]:
     """Parses the flags of a program; ends it where one of them is wrong, or asks for help."""
     try:
-        return flags.FLAGS(argv)
+        return flags.FLAGS(config_flags.with_preset(argv))
     except UnicodeDecodeError as error:
         complain(f"{name}: error: {_undecodable_flag_file(argv, error)}")
         sys.exit(1)
@@ -213,11 +213,12 @@ def _parse(name: str, argv: list[str]) -> list[str]:
 
 
 class _Help(app.HelpFlag):
-    """`--help` without absl's advice to look at its own flags: debuggers, profilers, loggers."""
+    """`--help` by purpose, without absl's own flags (debuggers, profilers, loggers): `--helpfull` has those too."""
 
     def parse(self, arg: Any) -> None:
         if self._parse(arg):
-            app.usage(shorthelp=True, writeto_stdout=True)
+            sys.stdout.write(f"{sys.modules['__main__'].__doc__}{config_flags.help_by_purpose()}\n")
+            sys.stdout.flush()
             sys.exit(0)
 
 

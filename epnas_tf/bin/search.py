@@ -39,7 +39,7 @@ DESCRIPTION = """Searches for a convolutional network that fits a labelled image
 
   epnas-search                                  the digits that ship with scikit-learn
   epnas-search --dataset=photos/                a folder with one folder of images a class
-  epnas-search --flagfile=flags/quickstart.cfg  a search of minutes
+  epnas-search --preset=quickstart              a search of minutes
 
 The same command goes on with a search that was stopped.
 """
@@ -153,8 +153,12 @@ def default_run_dir(config: RunConfig) -> str:
 def run() -> None:
     """The console script."""
     config_flags.define(RunConfig)
+    config_flags.define_preset()
     config_flags.define_path(
-        "run_dir", None, "where the run keeps its files; runs/DATASET-SPACE unless given. The same directory goes on"
+        "run_dir",
+        None,
+        "where the run keeps its files; runs/DATASET-SPACE unless given. The same directory goes on",
+        group=config_flags.OFTEN,
     )
     flags.DEFINE_boolean(
         "profile", False, "write a TensorBoard profile of a few steps of a whole network to the run's logs"

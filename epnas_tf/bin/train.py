@@ -90,6 +90,7 @@ def _run_dir(arguments: list[str]) -> Path:
 
 def run() -> None:
     """The console script."""
+    config_flags.define_preset("_final")
     config_flags.define(TrainingConfig)
     config_flags.define_path(
         "architecture", None, "JSON file of the architecture to train; the best of the search unless given"

@@ -114,6 +114,27 @@ def test_quickstart_is_a_search_on_the_digits():
     assert settings["operations"] == OPERATIONS
 
 
+def test_preset_is_the_flag_file_and_flags_beside_it_go_before_it():
+    result = runs.call(runs.SEARCH, "--k=3", "--preset=quickstart", "--run_dir=/dev/null/run", "--verbose")
+    settings = printed_settings(result.stdout)
+    assert (settings["k"], settings["layers"]) == ("3", "4")
+
+
+def test_presets_that_are_there_are_named_where_another_is_asked_for():
+    runs.assert_clear_error(runs.call(runs.SEARCH, "--preset=fast"), "first_look, paper_macro, paper_micro, quickstart")
+
+
+def test_help_begins_with_what_is_used_most_and_groups_the_rest():
+    text = runs.call(runs.SEARCH, "--help").stdout
+    titles = re.findall(r"^([a-z' ]+):$", text, re.MULTILINE)
+    assert titles[:3] == ["used most", "this program", "search space"]
+    first = text[text.index("used most:") : text.index("this program:")]
+    assert re.findall(r"^  +--(\w+):", first, re.MULTILINE) == [
+        *("channels", "dataset", "epochs", "image_size", "iterations", "k", "layers", "max_params", "preset"),
+        *("run_dir", "space"),
+    ]
+
+
 @pytest.mark.parametrize("flag", ["--help", "--helpshort", "--helpfull"])
 def test_help_lists_every_setting_with_its_source(flag):
     result = runs.call(runs.SEARCH, flag)
