@@ -24,7 +24,7 @@ from epnas_tf.metrics import rank_correlation
 from epnas_tf.options import require
 from epnas_tf.search import sampling
 from epnas_tf.search.level_choice import Constraint, LevelChoice, no_candidate
-from epnas_tf.search.ranking import agreeing, estimates
+from epnas_tf.search.ranking import choose_adjusted_or_raw, estimates
 from epnas_tf.search.search_state import SearchState
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import prefixed, with_prefix
@@ -215,10 +215,12 @@ class ProgressiveSearch(Generic[A]):
     def _comparable(self, groups: list[list[Measurement]]) -> Sequence[npt.NDArray[np.floating[Any]]]:
         """Returns the scores of whole architectures as if all had been measured at the same moment of the search."""
         measured = sorted((one for group in groups for one in group), key=lambda one: one.number)
-        brought_up = self.surrogate.brought_up(to_rows(self.space, measured)).tolist()
-        by_number = dict(zip([one.number for one in measured], brought_up, strict=True))
+        adjusted = self.surrogate.adjust_to_latest_iteration(to_rows(self.space, measured)).tolist()
+        by_number = dict(zip([one.number for one in measured], adjusted, strict=True))
         as_measured = [np.array([one.score for one in group]) for group in groups]
-        return agreeing(as_measured, [np.array([by_number[one.number] for one in group]) for group in groups])
+        return choose_adjusted_or_raw(
+            as_measured, [np.array([by_number[one.number] for one in group]) for group in groups]
+        )
 
     def ask(self) -> Candidate[A] | None:
         """Returns the next architecture to train, or None if there is none for now, or no more.

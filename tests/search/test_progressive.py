@@ -390,9 +390,9 @@ class TestRanking:
         measured = [
             Measurement(indices[c.architecture], c.number, c.iteration, better_in_later_passes(c)) for c in candidates
         ]
-        brought_up = search.surrogate.brought_up(to_rows(search.space, measured))
+        adjusted = search.surrogate.adjust_to_latest_iteration(to_rows(search.space, measured))
         of_whole = {name: [] for name in indices if len(name) == 3}
-        for candidate, worth in zip(candidates, brought_up, strict=True):
+        for candidate, worth in zip(candidates, adjusted, strict=True):
             of_whole.get(candidate.architecture, []).append(worth)
         predicted = search.surrogate.predict(*encode_rows(search.space, [indices[name] for name in of_whole]))
         wanted = dict(zip(of_whole, estimates([np.array(each) for each in of_whole.values()], predicted), strict=True))
