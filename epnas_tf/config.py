@@ -139,12 +139,6 @@ class ChildConfig(Settings):
         True,
         "train each child on the weights that all share, not on new weights of its own [paper, section 4: shared]",
     )
-    validation_statistics: str = option(
-        "moving",
-        "statistics by which batch norm works while a child is scored: moving (averages over the training), batch (of "
-        "the validation batch) or fresh (taken anew over 20 training batches) [ENAS: macro moving]",
-        choices=("moving", "batch", "fresh"),
-    )
     mixed_precision: bool = option(False, MIXED_PRECISION)
     xla: bool = option(
         False, f"{XLA}; every child anew, some ten seconds each; slower than without on a CPU [ENAS: none]"

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from epnas_tf.children.ahead import TracedAhead
 from epnas_tf.config import ChildConfig
-from epnas_tf.cost.workload import FRESH_BATCHES
 from epnas_tf.devices import Step, compiled, mean_over_replicas, mirrored_strategy, on_all_devices, part_of_replica
 from epnas_tf.errors import EPNASError
 from epnas_tf.memory import free_memory
@@ -22,10 +21,9 @@ from epnas_tf.network.gradient import loss_and_gradients
 from epnas_tf.network.layout import FlatValues, Layout
 from epnas_tf.network.network import Network
 from epnas_tf.network.optimizer import cosine, decay_of, moved
-from epnas_tf.network.statistics import make_fresh_statistics
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import CHILD, derived_seed
-from epnas_tf.space.graph import Key, NetworkShape
+from epnas_tf.space.graph import NetworkShape
 
 PROFILED_STEPS = 5
 
@@ -218,26 +216,15 @@ class ChildTrainer:
         )
 
     def _evaluate(self, network: Network, layout: Layout) -> Callable[..., Any]:
-        """Returns the evaluation of a network's values, by the statistics of batch norm that the settings name."""
-        by = self.config.validation_statistics
+        """Returns the evaluation of a network's values, by batch norm's moving statistics."""
 
-        def forward(images: tf.Tensor, values: FlatValues, training: bool) -> tuple[tf.Tensor, dict[Key, tf.Tensor]]:
+        def forward(images: tf.Tensor, values: FlatValues) -> tf.Tensor:
             weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
-            return class_scores(network, images, weights, statistics, self.call_layer, training)
+            return class_scores(network, images, weights, statistics, self.call_layer)[0]
 
-        specs = layout.specs
-        evaluate = make_evaluate(lambda images, values: forward(images, values, by == "batch")[0])
         validation = tf.data.DatasetSpec(self.validation.element_spec)
-        traced: Callable[..., Any] = evaluate.get_concrete_function(validation, specs)
-        if by != "fresh":
-            return traced
-        count = min(self.training.steps, FRESH_BATCHES)
-        fresh = make_fresh_statistics(
-            lambda images, values: layout.statistics.join(forward(images, values, True)[1]), count
-        )
-        fresh = fresh.get_concrete_function(tf.data.DatasetSpec(self.training.element_spec), specs)
-        # The same batches for all children: what is compared should differ in the architecture alone.
-        return lambda batches, values: traced(batches, fresh(self.training.batches(0), values))
+        traced: Callable[..., Any] = make_evaluate(forward).get_concrete_function(validation, layout.specs)
+        return traced
 
     def _fit(self, network: Network, layout: Layout, steps: int) -> Callable[..., Any]:
         # XLA would take images and weights that go into functions for constants, and compile every step anew.

@@ -453,44 +453,12 @@ class TestSharedWeights:
         assert_same_values(arrays(store, keys), before)
 
 
-class TestStatisticsOfTheValidation:
-    """A network is scored after its training by the statistics that the setting names."""
-
-    def scores(self, by):
-        """Returns the score, and the network's right answers when its store has some statistics."""
-        store = VariableStore(0)
-        child = digits_trainer(store, validation_statistics=by, epochs=1)
-        score = child.train(DIGITS_CHILD, seed=1).score
-        assert child.score(DIGITS_CHILD) == score
-        return score, store
-
-    def accuracy(self, network, training):
-        images, labels = digits()[1]
-        batches = [slice(start, start + 50) for start in range(0, 200, 50)]
-        answers = np.concatenate([np.argmax(network(images[b], training=training), axis=-1) for b in batches])
-        return np.mean(answers == labels)
-
-    @pytest.mark.parametrize("by", ["moving", "batch"])
-    def test_moving_and_of_the_batch(self, by):
-        score, store = self.scores(by)
-        network = Network(DIGITS_CHILD, DIGITS_SHAPE, store)
-        assert score == pytest.approx(self.accuracy(network, by == "batch"), abs=0.006)  # an image, by another order
-
-    def test_fresh_ones_are_the_mean_over_training_batches(self):
-        """The reference sets each batch norm's momentum to 0, so that a batch's own statistics can be read."""
-        score, store = self.scores("fresh")
-        network = Network(DIGITS_CHILD, DIGITS_SHAPE, store)
-        norms = [layer.batch_norm for layer in network.layers.values() if hasattr(layer, "batch_norm")]
-        assert norms
-        batches = list(digits_trainer(VariableStore(0), epochs=1).training.batches(0))[:20]
-        found = []
-        for norm in norms:
-            norm.momentum = 0.0
-        for images, _ in batches:
-            network(images, training=True)
-            found.append([(norm.moving_mean.numpy(), norm.moving_variance.numpy()) for norm in norms])
-        for norm, of_batches in zip(norms, zip(*found, strict=True), strict=True):
-            mean, variance = (np.mean(values, axis=0) for values in zip(*of_batches, strict=True))
-            norm.moving_mean.assign(mean)
-            norm.moving_variance.assign(variance)
-        assert score == pytest.approx(self.accuracy(network, False), abs=0.006)
+def test_a_child_is_scored_by_the_moving_statistics():
+    """Of its network after the training, whose store is asked batch after batch."""
+    store = VariableStore(0)
+    trainer = digits_trainer(store, epochs=1)
+    score = trainer.train(DIGITS_CHILD, seed=1).score
+    assert trainer.score(DIGITS_CHILD) == score
+    network, (images, labels) = Network(DIGITS_CHILD, DIGITS_SHAPE, store), digits()[1]
+    answers = np.concatenate([np.argmax(network(images[i : i + 50]), axis=-1) for i in range(0, 200, 50)])
+    assert score == pytest.approx(np.mean(answers == labels), abs=0.006)  # an image, by another order of sums
