@@ -230,12 +230,13 @@ class _Run:
             self.listener.forecast(self.forecast())
         logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
         times, began = self._times(), time.perf_counter()
-        while (candidate := self._timed("surrogate", self.search.ask)) is not None:
+        while self._timed("surrogate", self.search.advance):
+            candidate, *following = self.search.ask(2)
             self.listener.child_started(candidate)
             if profile and candidate.level == self.search.space.num_levels:
                 self.trainer.profile(candidate.architecture, self.seed, self.directory.path / "logs")
                 profile = False
-            result = self._train(candidate)
+            result = self._train(candidate, following)
             warning = None if result is None else self.chance.warning(result.score)
             try:
                 score = None if result is None else result.score
@@ -273,10 +274,11 @@ class _Run:
         finally:
             self.parts[part] += time.perf_counter() - began
 
-    def _train(self, candidate: Candidate[Any]) -> ChildResult | None:
+    def _train(self, candidate: Candidate[Any], following: list[Candidate[Any]]) -> ChildResult | None:
         try:
             seed = child_seed(self.seed, candidate.number)
-            result = self.trainer.train(candidate.architecture, seed, following=self.search.upcoming)
+            after = following[0].architecture if following else None
+            result = self.trainer.train(candidate.architecture, seed, following=after)
             seconds = (result.build_seconds, result.train_seconds, result.evaluate_seconds)
             for part, spent in zip(PARTS, seconds, strict=False):
                 self.parts[part] += spent

@@ -341,7 +341,8 @@ class EPNASTuner(keras_tuner.Tuner):
     def _train(self, trial: Trial) -> dict[str, float]:
         number = int(trial.trial_id)
         architecture = self.hypermodel.architecture(trial.hyperparameters)
-        following = self.oracle.progressive.upcoming if isinstance(self.oracle, EPNASOracle) else None
+        asked = self.oracle.progressive.ask(2) if isinstance(self.oracle, EPNASOracle) else []
+        following = next((candidate.architecture for candidate in asked if candidate.number > number), None)
         result = self._trainer.train(architecture, child_seed(self.seed, number), following)  # type: ignore[union-attr]  # made by `search`
         self._store_files.save(State(number + 1, *self.store.get_state()))
         if warning := self._chance.warning(result.score):  # type: ignore[union-attr]  # made by `search`

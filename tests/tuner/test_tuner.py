@@ -75,7 +75,8 @@ class TestCourse:
         )
         progressive = ProgressiveSearch(hypermodel.space, TWO_LEVELS, TINY_SURROGATE, seed=0)
         expected = []
-        while (candidate := progressive.ask()) is not None:
+        while progressive.advance():
+            (candidate,) = progressive.ask()
             result = trainer.train(candidate.architecture, child_seed(0, candidate.number))
             progressive.tell(candidate, result.score)
             expected.append((candidate.architecture, result.score))
