@@ -152,12 +152,6 @@ class ChildConfig(Settings):
         True,
         "train each child on the weights that all share, not on new weights of its own [paper, section 4: shared]",
     )
-    validation_statistics: str = option(
-        "moving",
-        "statistics by which batch norm works while a child is scored: moving (averages over the training), batch (of "
-        "the validation batch) or fresh (taken anew over 20 training batches) [ENAS: macro moving]",
-        choices=("moving", "batch", "fresh"),
-    )
     mixed_precision: bool = option(False, MIXED_PRECISION)
     xla: bool = option(
         False, f"{XLA}; every child anew, some ten seconds each; slower than without on a CPU [ENAS: none]"
@@ -379,7 +373,22 @@ class RecipeConfig(Settings):
         minimum=0,
     )
     restart_factor: int = option(2, "how many times as long each cosine is as the one before it [ENAS: 2]", minimum=1)
-    momentum: float = option(0.9, "Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
+    optimizer: str = option(
+        "sgd",
+        "sgd, with Nesterov momentum [ENAS], or another optimizer of Keras by its name in lower case: adam, adamw, "
+        "lion, rmsprop and so on; its learning rate is the cosines'",
+    )
+    optimizer_settings: tuple[str, ...] = option(
+        (), "settings of another optimizer than sgd, as beta_1=0.9,beta_2=0.95; empty for Keras's defaults"
+    )
+    weight_decay: float = option(
+        -1.0,
+        "part of each weight, times the learning rate, that a step takes away beside the gradient (decoupled weight "
+        "decay, of what l2_on names); 0 for none, -1 for the optimizer's own: 0.004 for adamw and muon, else none "
+        "[ENAS: none]",
+        minimum=-1,
+    )
+    momentum: float = option(0.9, "sgd: Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
     l2: float = option(2e-4, "weight of the sum of squared weights in the loss [ENAS: 2e-4]", minimum=0)
     l2_on: str = option("all", L2_ON, choices=L2_CHOICES)
     clip_norm: float = option(

@@ -24,6 +24,7 @@ from epnas_tf.config import (
     SurrogateConfig,
 )
 from epnas_tf.network import Network, VariableStore
+from epnas_tf.network.optimizer import NesterovSGD
 from epnas_tf.run.runner import run_search
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.space import MacroSpace, NetworkShape
@@ -39,18 +40,19 @@ TRAINING, SEARCH, STATE, FILES, REST = "training", "ask and tell", "our state", 
 Parts = dict[str, list[tuple[type, str]]]
 """Methods, as (class, name), of each part."""
 
-OF_OURS: Parts = {SEARCH: [(ProgressiveSearch, "ask"), (ProgressiveSearch, "tell")]}
+OF_OURS: Parts = {SEARCH: [(ProgressiveSearch, name) for name in ("advance", "ask", "tell")]}
 OF_RUN_SEARCH: Parts = {
     **OF_OURS,
     STATE: [
         (ProgressiveSearch, "get_state"),
         (VariableStore, "get_state"),
+        (NesterovSGD, "get_state"),
         *((RunDirectory, name) for name in ("append_record", "save_state", "save_best")),
     ],
 }
 OF_OUR_TUNER: Parts = {
     SEARCH: [*OF_OURS[SEARCH], (EPNASOracle, "populate_space"), (EPNASOracle, "_tell_ended")],
-    STATE: [(ProgressiveSearch, "get_state"), (VariableStore, "get_state"), (StateFiles, "save")],
+    STATE: [*((owner, "get_state") for owner in (ProgressiveSearch, VariableStore, NesterovSGD)), (StateFiles, "save")],
     # The JSON of our part of oracle.json is counted here too.
     FILES: [(EPNASOracle, "save"), (EPNASOracle, "_save_trial"), (EPNASTuner, "save")],
 }

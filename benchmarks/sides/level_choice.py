@@ -33,16 +33,16 @@ class LevelChoice:
         """Scores and samples; the libraries' own buffers are taken before, by the choice of a level of some thousand.
 
         Returns:
-            The seconds from `ask` to the first candidate, the bytes of memory at the peak above those just before, and
+            The seconds of `advance`, the bytes of memory at the peak above those just before, and
             those just before.
         """
         # Another number of parents: what is compiled for these does not serve the others.
-        self._told_search(min(WARM_LEVEL, self._space.num_levels), self._parents + 1).ask()
+        self._told_search(min(WARM_LEVEL, self._space.num_levels), self._parents + 1).advance()
         search = self._told_search(self._space.num_levels, self._parents)
         memory.forget_peak()
         before = memory.resident()
         began = time.perf_counter()
-        search.ask()
+        search.advance()
         return time.perf_counter() - began, memory.peak() - before, before
 
     def _told_search(self, level: int, k: int) -> ProgressiveSearch:
@@ -54,7 +54,6 @@ class LevelChoice:
             iteration=0,
             level=level - 1,
             first_number=0,
-            num_asked=len(parents),
             chosen=parents,
             predicted=[None] * len(parents),
             scores=dict(enumerate(scores)),

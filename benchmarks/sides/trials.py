@@ -67,7 +67,7 @@ class SharedWeightTrials:
         """
         trainer = self._trainers[part]
         result = trainer.train(architecture, self._number, following)
-        self._save(architecture, result)
+        self._save(architecture, result, trainer)
         trainer.wait()  # it should not go on while the other side has its turn
         self._number += 1
         return result.score
@@ -85,28 +85,30 @@ class SharedWeightTrials:
         trainer = self._trainers[part]
         result = trainer.train(architecture, self._number)  # for the files, and so that all layers are made
         began = time.perf_counter()
-        layout, fit, evaluate = trainer.functions(Network(architecture, self._case.shape, self._store))
+        child = trainer.trace(Network(architecture, self._case.shape, self._store))
         traced = time.perf_counter()
-        values = layout.read()
-        first, *again = (seconds(lambda: int(fit(trainer.training.batches(0), values)[0])) for _ in range(3))
-        scored, *scored_again = (seconds(lambda: float(evaluate(trainer.validation, values)[0])) for _ in range(3))
+        values = child.layout.read()
+        first, *again = (seconds(lambda: int(child.fit(trainer.training.batches(0), values)[0])) for _ in range(3))
+        scored, *scored_again = (
+            seconds(lambda: float(child.evaluate(trainer.validation, values)[0])) for _ in range(3)
+        )
         return {
             "tracing the graphs": traced - began,
             "training, beside its steps": first - min(again),
             "the training steps": min(again),
             "validation, beside its steps": scored - min(scored_again),
             "the validation steps": min(scored_again),
-            "the files": seconds(lambda: self._save(architecture, result)),
+            "the files": seconds(lambda: self._save(architecture, result, trainer)),
         }
 
     def state_bytes(self) -> int:
         """Returns the size of the newest state, after at least one trial."""
         return max(self._directory.path.glob("state/*.npz")).stat().st_size  # they are named by their numbers
 
-    def _save(self, architecture: Any, result: ChildResult) -> None:
+    def _save(self, architecture: Any, result: ChildResult, trainer: ChildTrainer) -> None:
         """Writes what a search writes after a child."""
         candidate = Candidate(self._number, architecture, 0, self._case.levels, 1.0, 0.5)
-        save_child(self._directory, candidate, result, self._search, self._store, {})
+        save_child(self._directory, candidate, result, self._search, trainer, {})
         self._directory.save_best(candidate.architecture)
         self._logs.add(candidate.number + 1, scalars(candidate, result, self._search))
 

@@ -65,13 +65,13 @@ def progressive(search: SearchConfig, surrogate: SurrogateConfig) -> Method:
 
     def run(run: Run) -> Reports:
         ours = ProgressiveSearch(run.space, search, surrogate, run.seed)
-        candidate = ours.ask()
-        while candidate is not None:
-            level = candidate.level
+        goes_on = ours.advance()
+        while goes_on:
+            (candidate,) = ours.ask()
             ours.tell(candidate, run.evaluate(run.space.indices(candidate.architecture)))
-            candidate = ours.ask()  # before the report: after the last child of a level it fits the surrogate
-            if candidate is None or candidate.level != level:
-                run.note_correlation(level, ours.rank_correlation)
+            goes_on = ours.advance()  # before the report: the ranking is by the newest fit
+            if not goes_on or ours.level != candidate.level:
+                run.note_correlation(candidate.level, ours.rank_correlation)
             best = ours.best
             yield None if best is None else run.space.indices(best[0])
 

@@ -19,6 +19,7 @@ from epnas_tf.seeds import DROPOUT, EPOCH, derived_seed
 from epnas_tf.space.graph import Graph, NetworkShape, build_graph
 from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.auxiliary import with_auxiliary_head
+from epnas_tf.training.optimizer import FinalOptimizer
 from epnas_tf.training.schedule import learning_rate
 from epnas_tf.training.steps import make_steps
 
@@ -51,7 +52,8 @@ class NetworkTraining:
         seed: decides initial values, order of the images, augmentation, dropout and drop-path.
 
     Attributes:
-        store: holds the variables and their momentum, those of an auxiliary head included.
+        store: holds the variables, those of an auxiliary head included.
+        optimizer: holds its slots.
         steps: training steps of an epoch.
         cost: parameters and multiply-adds of the network, without an auxiliary head.
 
@@ -71,8 +73,8 @@ class NetworkTraining:
         self._network = Network(architecture, shape, self.store, training_graph(graph, shape, recipe))
         self._pipeline = TrainingPipeline(data, recipe.batch_size, epochs=1, cutout=cutout)
         self.steps = self._pipeline.steps
-        momentum = [slot for key in self._network.layers for slot in self.store.momentum(key)]
-        self._run = make_steps(self._network, momentum, recipe, self.steps, derived_seed(seed, DROPOUT))
+        self.optimizer = FinalOptimizer(recipe, self._network.trainable_variables)
+        self._run = make_steps(self._network, self.optimizer, recipe, self.steps, derived_seed(seed, DROPOUT))
         self._is_traced = False
         self._validation = None
         if recipe.held_out:
@@ -122,8 +124,8 @@ class NetworkTraining:
 
     def _refuse_broken_variables(self, number: int) -> None:
         """Looks at what the last step left: its loss is that of the step before, and must not hide it."""
-        arrays = self.store.get_state()[1].values()
-        if not all(np.isfinite(array).all() for array in arrays):
+        arrays = self.store.get_state()[1] | self.optimizer.get_state()[1]
+        if not all(np.isfinite(array).all() for array in arrays.values()):
             raise TrainingDiverged(
                 f"A variable became NaN or infinite in epoch {number + 1}. Use a lower learning rate. Received: "
                 f"learning_rate={self.recipe.learning_rate}"

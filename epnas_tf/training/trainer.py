@@ -33,8 +33,12 @@ from epnas_tf.storage.state_files import prefixed, with_prefix, write_whole
 from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, Epoch, TrainingDirectory
 from epnas_tf.training.architectures import Candidate, find_candidates
 from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged, training_graph
+from epnas_tf.training.optimizer import check_optimizer
 from epnas_tf.training.settings import training_config
 from epnas_tf.training.trained import STORE, final_shape
+
+OPTIMIZER = "optimizer."
+"""What the names of the optimizer's arrays begin with in a checkpoint."""
 
 NUM_EXAMPLES = 24
 """Images kept for the report, of those that the network gets right and of those that it gets wrong."""
@@ -114,6 +118,7 @@ def train_final(
     check_environment()
     config = training_config(run_dir) if config is None else config
     require(TrainingConfig, "config", config)
+    check_optimizer(config.recipe)
     path = Path(final_dir or Path(run_dir) / FOLDER)
     candidates = find_candidates(Path(run_dir), architecture_file, config.recipe.candidates)
     data_module.check(config.data)
@@ -243,6 +248,7 @@ class _FinalTraining:
             return 0
         try:
             training.store.set_state(state.values["store"], with_prefix(STORE, state.arrays))
+            training.optimizer.set_state(state.values["optimizer"], with_prefix(OPTIMIZER, state.arrays))
             self.seconds = state.values["seconds"]
         except KeyError as error:
             raise StateError(f"The checkpoint in {self.directory.path} is incomplete. Received: no {error}") from error
@@ -255,8 +261,11 @@ class _FinalTraining:
             self.seconds += epoch.seconds
             record = dataclasses.asdict(epoch)
             self.directory.append_record(record)
-            values, arrays = training.store.get_state()
-            self.directory.save_state({"store": values, "seconds": self.seconds}, prefixed(STORE, arrays))
+            (store, weights), (optimizer, slots) = training.store.get_state(), training.optimizer.get_state()
+            self.directory.save_state(
+                {"store": store, "optimizer": optimizer, "seconds": self.seconds},
+                prefixed(STORE, weights) | prefixed(OPTIMIZER, slots),
+            )
             logs.add(epoch.epoch, {name: value for name, value in record.items() if name != "epoch"})
             self.listener.epoch_ended(epoch)
 

@@ -278,6 +278,8 @@ PAPER = {
     "learning_rate": "0.05",
     "restart_epochs": "10",
     "restart_factor": "2",
+    "optimizer": "sgd",
+    "weight_decay": "0.0",
     "momentum": "0.9",
     "l2": "0.0002",
     "l2_on": "all",

@@ -95,7 +95,7 @@ def store_layers(records, config):
         shape = NetworkShape((8, 8, 1), 10, config.network.channels, make_space(config.space).num_levels)
         for node in build_graph(architecture, shape):
             updates[node.key] = updates.get(node.key, 0) + STEPS
-    return [{"key": list(key), "updates": n, "weights": [], "momentum": []} for key, n in updates.items()]
+    return [{"key": list(key), "updates": n, "weights": []} for key, n in updates.items()]
 
 
 def make_search(path, config=None, num_children=None, data=DESCRIPTION, fail=()):

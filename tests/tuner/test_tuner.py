@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.children.chance import PATIENCE
 from epnas_tf.children.child import ChildDiverged, ChildResult, ChildTrainer, child_seed
+from epnas_tf.children.no_learning import PATIENCE
 from epnas_tf.config import ChildConfig, SearchConfig
 from epnas_tf.data.batches import ArrayBatches, checked_arrays, evaluation_batches
 from epnas_tf.errors import ConfigError, DataError, SearchError, StateError
@@ -75,7 +75,8 @@ class TestCourse:
         )
         progressive = ProgressiveSearch(hypermodel.space, TWO_LEVELS, TINY_SURROGATE, seed=0)
         expected = []
-        while (candidate := progressive.ask()) is not None:
+        while progressive.advance():
+            (candidate,) = progressive.ask()
             result = trainer.train(candidate.architecture, child_seed(0, candidate.number))
             progressive.tell(candidate, result.score)
             expected.append((candidate.architecture, result.score))

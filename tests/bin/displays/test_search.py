@@ -30,7 +30,8 @@ def test_best_so_far_says_what_it_is_ranked_by_and_why_there_is_no_whole_network
     assert shown_line(display) == ("-", missing)
     assert display.missing() == missing
     score = 33 / 54
-    while (candidate := search.ask()) is not None:
+    while search.advance():
+        (candidate,) = search.ask()
         search.tell(candidate, score)
         result = ChildResult(score, 1.0, 1.0, 1, 1, 0.0, 0.0, 0.0)
         display.take(candidate, result)
@@ -48,7 +49,7 @@ def test_ranking_by_scores_is_shown_as_measured_alone():
     display = LogDisplay(Console(file=io.StringIO(), width=200), PAPER_SEARCH)
     display.search = search = ProgressiveSearch(ChainSpace(layers=1), PAPER_SEARCH)
     display.num_validation = 2_000
-    search.tell(search.ask(), 0.5)
+    search.tell(0, 0.5)
     assert display.best == "50.00 % measured"
 
 
@@ -84,7 +85,7 @@ def test_times_are_told_as_roughly_as_they_are_known(seconds, text):
 def test_the_temperature_is_shown_where_sampling_looks_at_it(config, shown):
     display = LiveDisplay(Console(file=io.StringIO(), width=200), config)
     display.search = ProgressiveSearch(ChainSpace(layers=2), config)
-    display.child_started(display.search.ask())
+    display.child_started(*display.search.ask())
     display.console.print(display.render())
     text = display.console.file.getvalue()
     assert "level 1 of 2   child 1 of" in text
@@ -104,7 +105,7 @@ def test_few_validation_images_are_warned_of():
 def test_ctrl_c_on_a_terminal_moves_nothing_and_sentences_break_between_words():
     display = LiveDisplay(Console(file=io.StringIO(), width=40, force_terminal=True), SearchConfig(k=2, iterations=1))
     display.search = search = ProgressiveSearch(ChainSpace(layers=2), display.config)
-    display.note(search.ask())
+    display.note(*search.ask())
     display.console.print(display.render())
     assert len(shown(display).splitlines()[-1].strip()) < 40 - len("^C")  # what the terminal shows at the cursor
     display.console.file = io.StringIO()

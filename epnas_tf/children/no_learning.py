@@ -14,7 +14,7 @@ DEVIATIONS = 2.0
 """How far beyond chance a score must be to say something, in standard deviations of a guess's."""
 
 
-class ChanceWatch:
+class NoLearningMonitor:
     """Notices children that, one after the other, score no better than guesses.
 
     Networks that learned nothing do not all answer the same class, so a score of chance is one that a guess which is

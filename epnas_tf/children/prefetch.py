@@ -9,7 +9,7 @@ from epnas_tf.network.network import Network
 T = TypeVar("T")
 
 
-class TracedAhead(Generic[T]):
+class TracePrefetcher(Generic[T]):
     """Traces one network at a time in a second thread.
 
     A graph is made by Python, which a training does not need: it is one call of TensorFlow. The second thread only
@@ -28,8 +28,8 @@ class TracedAhead(Generic[T]):
         """Begins with a network, whose variables are made."""
         self._begun = network, self._thread.submit(self._trace, network)
 
-    def take(self, architecture: Any) -> tuple[Network, T] | None:
-        """Returns the network and what was made of it, once it is; None if it is of another architecture, or none.
+    def take(self, architecture: Any) -> T | None:
+        """Returns what was made of the network, once it is; None if it is of another architecture, or there is none.
 
         Raises:
             Exception: what `trace` raised.
@@ -38,7 +38,7 @@ class TracedAhead(Generic[T]):
         begun, self._begun = self._begun, None
         if begun is None or begun[0].architecture != architecture:
             return None
-        return begun[0], begun[1].result()
+        return begun[1].result()
 
     def wait(self) -> None:
         """Waits until what was begun is traced."""

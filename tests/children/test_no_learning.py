@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from epnas_tf.children.chance import PATIENCE, ChanceWatch
+from epnas_tf.children.no_learning import PATIENCE, NoLearningMonitor
 from epnas_tf.config import ChildConfig
 
 LABELS = np.repeat([0, 1, 2, 3], [10, 20, 50, 20])
@@ -10,17 +10,17 @@ BOUND = 0.5 + 2 * 0.05  # the deviation of 100 guesses that are right every seco
 
 def warned(scores):
     """Returns after which of the children there was a warning."""
-    watch = ChanceWatch(LABELS, ChildConfig())
+    watch = NoLearningMonitor(LABELS, ChildConfig())
     return [number for number, score in enumerate(scores) if watch.warning(score)]
 
 
 def text(**settings):
-    watch = ChanceWatch(LABELS, ChildConfig(**settings))
+    watch = NoLearningMonitor(LABELS, ChildConfig(**settings))
     return [watch.warning(0.1) for _ in range(PATIENCE)][-1]
 
 
 def test_chance_is_the_share_of_the_most_common_class():
-    watch = ChanceWatch(LABELS, ChildConfig())
+    watch = NoLearningMonitor(LABELS, ChildConfig())
     assert watch.chance == 0.5
     assert watch.bound == pytest.approx(BOUND)
 
