@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from epnas_tf import data as images
-from epnas_tf.config import DataConfig, TrainingConfig
+from epnas_tf.config import NOT_AUGMENTED, DataConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images, sources
 from epnas_tf.data.sources import Source
 from epnas_tf.environment import check_environment
@@ -165,7 +165,7 @@ def _load(config: EvaluationConfig, classifier: Classifier, location: Location, 
         The data set; not split where `whole` holds and a class has too few images for that.
     """
     height, width, channels = classifier.image_shape
-    data, value_range = dataclasses.replace(config.data, mirror="no"), None  # nothing is augmented here
+    data, value_range = dataclasses.replace(config.data, **NOT_AUGMENTED), None
     if data.image_size == -1:
         data = dataclasses.replace(data, image_size=height if height == width else 0)
     if channels in (1, 3):  # otherwise the model takes no images that a data set has, which `match` says

@@ -207,7 +207,7 @@ class _Run:
             self.store,
             shape,
             config.child,
-            data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs, config.data.cutout),
+            data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs),
             data_module.evaluation_batches(data.validation, data.mean, data.std),
         )
         self.chance = ChanceWatch(data.validation.labels, config.child)

@@ -156,7 +156,7 @@ def make_loop(recipe, batch_size=64):
     store = VariableStore(0)
     network = Network(helpers.CHAIN, helpers.shape_of(helpers.CHAIN), store)
     momentum = [slot for key in network.layers for slot in store.momentum(key)]
-    pipeline = TrainingPipeline(helpers.all_digits(), batch_size, epochs=1, cutout=0)
+    pipeline = TrainingPipeline(helpers.all_digits(), batch_size, epochs=1)
     return make_steps(network, momentum, recipe, pipeline.steps, seed=0), pipeline, store
 
 

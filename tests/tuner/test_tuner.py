@@ -14,7 +14,8 @@ import tensorflow as tf
 from epnas_tf.children.chance import PATIENCE
 from epnas_tf.children.child import ChildDiverged, ChildResult, ChildTrainer, child_seed
 from epnas_tf.config import ChildConfig, SearchConfig
-from epnas_tf.data.batches import ArrayBatches, checked_arrays, evaluation_batches
+from epnas_tf.data.batches import checked_arrays
+from epnas_tf.data.pipeline import ArrayData, TrainingPipeline, evaluation_batches
 from epnas_tf.errors import ConfigError, DataError, SearchError, StateError
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.search.progressive import ProgressiveSearch
@@ -70,7 +71,7 @@ class TestCourse:
             VariableStore(0),
             hypermodel.shape,
             CHILD,
-            ArrayBatches(x, y, hypermodel.shape, CHILD.batch_size, CHILD.epochs),
+            TrainingPipeline(ArrayData(checked_arrays(x, y, hypermodel.shape)), CHILD.batch_size, CHILD.epochs),
             evaluation_batches(checked_arrays(*validation, hypermodel.shape)),
         )
         progressive = ProgressiveSearch(hypermodel.space, TWO_LEVELS, TINY_SURROGATE, seed=0)
