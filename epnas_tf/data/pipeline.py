@@ -132,7 +132,9 @@ class TrainingPipeline:
         with tf.device("CPU:0"):
             self._images = tf.constant(data.train.images)
             self._labels = tf.constant(data.train.labels)
-        self._make = tf.function(self._dataset, input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
+            # Traced by hand: TensorFlow warns of a program that calls several of one `tf.function` for the first time.
+            make = tf.function(self._dataset, input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
+            self._make = make.get_concrete_function()
 
     @property
     def steps(self) -> int:

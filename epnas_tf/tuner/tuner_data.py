@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from epnas_tf.children.child import TrainingBatches
 from epnas_tf.config import ChildConfig
-from epnas_tf.data.augmentation import Augmentation
+from epnas_tf.data.augmentation import UNCHANGED, Augmentation
 from epnas_tf.data.batches import DatasetBatches, as_batches, checked_arrays, labels_of, num_batches
 from epnas_tf.data.pipeline import ArrayData, Arrays, TrainingPipeline, evaluation_batches
 from epnas_tf.errors import DataError, RunDirectoryError, StateError
@@ -58,7 +58,7 @@ def search_data(
     validation_split: float,
     shape: NetworkShape,
     child: ChildConfig,
-    augmentation: Augmentation,
+    augmentation: Augmentation = UNCHANGED,
 ) -> SearchData:
     """Checks and prepares what `EPNASTuner.search` was given; see there for the arguments.
 

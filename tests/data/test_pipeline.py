@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from epnas_tf.data import TrainingPipeline, evaluation_batches
+from epnas_tf.data.augmentation import Augmentation, Mirror
 from epnas_tf.data.pipeline import ArrayData, Arrays, made_ahead, normalise
 from epnas_tf.errors import ConfigError
 from tests.data.helpers import make_data, make_images
@@ -63,10 +65,23 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not():
 
 
 def test_nothing_is_traced_again_for_another_seed():
-    pipeline = TrainingPipeline(make_data(), 16, 2)
+    class Counting(Augmentation):
+        traced = 0
+
+        def __call__(self, images, seed):
+            Counting.traced += 1
+            return super().__call__(images, seed)
+
+    pipeline = TrainingPipeline(dataclasses.replace(make_data(), augmentation=Counting((Mirror(),))), 16, 2)
     for seed in range(5):
-        pipeline.batches(seed)
-    assert pipeline._make.experimental_get_tracing_count() == 1
+        assert len(arrays(pipeline, seed)[0]) == 6
+    assert Counting.traced == 1
+
+
+def test_several_pipelines_of_one_program_are_no_reason_to_warn(caplog):
+    for _ in range(8):
+        TrainingPipeline(make_data(), 16, 1).batches(0)
+    assert "retracing" not in caplog.text
 
 
 def test_every_epoch_has_a_new_order_and_no_image_twice():
