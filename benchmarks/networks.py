@@ -9,9 +9,11 @@ from absl import flags
 
 from epnas_tf.config import SpaceConfig
 from epnas_tf.data import ImageData, Images
+from epnas_tf.data.augmentation import UNCHANGED, Augmentation, Crop, Mirror
 from epnas_tf.space import NetworkShape, make_space
 from epnas_tf.space.base import SearchSpace
 
+CROP_AND_MIRROR = Augmentation((Crop(), Mirror()))
 LEVELS = {"macro": SpaceConfig.layers, "micro": SpaceConfig.blocks}
 
 
@@ -121,13 +123,14 @@ def define_step_flags(architectures: int, steps: int, turns: int) -> Callable[[]
     return lambda: Steps(case(), *(number.value for number in numbers))
 
 
-def random_data(case: Case, count: int, validation: int) -> ImageData:
+def random_data(case: Case, count: int, validation: int, augmentation: Augmentation = CROP_AND_MIRROR) -> ImageData:
     """Returns random images with random labels, colours to be mirrored and cropped by an eighth as in a search.
 
     Args:
         case: gives the image shape and the number of classes.
         count: training images.
         validation: validation images.
+        augmentation: of the training images.
     """
     rng = np.random.default_rng(0)
     train, held_out = (
@@ -146,11 +149,10 @@ def random_data(case: Case, count: int, validation: int) -> ImageData:
         class_names=tuple(str(label) for label in range(case.num_classes)),
         mean=np.full(channels, 127.5, np.float32),
         std=np.full(channels, 73.9, np.float32),
-        mirror=True,
-        crop_padding=min(case.image_shape[:2]) // 8,
+        augmentation=augmentation,
     )
 
 
 def without_augmentation(data: ImageData) -> ImageData:
     """Returns a data set whose training images are taken as they are."""
-    return dataclasses.replace(data, mirror=False, crop_padding=0)
+    return dataclasses.replace(data, augmentation=UNCHANGED)

@@ -4,7 +4,7 @@ Flags and the printed settings are made from these dataclasses.
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import Settings, option
@@ -20,6 +20,9 @@ L2_ON = (
 """Help of settings that the search's children and the final training both have."""
 
 L2_CHOICES = ("kernels", "all")
+
+NOT_AUGMENTED: dict[str, Any] = {"crop_padding": 0, "mirror": "no", "cutout": 0, "augmentation": ""}
+"""The settings of training images alone, with which they are taken as they are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +123,24 @@ class DataConfig(Settings):
     cutout: int = option(
         0, "side in pixels of the square blanked in each training image [ENAS: optional]; 0 for none", minimum=0
     )
+    augmentation: str = option(
+        "",
+        "random steps for training images, such as crop(4),mirror,cutout(8), in place of crop_padding, mirror and "
+        "cutout; empty to use those three, none for no step. Steps: crop(pixels), mirror(chance), cutout(pixels), "
+        "brightness(most) in standard deviations, contrast(most) as a part of it, rotate(degrees). A number left "
+        "out has a default: an eighth of the side, 0.5, half the side, 0.2, 0.2, 10 [paper, section 5: crop, mirror]",
+    )
+
+    def check(self) -> None:
+        """Refuses an augmentation that is set in two ways."""
+        names = [name for name in NOT_AUGMENTED if name != "augmentation"]
+        given = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name) != getattr(DataConfig, name)]
+        if self.augmentation and given:
+            raise ConfigError(
+                "`augmentation` takes the place of `crop_padding`, `mirror` and `cutout`: give one or the other. "
+                f"Received: augmentation={self.augmentation} and {', '.join(given)}. Leave these at their defaults, or "
+                "give an empty `augmentation`."
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ from epnas_tf import prepare_tensorflow
 from epnas_tf.children.child import ChildTrainer, child_store
 from epnas_tf.config import ChildConfig
 from epnas_tf.data import TrainingPipeline
+from epnas_tf.data.augmentation import Augmentation, Crop, Cutout, Mirror
 from epnas_tf.data.pipeline import made_ahead
 from epnas_tf.network import Network
 
@@ -77,8 +78,8 @@ class OurSteps:
         self._validation = self._batches.dataset.take(steps)
         self._store = child_store(config, seed=0)
         self._trainer = ChildTrainer(self._store, case.shape, config, self._batches, self._validation)
-        data = random_data(case, steps * batch_size, 1)
-        self._pipeline = TrainingPipeline(data, batch_size, epochs=1, cutout=cutout)
+        data = random_data(case, steps * batch_size, 1, Augmentation((Crop(), Mirror(), Cutout(cutout))))
+        self._pipeline = TrainingPipeline(data, batch_size, epochs=1)
 
     def gpu(self) -> str:
         """Returns the name of the GPU that the steps run on; "" for none."""

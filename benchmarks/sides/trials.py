@@ -47,7 +47,7 @@ class SharedWeightTrials:
                 self._store,
                 case.shape,
                 config,
-                TrainingPipeline(data, batch_size, epochs, cutout=0),
+                TrainingPipeline(data, batch_size, epochs),
                 evaluation_batches(data.validation, data.mean, data.std),
             )
             for data in parts

@@ -12,6 +12,7 @@ from rich.table import Table
 from epnas_tf import data
 from epnas_tf import flags as config_flags
 from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main, say
+from epnas_tf.config import NOT_AUGMENTED
 from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation import Evaluation, Latency, Metrics
 from epnas_tf.evaluation.evaluation import evaluate
@@ -38,9 +39,6 @@ LARGEST_TABLE = 20
 CONFUSED_PAIRS = 15
 
 PARTS = {"test": "test part", "validation": "validation part", "train": "training part", "all": "all images"}
-
-AUGMENTATION = ("crop_padding", "mirror", "cutout")
-"""Settings of training images alone: nothing is augmented here."""
 
 
 def main(arguments: list[str]) -> None:
@@ -217,7 +215,7 @@ def run() -> None:
     config_flags.define_path("json", None, "new file for all figures; none is written unless this is given")
     config_flags.show_in_help("split")
     config_flags.show_in_help("latency")
-    config_flags.define(EvaluationConfig, without=AUGMENTATION)
+    config_flags.define(EvaluationConfig, without=NOT_AUGMENTED)
     run_main("epnas-evaluate", main, DESCRIPTION)
 
 

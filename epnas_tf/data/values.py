@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.data.augmentation import UNCHANGED, Augmentation
 from epnas_tf.errors import DataError
 
 
@@ -97,8 +98,7 @@ class ImageData:
         mean: float32 [channels], mean of `train` in pixel units, 0 to 255.
         std: float32 [channels], standard deviation of `train` in pixel units; 1 for a channel that is constant, so that
             dividing by it is always safe.
-        mirror: whether training may mirror an image left to right.
-        crop_padding: pixels of padding on each side before the random crop; 0 for no crop.
+        augmentation: what the training images go through, at random.
         test_is_drawn: whether the data set has no test part of its own, so that `test` was drawn from its training
             images.
         validation_is_drawn: whether the data set has no validation part of its own, so that `validation` was drawn from
@@ -120,8 +120,7 @@ class ImageData:
     class_names: tuple[str, ...]
     mean: npt.NDArray[np.float32]
     std: npt.NDArray[np.float32]
-    mirror: bool
-    crop_padding: int
+    augmentation: Augmentation = UNCHANGED
     test_is_drawn: bool = False
     validation_is_drawn: bool = True
     value_range: tuple[float, float] = (Preparation.low, Preparation.high)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from epnas_tf import data as images
-from epnas_tf.config import DataConfig, TrainingConfig
+from epnas_tf.config import NOT_AUGMENTED, DataConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images, scale, sources
 from epnas_tf.data.sources import Source
 from epnas_tf.data.values import Preparation
@@ -165,7 +165,7 @@ def _load(config: EvaluationConfig, classifier: Classifier, location: Location, 
     Returns:
         The data set; not split where `whole` holds and a class has too few images for that.
     """
-    data = dataclasses.replace(config.data, mirror="no")  # nothing is augmented here
+    data = dataclasses.replace(config.data, **NOT_AUGMENTED)
     trained, known = Preparation(*classifier.image_shape, deep=False), False
     if classifier.image_shape[2] in (1, 3):  # otherwise the model takes no images of a data set, which `match` says
         found, assumed = find_preparation(location, classifier.image_shape, classifier.name)

@@ -183,7 +183,7 @@ def own_trainer(search: RunConfig, data: ImageData, scored: Images, epochs: int)
     """
     shape = network_shape(search, make_space(search.space), data)
     child = dataclasses.replace(search.child, share_weights=False)
-    batches = data_module.TrainingPipeline(data, child.batch_size, epochs, search.data.cutout)
+    batches = data_module.TrainingPipeline(data, child.batch_size, epochs)
     validation = data_module.evaluation_batches(scored, data.mean, data.std)
     return ChildTrainer(child_store(child, search.seed), shape, child, batches, validation)
 
@@ -199,7 +199,7 @@ class _Scorer:
         validation = data_module.evaluation_batches(data.validation, data.mean, data.std)
         shared = child_store(child, search.seed)
         restore_store(shared, state)
-        batches = data_module.TrainingPipeline(data, child.batch_size, child.epochs, search.data.cutout)
+        batches = data_module.TrainingPipeline(data, child.batch_size, child.epochs)
         self._shared = ChildTrainer(shared, shape, child, batches, validation)
 
     def record(self, trial: dict[str, Any], number: int) -> dict[str, Any]:

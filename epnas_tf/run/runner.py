@@ -206,7 +206,7 @@ class _Run:
             child_store(config.child, config.seed),
             shape,
             config.child,
-            data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs, config.data.cutout),
+            data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs),
             data_module.evaluation_batches(data.validation, data.mean, data.std),
         )
         self.no_learning = NoLearningMonitor(data.validation.labels, config.child)

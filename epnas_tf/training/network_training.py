@@ -48,7 +48,6 @@ class NetworkTraining:
         shape: what else fixes the network.
         data: the images; `train` is trained on.
         recipe: how.
-        cutout: side in pixels of the square blanked in each image; 0 for none.
         seed: decides initial values, order of the images, augmentation, dropout and drop-path.
 
     Attributes:
@@ -58,12 +57,12 @@ class NetworkTraining:
         cost: parameters and multiply-adds of the network, without an auxiliary head.
 
     Raises:
-        ConfigError: if the network can have no auxiliary head, or `cutout` does not fit the images.
+        ConfigError: if the network can have no auxiliary head, or the augmentation does not fit the images.
         DataError: if the images are too small for the network.
     """
 
     def __init__(
-        self, architecture: Any, shape: NetworkShape, data: ImageData, recipe: RecipeConfig, cutout: int, seed: int
+        self, architecture: Any, shape: NetworkShape, data: ImageData, recipe: RecipeConfig, seed: int
     ) -> None:
         graph = build_graph(architecture, shape)
         self.cost = cost(graph, shape.image_shape)
@@ -71,7 +70,7 @@ class NetworkTraining:
         self.seed = seed
         self.store = VariableStore(seed, dtype_policy(recipe.mixed_precision))
         self._network = Network(architecture, shape, self.store, training_graph(graph, shape, recipe))
-        self._pipeline = TrainingPipeline(data, recipe.batch_size, epochs=1, cutout=cutout)
+        self._pipeline = TrainingPipeline(data, recipe.batch_size, epochs=1)
         self.steps = self._pipeline.steps
         self.optimizer = FinalOptimizer(recipe, self._network.trainable_variables)
         self._run = make_steps(self._network, self.optimizer, recipe, self.steps, derived_seed(seed, DROPOUT))

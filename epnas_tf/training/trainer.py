@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf import data as data_module
-from epnas_tf.config import DataConfig, RunConfig, TrainingConfig
+from epnas_tf.config import NOT_AUGMENTED, DataConfig, RunConfig, TrainingConfig
 from epnas_tf.cost.network_cost import Cost
 from epnas_tf.data import ImageData, Images, evaluation_batches
 from epnas_tf.data.checks.places import PLACES
@@ -190,7 +190,7 @@ class _FinalTraining:
 
     def _training(self, architecture: Any, data: ImageData, config: TrainingConfig) -> NetworkTraining:
         shape = final_shape(architecture, describe(data), config.network)
-        return NetworkTraining(architecture, shape, data, config.recipe, config.data.cutout, config.seed)
+        return NetworkTraining(architecture, shape, data, config.recipe, config.seed)
 
     def _choose(self, data: ImageData) -> Any:
         """Returns the architecture to train in full: of several candidates the best after a few epochs each."""
@@ -292,7 +292,7 @@ class _FinalTraining:
 def _which_images(config: RunConfig | TrainingConfig) -> tuple[DataConfig, int]:
     """Returns what decides which images there are, and in which parts."""
     places = {name: os.path.realpath(path) for name in PLACES if os.path.exists(path := getattr(config.data, name))}
-    return dataclasses.replace(config.data, **places, crop_padding=-1, mirror="auto", cutout=0), config.seed
+    return dataclasses.replace(config.data, **places, **NOT_AUGMENTED), config.seed
 
 
 def examples(images: Images, probabilities: npt.NDArray[np.float32], seed: int) -> dict[str, npt.NDArray[Any]]:

@@ -19,6 +19,7 @@ from keras_tuner.src.engine import conditions
 from epnas_tf.children.child import ChildDiverged, ChildTrainer, child_seed, child_store
 from epnas_tf.children.no_learning import NoLearningMonitor
 from epnas_tf.config import ChildConfig, LimitConfig, RunConfig, SearchConfig, SurrogateConfig
+from epnas_tf.data.augmentation import NONE, Augmentation
 from epnas_tf.data.batches import data_error
 from epnas_tf.data.checks.names import check_path
 from epnas_tf.environment import check_environment
@@ -92,6 +93,7 @@ class EPNASTuner(keras_tuner.Tuner):
         directory: where the project's directory is.
         project_name: the name of the project's directory.
         overwrite: whether to start anew where a project of that name is, instead of going on with it.
+        augmentation: of training images, as in `epnas-search --augmentation`; 0 should be the mean of a channel.
         **unsupported: nothing; other arguments of KerasTuner's tuners are refused with the reason.
 
     Raises:
@@ -117,6 +119,7 @@ class EPNASTuner(keras_tuner.Tuner):
         directory: str | os.PathLike[str] | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
+        augmentation: str = NONE,
         **unsupported: Any,
     ) -> None:
         check_environment()
@@ -135,6 +138,8 @@ class EPNASTuner(keras_tuner.Tuner):
         RunConfig(seed=seed)  # refuses what it cannot be
         if not (isinstance(idle_seconds, int | float) and 0 <= idle_seconds < math.inf):
             raise ConfigError(f"`idle_seconds` must be seconds, at least 0. Received: idle_seconds={idle_seconds!r}")
+        self._augmentation = Augmentation.parse(augmentation)
+        self._augmentation.check_fits(min(hypermodel.shape.image_shape[:2]))
         self.child = child
         self.seed = seed
         self._set_store(None)
@@ -150,6 +155,7 @@ class EPNASTuner(keras_tuner.Tuner):
             "channels": shape.channels,
             "normal_cells": shape.normal_cells,
             "seed": seed,
+            "augmentation": str(self._augmentation),
             **values_of(child),
             **values_of(limits),
         }
@@ -255,7 +261,7 @@ class EPNASTuner(keras_tuner.Tuner):
                 raise self.oracle.failure
             return
         shape = self.hypermodel.shape
-        data = search_data(x, y, validation_data, validation_split, shape, self.child)
+        data = search_data(x, y, validation_data, validation_split, shape, self.child, self._augmentation)
         with self._locked():
             # Of a worker's project only the chief knows the trials, so its data are always compared.
             for doubt in data.doubts:

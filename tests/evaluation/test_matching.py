@@ -20,7 +20,7 @@ def classifier(names, count=3, shape=(6, 6, 1)):
 def data(names, shape=(6, 6, 1)):
     part = Images(np.zeros((2, *shape), np.uint8), np.arange(2, dtype=np.int32))
     statistics = np.zeros(shape[2], np.float32), np.ones(shape[2], np.float32)
-    return ImageData("photos", part, part, part, tuple(names), *statistics, mirror=False, crop_padding=0)
+    return ImageData("photos", part, part, part, tuple(names), *statistics)
 
 
 ANIMALS = ("ant", "bee", "cat")

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from epnas_tf.config import DataConfig, FinalNetworkConfig, RecipeConfig, TrainingConfig
 from epnas_tf.data import TrainingPipeline, load
+from epnas_tf.data.augmentation import Augmentation, Crop, Cutout, Mirror
 from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.seeds import EPOCH, derived_seed
@@ -65,16 +66,20 @@ def shape_of(architecture, data=None):
     return NetworkShape(data.image_shape, data.num_classes, CHANNELS, levels, normal_cells=1)
 
 
+def with_cutout(data, side):
+    return dataclasses.replace(data, augmentation=Augmentation((Crop(1), Mirror(0), Cutout(side))))
+
+
 def make_training(architecture=CHAIN, data=None, cutout=0, seed=SEED, **recipe):
     """Returns a training, on all 200 images unless others are given."""
-    data = data or all_digits()
+    data = with_cutout(data or all_digits(), cutout)
     recipe = dataclasses.replace(PLAIN, **recipe)
-    return NetworkTraining(architecture, shape_of(architecture, data), data, recipe, cutout, seed)
+    return NetworkTraining(architecture, shape_of(architecture, data), data, recipe, seed)
 
 
 @functools.cache
 def pipeline(batch_size, cutout):
-    return TrainingPipeline(all_digits(), batch_size, epochs=1, cutout=cutout)
+    return TrainingPipeline(with_cutout(all_digits(), cutout), batch_size, epochs=1)
 
 
 def batches(recipe, epoch, cutout=0):

@@ -158,7 +158,7 @@ def make_loop(recipe, batch_size=64):
     store = VariableStore(0)
     network = Network(helpers.CHAIN, helpers.shape_of(helpers.CHAIN), store)
     optimizer = FinalOptimizer(recipe, network.trainable_variables)
-    pipeline = TrainingPipeline(helpers.all_digits(), batch_size, epochs=1, cutout=0)
+    pipeline = TrainingPipeline(helpers.all_digits(), batch_size, epochs=1)
     return make_steps(network, optimizer, recipe, pipeline.steps, seed=0), pipeline, store
 
 

@@ -244,7 +244,7 @@ def test_a_data_set_without_a_test_part_gets_one(tmp_path):
     data = load(config, seed=0)
     assert (len(data.train), len(data.validation), len(data.test)) == (12, 2, 6)
     assert data.image_shape == (8, 8, 3)
-    assert data.mirror
+    assert str(data.augmentation).startswith("crop(-1),mirror(0.5)")
 
 
 def test_images_of_several_sizes_become_squares(tmp_path):
