@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from epnas_tf import flags as config_flags
+from epnas_tf import plugins
 from epnas_tf.bin.displays.reading import show_reading
 from epnas_tf.data import progress
 from epnas_tf.data.checks.names import printable
@@ -162,11 +163,15 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
     progress.display = show_reading
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
     app.HelpFlag = _Help  # type: ignore[misc]
+    if "plugins" not in flags.FLAGS:  # a program without settings, or whose settings have none
+        flags.DEFINE_list("plugins", [], plugins.HELP)
+        config_flags.show_in_help("plugins")
 
     def guarded(argv: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.ERROR)  # libraries' notes would stand between our own lines
         try:
+            plugins.load(flags.FLAGS.plugins)
             main(argv[1:])
             sys.stdout.flush()  # here, where its failure can be told
         except EPNASError as error:
