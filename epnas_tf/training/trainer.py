@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from epnas_tf import data as data_module
 from epnas_tf.config import NOT_AUGMENTED, DataConfig, RunConfig, TrainingConfig
-from epnas_tf.cost.network_cost import Cost
 from epnas_tf.data import ImageData, Images, evaluation_batches
 from epnas_tf.data.checks.places import PLACES
 from epnas_tf.data.loading import with_all_training_images
@@ -22,6 +21,7 @@ from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.network.predict import predict
+from epnas_tf.nn.costs import Cost
 from epnas_tf.options import require
 from epnas_tf.seeds import EXAMPLES, derived_seed
 from epnas_tf.space.definition import build_graph

@@ -8,9 +8,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from epnas_tf.bin.console import say
 from epnas_tf.config import RecipeConfig
-from epnas_tf.cost.network_cost import Cost
 from epnas_tf.data import ImageData
 from epnas_tf.metrics import percent_of_images, with_interval
+from epnas_tf.nn.costs import Cost
 from epnas_tf.run.timing import format_seconds
 from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.schedule import last_cycle_is_cut

@@ -15,7 +15,6 @@ from epnas_tf.report.figures.drawing import (
     LETTER,
     SMALL,
     VERMILION,
-    WIDTH,
     Picture,
     blend,
     canvas,
@@ -30,6 +29,7 @@ from epnas_tf.report.figures.svg import INK, MUTED
 from epnas_tf.report.search_files import Search, Trial, Updates
 from epnas_tf.report.text import compact, percent, plural
 from epnas_tf.space import SpaceDefinition, definition_of_space
+from epnas_tf.space.picture import WIDTH
 
 
 def accuracy_picture(search: Search) -> Picture | None:
