@@ -62,6 +62,6 @@ class LevelChoice:
         arrays = {
             **search.get_state()[1],
             "surrogate/fits": np.array(level, np.int64),
-        }  # so that `ask` fits no more
+        }  # so that `advance` fits no more
         search.set_state(state.to_values(self._space), arrays)
         return search

@@ -315,7 +315,7 @@ class ChildTrainer:
 
         def forward(images: tf.Tensor, values: FlatValues) -> tf.Tensor:
             weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
-            return class_scores(network, images, weights, statistics, self.call_layer)[0]
+            return class_scores(network, images, weights, statistics, self.call_layer)
 
         validation = tf.data.DatasetSpec(self.validation.element_spec)
         traced: Callable[..., Any] = make_evaluate(forward).get_concrete_function(validation, layout.specs)

@@ -84,7 +84,7 @@ def test_scores_and_gradients_are_those_of_the_whole_network(nodes, call):
     store = VariableStore(0)
     network = Network(None, SHAPE, store, graph_of(nodes))
     images = tf.constant(np.random.default_rng(1).normal(size=(3, *SHAPE.image_shape)), tf.float32)
-    scores, _ = class_scores(network, images, *split_values(store, network), call)
+    scores = class_scores(network, images, *split_values(store, network), call)
     np.testing.assert_array_equal(scores, network(images))
     assert_like_one_tape(network, store, call)
 
