@@ -3,10 +3,10 @@
 python -m benchmarks trial --levels=6 --epochs=3 --turns=5
 
 Both competitors train the same architectures on the same digits, not augmented, in the same number of steps, validate
-after it (KerasTuner's after every epoch, as it does) and write their files. Each has a process of its own, ours with the
-settings of `epnas-search`: as in a search within a level the next trial's network is traced while one trains, so that
-a trial has the tracing of the next one, to its end, in place of its own; `--notrace_ahead` leaves each its own. Ours
-also has L2 and a cosine, which the plain model lacks. Below stands what our trials take their time for.
+after it (KerasTuner's after every epoch, as it does) and write their files. Each has a process of its own, ours with
+the settings of `epnas-search`: as in a search within a level the next trial's network is traced while one trains, so
+that a trial has the tracing of the next one, to its end, in place of its own; `--notrace_ahead` leaves each its own.
+Ours also has L2 and a cosine, which the plain model lacks. Below stands what our trials take their time for.
 """
 
 import dataclasses

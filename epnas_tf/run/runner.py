@@ -314,8 +314,8 @@ class _Run:
             self.search.set_state(state.values["search"], with_prefix("search.", state.arrays))
             restore_store(self.store, state)
             self.seconds, self.num_failed = state.values["seconds"], state.values["num_failed"]
-            self.parts |= state.values.get("parts", {})  # a run that is older than these has none
-            self.chance.in_a_row = state.values.get("at_chance", 0)
+            self.parts |= state.values["parts"]
+            self.chance.in_a_row = state.values["at_chance"]
         except KeyError as error:
             raise StateError(f"The state in {self.directory.path} is incomplete. Received: no {error}") from error
 

@@ -30,7 +30,7 @@ class DataDescription:
         num_train: training images.
         num_validation: validation images.
         num_test: test images.
-        digest: `ImageData.digest`; empty where an older version wrote the file.
+        digest: `ImageData.digest`.
         value_range: `ImageData.value_range`.
         skipped: `ImageData.skipped`.
     """
@@ -92,8 +92,8 @@ def refuse_other_images(directory: Path, description: DataDescription, same_vers
         return
     there = load_description(directory)
     old, new = dataclasses.asdict(there), dataclasses.asdict(description)
-    differing = [name for name in old if old[name] not in ("", new[name])]  # an older version wrote no digest
-    if differing == ["name"] and there.digest:
+    differing = [name for name in old if old[name] != new[name]]
+    if differing == ["name"]:
         return  # the folder or file was renamed
     coarse = [f"{name} {old[name]} there, {new[name]} now" for name in differing if name not in EXACT]
     if coarse or (differing and same_versions):
