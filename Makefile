@@ -25,11 +25,7 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)  ## the short benchmarks
-	$(BIN)/python -m benchmarks.startup
-	$(BIN)/python -m benchmarks.surrogate_fit
-	$(BIN)/python -m benchmarks.scoring
-	$(BIN)/python -m benchmarks.trial
-	$(BIN)/python -m benchmarks.overhead
+	for name in startup scoring trial overhead; do $(BIN)/python -m benchmarks $$name || exit; done
 
 $(INSTALLED): pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)

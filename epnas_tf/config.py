@@ -168,7 +168,7 @@ class ChildConfig(Settings):
     l2: float = option(
         2.5e-4, "weight of the sum of squared weights in the loss [ENAS: macro 2.5e-4, micro 1e-4]", minimum=0
     )
-    l2_on: str = option("kernels", L2_ON, choices=L2_CHOICES, older="all")
+    l2_on: str = option("kernels", L2_ON, choices=L2_CHOICES)
     clip_norm: float = option(
         5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
     )

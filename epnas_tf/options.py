@@ -20,7 +20,6 @@ def option(
     maximum: float | None = None,
     above: float | None = None,
     choices: tuple[str, ...] = (),
-    older: T | None = None,
 ) -> T:
     """A dataclass field that carries its help text and its bounds.
 
@@ -31,7 +30,6 @@ def option(
         maximum: the largest value allowed, inclusive.
         above: a value that must be exceeded.
         choices: the values allowed, for a setting that is one word of a list.
-        older: what was done before there was this setting, where that is not the default.
     """
     metadata: dict[str, Any] = {
         "help": help,
@@ -39,7 +37,6 @@ def option(
         "maximum": maximum,
         "above": above,
         "choices": choices,
-        "older": default if older is None else older,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -139,11 +136,6 @@ def values_of(config: Any) -> dict[str, Any]:
         value = getattr(config, field.name)
         values.update(values_of(value) if dataclasses.is_dataclass(value) else {field.name: value})
     return values
-
-
-def completed(config_type: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Returns a run's plain values, and for each field that they do not name what was done before there was it."""
-    return {field.name: field.metadata["older"] for field in fields_of(config_type)} | values
 
 
 def from_values(config_type: type[T], values: dict[str, Any]) -> T:

@@ -11,7 +11,9 @@ import epnas_tf
 
 PACKAGE = Path(epnas_tf.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOTS = {"errors", "options", "plugins", "config", "seeds", "metrics", "devices", "memory", "environment", "lazy"}
+ROOTS = {"errors", "options", "plugins", "config", "seeds", "metrics", "devices", "memory", "environment", "lazy"} | {
+    "files"
+}
 
 # The rooms, from the bottom to the top; each may import those of the tiers below, and of its own tier those named here.
 TIERS = (
@@ -45,6 +47,7 @@ ALONE = {
     "seeds": set(),
     "memory": set(),
     "lazy": set(),
+    "files": set(),
 }
 
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 import keras_tuner
 import numpy as np
 
-from benchmarks.table.bayesian import BayesianOptimizationOracle
-from benchmarks.table.space import TableSpace
+from benchmarks.table.table import TableSpace
 from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, SearchConfig, SurrogateConfig
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.surrogate.table import Indices
@@ -185,5 +184,5 @@ def methods() -> Mapping[str, Method]:
         "random": random_networks,
         "regularized evolution": regularized_evolution(),
         "KerasTuner RandomSearch": keras_tuner_oracle(keras_tuner.oracles.RandomSearchOracle),
-        "KerasTuner BayesianOptimization": keras_tuner_oracle(BayesianOptimizationOracle),
+        "KerasTuner BayesianOptimization": keras_tuner_oracle(keras_tuner.oracles.BayesianOptimizationOracle),
     }

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.prediction import BATCH_SIZE, FilePrediction, Predictor, find_images
 from epnas_tf.evaluation.preparation import to_document
+from epnas_tf.files import new_file
 from epnas_tf.storage.state_files import reported
 
 DESCRIPTION = """Classifies image files by a trained network.
@@ -125,22 +125,18 @@ def opened(output: str | None) -> Iterator[Callable[[str], None]]:
         yield show
         return
     file = Path(output)
-    beside = file.with_name(file.name + ".part")
-    try:
+    with contextlib.ExitStack() as stack:
         with reported(file):
-            handle = open(beside, "wb")  # noqa: SIM115
+            handle = stack.enter_context(new_file(file))
 
         def write(text: str) -> None:
             with reported(file):
                 handle.write(text.encode("utf-8", "surrogateescape"))
 
-        with handle:
-            yield write
+        yield write
         refuse_file(file, "--output")
         with reported(file):
-            os.replace(beside, file)
-    finally:
-        beside.unlink(missing_ok=True)
+            stack.close()
 
 
 def table(answers: Answers, predictor: Predictor, files: list[str]) -> Iterator[str]:

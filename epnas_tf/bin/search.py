@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from epnas_tf.run.runner import SearchResult
 
 MANY_CANDIDATES = 10**9
-"""More than that of one level are warned of: they take minutes to score (`benchmarks.deep_levels`)."""
+"""More than that of one level are warned of: they take minutes to score (`python -m benchmarks deep_levels`)."""
 
 DESCRIPTION = """Searches for a convolutional network that fits a labelled image data set.
 

@@ -187,8 +187,7 @@ def _peeked(path: Path, seconds: float, num_planned: int) -> tuple[Updates | Non
         return None, seconds, num_planned
     try:
         updates = {tuple(entry["key"]): int(entry["updates"]) for entry in state.values["store"]["layers"]}
-        num_planned = int(state.values.get("num_children", num_planned))  # older runs do not say it
-        return updates, float(state.values["seconds"]), num_planned
+        return updates, float(state.values["seconds"]), int(state.values["num_children"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunDirectoryError(
             f"The state in {path / 'state'} is not one that a search wrote. Received: {type(error).__name__}: {error}"

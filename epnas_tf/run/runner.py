@@ -316,8 +316,8 @@ class _Run:
             restore_store(self.trainer.store, state)
             self.trainer.optimizer.set_state(state.values["optimizer"], with_prefix("optimizer.", state.arrays))
             self.seconds, self.num_failed = state.values["seconds"], state.values["num_failed"]
-            self.parts |= state.values.get("parts", {})  # a run that is older than these has none
-            self.no_learning.in_a_row = state.values.get("at_chance", 0)
+            self.parts |= state.values["parts"]
+            self.no_learning.in_a_row = state.values["at_chance"]
         except KeyError as error:
             raise StateError(f"The state in {self.directory.path} is incomplete. Received: no {error}") from error
 

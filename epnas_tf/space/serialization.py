@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from epnas_tf.errors import ArchitectureError, ConfigError
+from epnas_tf.files import new_file
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.definition import definition_of, definition_of_space, known_spaces
 
@@ -106,13 +107,9 @@ def save_architecture(architecture: Architecture, path: str | os.PathLike[str]) 
     """
     text = architecture_to_json(architecture)
     target = Path(path)
-    beside = target.parent / f".{target.name}.{os.getpid()}.tmp"
     try:
-        try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        with new_file(target) as handle:
+            handle.write(text.encode())
     except OSError as error:
         raise ArchitectureError(
             f"Expected a place where an architecture can be written, but {error.strerror}. Received: {target}"

@@ -30,10 +30,10 @@ class DataDescription:
         num_train: training images.
         num_validation: validation images.
         num_test: test images.
-        digest: `ImageData.digest`; empty where an older version wrote the file.
+        digest: `ImageData.digest`.
         value_range: `ImageData.value_range`.
         skipped: `ImageData.skipped`.
-        deep: `ImageData.deep`; an older version, which did not write it, took the range for known.
+        deep: `ImageData.deep`.
     """
 
     name: str
@@ -47,7 +47,7 @@ class DataDescription:
     digest: str = ""
     value_range: tuple[float, float] = (Preparation.low, Preparation.high)
     skipped: tuple[str, ...] = ()
-    deep: bool = True
+    deep: bool
 
     @property
     def num_classes(self) -> int:
@@ -95,9 +95,8 @@ def refuse_other_images(directory: Path, description: DataDescription, same_vers
         return
     there = load_description(directory)
     old, new = dataclasses.asdict(there), dataclasses.asdict(description)
-    # An older version wrote no digest, and not whether images are deep.
-    differing = [name for name in old if name != "deep" and old[name] not in ("", new[name])]
-    if differing == ["name"] and there.digest:
+    differing = [name for name in old if old[name] != new[name]]
+    if differing == ["name"]:
         return  # the folder or file was renamed
     coarse = [f"{name} {old[name]} there, {new[name]} now" for name in differing if name not in EXACT]
     if coarse or (differing and same_versions):

@@ -22,6 +22,7 @@ import sys
 import threading
 from pathlib import Path
 
+from epnas_tf import files
 from epnas_tf.bin.console import quiet_tensorflow
 from epnas_tf.storage import run_directory, state_files
 from epnas_tf.storage.run_directory import RunDirectory
@@ -131,7 +132,7 @@ MOMENTS = {
     "half of a line is written": at(RunDirectory, "append_record", half_a_line),
     "a line is written": at(RunDirectory, "append_record", die, after=True),
     "half of a state is written": at(state_files, "write_whole", half_beside),
-    "a state is written, not renamed": at(state_files, "to_disk", die, after=True),
+    "a state is written, not renamed": at(files, "to_disk", die, after=True),
     "a state is renamed": at(state_files, "write_whole", die, after=True),
     "before architecture.json": at(RunDirectory, "save_best", die),
     "half of architecture.json is written": at(run_directory, "write_whole", half_beside),
