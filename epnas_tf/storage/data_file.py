@@ -47,7 +47,7 @@ class DataDescription:
     digest: str = ""
     value_range: tuple[float, float] = (Preparation.low, Preparation.high)
     skipped: tuple[str, ...] = ()
-    deep: bool
+    deep: bool = True
 
     @property
     def num_classes(self) -> int:
