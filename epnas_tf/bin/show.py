@@ -105,7 +105,7 @@ def show_architecture(console: Console, architecture: Architecture) -> None:
     definition = definition_of(architecture)
     levels = definition.operations_of(architecture)
     reads = definition.reads(architecture) if definition.reads else [()] * len(levels)
-    columns = ("operation", "of") if definition.reads else ("operation",)
+    columns = ("operation", "reads") if definition.reads else ("operation",)
     table = Table(definition.level, *columns * max(map(len, levels)), box=None, pad_edge=False)
     for number, (names, sources) in enumerate(zip(levels, reads, strict=True), 1):
         cells = itertools.chain.from_iterable(zip(names, sources, strict=True)) if sources else names
