@@ -5,6 +5,7 @@ Flags and the printed settings are made from these dataclasses.
 
 import dataclasses
 
+from epnas_tf import plugins
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import Settings, option
 
@@ -26,7 +27,8 @@ class SpaceConfig(Settings):
     """Which architectures are searched (paper, section 3)."""
 
     space: str = option(
-        "macro", "search space: whole networks (macro) or cells (micro) [paper, section 3]", choices=("macro", "micro")
+        "macro",
+        "search space: whole networks (macro), cells (micro) [paper, section 3], or one that `plugins` register",
     )
     layers: int = option(
         12,
@@ -38,10 +40,11 @@ class SpaceConfig(Settings):
         (), "operations to choose from, separated by commas; empty for the paper's list of the space [paper, section 3]"
     )
 
-    @property
-    def depth(self) -> int:
-        """The level of a whole architecture: its layers or its blocks."""
-        return self.layers if self.space == "macro" else self.blocks
+    plugins: tuple[str, ...] = option((), plugins.HELP)
+
+    def check(self) -> None:
+        """Imports the plugins, so that the names of spaces and operations are known wherever they are looked up."""
+        plugins.load(self.plugins)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -424,3 +427,8 @@ class TrainingConfig(Settings):
     recipe: RecipeConfig = RecipeConfig()
     data: DataConfig = DataConfig()
     seed: int = option(0, "decides every random choice of the training", minimum=0, maximum=2**31 - 1)
+    plugins: tuple[str, ...] = option((), plugins.HELP)
+
+    def check(self) -> None:
+        """Imports the plugins, which may be those of a search."""
+        plugins.load(self.plugins)

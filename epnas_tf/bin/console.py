@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from epnas_tf import flags as config_flags
+from epnas_tf import plugins
 from epnas_tf.data.names import printable
 from epnas_tf.errors import ConfigError, EPNASError
 from epnas_tf.memory import end_without_search_for_garbage, no_search_for_garbage
@@ -152,6 +153,9 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
     """
     print_in_any_encoding()
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
+    if "plugins" not in flags.FLAGS:  # a program without settings, or whose settings have none
+        flags.DEFINE_list("plugins", [], plugins.HELP)
+        config_flags.show_in_help("plugins")
 
     def parse(argv: list[str]) -> list[str]:
         try:
@@ -174,6 +178,7 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.ERROR)  # libraries' notes would stand between our own lines
         try:
+            plugins.load(flags.FLAGS.plugins)
             main(argv[1:])
             sys.stdout.flush()  # here, where its failure can be told
         except EPNASError as error:

@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
         refuse_file(Path(json_file))
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
-        from epnas_tf.runtime import grow_gpu_memory
+        from epnas_tf.devices import grow_gpu_memory
 
         grow_gpu_memory()
     result = evaluate(path, config.data, flags.FLAGS.split, flags.FLAGS.latency, config.seed)

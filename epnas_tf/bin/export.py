@@ -56,7 +56,7 @@ def run_quietly(export: Export) -> ExportResult:
     """
     with quiet_tensorflow():
         # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
-        from epnas_tf.runtime import grow_gpu_memory
+        from epnas_tf.devices import grow_gpu_memory
 
         grow_gpu_memory()
         try:

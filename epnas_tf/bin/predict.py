@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> None:
     files, left_out = find_images(given)
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
-        from epnas_tf.runtime import grow_gpu_memory
+        from epnas_tf.devices import grow_gpu_memory
 
         grow_gpu_memory()
     predictor = Predictor(model)

@@ -48,8 +48,8 @@ def main(arguments: list[str]) -> None:
 
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
+        from epnas_tf.devices import prepare_tensorflow
         from epnas_tf.run.comparison import run_rank
-        from epnas_tf.runtime import prepare_tensorflow
 
         prepare_tensorflow(search.child.xla)
 

@@ -49,9 +49,9 @@ def main(arguments: list[str]) -> None:
     """Runs the search that the flags describe."""
     refuse_arguments(arguments)
     config = config_flags.to_config(RunConfig)
-    space = make_space(config.space)
     run_dir = flags.FLAGS.run_dir or default_run_dir(config)
     config = recalled(config, run_dir)
+    space = make_space(config.space)
     data.check(config.data)
     console = make_console()
     verbose = {"operations": tuple(getattr(space, "operations", ()))} if flags.FLAGS.verbose else {}
@@ -64,8 +64,8 @@ def main(arguments: list[str]) -> None:
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
         from epnas_tf.bin.display import LiveDisplay, LogDisplay
+        from epnas_tf.devices import prepare_tensorflow
         from epnas_tf.run.runner import run_search
-        from epnas_tf.runtime import prepare_tensorflow
 
         prepare_tensorflow(config.child.xla)
 

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
         from epnas_tf.bin.training_display import LiveTrainingDisplay, LogTrainingDisplay
-        from epnas_tf.runtime import prepare_tensorflow
+        from epnas_tf.devices import prepare_tensorflow
         from epnas_tf.training.trainer import train_final
 
         prepare_tensorflow(config.recipe.xla, long_runs=True)

@@ -126,7 +126,7 @@ def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunCon
         raise RunDirectoryError(
             f"The search in {run} must be finished: its shared weights go on changing. Let it end with epnas-search."
         )
-    whole = sorted(best_trials(run, search.space.depth), key=lambda trial: int(trial["child"]))
+    whole = sorted(best_trials(run, space.num_levels), key=lambda trial: int(trial["child"]))
     if len(whole) < FEWEST:
         raise RunDirectoryError(
             f"There must be at least {FEWEST} whole architectures to put in an order. Received: {len(whole)} in {run}"

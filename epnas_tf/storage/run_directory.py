@@ -120,6 +120,8 @@ class RunDirectory:
         there = _plain(completed(type(self.config), kept["settings"]))
         differing = []
         for name, value in now.items():
+            if name == "plugins":  # what they register counts, by its name, and not where it comes from
+                continue
             if name in PLACES:
                 paths = str(kept["places"].get(name, there.get(name))), places.get(name, value)
                 if same_place(*paths):
@@ -335,19 +337,23 @@ def read_settings(path: str | os.PathLike[str], config_type: type[T], expected_f
 
 
 def recalled(config: T, path: str | os.PathLike[str]) -> T:
-    """Returns settings whose data are found from another folder than the one that the run in a directory began in.
+    """Returns settings with the plugins of the run in a directory, and data found from another folder than it began in.
 
     Args:
         config: the settings that a command was given, with a `DataConfig` as `data`.
         path: the run's directory; one that is not there, or not of a search, changes nothing.
 
     Returns:
-        The settings, with the absolute path for every relative one that the run was given as well and that leads to
-        nothing from here.
+        The settings, with the run's plugins if none are given, and with the absolute path for every relative one that
+        the run was given as well and that leads to nothing from here.
     """
     if not is_directory_of(path, RunDirectory.FORMAT):
         return config
     document = read_config_document(Path(path) / "config.json", RunDirectory.FORMAT)
+    space: Any = getattr(config, "space", None)
+    if space is not None and not space.plugins:
+        space = dataclasses.replace(space, plugins=tuple(document["settings"].get("plugins", ())))
+        config = dataclasses.replace(config, space=space)  # type: ignore[type-var]
     data: Any = config.data  # type: ignore[attr-defined]  # every settings dataclass with data has it by that name
     same = {
         name: place for name, place in document["places"].items() if document["settings"][name] == getattr(data, name)

@@ -16,7 +16,8 @@ from epnas_tf.network.evaluate import make_evaluate
 from epnas_tf.network.network import Network
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import DROPOUT, EPOCH, derived_seed
-from epnas_tf.space.graph import Graph, NetworkShape, build_graph
+from epnas_tf.space.definition import build_graph
+from epnas_tf.space.graph import Graph, NetworkShape
 from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.auxiliary import with_auxiliary_head
 from epnas_tf.training.schedule import learning_rate

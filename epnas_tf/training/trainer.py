@@ -24,7 +24,7 @@ from epnas_tf.metrics import Metrics, measure
 from epnas_tf.network.predict import predict
 from epnas_tf.options import require
 from epnas_tf.seeds import EXAMPLES, derived_seed
-from epnas_tf.space.graph import build_graph
+from epnas_tf.space.definition import build_graph
 from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.data_file import DataDescription, describe
 from epnas_tf.storage.logs import TensorBoardLogs

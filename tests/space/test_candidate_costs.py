@@ -3,9 +3,10 @@ import itertools
 import numpy as np
 import pytest
 
-from epnas_tf.cost.candidate_costs import MAX_WAYS, CandidateCosts, candidate_costs, cheapest, sums_of_cheapest
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.space import MacroSpace, MicroSpace, NetworkShape, build_graph
+from epnas_tf.space.candidate_costs import MAX_WAYS, CandidateCosts, cheapest, sums_of_cheapest
+from epnas_tf.space.definition import candidate_costs
 
 CONVOLUTIONS = ("conv_3x3", "sep_conv_5x5")
 
