@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test lint types docs bench clean
 
 demo: $(INSTALLED)  ## search, train, export and report on the digits that ship with scikit-learn
 	$(BIN)/epnas-search --flagfile=flags/quickstart.cfg --run_dir=runs/demo
@@ -13,7 +13,7 @@ demo: $(INSTALLED)  ## search, train, export and report on the digits that ship 
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python examples/serve.py runs/demo
 	$(BIN)/epnas-report runs/demo
 
-test: lint types  ## lint, type check and every test
+test: lint types docs  ## lint, type check, documents and every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
@@ -22,6 +22,10 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+
+docs: $(INSTALLED)  ## the documents as pages, build/site/index.html; a broken link is an error
+	$(BIN)/python tools/doc_pages.py docs
+	$(BIN)/zensical build --strict --clean
 
 bench: $(INSTALLED)  ## the short benchmarks
 	$(BIN)/python -m benchmarks.startup

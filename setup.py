@@ -4,6 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+DOCS = ["zensical>=0.0.69,<0.0.70", "mkdocstrings>=1.0.8,<2", "mkdocstrings-python>=2.0.11,<3"]
+
 setup(
     name="epnas-tf",
     version="0.2.0",
@@ -35,14 +37,18 @@ setup(
         "jinja2>=3.1.6,<3.2",
     ],
     extras_require={
+        "docs": DOCS,
         "dev": [
+            *DOCS,
             "pytest>=9,<10",
             "pytest-xdist>=3.8,<4",
             "ruff>=0.17,<0.18",
             "mypy>=2.4,<3",
             "pyte>=0.8.2,<0.9",
             "selenium>=4.30,<5",
-        ]
+            "nbclient>=0.11,<0.12",
+            "ipykernel>=7.4,<8",
+        ],
     },
     entry_points={
         "console_scripts": [
