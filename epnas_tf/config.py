@@ -23,7 +23,13 @@ L2_CHOICES = ("kernels", "all")
 
 @dataclasses.dataclass(frozen=True)
 class SpaceConfig(Settings):
-    """Which architectures are searched (paper, section 3)."""
+    """Which architectures are searched (paper, section 3).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.SpaceConfig(space="micro", blocks=3).depth
+        3
+    """
 
     space: str = option(
         "macro", "search space: whole networks (macro) or cells (micro) [paper, section 3]", choices=("macro", "micro")
@@ -46,7 +52,14 @@ class SpaceConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig(Settings):
-    """How large the network of an architecture is (paper, section 5)."""
+    """How large the network of an architecture is (paper, section 5).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.NetworkConfig(channels=1)
+        Traceback (most recent call last):
+        epnas_tf.errors.ConfigError: `channels` must be at least 2. Received: channels=1
+    """
 
     channels: int = option(24, "channels of the convolutions while searching [paper, section 5: 24]", minimum=2)
     normal_cells: int = option(
@@ -56,7 +69,13 @@ class NetworkConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Settings):
-    """Which images, how they are split and how they are augmented (paper, section 5)."""
+    """Which images, how they are split and how they are augmented (paper, section 5).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.DataConfig(dataset="photos/", image_size=64).validation_fraction
+        0.1
+    """
 
     dataset: str = option(
         "digits",
@@ -114,7 +133,13 @@ class DataConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class ChildConfig(Settings):
-    """How a child is trained on the shared weights (paper, sections 4 and 5; ENAS where the paper defers to it)."""
+    """How a child is trained on the shared weights (paper, sections 4 and 5; ENAS where the paper defers to it).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.ChildConfig(epochs=1, batch_size=64).learning_rate
+        0.05
+    """
 
     epochs: int = option(3, "epochs a child is trained for [paper, sections 4 and 5: 3]", minimum=1)
     batch_size: int = option(128, "images a training step [ENAS: macro 128, micro 160]", minimum=1)
@@ -179,7 +204,13 @@ class ChildConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class SurrogateConfig(Settings):
-    """The LSTM that predicts a score (paper, section 4, "Surrogate function"; section 5)."""
+    """The LSTM that predicts a score (paper, section 4, "Surrogate function"; section 5).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.SurrogateConfig(ensemble=1).hidden_units
+        32
+    """
 
     additive: bool = option(
         True,
@@ -209,7 +240,13 @@ class SurrogateConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig(Settings):
-    """The progressive search (paper, section 4)."""
+    """The progressive search (paper, section 4).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.SearchConfig(k=5, iterations=2).sampling
+        'thompson'
+    """
 
     k: int = option(25, "architectures K sampled at each level [paper, section 5: 25]", minimum=1)
     iterations: int = option(3, "passes over all levels [paper, section 5: three to five]", minimum=1)
@@ -284,7 +321,13 @@ PAPER_SEARCH = SearchConfig(sampling="probability", repeated="newest", shuffle=F
 
 @dataclasses.dataclass(frozen=True)
 class LimitConfig(Settings):
-    """What no child's network may exceed; 0 for no limit."""
+    """What no child's network may exceed; 0 for no limit.
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.LimitConfig(max_params=20_000).max_latency_ms  # no limit
+        0.0
+    """
 
     max_params: int = option(
         0,
@@ -306,7 +349,14 @@ class LimitConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig(Settings):
-    """All settings of one run; what two runs must agree in to give the same result."""
+    """All settings of one run; what two runs must agree in to give the same result.
+
+    Example:
+        >>> import epnas_tf
+        >>> config = epnas_tf.RunConfig(space=epnas_tf.SpaceConfig(layers=6), search=epnas_tf.SearchConfig(k=5))
+        >>> config.space.layers, config.search.k, config.search.iterations
+        (6, 5, 3)
+    """
 
     space: SpaceConfig = SpaceConfig()
     network: NetworkConfig = NetworkConfig()
@@ -324,7 +374,13 @@ class RunConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class FinalNetworkConfig(Settings):
-    """How large the final network is (paper, section 5)."""
+    """How large the final network is (paper, section 5).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.FinalNetworkConfig(channels=96).normal_cells
+        3
+    """
 
     channels: int = option(
         48,
@@ -338,7 +394,13 @@ class FinalNetworkConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class RecipeConfig(Settings):
-    """How the final network is trained: ENAS's recipe, which the paper defers to (section 5)."""
+    """How the final network is trained: ENAS's recipe, which the paper defers to (section 5).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.RecipeConfig(epochs=70, label_smoothing=0.1).restart_epochs
+        10
+    """
 
     epochs: int = option(30, "epochs of the final training [ENAS: macro 310, micro 630]", minimum=1)
     batch_size: int = option(128, "images a training step [ENAS: macro 100, micro 144]", minimum=1)
@@ -418,7 +480,14 @@ class RankConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Settings):
-    """All settings of one final training; what two of them must agree in to give the same network."""
+    """All settings of one final training; what two of them must agree in to give the same network.
+
+    Example:
+        >>> import epnas_tf
+        >>> recipe = epnas_tf.RecipeConfig(epochs=10)
+        >>> epnas_tf.TrainingConfig(recipe=recipe, data=epnas_tf.DataConfig(dataset="photos/")).network.channels
+        48
+    """
 
     network: FinalNetworkConfig = FinalNetworkConfig()
     recipe: RecipeConfig = RecipeConfig()
