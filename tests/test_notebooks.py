@@ -17,12 +17,11 @@ NOTEBOOKS = sorted(notebook.name for notebook in EXAMPLES.glob("*.ipynb"))
 def test_notebook_runs(name, tmp_path, monkeypatch):
     for variable, value in runs.environment().items():
         monkeypatch.setenv(variable, value)
-    for file in (EXAMPLES / "plugin").glob("*.py"):  # what a notebook imports from its folder
-        shutil.copy(file, tmp_path)
+    shutil.copytree(EXAMPLES / "plugin", tmp_path / "plugin")  # what a notebook imports from its folder
     notebook = nbformat.read(EXAMPLES / name, as_version=4)
     assert not [cell for cell in notebook.cells if cell.get("outputs")], "notebooks are kept without their outputs"
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
 
 
 def test_there_are_notebooks():
-    assert len(NOTEBOOKS) >= 2
+    assert len(NOTEBOOKS) >= 3
