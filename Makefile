@@ -10,7 +10,8 @@ demo: $(INSTALLED)  ## search, train, export and report on the digits that ship 
 	$(BIN)/epnas-search --flagfile=flags/quickstart.cfg --run_dir=runs/demo
 	$(BIN)/epnas-train runs/demo --flagfile=flags/quickstart_final.cfg
 	test -d runs/demo/export || $(BIN)/epnas-export runs/demo
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python examples/serve.py runs/demo
+	@# TensorFlow has something to say while it is imported, at any log level: shown if serving fails.
+	exec 3>&1; said=$$($(BIN)/python examples/serve.py runs/demo 2>&1 >&3) || { echo "$$said" >&2; exit 1; }
 	$(BIN)/epnas-report runs/demo
 
 test: lint types docs  ## lint, type check, documents and every test
@@ -28,13 +29,9 @@ docs: $(INSTALLED)  ## the documents as pages, build/site/index.html; a broken l
 	$(BIN)/zensical build --strict --clean
 
 bench: $(INSTALLED)  ## the short benchmarks
-	$(BIN)/python -m benchmarks.startup
-	$(BIN)/python -m benchmarks.surrogate_fit
-	$(BIN)/python -m benchmarks.scoring
-	$(BIN)/python -m benchmarks.trial
-	$(BIN)/python -m benchmarks.overhead
+	for name in startup scoring trial overhead; do $(BIN)/python -m benchmarks $$name || exit; done
 
-$(INSTALLED): setup.py
+$(INSTALLED): pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-compile --editable '.[dev]'  # Python compiles what it imports, not all 11,000 files
 	touch $@

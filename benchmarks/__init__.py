@@ -1,1 +1,1 @@
-"""Commands that measure: each runs our side and another side in turns in one call, and prints both and their ratio."""
+"""Measurements, each behind `python -m benchmarks NAME`; where two competitors are compared, they run interleaved."""

@@ -7,6 +7,8 @@ TensorFlow.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.3.0"
+
 _HOMES = {
     "ChildConfig": "config",
     "DataConfig": "config",
@@ -41,7 +43,7 @@ _HOMES = {
     "ProgressiveSearch": "search",
     "Listener": "run",
     "SearchResult": "run",
-    "prepare_tensorflow": "runtime",
+    "prepare_tensorflow": "devices",
     "run_search": "run",
     "EPNASTuner": "tuner",
     "MacroArchitecture": "space",
@@ -75,13 +77,13 @@ if TYPE_CHECKING:
         SurrogateConfig,
         TrainingConfig,
     )
+    from epnas_tf.devices import prepare_tensorflow
     from epnas_tf.errors import EPNASError
     from epnas_tf.evaluation import Evaluation, Metrics, Predictions, evaluate, load_classifier, predict
     from epnas_tf.export import ExportResult, export_network
     from epnas_tf.network import Network, VariableStore, to_model
     from epnas_tf.report import write_report
     from epnas_tf.run.runner import Listener, SearchResult, run_search
-    from epnas_tf.runtime import prepare_tensorflow
     from epnas_tf.search.progressive import Candidate, ProgressiveSearch
     from epnas_tf.space import (
         MacroArchitecture,

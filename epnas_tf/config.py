@@ -4,7 +4,9 @@ Flags and the printed settings are made from these dataclasses.
 """
 
 import dataclasses
+from typing import Any, ClassVar
 
+from epnas_tf import plugins
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import Settings, option
 
@@ -20,6 +22,9 @@ L2_ON = (
 
 L2_CHOICES = ("kernels", "all")
 
+NOT_AUGMENTED: dict[str, Any] = {"crop_padding": 0, "mirror": "no", "cutout": 0, "augmentation": ""}
+"""The settings of training images alone, with which they are taken as they are."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SpaceConfig(Settings):
@@ -31,8 +36,12 @@ class SpaceConfig(Settings):
         3
     """
 
+    TITLE: ClassVar[str] = "search space"
+    OFTEN: ClassVar[tuple[str, ...]] = ("space", "layers")
+
     space: str = option(
-        "macro", "search space: whole networks (macro) or cells (micro) [paper, section 3]", choices=("macro", "micro")
+        "macro",
+        "search space: whole networks (macro), cells (micro) [paper, section 3], or one that `plugins` register",
     )
     layers: int = option(
         12,
@@ -44,10 +53,11 @@ class SpaceConfig(Settings):
         (), "operations to choose from, separated by commas; empty for the paper's list of the space [paper, section 3]"
     )
 
-    @property
-    def depth(self) -> int:
-        """The level of a whole architecture: its layers or its blocks."""
-        return self.layers if self.space == "macro" else self.blocks
+    plugins: tuple[str, ...] = option((), plugins.HELP)
+
+    def check(self) -> None:
+        """Imports the plugins, so that the names of spaces and operations are known wherever they are looked up."""
+        plugins.load(self.plugins)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +70,9 @@ class NetworkConfig(Settings):
         Traceback (most recent call last):
         epnas_tf.errors.ConfigError: `channels` must be at least 2. Received: channels=1
     """
+
+    TITLE: ClassVar[str] = "size of the networks"
+    OFTEN: ClassVar[tuple[str, ...]] = ("channels",)
 
     channels: int = option(24, "channels of the convolutions while searching [paper, section 5: 24]", minimum=2)
     normal_cells: int = option(
@@ -76,6 +89,9 @@ class DataConfig(Settings):
         >>> epnas_tf.DataConfig(dataset="photos/", image_size=64).validation_fraction
         0.1
     """
+
+    TITLE: ClassVar[str] = "images"
+    OFTEN: ClassVar[tuple[str, ...]] = ("dataset", "image_size")
 
     dataset: str = option(
         "digits",
@@ -129,6 +145,24 @@ class DataConfig(Settings):
     cutout: int = option(
         0, "side in pixels of the square blanked in each training image [ENAS: optional]; 0 for none", minimum=0
     )
+    augmentation: str = option(
+        "",
+        "random steps for training images, such as crop(4),mirror,cutout(8), in place of crop_padding, mirror and "
+        "cutout; empty to use those three, none for no step. Steps: crop(pixels), mirror(chance), cutout(pixels), "
+        "brightness(most) in standard deviations, contrast(most) as a part of it, rotate(degrees). A number left "
+        "out has a default: an eighth of the side, 0.5, half the side, 0.2, 0.2, 10 [paper, section 5: crop, mirror]",
+    )
+
+    def check(self) -> None:
+        """Refuses an augmentation that is set in two ways."""
+        names = [name for name in NOT_AUGMENTED if name != "augmentation"]
+        given = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name) != getattr(DataConfig, name)]
+        if self.augmentation and given:
+            raise ConfigError(
+                "`augmentation` takes the place of `crop_padding`, `mirror` and `cutout`: give one or the other. "
+                f"Received: augmentation={self.augmentation} and {', '.join(given)}. Leave these at their defaults, or "
+                "give an empty `augmentation`."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,6 +174,9 @@ class ChildConfig(Settings):
         >>> epnas_tf.ChildConfig(epochs=1, batch_size=64).learning_rate
         0.05
     """
+
+    TITLE: ClassVar[str] = "training of the children"
+    OFTEN: ClassVar[tuple[str, ...]] = ("epochs",)
 
     epochs: int = option(3, "epochs a child is trained for [paper, sections 4 and 5: 3]", minimum=1)
     batch_size: int = option(128, "images a training step [ENAS: macro 128, micro 160]", minimum=1)
@@ -156,19 +193,13 @@ class ChildConfig(Settings):
     l2: float = option(
         2.5e-4, "weight of the sum of squared weights in the loss [ENAS: macro 2.5e-4, micro 1e-4]", minimum=0
     )
-    l2_on: str = option("kernels", L2_ON, choices=L2_CHOICES, older="all")
+    l2_on: str = option("kernels", L2_ON, choices=L2_CHOICES)
     clip_norm: float = option(
         5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
     )
     share_weights: bool = option(
         True,
         "train each child on the weights that all share, not on new weights of its own [paper, section 4: shared]",
-    )
-    validation_statistics: str = option(
-        "moving",
-        "statistics by which batch norm works while a child is scored: moving (averages over the training), batch (of "
-        "the validation batch) or fresh (taken anew over 20 training batches) [ENAS: macro moving]",
-        choices=("moving", "batch", "fresh"),
     )
     mixed_precision: bool = option(False, MIXED_PRECISION)
     xla: bool = option(
@@ -212,6 +243,8 @@ class SurrogateConfig(Settings):
         32
     """
 
+    TITLE: ClassVar[str] = "surrogate"
+
     additive: bool = option(
         True,
         "predict by the sum of an additive model (a term for each symbol of each level, by ridge regression) and of "
@@ -247,6 +280,9 @@ class SearchConfig(Settings):
         >>> epnas_tf.SearchConfig(k=5, iterations=2).sampling
         'thompson'
     """
+
+    TITLE: ClassVar[str] = "search"
+    OFTEN: ClassVar[tuple[str, ...]] = ("k", "iterations")
 
     k: int = option(25, "architectures K sampled at each level [paper, section 5: 25]", minimum=1)
     iterations: int = option(3, "passes over all levels [paper, section 5: three to five]", minimum=1)
@@ -329,6 +365,9 @@ class LimitConfig(Settings):
         0.0
     """
 
+    TITLE: ClassVar[str] = "limits of the networks"
+    OFTEN: ClassVar[tuple[str, ...]] = ("max_params",)
+
     max_params: int = option(
         0,
         "most trainable parameters of a child, with the channels of the search; 0 for no limit [paper: none]",
@@ -382,6 +421,9 @@ class FinalNetworkConfig(Settings):
         3
     """
 
+    TITLE: ClassVar[str] = "size of the network"
+    OFTEN: ClassVar[tuple[str, ...]] = ("channels",)
+
     channels: int = option(
         48,
         "channels of the final network's convolutions [paper, section 5: macro 200 and 512, micro 96 and 128]",
@@ -402,6 +444,9 @@ class RecipeConfig(Settings):
         10
     """
 
+    TITLE: ClassVar[str] = "training"
+    OFTEN: ClassVar[tuple[str, ...]] = ("epochs", "batch_size", "learning_rate")
+
     epochs: int = option(30, "epochs of the final training [ENAS: macro 310, micro 630]", minimum=1)
     batch_size: int = option(128, "images a training step [ENAS: macro 100, micro 144]", minimum=1)
     learning_rate: float = option(0.05, "learning rate at the start of each cosine [ENAS: 0.05]", above=0)
@@ -414,7 +459,22 @@ class RecipeConfig(Settings):
         minimum=0,
     )
     restart_factor: int = option(2, "how many times as long each cosine is as the one before it [ENAS: 2]", minimum=1)
-    momentum: float = option(0.9, "Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
+    optimizer: str = option(
+        "sgd",
+        "sgd, with Nesterov momentum [ENAS], or another optimizer of Keras by its name in lower case: adam, adamw, "
+        "lion, rmsprop and so on; its learning rate is the cosines'",
+    )
+    optimizer_settings: tuple[str, ...] = option(
+        (), "settings of another optimizer than sgd, as beta_1=0.9,beta_2=0.95; empty for Keras's defaults"
+    )
+    weight_decay: float = option(
+        -1.0,
+        "part of each weight, times the learning rate, that a step takes away beside the gradient (decoupled weight "
+        "decay, of what l2_on names); 0 for none, -1 for the optimizer's own: 0.004 for adamw and muon, else none "
+        "[ENAS: none]",
+        minimum=-1,
+    )
+    momentum: float = option(0.9, "sgd: Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
     l2: float = option(2e-4, "weight of the sum of squared weights in the loss [ENAS: 2e-4]", minimum=0)
     l2_on: str = option("all", L2_ON, choices=L2_CHOICES)
     clip_norm: float = option(
@@ -493,3 +553,8 @@ class TrainingConfig(Settings):
     recipe: RecipeConfig = RecipeConfig()
     data: DataConfig = DataConfig()
     seed: int = option(0, "decides every random choice of the training", minimum=0, maximum=2**31 - 1)
+    plugins: tuple[str, ...] = option((), plugins.HELP)
+
+    def check(self) -> None:
+        """Imports the plugins, which may be those of a search."""
+        plugins.load(self.plugins)

@@ -85,7 +85,8 @@ def check_backend() -> None:
     except Exception as error:  # a backend that is not installed or unknown, a broken keras.json: each its own
         found = f"Keras cannot be imported ({type(error).__name__}: {error})"
     if found != "tensorflow":
+        remedy = "KERAS_NNX_ENABLED=false" if "NNX" in found else "KERAS_BACKEND=tensorflow"
         raise ConfigError(
             f"Keras must run on TensorFlow. Received: {found}. Start Python anew with the environment variable "
-            "KERAS_BACKEND=tensorflow, which counts for more than the file keras.json, or mend that file."
+            f"{remedy}, which counts for more than the file keras.json, or mend that file."
         )

@@ -4,37 +4,78 @@ import dataclasses
 import os
 import sys
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from absl import flags
 
-from epnas_tf.options import fields_of, from_values
+from epnas_tf.options import Settings, fields_of, from_values, groups_of
 
 T = TypeVar("T")
 
+PRESETS = Path(__file__).parent / "presets"
+"""The folder of the package's flag files: `flags/` in a clone."""
 
-def define(config_type: type[Any], without: Collection[str] = ()) -> None:
+OFTEN, OWN = "used most", "this program"
+_ending = ""
+_groups = [OFTEN, OWN]  # titles of the flags in `--help`, in their order
+
+
+def define(config_type: type[Settings], without: Collection[str] = ()) -> None:
     """Defines a flag for each plain field of a settings dataclass, with its default, its help and its choices.
 
     Args:
         config_type: the settings dataclass.
         without: names of fields that get no flag, since the program makes nothing of them.
     """
-    for field in fields_of(config_type):
-        if field.name not in without:
-            _define(field)
+    for settings, fields in groups_of(config_type):
+        for field in fields:
+            if field.name not in without:
+                _define(field, OFTEN if field.name in settings.OFTEN else settings.TITLE or OWN)
 
 
-def define_path(name: str, default: str | None, help: str) -> None:
+def define_path(name: str, default: str | None, help: str, group: str = OWN) -> None:
     """Defines a flag for a file or a folder that is no setting of the run; shells leave the ~ of --flag=~/x to us."""
     flags.DEFINE(_PathParser(), name, default, help, serializer=flags.ArgumentSerializer())
-    show_in_help(name)
+    show_in_help(name, group)
+
+
+def define_preset(ending: str = "") -> None:
+    """Defines `--preset`, the name of a flag file that comes with the package; see `with_preset`.
+
+    Args:
+        ending: of the files' names, which is not part of the preset's.
+    """
+    global _ending
+    _ending = ending
+    names = sorted(file.stem for file in PRESETS.glob("*.cfg"))
+    finals = [name for name in names if name.endswith("_final")]
+    mine = finals if ending else [name for name in names if name not in finals]
+    presets = [name.removesuffix(ending) for name in mine]
+    flags.DEFINE_enum("preset", None, presets, "settings that come with the package; flags beside it go before its own")
+    show_in_help("preset", OFTEN)
+
+
+def with_preset(arguments: list[str]) -> list[str]:
+    """Returns a command line with the flag file of its `--preset` put first, so that every other flag goes before it.
+
+    Args:
+        arguments: the program, then its arguments. Of a preset that is not there nothing is put in: absl refuses it.
+    """
+    for argument in arguments[1:]:
+        if argument.startswith(("--preset=", "-preset=")):
+            file = PRESETS / f"{argument.partition('=')[2]}{_ending}.cfg"
+            if file.is_file():
+                return [arguments[0], f"--flagfile={file}", *arguments[1:]]
+    return arguments
 
 
 class _PathParser(flags.ArgumentParser[str]):
     syntactic_help = "a path"
 
     def parse(self, argument: str) -> str:
+        if not argument:
+            raise ValueError("empty")
         return os.path.expanduser(argument)
 
 
@@ -55,12 +96,26 @@ def to_config(config_type: type[T], base: Mapping[str, Any] | None = None) -> T:
     return from_values(config_type, values)
 
 
-def show_in_help(name: str) -> None:
-    """Lists a flag under `--help`, which shows those that belong to the program itself."""
-    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+def show_in_help(name: str, group: str = OWN) -> None:
+    """Lists a flag under `--help`, which shows those that belong to the program itself.
+
+    Args:
+        name: the flag's name.
+        group: the title that it stands under.
+    """
+    for module in (sys.argv[0], group):  # absl groups flags by the module that has them
+        flags.FLAGS.register_key_flag_for_module(module, flags.FLAGS[name])
+    if group not in _groups:
+        _groups.append(group)
 
 
-def _define(field: dataclasses.Field[Any]) -> None:
+def help_by_purpose() -> str:
+    """Returns the help of the program's flags: those that are used most, then the others by what they are about."""
+    shown = (flags.FLAGS.module_help(group) for group in _groups if flags.FLAGS.get_key_flags_for_module(group))
+    return "\n".join(shown)
+
+
+def _define(field: dataclasses.Field[Any], group: str) -> None:
     name, default, text = field.name, field.default, field.metadata["help"]
     if field.metadata["choices"]:
         flags.DEFINE_enum(name, default, list(field.metadata["choices"]), text)
@@ -74,4 +129,4 @@ def _define(field: dataclasses.Field[Any]) -> None:
         flags.DEFINE_float(name, default, text)
     else:
         flags.DEFINE_string(name, default, text)
-    show_in_help(name)
+    show_in_help(name, group)

@@ -1,5 +1,6 @@
 """The names that a package offers, each imported when it is first used (PEP 562)."""
 
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,3 +25,23 @@ def importer(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
 
     return get
+
+
+def deferred(place: str, **options: Any) -> Callable[..., Any]:
+    """Returns a function that imports another when it is first called: naming it imports no library.
+
+    Args:
+        place: the module and the function's name in it, with a dot between.
+        **options: what it is always given.
+
+    Example:
+        >>> from epnas_tf.lazy import deferred
+        >>> deferred("json.dumps", indent=None)([1, 2])
+        '[1, 2]'
+    """
+    return functools.partial(_call, place, **options)
+
+
+def _call(place: str, /, *arguments: Any, **options: Any) -> Any:
+    module, _, name = place.rpartition(".")
+    return getattr(importlib.import_module(module), name)(*arguments, **options)

@@ -22,6 +22,7 @@ def only_new_garbage() -> Iterator[None]:
     Nearly all objects of a program that trains are TensorFlow's and Keras's own, which live as long as it does. What
     was alive before, and becomes garbage in circles meanwhile, is collected afterwards.
     """
+    # Measured: a collection during a search takes 0.1 s and not 0.4 s (BUILD_NOTES.md, Memory).
     gc.freeze()
     try:
         yield
@@ -29,23 +30,12 @@ def only_new_garbage() -> Iterator[None]:
         gc.unfreeze()
 
 
-@contextlib.contextmanager
-def no_search_for_garbage() -> Iterator[None]:
-    """Within, no garbage is looked for: for imports, which make hundreds of thousands of objects that are none."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
 def end_without_search_for_garbage() -> None:
     """Lets the process end without a last look for garbage, which takes most of a second where TensorFlow is imported.
 
     Objects in circles are then not told of the end, so files must be closed by those who opened them.
     """
+    # Measured in turns on a busy machine: a command that only imports TensorFlow takes 9.3 s of CPU time, without 10.1.
     atexit.register(gc.freeze)
 
 
@@ -55,6 +45,7 @@ def free_memory() -> None:
     A graph's objects refer to one another in circles, which Python collects late, and what was theirs lies in pieces
     among what lives on, which the allocator gives back only when told to: glibc's is; another one keeps its own ways.
     """
+    # Measured: 320 small children left 225 MB more than 20 did, and 97 MB with this (BUILD_NOTES.md, Memory).
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

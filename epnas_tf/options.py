@@ -5,7 +5,7 @@ import math
 import numbers
 import os
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from epnas_tf.errors import ConfigError
 
@@ -20,7 +20,6 @@ def option(
     maximum: float | None = None,
     above: float | None = None,
     choices: tuple[str, ...] = (),
-    older: T | None = None,
 ) -> T:
     """A dataclass field that carries its help text and its bounds.
 
@@ -31,7 +30,6 @@ def option(
         maximum: the largest value allowed, inclusive.
         above: a value that must be exceeded.
         choices: the values allowed, for a setting that is one word of a list.
-        older: what was done before there was this setting, where that is not the default.
     """
     metadata: dict[str, Any] = {
         "help": help,
@@ -39,13 +37,20 @@ def option(
         "maximum": maximum,
         "above": above,
         "choices": choices,
-        "older": default if older is None else older,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
 
 class Settings:
-    """Base of the frozen settings: each field is checked against its own bounds when the value is made."""
+    """Base of the frozen settings: each field is checked against its own bounds when the value is made.
+
+    Attributes:
+        TITLE: what the settings are about, over their flags in `--help`.
+        OFTEN: names of the settings that people give most often; their flags stand first.
+    """
+
+    TITLE: ClassVar[str] = ""
+    OFTEN: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
@@ -112,6 +117,18 @@ def fields_of(config_type: type) -> Iterator[dataclasses.Field[Any]]:
             yield field
 
 
+def groups_of(config_type: type[Settings]) -> Iterator[tuple[type[Settings], list[dataclasses.Field[Any]]]]:
+    """Yields the groups in a settings dataclass, and itself, each with its own plain fields, in their order."""
+    own = []
+    for field in dataclasses.fields(config_type):  # type: ignore[arg-type]  # every subclass is a dataclass
+        if dataclasses.is_dataclass(field.type):
+            yield from groups_of(field.type)  # type: ignore[arg-type]  # is_dataclass also holds for instances
+        else:
+            own.append(field)
+    if own:
+        yield config_type, own
+
+
 def values_of(config: Any) -> dict[str, Any]:
     """Returns the plain values of a settings object, groups flattened, in the order of `fields_of`."""
     values: dict[str, Any] = {}
@@ -119,11 +136,6 @@ def values_of(config: Any) -> dict[str, Any]:
         value = getattr(config, field.name)
         values.update(values_of(value) if dataclasses.is_dataclass(value) else {field.name: value})
     return values
-
-
-def completed(config_type: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Returns a run's plain values, and for each field that they do not name what was done before there was it."""
-    return {field.name: field.metadata["older"] for field in fields_of(config_type)} | values
 
 
 def from_values(config_type: type[T], values: dict[str, Any]) -> T:

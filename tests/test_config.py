@@ -110,7 +110,7 @@ def other(field):
     if field.metadata["choices"]:
         return field.metadata["choices"][-1 if field.default != field.metadata["choices"][-1] else 0]
     if isinstance(field.default, tuple):
-        return ("conv_3x3", "conv_5x5")
+        return ("json",) if field.name == "plugins" else ("conv_3x3", "conv_5x5")
     if isinstance(field.default, str):
         return "something"
     if isinstance(field.default, bool):

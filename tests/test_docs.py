@@ -52,9 +52,8 @@ def commands(block):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder as a person has it: the flag files, a plugin, and photos of two classes."""
+    """A folder as a person has it: a plugin, and photos of two classes."""
     folder = tmp_path_factory.mktemp("docs")
-    (folder / "flags").symlink_to(ROOT / "flags")
     (folder / "my_nets.py").symlink_to(ROOT / "examples" / "plugin" / "my_nets.py")
     rng = np.random.default_rng(0)
     for name in ("cat", "dog"):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import locale
 import warnings
 
 import keras
@@ -103,18 +104,48 @@ def test_a_backend_that_is_not_there_is_told_as_such(call):
     assert "Traceback" not in result.stderr
 
 
+def test_nnx_is_told_as_such_where_flax_is_not_there(monkeypatch):
+    def backend():  # Keras raises it while it is imported
+        raise ImportError("To use NNX with the JAX backend, you must install `flax`.")
+
+    monkeypatch.setattr(keras.config, "backend", backend)
+    with pytest.raises(ConfigError, match=r"To use NNX .* variable KERAS_NNX_ENABLED=false, which counts"):
+        check_environment()
+
+
+TUNED = """
+from pathlib import Path
+from tests.search.kt_helpers import SearchConfig, make_tuner, split_digits
+x, y, validation_data = split_digits(60)
+tuner = make_tuner(Path(".").absolute(), search=SearchConfig(k=2, iterations=1))
+tuner.search(x, y, validation_data=validation_data, verbose=0)
+print([trial.status for trial in tuner.oracle.get_best_trials(9)])
+"""
+
+
+def test_a_tuner_searches_where_every_warning_is_an_error(tmp_path):
+    result = runs.call((*runs.SEARCH[:1], "-W", "error", "-c", TUNED), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == str(["COMPLETED"] * 4)
+
+
 @contextlib.contextmanager
 def everything_set():
     """Sets what Keras, TensorFlow and NumPy let a person set for a whole process, to other than its default."""
     floatx, epsilon, policy = keras.config.floatx(), keras.config.epsilon(), keras.config.dtype_policy()
-    placement = tf.config.get_soft_device_placement()
+    placement, generator = tf.config.get_soft_device_placement(), tf.random.get_global_generator()
+    language = locale.setlocale(locale.LC_ALL)
     keras.config.set_floatx("float16")
     keras.config.set_epsilon(1e-2)
     keras.config.set_image_data_format("channels_first")
     keras.config.set_dtype_policy("int8_from_mixed_bfloat16")
     keras.config.set_max_epochs(1)
     keras.config.set_max_steps_per_epoch(1)
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=["cpu:0"]))
     tf.config.set_soft_device_placement(False)
+    tf.random.set_global_generator(tf.random.Generator.from_seed(9))
+    with contextlib.suppress(locale.Error):  # not on every computer
+        locale.setlocale(locale.LC_ALL, "tr_TR.UTF-8")
     try:
         with np.errstate(all="raise"), np.printoptions(threshold=1, precision=1), warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -126,7 +157,10 @@ def everything_set():
         keras.config.set_dtype_policy(policy)
         keras.config.set_max_epochs(None)
         keras.config.set_max_steps_per_epoch(None)
+        keras.distribution.set_distribution(None)
         tf.config.set_soft_device_placement(placement)
+        tf.random.set_global_generator(generator)
+        locale.setlocale(locale.LC_ALL, language)
 
 
 def numbers(run_dir):

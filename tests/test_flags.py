@@ -65,7 +65,7 @@ def test_flag_file_and_flags_after_it(command_line, tmp_path):
     assert config == from_values(RunConfig, {"k": 2, "layers": 4})
 
 
-@pytest.mark.parametrize("arguments", [["--k=abc"], ["--k=1.5"], ["--l2=x"], ["--space=nano"], ["--kk=3"]])
+@pytest.mark.parametrize("arguments", [["--k=abc"], ["--k=1.5"], ["--l2=x"], ["--kk=3"]])
 def test_flags_that_cannot_be_read_are_refused(command_line, arguments):
     with pytest.raises(flags.Error, match=arguments[0].split("=")[0].strip("-")):
         command_line(*arguments)

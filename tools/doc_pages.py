@@ -37,7 +37,7 @@ ROOMS = {
     "search": "The algorithm alone",
     "space": "Search spaces and architectures",
     "network": "Networks",
-    "runtime": "The process",
+    "devices": "The process",
     "errors": "Errors",
 }
 """The rooms that public names come from, in the order of the page, and what they are called there."""

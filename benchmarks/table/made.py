@@ -1,11 +1,20 @@
-"""Tables of made-up accuracies, see `benchmarks.made_table`."""
+"""Tables of made-up accuracies: other ground than the search was made on.
+
+pairs: eight layers with three choices. Each choice has a worth, and so has each pair of choices of two layers, together
+as much: no layer can be judged alone. The accuracies spread by 1.5 points around 90 %.
+
+steep: seven layers with four choices, of which the first is nothing at all. What is lacking to 94 % falls by a factor
+with each choice that is not nothing, and with each pair of neighbours: the best lie close together, while a tenth of
+the networks are below 30 %, and shallow ones, with nothing in their further layers, at chance.
+"""
 
 import itertools
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from benchmarks.table.table import Table
 
 CHANCE, CEILING = 10.0, 94.0
 """Of the steep table, in percent."""
@@ -51,7 +60,7 @@ def steep(rng: np.random.Generator) -> Array:
 KINDS: Mapping[str, Callable[[np.random.Generator], Array]] = {"pairs": pairs, "steep": steep}
 
 
-def to_values(accuracies: Array) -> dict[str, Any]:
-    """Returns what a file of the table holds: NAS-Bench-Macro's form."""
-    names = ("".join(map(str, indices)) for indices in np.ndindex(accuracies.shape))
-    return {name: {"mean_acc": accuracy} for name, accuracy in zip(names, accuracies.ravel().tolist(), strict=True)}
+def make_table(kind: str, seed: int = 0) -> Table:
+    """Returns a table of a kind."""
+    accuracies = KINDS[kind](np.random.default_rng(seed))
+    return Table(tuple("0123"[:choices] for choices in accuracies.shape), accuracies)

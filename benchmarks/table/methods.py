@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 import keras_tuner
 import numpy as np
 
-from benchmarks.table.bayesian import BayesianOptimizationOracle
-from benchmarks.table.space import TableSpace
+from benchmarks.table.table import TableSpace
 from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, SearchConfig, SurrogateConfig
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.surrogate.table import Indices
@@ -65,13 +64,13 @@ def progressive(search: SearchConfig, surrogate: SurrogateConfig) -> Method:
 
     def run(run: Run) -> Reports:
         ours = ProgressiveSearch(run.space, search, surrogate, run.seed)
-        candidate = ours.ask()
-        while candidate is not None:
-            level = candidate.level
+        goes_on = ours.advance()
+        while goes_on:
+            (candidate,) = ours.ask()
             ours.tell(candidate, run.evaluate(run.space.indices(candidate.architecture)))
-            candidate = ours.ask()  # before the report: after the last child of a level it fits the surrogate
-            if candidate is None or candidate.level != level:
-                run.note_correlation(level, ours.rank_correlation)
+            goes_on = ours.advance()  # before the report: the ranking is by the newest fit
+            if not goes_on or ours.level != candidate.level:
+                run.note_correlation(candidate.level, ours.rank_correlation)
             best = ours.best
             yield None if best is None else run.space.indices(best[0])
 
@@ -185,5 +184,5 @@ def methods() -> Mapping[str, Method]:
         "random": random_networks,
         "regularized evolution": regularized_evolution(),
         "KerasTuner RandomSearch": keras_tuner_oracle(keras_tuner.oracles.RandomSearchOracle),
-        "KerasTuner BayesianOptimization": keras_tuner_oracle(BayesianOptimizationOracle),
+        "KerasTuner BayesianOptimization": keras_tuner_oracle(keras_tuner.oracles.BayesianOptimizationOracle),
     }

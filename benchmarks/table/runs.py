@@ -1,24 +1,17 @@
 """Runs methods on a table over many seeds, on all cores, and sums up what they found."""
 
-import concurrent.futures
 import dataclasses
-import multiprocessing
-import os
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.table.methods import Correlations, Run, methods
-from benchmarks.table.space import TableSpace
-from benchmarks.table.table import Table
-from benchmarks.worker import end_on_interrupt
+from benchmarks.table.table import Table, TableSpace
+from benchmarks.worker import side_by_side
 from epnas_tf.surrogate.table import Indices
-
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,31 +78,3 @@ def run_job(table: Table, job: Job) -> Outcome:
 def run_jobs(table: Table, jobs: Sequence[Job], processes: int) -> Iterator[Outcome]:
     """Runs jobs side by side; yields the outcomes as they come."""
     return side_by_side(run_job, [(table, job) for job in jobs], processes)
-
-
-def side_by_side(call: Callable[..., T], arguments: Sequence[tuple[Any, ...]], processes: int) -> Iterator[T]:
-    """Calls a function of a module in several processes; yields what it returns as it comes.
-
-    Args:
-        call: the function.
-        arguments: of each call.
-        processes: how many.
-    """
-    context = multiprocessing.get_context("spawn")  # TensorFlow's threads do not outlive a fork
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read where a process imports NumPy; they share out the cores
-    pool = concurrent.futures.ProcessPoolExecutor(processes, context, _one_thread)
-    try:
-        for future in concurrent.futures.as_completed([pool.submit(call, *each) for each in arguments]):
-            yield future.result()
-    finally:  # after an error, what has not begun does not begin
-        pool.shutdown(cancel_futures=True)
-
-
-def _one_thread() -> None:
-    """Keeps TensorFlow to one core a process; the processes share out the cores."""
-    end_on_interrupt()
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)

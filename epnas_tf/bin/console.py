@@ -4,12 +4,15 @@ import codecs
 import concurrent.futures
 import contextlib
 import errno
+import functools
 import io
 import os
+import re
 import shlex
 import shutil
 import sys
 import tempfile
+import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
@@ -19,9 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from epnas_tf import flags as config_flags
-from epnas_tf.data.names import printable
+from epnas_tf import plugins
+from epnas_tf.bin.displays.reading import show_reading
+from epnas_tf.data import progress
+from epnas_tf.data.checks.names import printable
 from epnas_tf.errors import ConfigError, EPNASError
-from epnas_tf.memory import end_without_search_for_garbage, no_search_for_garbage
+from epnas_tf.memory import end_without_search_for_garbage
 from epnas_tf.options import values_of
 
 T = TypeVar("T")
@@ -34,8 +40,8 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_PATH = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.ENOTDIR)
 """What is wrong with a path that a user gave, wherever it is noticed first."""
 
-KERAS_LIMITS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
-"""What Keras reads for its own `fit` alone, when it is imported."""
+NOT_FOR_US = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
+"""What Keras reads for its own `fit` and for JAX alone, when it is imported."""
 
 SPELLED_OUT = {
     "…": "...",
@@ -53,6 +59,9 @@ SPELLED_OUT = {
     "╺": "-",
 }
 """How our own texts are written in an encoding that lacks a character."""
+
+FLAG_VALUES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+"""What flags take, by absl's name of their type."""
 
 UNUSED_BY_KERAS = ("matplotlib", "pandas", "sklearn")
 """What Keras imports if it is there, for wrappers and pictures that no binary uses."""
@@ -90,19 +99,18 @@ def quiet_tensorflow() -> Iterator[None]:
 
 
 def _import_tensorflow() -> None:
-    """Imports TensorFlow and Keras without what Keras would import for nothing: 4.3 s of CPU time become 3.0.
-
-    Without looking for garbage, then and at the process's end, a command takes 1.4 s less.
+    """Imports TensorFlow and Keras without what Keras would import for nothing.
 
     For a command's own process, before it has threads: Keras's wrappers of scikit-learn are missing in it for good.
     """
     _set_keras_environment()
     hidden = [name for name in UNUSED_BY_KERAS if name not in sys.modules]
+    # Measured in turns: 3.0 s of CPU time, without it 4.3; on a busy machine 9.3, without it 12.6.
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import of it fails
     try:
-        with no_search_for_garbage():
-            import keras  # noqa: F401
-            import tensorflow  # noqa: F401
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
+
         end_without_search_for_garbage()
     finally:
         for name in hidden:
@@ -115,12 +123,12 @@ def _set_keras_environment() -> None:
     Keras reads all of it once, when it is imported, so a broken keras.json would end a command there.
     """
     backend = os.environ.get("KERAS_BACKEND")
-    for name in KERAS_LIMITS:
+    for name in NOT_FOR_US:
         os.environ.pop(name, None)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["KERAS_HOME"] = os.devnull  # where keras.json is: none is in what is no folder, and none can be written
     if backend not in (None, "", "tensorflow"):
-        print(f"note: Keras runs on TensorFlow here, whatever KERAS_BACKEND is. Received: {backend}", flush=True)
+        say(make_console(), f"note: Keras runs on TensorFlow here, whatever KERAS_BACKEND is. Received: {backend}")
 
 
 def _spell_out(error: UnicodeError) -> tuple[str, int]:
@@ -151,54 +159,88 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
             comes after it.
     """
     print_in_any_encoding()
+    progress.display = show_reading
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
-
-    def parse(argv: list[str]) -> list[str]:
-        try:
-            return flags.FLAGS(argv)
-        except UnicodeDecodeError as error:
-            sys.stderr.write(f"{name}: error: {_undecodable_flag_file(argv, error)}\n")
-            sys.exit(1)
-        except flags.Error as error:
-            sys.stderr.write(f"{name}: error: {str(error).removeprefix('ERROR:: ')}\nSee {name} --help.\n")
-            sys.exit(1)
-        except SystemExit:  # only a flag that asks for help ends the program while it is read
-            sys.exit(0)
-        except BrokenPipeError:
-            _leave(1)  # who reads the help has gone, `| head` say
-        except OSError as error:
-            sys.stderr.write(f"{name}: error: the help cannot be written: {error.strerror}.\n")
-            _leave(1)
+    app.HelpFlag = _Help  # type: ignore[misc]
+    if "plugins" not in flags.FLAGS:  # a program without settings, or whose settings have none
+        flags.DEFINE_list("plugins", [], plugins.HELP)
+        config_flags.show_in_help("plugins")
 
     def guarded(argv: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.ERROR)  # libraries' notes would stand between our own lines
         try:
+            plugins.load(flags.FLAGS.plugins)
             main(argv[1:])
             sys.stdout.flush()  # here, where its failure can be told
         except EPNASError as error:
-            sys.stderr.write(f"{name}: error: {error}\n")
+            complain(f"{name}: error: {error}")
             sys.exit(1)
         except MemoryError as error:
-            sys.stderr.write(f"{name}: error: there is not enough memory; fewer or smaller images need less. {error}\n")
+            complain(f"{name}: error: there is not enough memory; fewer or smaller images need less. {error}")
             _leave(1)
         except BrokenPipeError:
             _leave(1)  # who reads the output has gone, `| head` say
         except OSError as error:
             if error.errno in NO_PATH and error.filename is not None:
-                sys.stderr.write(
-                    f"{name}: error: a path cannot be used: {error.strerror}. Received: {error.filename}\n"
-                )
+                complain(f"{name}: error: a path cannot be used: {error.strerror}. Received: {error.filename}")
                 sys.exit(1)
             if error.errno not in NO_SPACE:
                 raise
-            sys.stderr.write(f"{name}: error: the output cannot be written: {error.strerror}. {on_interrupt}\n")
+            complain(f"{name}: error: the output cannot be written: {error.strerror}. {on_interrupt}")
             _leave(1)
         except KeyboardInterrupt as stopped:
-            sys.stderr.write(f"\n{name}: stopped. {on_interrupt} {stopped}".rstrip() + "\n")
+            sys.stderr.write("\n")
+            complain(f"{name}: stopped. {on_interrupt} {stopped}".rstrip())
             _leave(INTERRUPTED)
 
-    app.run(guarded, flags_parser=parse)
+    app.run(guarded, flags_parser=functools.partial(_parse, name))
+
+
+def _parse(name: str, argv: list[str]) -> list[str]:
+    """Parses the flags of a program; ends it where one of them is wrong, or asks for help."""
+    try:
+        return flags.FLAGS(config_flags.with_preset(argv))
+    except UnicodeDecodeError as error:
+        complain(f"{name}: error: {_undecodable_flag_file(argv, error)}")
+        sys.exit(1)
+    except flags.Error as error:
+        complain(f"{name}: error: {_flag_error(error)}\nSee {name} --help.")
+        sys.exit(1)
+    except SystemExit:  # only a flag that asks for help ends the program while it is read
+        sys.exit(0)
+    except BrokenPipeError:
+        _leave(1)  # who reads the help has gone, `| head` say
+    except OSError as error:
+        complain(f"{name}: error: the help cannot be written: {error.strerror}.")
+        _leave(1)
+
+
+class _Help(app.HelpFlag):
+    """`--help` by purpose, without absl's own flags (debuggers, profilers, loggers): `--helpfull` has those too."""
+
+    def parse(self, arg: Any) -> None:
+        if self._parse(arg):
+            sys.stdout.write(f"{sys.modules['__main__'].__doc__}{config_flags.help_by_purpose()}\n")
+            sys.stdout.flush()
+            sys.exit(0)
+
+
+def _flag_error(error: flags.Error) -> str:
+    """What to say of a flag that absl refuses: of a wrong value what was expected, in the words of the settings."""
+    text, reason = str(error).removeprefix("ERROR:: "), str(error.__context__)
+    found = re.fullmatch(rf"flag --(\w+)=(.*): {re.escape(reason)}", text, re.DOTALL)
+    if not found or found[1] not in flags.FLAGS:
+        return text
+    flag, parser = flags.FLAGS[found[1]], flags.FLAGS[found[1]].parser
+    expected = FLAG_VALUES.get(parser.flag_type(), parser.syntactic_help)
+    if isinstance(parser, flags.EnumParser):
+        expected = f"one of {', '.join(parser.enum_values)}"
+    elif getattr(parser, "lower_bound", None) is not None:
+        expected += f" of at least {parser.lower_bound}"
+    example = "" if flag.default is None else f", such as --{flag.name}={_typed(flag.default)}"
+    advice = f"Give one{example}, or leave the flag out."
+    return f"--{flag.name} must be {expected}. Received: {found[2]!r}. {advice}"
 
 
 def _undecodable_flag_file(argv: list[str], error: UnicodeDecodeError) -> str:
@@ -250,8 +292,20 @@ def refuse_arguments(arguments: list[str]) -> None:
 
 
 def say(console: Console, text: str) -> None:
-    """Prints a sentence: wrapped between words on a terminal, in one line elsewhere."""
-    console.print(text, soft_wrap=not console.is_terminal)
+    """Prints a sentence: wrapped between words on a terminal, in one line elsewhere. No path is cut, however long."""
+    if console.is_terminal:
+        wrap = textwrap.TextWrapper(console.width, break_long_words=False, break_on_hyphens=False)
+        text = "\n".join(map(wrap.fill, text.split("\n")))
+    console.print(text, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Prints a sentence to standard error; lines below it, to be copied, are left as they are."""
+    console = make_console(stderr=True)
+    sentence, *lines = text.split("\n")
+    say(console, sentence)
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 def command(name: str) -> str:
@@ -272,7 +326,7 @@ def print_next(console: Console, steps: Mapping[str, str], path: str | os.PathLi
     """
     console.print("next:")
     for program, what in steps.items():
-        console.print(f"  # {what}")
+        say(console, f"  # {what}")
         console.print(f"  {command(program)} {shlex.quote(str(path))}", soft_wrap=True)
 
 
@@ -314,6 +368,7 @@ def _typed(value: Any) -> str:
     )
 
 
-def make_console() -> Console:
+def make_console(*, stderr: bool = False) -> Console:
     """Returns the console; texts are printed as they are, and not cut to a width where the output is no terminal."""
-    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200)
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else 200
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)

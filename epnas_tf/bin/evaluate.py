@@ -11,7 +11,8 @@ from rich.table import Table
 
 from epnas_tf import data
 from epnas_tf import flags as config_flags
-from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main
+from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main, say
+from epnas_tf.config import NOT_AUGMENTED
 from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation import Evaluation, Latency, Metrics
 from epnas_tf.evaluation.evaluation import evaluate
@@ -39,9 +40,6 @@ CONFUSED_PAIRS = 15
 
 PARTS = {"test": "test part", "validation": "validation part", "train": "training part", "all": "all images"}
 
-AUGMENTATION = ("crop_padding", "mirror", "cutout")
-"""Settings of training images alone: nothing is augmented here."""
-
 
 def main(arguments: list[str]) -> None:
     """Evaluates the model that the one argument names."""
@@ -54,7 +52,7 @@ def main(arguments: list[str]) -> None:
         refuse_file(Path(json_file))
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
-        from epnas_tf.runtime import grow_gpu_memory
+        from epnas_tf.devices import grow_gpu_memory
 
         grow_gpu_memory()
     result = evaluate(path, config.data, flags.FLAGS.split, flags.FLAGS.latency, config.seed)
@@ -97,20 +95,20 @@ def refuse_file(file: Path, flag: str = "--json") -> None:
 def show(console: Console, result: Evaluation) -> None:
     """Prints everything that was found out."""
     metrics = result.metrics
-    console.print(f"{result.model} on {result.data_name}, {PARTS[result.split]}", soft_wrap=True)
+    say(console, f"{result.model} on {result.data_name}, {PARTS[result.split]}")
     size = "×".join(map(str, result.image_shape))
     present = len(metrics.classes) - len(result.absent)
-    console.print(f"{metrics.num_images} images of {size} in {present} classes")
+    say(console, f"{metrics.num_images} images of {size} in {present} classes")
     for note in result.notes:
-        console.print(note, soft_wrap=True)
+        say(console, note)
     if result.channels is not None:
-        console.print(result.channels, soft_wrap=True)
+        say(console, result.channels)
     if result.may_be_trained_on:
-        console.print("the network may have been trained on these images; on new ones it can do worse")
+        say(console, "the network may have been trained on these images; on new ones it can do worse")
     if result.matching != SAME:
-        console.print(f"the classes of the data set and of the model are matched {result.matching}")
+        say(console, f"the classes of the data set and of the model are matched {result.matching}")
     if result.absent:
-        console.print(f"the network also knows, without images here: {', '.join(result.absent)}", soft_wrap=True)
+        say(console, f"the network also knows, without images here: {', '.join(result.absent)}")
     console.print()
     console.print(figures_table(metrics))
     console.print()
@@ -151,14 +149,14 @@ def show_confusion(console: Console, metrics: Metrics) -> None:
         table = confusion_table(metrics)
         unbounded = console.options.update(max_width=10_000)  # or the console's own width is the most it gives
         if console.measure(table, options=unbounded).maximum <= console.width:
-            console.print("confusion matrix: images of the class in the row, taken for the class in the column")
+            say(console, "confusion matrix: images of the class in the row, taken for the class in the column")
             console.print(table)
             return
     pairs = confused_pairs(metrics)
     if not pairs:
-        console.print("no image was taken for another class")
+        say(console, "no image was taken for another class")
         return
-    console.print(f"the classes confused most often ({len(pairs)} pairs; --json gives the whole matrix)")
+    say(console, f"the classes confused most often ({len(pairs)} pairs; --json gives the whole matrix)")
     table = Table("true class", "taken for", box=None, pad_edge=False)
     table.add_column("images", justify="right")
     for count, true, predicted in pairs:
@@ -190,7 +188,7 @@ def confused_pairs(metrics: Metrics) -> list[tuple[int, int, int]]:
 
 def show_latency(console: Console, latency: Latency) -> None:
     """Prints the times on this device."""
-    console.print(f"latency on {latency.device}", soft_wrap=True)
+    say(console, f"latency on {latency.device}")
     table = Table(box=None, pad_edge=False)
     for heading in ("batch", "median", "90th percentile", "images a second", "calls"):
         table.add_column(heading, justify="right")
@@ -217,7 +215,7 @@ def run() -> None:
     config_flags.define_path("json", None, "new file for all figures; none is written unless this is given")
     config_flags.show_in_help("split")
     config_flags.show_in_help("latency")
-    config_flags.define(EvaluationConfig, without=AUGMENTATION)
+    config_flags.define(EvaluationConfig, without=NOT_AUGMENTED)
     run_main("epnas-evaluate", main, DESCRIPTION)
 
 

@@ -6,9 +6,10 @@ from absl import flags
 from rich.table import Table
 
 from epnas_tf import flags as config_flags
-from epnas_tf.bin.console import command, make_console, quiet_tensorflow, run_main
+from epnas_tf.bin.console import command, make_console, quiet_tensorflow, run_main, say
 from epnas_tf.errors import ConfigError, EPNASError
 from epnas_tf.export import FORMATS, Export, ExportResult
+from epnas_tf.metrics import percent_of_images
 
 NEWLINE = "\n"
 DESCRIPTION = f"""Exports the network that epnas-train trained, as files that run without this package.
@@ -31,19 +32,17 @@ def main(arguments: list[str]) -> None:
         raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'none'}")
     values, console = flags.FLAGS, make_console()
     formats = values.format if values["format"].present else None
-    export = Export(
-        arguments[0], formats, values.output, values.overwrite, lambda text: console.print(text, soft_wrap=True)
-    )
+    export = Export(arguments[0], formats, values.output, values.overwrite, lambda text: say(console, text))
     result = run_quietly(export)
-    console.print(f"{result.output}: each file was loaded again and compared on {result.images}", soft_wrap=True)
+    say(console, f"{result.output}: each file was loaded again and compared on {result.images}")
     console.print(files_table(result))
     console.print()
     console.print(uses_table(result))
     console.print()
     for why in result.left_out.values():
-        console.print(f"left out: {why}", soft_wrap=True)
+        say(console, f"left out: {why}")
     console.print("next:")
-    console.print("  # accuracy and latency of an exported file")
+    say(console, "  # accuracy and latency of an exported file")
     first = shlex.quote(str(result.files[0].path))
     console.print(f"  {command('epnas-evaluate')} {first} --latency", soft_wrap=True)
 
@@ -56,7 +55,7 @@ def run_quietly(export: Export) -> ExportResult:
     """
     with quiet_tensorflow():
         # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
-        from epnas_tf.runtime import grow_gpu_memory
+        from epnas_tf.devices import grow_gpu_memory
 
         grow_gpu_memory()
         try:
@@ -75,7 +74,7 @@ def files_table(result: ExportResult) -> Table:
             file.format.file,
             f"{file.size / 1000:,.0f} kB",
             f"{file.parity.max_difference:.1e}",
-            f"{100 * file.parity.equal_predictions:.1f} %",
+            percent_of_images(file.parity.equal_predictions, file.parity.num_images),
         )
     return table
 

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -18,13 +17,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from epnas_tf import flags as config_flags
-from epnas_tf.bin.console import quiet_tensorflow, run_main
+from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main, say
 from epnas_tf.bin.evaluate import refuse_file
 from epnas_tf.data.sources import pictures
 from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.prediction import BATCH_SIZE, FilePrediction, Predictor, find_images
 from epnas_tf.evaluation.preparation import to_document
+from epnas_tf.files import new_file
 from epnas_tf.storage.state_files import reported
 
 DESCRIPTION = """Classifies image files by a trained network.
@@ -60,23 +60,23 @@ def main(arguments: list[str]) -> None:
     files, left_out = find_images(given)
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
-        from epnas_tf.runtime import grow_gpu_memory
+        from epnas_tf.devices import grow_gpu_memory
 
         grow_gpu_memory()
-    predictor = Predictor(model)
-    messages = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    predictor = Predictor(model, files)
+    messages = make_console(stderr=True)
     for note in (*predictor.notes, left_out):
         if note:
-            messages.print(note, soft_wrap=True)
+            say(messages, note)
     broken: list[FilePrediction] = []
     answers = watched(predictor.run(files), len(files), broken, show=values.output or not sys.stdout.isatty())
     with opened(values.output) as write:
         for text in RENDER[values.format](answers, predictor, [str(file) for file in files]):
             write(text)
     for remark in predictor.remarks:
-        messages.print(remark, soft_wrap=True)
+        say(messages, remark)
     if values.output:
-        print(f"{len(files) - len(broken):,} images classified: {pictures.shown(values.output)}")
+        say(make_console(), f"{len(files) - len(broken):,} images classified: {pictures.shown(values.output)}")
     refuse_broken(broken, len(files))
 
 
@@ -125,22 +125,18 @@ def opened(output: str | None) -> Iterator[Callable[[str], None]]:
         yield show
         return
     file = Path(output)
-    beside = file.with_name(file.name + ".part")
-    try:
+    with contextlib.ExitStack() as stack:
         with reported(file):
-            handle = open(beside, "wb")  # noqa: SIM115
+            handle = stack.enter_context(new_file(file))
 
         def write(text: str) -> None:
             with reported(file):
                 handle.write(text.encode("utf-8", "surrogateescape"))
 
-        with handle:
-            yield write
+        yield write
         refuse_file(file, "--output")
         with reported(file):
-            os.replace(beside, file)
-    finally:
-        beside.unlink(missing_ok=True)
+            stack.close()
 
 
 def table(answers: Answers, predictor: Predictor, files: list[str]) -> Iterator[str]:

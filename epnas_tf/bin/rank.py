@@ -17,6 +17,7 @@ from epnas_tf.bin.console import (
     print_settings,
     quiet_tensorflow,
     run_main,
+    say,
 )
 from epnas_tf.config import RankConfig
 from epnas_tf.errors import ConfigError
@@ -48,23 +49,23 @@ def main(arguments: list[str]) -> None:
 
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
+        from epnas_tf.devices import prepare_tensorflow
         from epnas_tf.run.comparison import run_rank
-        from epnas_tf.runtime import prepare_tensorflow
 
         prepare_tensorflow(search.child.xla)
 
     display = _display(console)
     result = interruptible(lambda: run_rank(run_dir, config, rank_dir=rank_dir, listener=display))
     if result.already_finished:
-        console.print(f"This comparison is finished; give another --rank_dir than {rank_dir} for a new one.")
+        say(console, f"This comparison is finished; give another --rank_dir than {rank_dir} for a new one.")
     failed = sum(record["own"] is None for record in result.records)
     if failed:
-        console.print(f"{failed} architectures diverged in their own training and are left out.")
+        say(console, f"{failed} architectures diverged in their own training and are left out.")
     table = Table("shared weights against own training", "Kendall's τ", "Spearman's ρ", box=None, pad_edge=False)
     for way, both in result.agreement.items():
         table.add_row(CAPTIONS[way], *(str(both[name]) for name in ("kendall", "spearman")))
     console.print(table)
-    console.print(f"of {len(result.records) - failed} architectures, with 95 % intervals from 10 on")
+    say(console, f"of {len(result.records) - failed} architectures, with 95 % intervals from 10 on")
     console.print(f"  {rank_dir / RESULT}", soft_wrap=True)
     if rank_dir == run_dir / FOLDER:  # a page shows no other
         print_next(console, {"epnas-report": "a page to look at"}, run_dir)
@@ -79,18 +80,18 @@ def _display(console: Console) -> Any:
         def started(self, data: Any, num_architectures: int, num_done: int) -> None:
             self.count, self.done, self.num_validation = num_architectures, num_done, len(data.validation)
             for note in data.notes:
-                console.print(note, soft_wrap=True)
+                say(console, note)
             if num_done:
-                console.print(f"Going on after {num_done} of {num_architectures} architectures.")
+                say(console, f"Going on after {num_done} of {num_architectures} architectures.")
 
         def architecture_ended(self, record: dict[str, Any]) -> None:
             self.done += 1
             own = "diverged" if record["own"] is None else percent_of_images(record["own"], self.num_validation)
             shared = percent_of_images(record["shared"]["search"], self.num_validation)
-            console.print(
+            say(
+                console,
                 f"{self.done}/{self.count}  child {record['child']}: {shared} on shared weights, {own} on its "
                 f"own, {record['seconds']:.0f} s",
-                soft_wrap=True,
             )
 
     return Display()

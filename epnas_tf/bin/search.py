@@ -23,7 +23,7 @@ from epnas_tf.bin.console import (
 )
 from epnas_tf.config import RunConfig
 from epnas_tf.data import sources
-from epnas_tf.data.names import folder_name
+from epnas_tf.data.checks.names import folder_name
 from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from epnas_tf.run.runner import SearchResult
 
 MANY_CANDIDATES = 10**9
-"""More than that of one level are warned of: they take minutes to score (`benchmarks.deep_levels`)."""
+"""More than that of one level are warned of: they take minutes to score (`python -m benchmarks deep_levels`)."""
 
 DESCRIPTION = """Searches for a convolutional network that fits a labelled image data set.
 
   epnas-search                                  the digits that ship with scikit-learn
   epnas-search --dataset=photos/                a folder with one folder of images a class
-  epnas-search --flagfile=flags/quickstart.cfg  a search of minutes
+  epnas-search --preset=quickstart              a search of minutes
 
 The same command goes on with a search that was stopped.
 """
@@ -49,9 +49,9 @@ def main(arguments: list[str]) -> None:
     """Runs the search that the flags describe."""
     refuse_arguments(arguments)
     config = config_flags.to_config(RunConfig)
-    space = make_space(config.space)
     run_dir = flags.FLAGS.run_dir or default_run_dir(config)
     config = recalled(config, run_dir)
+    space = make_space(config.space)
     data.check(config.data)
     console = make_console()
     verbose = {"operations": tuple(getattr(space, "operations", ()))} if flags.FLAGS.verbose else {}
@@ -63,9 +63,9 @@ def main(arguments: list[str]) -> None:
 
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
-        from epnas_tf.bin.display import LiveDisplay, LogDisplay
+        from epnas_tf.bin.displays.search import LiveDisplay, LogDisplay
+        from epnas_tf.devices import prepare_tensorflow
         from epnas_tf.run.runner import run_search
-        from epnas_tf.runtime import prepare_tensorflow
 
         prepare_tensorflow(config.child.xla)
 
@@ -79,12 +79,12 @@ def main(arguments: list[str]) -> None:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(after_interrupt(run_dir, display.missing())) from None
     if result.already_finished:
-        console.print(f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
+        say(console, f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
     failed = f", {result.num_failed} of them failed" if result.num_failed else ""
-    console.print(f"{result.num_children} children in {result.seconds:.0f} s{failed}")
+    say(console, f"{result.num_children} children in {result.seconds:.0f} s{failed}")
     say(console, where_the_time_went(result.seconds, result.parts))
     if flags.FLAGS.profile and result.already_finished:
-        console.print("profile: none was written, since nothing was trained")
+        say(console, "profile: none was written, since nothing was trained")
     elif flags.FLAGS.profile:
         console.print(f"profile: tensorboard --logdir {shlex.quote(str(Path(run_dir) / 'logs'))}", soft_wrap=True)
     for line in best_lines(result, config):
@@ -153,8 +153,12 @@ def default_run_dir(config: RunConfig) -> str:
 def run() -> None:
     """The console script."""
     config_flags.define(RunConfig)
+    config_flags.define_preset()
     config_flags.define_path(
-        "run_dir", None, "where the run keeps its files; runs/DATASET-SPACE unless given. The same directory goes on"
+        "run_dir",
+        None,
+        "where the run keeps its files; runs/DATASET-SPACE unless given. The same directory goes on",
+        group=config_flags.OFTEN,
     )
     flags.DEFINE_boolean(
         "profile", False, "write a TensorBoard profile of a few steps of a whole network to the run's logs"

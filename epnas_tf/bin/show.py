@@ -1,5 +1,6 @@
 """`epnas-show`: prints an architecture file, or the best architectures of a run."""
 
+import itertools
 from pathlib import Path
 
 from absl import flags
@@ -7,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from epnas_tf import flags as config_flags
-from epnas_tf.bin.console import make_console, run_main
+from epnas_tf.bin.console import make_console, run_main, say
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.workload import children_of_iteration, first_whole_child
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.metrics import interval_text, percent_of_images, with_interval
-from epnas_tf.space import make_space
-from epnas_tf.space.architecture import Architecture, MacroArchitecture
+from epnas_tf.space import definition_of, depth_of, make_space
+from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
 from epnas_tf.storage.data_file import DATA_FILE, load_description
 from epnas_tf.storage.records import TRIALS_FILE, best_trials, read_records
@@ -30,8 +31,6 @@ RANKED_BY = {
     "score": "each one's newest measured accuracy",
 }
 """What whole networks are ranked by, for each value of the setting `reported`."""
-
-INPUT_NAMES = {-2: "cell before the previous", -1: "previous cell"}
 
 
 def main(arguments: list[str]) -> None:
@@ -55,7 +54,7 @@ def show_run(console: Console, path: Path, count: int) -> None:
         RunDirectoryError: if there is no run, or it has no whole network yet.
     """
     config = read_config(path)
-    depth = config.space.depth
+    depth = depth_of(config.space)
     whole = best_trials(path, depth)
     if not whole:
         raise RunDirectoryError(
@@ -75,10 +74,10 @@ def show_run(console: Console, path: Path, count: int) -> None:
             str(trial["iteration"]),
             trial["text"],
         )
-    console.print(
+    say(
+        console,
         f"{path}: the best {len(ranked)} of {len(whole)} whole networks by {RANKED_BY[config.search.reported]}, "
         f"{config.child.on_weights}" + ("" if images is None else f", on {images:,} validation images"),
-        soft_wrap=True,
     )
     console.print(table)
     console.print()
@@ -87,34 +86,33 @@ def show_run(console: Console, path: Path, count: int) -> None:
 
 def reached(path: Path, config: RunConfig) -> str:
     """Returns how far a search has come that has no whole network yet, in a sentence."""
-    space, depth = make_space(config.space), config.space.depth
+    space = make_space(config.space)
     planned = sum(children_of_iteration(space, config.search.k).values()) * config.search.iterations
     first = first_whole_child(space, config.search.k)
-    comes = f"whole networks come at level {depth}, from child {first} of {planned} on."
+    comes = f"whole networks come at level {space.num_levels}, from child {first} of {planned} on."
     trials = [trial for trial in read_records(path / TRIALS_FILE) if trial["status"] == "completed"]
     if not trials or not (path / DATA_FILE).exists():
         return comes.capitalize()
     best = max(trials, key=lambda trial: (trial["level"], trial["score"]))
     accuracy = with_interval(best["score"], load_description(path).num_validation)
-    return f"So far: level {best['level']} of {depth}, {accuracy}; {comes}"
+    return f"So far: level {best['level']} of {space.num_levels}, {accuracy}; {comes}"
 
 
 def show_architecture(console: Console, architecture: Architecture) -> None:
     """Prints an architecture layer by layer, or block by block."""
-    console.print(str(architecture), soft_wrap=True)
+    say(console, str(architecture))
     console.print()
-    if isinstance(architecture, MacroArchitecture):
-        table = Table("layer", "operation", "inputs", box=None, pad_edge=False)
-        for number, layer in enumerate(architecture.layers, 1):
-            inputs = ("stem" if s == 0 else f"layer {s}" for s in reversed(architecture.sources(number)))
-            table.add_row(str(number), layer.operation, ", ".join(inputs))
-    else:
-        table = Table("block", "left", "of", "right", "of", "cell's output", box=None, pad_edge=False)
-        unused = architecture.unused_blocks()
-        for number, block in enumerate(architecture.blocks, 1):
-            sides = [(side.operation, INPUT_NAMES.get(side.input, f"block {side.input}")) for side in block.sides]
-            table.add_row(str(number), *sides[0], *sides[1], "yes" if number in unused else "")
+    definition = definition_of(architecture)
+    levels = definition.operations_of(architecture)
+    reads = definition.reads(architecture) if definition.reads else [()] * len(levels)
+    columns = ("operation", "of") if definition.reads else ("operation",)
+    table = Table(definition.level, *columns * max(map(len, levels)), box=None, pad_edge=False)
+    for number, (names, sources) in enumerate(zip(levels, reads, strict=True), 1):
+        cells = itertools.chain.from_iterable(zip(names, sources, strict=True)) if sources else names
+        table.add_row(str(number), *cells)
     console.print(table)
+    if caption := definition.reads_caption(architecture):
+        console.print(caption, soft_wrap=True)
 
 
 def run() -> None:

@@ -15,6 +15,7 @@ from epnas_tf.bin.console import (
     print_settings,
     quiet_tensorflow,
     run_main,
+    say,
 )
 from epnas_tf.config import TrainingConfig
 from epnas_tf.errors import ConfigError
@@ -51,8 +52,8 @@ def main(arguments: list[str]) -> None:
 
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
     with quiet_tensorflow():
-        from epnas_tf.bin.training_display import LiveTrainingDisplay, LogTrainingDisplay
-        from epnas_tf.runtime import prepare_tensorflow
+        from epnas_tf.bin.displays.training import LiveTrainingDisplay, LogTrainingDisplay
+        from epnas_tf.devices import prepare_tensorflow
         from epnas_tf.training.trainer import train_final
 
         prepare_tensorflow(config.recipe.xla, long_runs=True)
@@ -65,15 +66,16 @@ def main(arguments: list[str]) -> None:
             )
         )
     if result.already_finished:
-        console.print(
-            f"This training is finished; {final_dir} holds its result. Give another --final_dir for a new one."
+        say(
+            console, f"This training is finished; {final_dir} holds its result. Give another --final_dir for a new one."
         )
     metrics = result.metrics
-    console.print(f"{result.architecture}", soft_wrap=True)
-    console.print(f"{result.cost.parameters:,} parameters, {result.cost.multiply_adds:,} multiply-adds an image")
-    console.print(
+    say(console, f"{result.architecture}")
+    say(console, f"{result.cost.parameters:,} parameters, {result.cost.multiply_adds:,} multiply-adds an image")
+    say(
+        console,
         f"test accuracy {with_interval(metrics.accuracy, metrics.num_images)} on {metrics.num_images:,} images, "
-        f"loss {metrics.loss:.4f}, after {result.seconds:.0f} s"
+        f"loss {metrics.loss:.4f}, after {result.seconds:.0f} s",
     )
     console.print(f"  {final_dir / 'metrics.json'}", soft_wrap=True)
     steps = {"epnas-export": "a SavedModel to serve", "epnas-report": "a page to look at"}
@@ -88,6 +90,7 @@ def _run_dir(arguments: list[str]) -> Path:
 
 def run() -> None:
     """The console script."""
+    config_flags.define_preset("_final")
     config_flags.define(TrainingConfig)
     config_flags.define_path(
         "architecture", None, "JSON file of the architecture to train; the best of the search unless given"

@@ -1,7 +1,7 @@
 """Trains children on the shared weights and scores them (paper, sections 4 and 5).
 
-- `child`: trains and scores one architecture; `ahead`: traces the next one meanwhile.
-- `chance`: notices that children score as by chance.
+- `child`: trains and scores one architecture; `prefetch`: traces the next one meanwhile.
+- `no_learning`: notices that children score as by chance.
 """
 
 from epnas_tf.lazy import importer

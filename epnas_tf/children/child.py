@@ -5,14 +5,13 @@ import math
 import os
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from epnas_tf.children.ahead import TracedAhead
+from epnas_tf.children.prefetch import TracePrefetcher
 from epnas_tf.config import ChildConfig
-from epnas_tf.cost.workload import FRESH_BATCHES
 from epnas_tf.devices import Step, compiled, mean_over_replicas, mirrored_strategy, on_all_devices, part_of_replica
 from epnas_tf.errors import EPNASError
 from epnas_tf.memory import free_memory
@@ -21,11 +20,10 @@ from epnas_tf.network.functions import CallLayer, LayerFunctions, call_layer, cl
 from epnas_tf.network.gradient import loss_and_gradients
 from epnas_tf.network.layout import FlatValues, Layout
 from epnas_tf.network.network import Network
-from epnas_tf.network.optimizer import cosine, decay_of, moved
-from epnas_tf.network.statistics import make_fresh_statistics
+from epnas_tf.network.optimizer import NesterovSGD, cosine, decay_of
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import CHILD, derived_seed
-from epnas_tf.space.graph import Key, NetworkShape
+from epnas_tf.space.graph import NetworkShape
 
 PROFILED_STEPS = 5
 
@@ -85,11 +83,90 @@ class ChildResult:
     evaluate_seconds: float
 
 
+@dataclasses.dataclass(frozen=True)
+class ChildOutcome:
+    """What the run of a prepared child gave; nothing of it is shared before it is committed.
+
+    Attributes:
+        layout: where the child's variables lie in the values.
+        values: the values after the training, as arrays.
+        result: the scores; without the time that it took to build the child.
+        failure: why the child diverged; None if it did not.
+    """
+
+    layout: Layout
+    values: FlatValues
+    result: ChildResult
+    failure: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedChild:
+    """A traced child, to be run as often as is liked.
+
+    Attributes:
+        network: its network.
+        layout: where its variables lie in flat values.
+        fit: its training, a whole loop inside a traced graph; see `make_fit`.
+        evaluate: its evaluation likewise; see `make_evaluate`.
+        training: the training batches.
+        validation: the validation batches.
+    """
+
+    network: Network
+    layout: Layout
+    fit: Callable[..., Any]
+    evaluate: Callable[..., Any]
+    training: TrainingBatches
+    validation: tf.data.Dataset
+
+    def run(self, values: FlatValues, seed: int) -> ChildOutcome:
+        """Trains and scores the child. It reads and changes no shared state: values go in, and values come out.
+
+        Args:
+            values: the values to begin with, of `ChildTrainer.snapshot`.
+            seed: decides the order of the images and their augmentation.
+        """
+        began = time.perf_counter()
+        steps, loss_sum, after = self.fit(self.training.batches(seed), values)
+        steps, training_loss = int(steps), float(loss_sum) / max(int(steps), 1)
+        trained = time.perf_counter()
+        correct, validation_sum, count = (float(value) for value in self.evaluate(self.validation, after))
+        result = ChildResult(
+            score=correct / count,
+            validation_loss=validation_sum / count,
+            training_loss=training_loss,
+            steps=steps,
+            parameters=self.network.num_parameters,
+            build_seconds=0.0,
+            train_seconds=trained - began,
+            evaluate_seconds=time.perf_counter() - trained,
+        )
+        arrays = FlatValues(*(value.numpy() for value in after))
+        return ChildOutcome(self.layout, arrays, result, self._failure(result, arrays))
+
+    def _failure(self, result: ChildResult, values: FlatValues) -> str | None:
+        """Says why a child diverged; None if it did not."""
+        where = f"after {result.steps} of {self.training.steps} steps"
+        if not math.isfinite(result.training_loss + result.validation_loss):
+            return f"The loss became {result.training_loss} {where}, {result.validation_loss} in validation."
+        # Batch norm can keep the losses finite while a variance overflows, for good.
+        if not all(np.isfinite(array).all() for array in values):
+            return f"The loss is {result.training_loss} {where}, but a variable became NaN or infinite."
+        if result.validation_loss > DIVERGED_LOSS:
+            return f"The loss is {result.training_loss} {where}, but {result.validation_loss:.6g} in validation."
+        return None
+
+
 class ChildTrainer:
     """Trains children one after the other on one store.
 
-    Each child has a cosine of its own from `learning_rate` to `final_learning_rate`, SGD with Nesterov momentum, whose
-    slots are kept with the shared variables, L2 and a bound on the gradient's global norm.
+        child = trainer.prepare(architecture)                     # traces
+        outcome = child.run(trainer.snapshot(child), seed)        # values in, values and scores out
+        trainer.commit(outcome)                                   # the only step that changes what children share
+
+    Each child has a cosine of its own from `learning_rate` to `final_learning_rate`, SGD with Nesterov momentum, L2 and
+    a bound on the gradient's global norm.
 
     Args:
         store: the shared variables.
@@ -97,6 +174,7 @@ class ChildTrainer:
         config: epochs, learning rates and so on; the epochs and the batch size are the training batches' own.
         training: the training batches.
         validation: the validation batches, of the same structure.
+        optimizer: keeps the momentum of the shared variables; a new one by default.
     """
 
     def __init__(
@@ -106,20 +184,67 @@ class ChildTrainer:
         config: ChildConfig,
         training: TrainingBatches,
         validation: tf.data.Dataset,
+        optimizer: NesterovSGD | None = None,
     ) -> None:
         self.store = store
         self.shape = shape
         self.config = config
         self.training = training
         self.validation = validation
+        self.optimizer = NesterovSGD(config) if optimizer is None else optimizer
         self.strategy = mirrored_strategy() if config.mirrored else None
         self._num_trained = 0
         # Several devices meet within batch norm, which they could not in the middle of a function.
         self.call_layer = LayerFunctions() if config.reuse_traces and not config.mirrored else call_layer
-        self._ahead = TracedAhead(self.functions)
+        self._prefetcher = TracePrefetcher(self.trace)
+
+    def prepare(self, architecture: Any, store: VariableStore | None = None) -> PreparedChild:
+        """Returns the traced child of an architecture, which may have been traced ahead.
+
+        Args:
+            architecture: the child.
+            store: weights of its own; None for the shared ones.
+        """
+        ahead = self._prefetcher.take(architecture)  # also if it is not wanted: it waits for the thread
+        if ahead is not None and store is None:
+            return ahead
+        store = self.store if store is None else store
+        return self.trace(Network(architecture, self.shape, store), store)
+
+    def prepare_ahead(self, architecture: Any) -> None:
+        """Begins to trace the child that is prepared next, in a thread, where that can be done."""
+        # Weights of a child's own come with its seed; several devices are entered by one thread.
+        if self.config.trace_ahead and self.config.share_weights and self.strategy is None:
+            self._prefetcher.begin(Network(architecture, self.shape, self.store))
+
+    def snapshot(self, child: PreparedChild) -> FlatValues:
+        """Returns the values that a child begins with: those of its store, and the momentum that the optimizer kept."""
+        values = child.layout.read()
+        if self._keeps_momentum(child.layout):
+            values = values._replace(momentum=self.optimizer.read(child.layout.weights.sizes))
+        return values
+
+    def commit(self, outcome: ChildOutcome) -> None:
+        """Gives the shared variables what a child has learnt; what was run on weights of its own leaves nothing.
+
+        Raises:
+            ChildDiverged: if the child diverged. Nothing is changed then.
+        """
+        if outcome.failure is not None:
+            raise ChildDiverged(outcome.failure)
+        layout, values = outcome.layout, outcome.values
+        if layout.store is not self.store:
+            return
+        layout.write(values)
+        if self._keeps_momentum(layout):
+            self.optimizer.write(layout.weights.sizes, values.momentum)
+        self.store.count_updates(layout.keys, outcome.result.steps)
+
+    def _keeps_momentum(self, layout: Layout) -> bool:
+        return self.config.keep_momentum and layout.store is self.store
 
     def train(self, architecture: Any, seed: int, following: Any = None) -> ChildResult:
-        """Trains an architecture on the shared weights, or on its own, and scores it on the validation images.
+        """Prepares, runs and commits a child: trains it on the shared weights, or on its own, and scores it.
 
         Args:
             architecture: the child.
@@ -130,56 +255,22 @@ class ChildTrainer:
             ChildDiverged: if a loss or a variable became NaN or infinite, or the validation loss is beyond
                 `DIVERGED_LOSS`. The shared weights are then as before, bit for bit.
         """
-        started = time.perf_counter()
+        began = time.perf_counter()
         if self._num_trained and self._num_trained % CHILDREN_BETWEEN_COLLECTIONS == 0:
             free_memory()
         self._num_trained += 1
-        network, (layout, fit, evaluate) = self._ahead.take(architecture) or self._made(architecture, seed)
-        before = layout.read(self.config.keep_momentum)
-        if following is not None and self._may_trace_ahead:
-            self._ahead.begin(Network(following, self.shape, self.store))
+        child = self.prepare(architecture, None if self.config.share_weights else child_store(self.config, seed))
+        values = self.snapshot(child)
+        if following is not None:
+            self.prepare_ahead(following)
         built = time.perf_counter()
-        steps, loss_sum, values = fit(self.training.batches(seed), before)
-        steps, training_loss = int(steps), float(loss_sum) / max(int(steps), 1)
-        trained = time.perf_counter()
-        correct, validation_sum, count = (float(value) for value in evaluate(self.validation, values))
-        validation_loss = validation_sum / count
-        evaluated = time.perf_counter()
-        where = f"after {steps} of {self.training.steps} steps"
-        if not math.isfinite(training_loss + validation_loss):
-            raise ChildDiverged(f"The loss became {training_loss} {where}, {validation_loss} in validation.")
-        arrays = FlatValues(*(value.numpy() for value in values))
-        # Batch norm can keep the losses finite while a variance overflows, for good.
-        if not all(np.isfinite(array).all() for array in arrays):
-            raise ChildDiverged(f"The loss is {training_loss} {where}, but a variable became NaN or infinite.")
-        if validation_loss > DIVERGED_LOSS:
-            raise ChildDiverged(f"The loss is {training_loss} {where}, but {validation_loss:.6g} in validation.")
-        layout.write(arrays, network.layers)
-        layout.store.count_updates(network.layers, steps)
-        return ChildResult(
-            score=correct / count,
-            validation_loss=validation_loss,
-            training_loss=training_loss,
-            steps=steps,
-            parameters=network.num_parameters,
-            build_seconds=built - started,
-            train_seconds=trained - built,
-            evaluate_seconds=evaluated - trained,
-        )
+        outcome = child.run(values, seed)
+        self.commit(outcome)
+        return dataclasses.replace(outcome.result, build_seconds=built - began)
 
     def wait(self) -> None:
         """Waits until the child that follows is traced."""
-        self._ahead.wait()
-
-    @property
-    def _may_trace_ahead(self) -> bool:
-        # Weights of a child's own come with its seed; several devices are entered by one thread.
-        return self.config.trace_ahead and self.config.share_weights and self.strategy is None
-
-    def _made(self, architecture: Any, seed: int) -> tuple[Network, "ChildFunctions"]:
-        store = self.store if self.config.share_weights else child_store(self.config, seed)
-        network = Network(architecture, self.shape, store)
-        return network, self.functions(network, store)
+        self._prefetcher.wait()
 
     def score(self, architecture: Any) -> float:
         """Returns an architecture's validation accuracy in [0, 1] on the shared weights as they are, untrained."""
@@ -207,53 +298,36 @@ class ChildTrainer:
         finally:
             tf.profiler.experimental.stop()
 
-    def functions(self, network: Network, store: VariableStore | None = None) -> "ChildFunctions":
-        """Returns the traced training and evaluation of a network whose variables are in a store, the shared one."""
+    def trace(self, network: Network, store: VariableStore | None = None) -> PreparedChild:
+        """Traces the training and the evaluation of a network whose variables are in a store, the shared one."""
         layout = Layout(self.store if store is None else store, network.layers)
-
-        return ChildFunctions(
+        return PreparedChild(
+            network,
             layout,
             self._fit(network, layout, self.training.steps),
             self._evaluate(network, layout),
+            self.training,
+            self.validation,
         )
 
     def _evaluate(self, network: Network, layout: Layout) -> Callable[..., Any]:
-        """Returns the evaluation of a network's values, by the statistics of batch norm that the settings name."""
-        by = self.config.validation_statistics
+        """Returns the evaluation of a network's values, by batch norm's moving statistics."""
 
-        def forward(images: tf.Tensor, values: FlatValues, training: bool) -> tuple[tf.Tensor, dict[Key, tf.Tensor]]:
+        def forward(images: tf.Tensor, values: FlatValues) -> tf.Tensor:
             weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
-            return class_scores(network, images, weights, statistics, self.call_layer, training)
+            return class_scores(network, images, weights, statistics, self.call_layer)
 
-        specs = layout.specs
-        evaluate = make_evaluate(lambda images, values: forward(images, values, by == "batch")[0])
         validation = tf.data.DatasetSpec(self.validation.element_spec)
-        traced: Callable[..., Any] = evaluate.get_concrete_function(validation, specs)
-        if by != "fresh":
-            return traced
-        count = min(self.training.steps, FRESH_BATCHES)
-        fresh = make_fresh_statistics(
-            lambda images, values: layout.statistics.join(forward(images, values, True)[1]), count
-        )
-        fresh = fresh.get_concrete_function(tf.data.DatasetSpec(self.training.element_spec), specs)
-        # The same batches for all children: what is compared should differ in the architecture alone.
-        return lambda batches, values: traced(batches, fresh(self.training.batches(0), values))
+        traced: Callable[..., Any] = make_evaluate(forward).get_concrete_function(validation, layout.specs)
+        return traced
 
     def _fit(self, network: Network, layout: Layout, steps: int) -> Callable[..., Any]:
         # XLA would take images and weights that go into functions for constants, and compile every step anew.
         call = call_layer if self.config.xla else self.call_layer
-        fit = make_fit(network, layout, self.config, steps, call, self.strategy)
+        fit = make_fit(network, layout, self.config, self.optimizer, steps, call, self.strategy)
         spec = tf.data.DatasetSpec(self.training.element_spec)
         traced: Callable[..., Any] = fit.get_concrete_function(spec, layout.specs)
         return traced
-
-
-class ChildFunctions(NamedTuple):
-    """A child's training and evaluation, each a whole loop inside a traced graph; see `make_fit`, `make_evaluate`."""
-
-    layout: Layout
-    fit: Callable[..., Any]
-    evaluate: Callable[..., Any]
 
 
 def child_store(config: ChildConfig, seed: int) -> VariableStore:
@@ -291,6 +365,7 @@ def make_fit(
     network: Network,
     layout: Layout,
     config: ChildConfig,
+    optimizer: NesterovSGD,
     steps: int,
     call: CallLayer = call_layer,
     strategy: tf.distribute.Strategy | None = None,
@@ -300,7 +375,8 @@ def make_fit(
     Args:
         network: what to train.
         layout: where its variables lie.
-        config: learning rates, momentum, L2, the gradient's bound, and whether XLA compiles the step.
+        config: learning rates, L2, and whether XLA compiles the step.
+        optimizer: takes the steps; none of its slots is touched.
         steps: training steps.
         call: calls a layer.
         strategy: the devices that share each batch; None for one device.
@@ -324,7 +400,7 @@ def make_fit(
         loss, gradients, statistics = loss_and_gradients(network, images, weights, statistics, loss_of, call)
         gradient = mean_over_replicas(layout.weights.join(gradients))
         learning_rate = cosine_learning_rate(number, steps, config)
-        after = moved(values.weights, values.momentum, gradient, learning_rate, decay, config)
+        after = optimizer.step(values.weights, values.momentum, gradient, learning_rate, decay)
         return mean_over_replicas(loss), FlatValues(*after, layout.statistics.join(statistics))
 
     take_step: Step = on_all_devices(step, strategy) if strategy else compiled(step) if config.xla else step

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from epnas_tf.config import RunConfig
-from epnas_tf.cost.network_cost import COSTS, node_sizes
+from epnas_tf.cost.network_cost import node_cost, node_sizes
 from epnas_tf.cost.workload import DataSize, output_sizes
 from epnas_tf.data.pipeline import BATCHES_AHEAD, EVALUATION_BATCH
 from epnas_tf.space import NetworkShape, build_graph, make_space
@@ -89,9 +89,7 @@ def _of_weights(graphs: Iterable[Graph], image_shape: tuple[int, int, int]) -> i
     largest = 0
     for graph in graphs:
         sizes: dict[Any, Any] = node_sizes(graph, image_shape)
-        of_graph = {
-            node.key: COSTS[node.kind](node, sizes[node.sources[0]][-1], sizes[node.key]).parameters for node in graph
-        }
+        of_graph = {node.key: node_cost(node, sizes).parameters for node in graph}
         every |= of_graph
         largest = max(largest, sum(of_graph.values()))
     return NUMBER * (6 * sum(every.values()) + 8 * largest)

@@ -22,9 +22,6 @@ LEVELS = 5
 FORWARD = 1 / 3
 """What an image costs without its gradient, as a part of what it costs with it."""
 
-FRESH_BATCHES = 20
-"""Training batches over which a child's statistics of batch norm are taken anew, where the settings say so."""
-
 
 class Load(NamedTuple):
     """What one network has to compute for one image; means of several have fractions.
@@ -110,7 +107,6 @@ def workload(config: RunConfig, data: DataSize) -> Workload:
     iterations, child = config.search.iterations, config.child
     counts = children_of_iteration(space, config.search.k)
     batch = min(child.batch_size, data.num_train)
-    fresh = FRESH_BATCHES * FORWARD if child.validation_statistics == "fresh" else 0.0
     parents = [1, *counts.values()]
     shape = NetworkShape(
         data.image_shape, data.num_classes, config.network.channels, space.num_levels, config.network.normal_cells
@@ -118,7 +114,7 @@ def workload(config: RunConfig, data: DataSize) -> Workload:
     return Workload(
         children={level: count * iterations for level, count in counts.items()},
         loads=_loads(config.space, shape),
-        steps=data.num_train // batch * child.epochs + fresh,
+        steps=data.num_train // batch * child.epochs,
         batch=batch,
         validated=data.num_validation,
         fits=iterations * space.num_levels,

@@ -1,14 +1,15 @@
-"""Batches of a child's training from what Keras users have: arrays, or a `tf.data.Dataset`."""
+"""What Keras users have, checked and made ready for children: arrays, or a `tf.data.Dataset`."""
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from epnas_tf.data.labels import (
+from epnas_tf.data.augmentation import UNCHANGED, Augmentation
+from epnas_tf.data.checks.labels import (
     FORMS,
     check_width,
     class_numbers,
@@ -19,13 +20,13 @@ from epnas_tf.data.labels import (
     refuse_masked,
     wrong_type,
 )
-from epnas_tf.data.pipeline import EVALUATION_BATCH, made_ahead, map_in_order
+from epnas_tf.data.pipeline import Arrays, made_ahead, map_in_order
 from epnas_tf.errors import DataError
 from epnas_tf.space.graph import NetworkShape
 
 IMAGES_OF_NUMBERS = "Images must be an array of numbers, or a tf.data.Dataset of images and labels."
 NOT_FINITE = "Images must hold finite numbers. Received: {}. Mend those images, or leave them out."
-"""Refusals that arrays and a `tf.data.Dataset` have in common; those of labels are in `epnas_tf.data.labels`."""
+"""Refusals that arrays and a `tf.data.Dataset` have in common; those of labels are in `epnas_tf.data.checks.labels`."""
 
 
 class DatasetBatches:
@@ -36,92 +37,38 @@ class DatasetBatches:
             `tf.data` tunes it only if its options turn that on, see `made_ahead`.
         shape: the networks' image shape and number of classes.
         epochs: epochs of a child.
+        augmentation: what its images go through beside.
 
     Attributes:
         steps: training steps of a child, over all its epochs.
         element_spec: of the batches.
 
     Raises:
+        ConfigError: if the augmentation does not fit the images.
         DataError: if the data set has no batches or no end, or its elements are no pairs of images and labels.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, shape: NetworkShape, epochs: int) -> None:
+    def __init__(
+        self, dataset: tf.data.Dataset, shape: NetworkShape, epochs: int, augmentation: Augmentation = UNCHANGED
+    ) -> None:
+        augmentation.check_fits(min(shape.image_shape[:2]))
+        self._augmentation = augmentation
         self._dataset = as_batches(dataset, shape).repeat()
         self.steps = num_batches(dataset) * epochs
         self.element_spec = self._dataset.element_spec
 
     def batches(self, seed: int) -> tf.data.Dataset:
-        """Returns the data set; the order is its own, so the seed changes nothing."""
-        del seed
-        return self._dataset
+        """Returns the data set, augmented by the seed; the order is its own."""
+        if not self._augmentation.steps:
+            return self._dataset
 
+        def augmented(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            images, labels = batch
+            images = self._augmentation(images, tf.stack([tf.constant(seed, tf.int64), number]))
+            return tf.ensure_shape(images, self.element_spec[0].shape), labels
 
-class Arrays(NamedTuple):
-    """Images and labels in main memory; tensors, as a data set would take an array as a constant into its graph.
-
-    Attributes:
-        images: [n, height, width, channels], bytes as bytes and else float32.
-        labels: int32 [n], class numbers.
-    """
-
-    images: tf.Tensor
-    labels: tf.Tensor
-
-
-class ArrayBatches:
-    """Training batches of arrays, shuffled anew for each epoch; an incomplete last batch is dropped.
-
-    Args:
-        images: [n, height, width, channels], of any numeric type; taken as they are, in float32.
-        labels: class numbers [n] or [n, 1], or one-hot rows [n, classes].
-        shape: the networks' image shape and number of classes.
-        batch_size: images a batch; if there are fewer, each batch has all of them.
-        epochs: epochs of a child.
-
-    Attributes:
-        steps: training steps of a child, over all its epochs.
-        element_spec: of the batches.
-        arrays: the images and labels.
-
-    Raises:
-        DataError: if the arrays do not fit one another, or the shape.
-    """
-
-    def __init__(self, images: Any, labels: Any, shape: NetworkShape, batch_size: int, epochs: int) -> None:
-        self.arrays = checked_arrays(images, labels, shape)
-        self._count = len(self.arrays.images)
-        self._batch_size = min(batch_size, self._count)
-        self._steps_per_epoch = self._count // self._batch_size
-        self._epochs = epochs
-        self.steps = self._steps_per_epoch * epochs
-        spec = [self._batch_size, *shape.image_shape]
-        self.element_spec = (tf.TensorSpec(spec, tf.float32), tf.TensorSpec([self._batch_size], tf.int32))
-
-    def batches(self, seed: int) -> tf.data.Dataset:
-        """Returns the batches of all epochs in an order that the seed decides."""
-        rng = np.random.default_rng(seed)
-        used = self._steps_per_epoch * self._batch_size
-        plan = np.concatenate([rng.permutation(self._count)[:used] for _ in range(self._epochs)])
-
-        def batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            images = tf.cast(tf.gather(self.arrays.images, indices), tf.float32)
-            return tf.ensure_shape(images, self.element_spec[0].shape), tf.gather(self.arrays.labels, indices)
-
-        with tf.device("CPU:0"):
-            dataset = tf.data.Dataset.from_tensor_slices(plan.reshape(self.steps, self._batch_size))
-            return made_ahead(map_in_order(dataset, batch))
-
-
-def evaluation_batches(arrays: Arrays) -> tf.data.Dataset:
-    """Returns validation batches of arrays that were checked, in order."""
-
-    def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        part = slice(start, start + EVALUATION_BATCH)
-        return tf.cast(arrays.images[part], tf.float32), arrays.labels[part]
-
-    with tf.device("CPU:0"):
-        dataset = tf.data.Dataset.range(0, len(arrays.images), EVALUATION_BATCH)
-        return made_ahead(map_in_order(dataset, batch))
+        tuned = self._dataset.options().autotune.enabled is True
+        return made_ahead(map_in_order(self._dataset.enumerate(), augmented), tuned)
 
 
 def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset:

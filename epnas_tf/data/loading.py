@@ -8,8 +8,9 @@ import numpy as np
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import sources, splits
-from epnas_tf.data.places import refuse_moved
-from epnas_tf.data.values import ImageData, Images, statistics
+from epnas_tf.data.augmentation import Augmentation, Crop, Cutout, Mirror
+from epnas_tf.data.checks.places import refuse_moved
+from epnas_tf.data.values import ImageData, Images, Preparation, statistics
 from epnas_tf.errors import ConfigError, TooFewImagesError
 
 # The test images must be the same whatever the run: otherwise two runs with different seeds could not be compared, and
@@ -40,7 +41,7 @@ def check(config: DataConfig, fewest_classes: int = 2) -> None:
         fewest_classes: how many classes a folder must have; one is enough to evaluate on.
 
     Raises:
-        ConfigError: if two settings contradict each other.
+        ConfigError: if two settings contradict each other, or a step of the augmentation is unknown.
         DataError: if the data set's name is unknown, or its files are not there.
     """
     if config.manual_dir and sources.kind(config) not in ("idx", "tfds"):
@@ -48,11 +49,12 @@ def check(config: DataConfig, fewest_classes: int = 2) -> None:
             "`manual_dir` is only read for a data set given by name, such as fashion_mnist. Received: "
             f"manual_dir={config.manual_dir!r} with dataset={config.dataset!r}. Leave `manual_dir` out."
         )
+    _augmentation(config)
     refuse_moved(config)
     sources.check(config, fewest_classes)
 
 
-def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None = None) -> ImageData:
+def load(config: DataConfig, seed: int, trained: Preparation | None = None) -> ImageData:
     """Reads a data set, splits it and measures its training part.
 
     Where the data set has no validation part of its own, one is drawn from the training images at random, the same part
@@ -62,18 +64,17 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
     Args:
         config: which data set, and how to split it.
         seed: the run's seed, at least 0; decides which images validate and which are left out by `train_images`.
-        value_range: the one that a model was trained with, for image files of more than 8 bits, see `Preparation`; None
-            to decide it by the files.
+        trained: how a model's training images were prepared, see `sources.read`.
 
     Returns:
         The data set, with labels 0 … num_classes − 1.
 
     Raises:
-        ConfigError: if two settings contradict each other, or `crop_padding` does not fit the images.
+        ConfigError: if two settings contradict each other, or the augmentation does not fit the images.
         DataError: if the data set is missing, unknown, broken or too small.
     """
     check(config)
-    source = sources.read(config, value_range)
+    source = sources.read(config, trained)
     if len(source.class_names) < 2:
         raise TooFewImagesError(
             f"{source.name}: a data set needs images of two classes or more to tell apart. Received: 1 class among "
@@ -94,8 +95,9 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
         generator = np.random.default_rng([_VALIDATION_STREAM, seed])
         kept, drawn = splits.stratified_draw(train.labels, total, generator, leave=1)
         train, validation = train.take(kept), train.take(drawn)
-    mirror = _mirror(config)
-    if mirror and config.mirror == "auto":
+    augmentation = _augmentation(config)
+    augmentation.check_fits(min(train.shape[:2]))
+    if not config.augmentation and config.mirror == "auto" and _may_mirror(config):
         notes += (_MIRRORED,)
     mean, std = statistics(train.images)
     return ImageData(
@@ -106,13 +108,13 @@ def load(config: DataConfig, seed: int, value_range: tuple[float, float] | None 
         class_names=source.class_names,
         mean=mean,
         std=std,
-        mirror=mirror,
-        crop_padding=_crop_padding(config, min(train.shape[:2])),
+        augmentation=augmentation,
         test_is_drawn=source.test is None,
         validation_is_drawn=source.validation is None,
         value_range=source.value_range,
         notes=(*source.notes, *_part_notes(source, config, len(train), len(test)), *notes),
         skipped=source.skipped,
+        deep=source.deep,
     )
 
 
@@ -182,20 +184,18 @@ def with_all_training_images(data: ImageData) -> ImageData:
     return dataclasses.replace(data, train=train, mean=mean, std=std)
 
 
-def _mirror(config: DataConfig) -> bool:
-    if config.mirror != "auto":
-        return config.mirror == "yes"
+def _augmentation(config: DataConfig) -> Augmentation:
+    """The one of `augmentation`, or of the settings that came before; a step that is off keeps the others' seeds."""
+    if config.augmentation:
+        return Augmentation.parse(config.augmentation)
+    mirror = _may_mirror(config) if config.mirror == "auto" else config.mirror == "yes"
+    return Augmentation((Crop(config.crop_padding), Mirror(0.5 if mirror else 0.0), Cutout(config.cutout)))
+
+
+def _may_mirror(config: DataConfig) -> bool:
+    """Tells whether a data set is none of those that are known to show digits or letters."""
     if sources.kind(config) in ("folder", "npz"):
         name = PurePath(config.dataset).stem  # the well-known mnist.npz holds digits as much as mnist does
     else:
         name = sources.base_name(config.dataset)
     return name.lower() not in _NOT_MIRRORED
-
-
-def _crop_padding(config: DataConfig, side: int) -> int:
-    if config.crop_padding >= side:
-        raise ConfigError(
-            f"`crop_padding` must be less than the images' shorter side, {side} pixels, or a crop could miss them. "
-            f"Received: crop_padding={config.crop_padding}. Use -1 for an eighth of the side."
-        )
-    return side // 8 if config.crop_padding < 0 else config.crop_padding

@@ -5,18 +5,21 @@ seed is done once: the images lie in memory as bytes, and one traced function tu
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from epnas_tf.data.augmentation import augment, normalise
+from epnas_tf.data.augmentation import UNCHANGED, Augmentation
 from epnas_tf.data.values import ImageData, Images
 from epnas_tf.errors import ConfigError
 
 EVALUATION_BATCH = 500
 """Images that are evaluated at a time; decides speed and memory, not the result."""
+
+Scale = npt.NDArray[np.float32] | float
+"""A number for each channel, or one for all."""
 
 BATCHES_AHEAD = 2
 """Batches that lie ready, beside those that are being made, at most one a core and 16."""
@@ -49,6 +52,52 @@ def made_ahead(dataset: tf.data.Dataset, tuned: bool = False) -> tf.data.Dataset
     return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
+class Arrays(NamedTuple):
+    """Labelled images in main memory, as tensors.
+
+    Attributes:
+        images: [n, height, width, channels], bytes as bytes and else float32.
+        labels: int32 [n], class numbers.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+
+
+class ArrayData(NamedTuple):
+    """Training images that are taken as they are, where an `ImageData` is normalised.
+
+    Attributes:
+        train: the images.
+        augmentation: what they go through; its zero is zero.
+        mean: what is taken from each pixel.
+        std: what each pixel is then divided by.
+    """
+
+    train: Arrays
+    augmentation: Augmentation = UNCHANGED
+    mean: float = 0.0
+    std: float = 1.0
+
+
+def normalise(images: tf.Tensor, mean: Scale, std: Scale) -> tf.Tensor:
+    """Brings pixels to mean 0 and standard deviation 1.
+
+    Args:
+        images: [batch, height, width, channels], any numeric type; the last three sizes are known.
+        mean: float32 [channels], or one number for all of them, in the images' unit.
+        std: the same, above 0.
+
+    Returns:
+        float32, the shape of `images`.
+    """
+    _, height, width, channels = images.shape
+    # Rows of width × channels make the innermost loop long: with three channels alone it is nine times slower.
+    rows = tf.reshape(tf.cast(images, tf.float32), [-1, height, width * channels])
+    mean, std = (tf.tile(tf.broadcast_to(value, [channels]), [width]) for value in (mean, std))
+    return tf.reshape((rows - mean) / std, [-1, height, width, channels])
+
+
 class TrainingPipeline:
     """Makes the training batches of any number of children.
 
@@ -56,40 +105,36 @@ class TrainingPipeline:
     augments each image anew.
 
     Args:
-        data: the data set; its `train` part is used, and its `mirror` and `crop_padding`.
+        data: the data set; its `train` part is used, and its `augmentation`.
         batch_size: images a batch; if there are fewer, each batch has all of them.
         epochs: how often to go through the images.
-        cutout: side in pixels of the square blanked in each image; 0 for none.
 
     Attributes:
         steps: batches in all epochs together.
         element_spec: what one batch is: float32 [batch, height, width, channels], normalised, and int32 [batch].
 
     Raises:
-        ConfigError: if `batch_size` or `epochs` is less than 1, or `cutout` less than 0 or larger than the image.
+        ConfigError: if `batch_size` or `epochs` is less than 1, or the augmentation does not fit the images.
     """
 
-    def __init__(self, data: ImageData, batch_size: int, epochs: int, cutout: int) -> None:
+    def __init__(self, data: ImageData | ArrayData, batch_size: int, epochs: int) -> None:
         for name, value in (("batch_size", batch_size), ("epochs", epochs)):
             if value < 1:
                 raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}. Use a larger number.")
-        side = min(data.image_shape[:2])
-        if not 0 <= cutout <= side:
-            raise ConfigError(
-                f"`cutout` must be within 0 and the images' shorter side, {side} pixels. Received: cutout={cutout}. "
-                "Use half the side, or 0 for none."
-            )
+        self._image_shape = tuple(data.train.images.shape[1:])
+        data.augmentation.check_fits(min(self._image_shape[:2]))
         self._data = data
-        self._count = len(data.train)
+        self._count = len(data.train.labels)
         self._batch_size = min(batch_size, self._count)
         self._steps_per_epoch = self._count // self._batch_size
         self._epochs = epochs
-        self._cutout = cutout
         # Batches are made on the CPU, also where a GPU trains on them.
         with tf.device("CPU:0"):
             self._images = tf.constant(data.train.images)
             self._labels = tf.constant(data.train.labels)
-        self._make = tf.function(self._dataset, input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
+            # Traced by hand: TensorFlow warns of a program that calls several of one `tf.function` for the first time.
+            make = tf.function(self._dataset, input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
+            self._make = make.get_concrete_function()
 
     @property
     def steps(self) -> int:
@@ -100,7 +145,7 @@ class TrainingPipeline:
     def element_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
         """What one batch is: images and labels, the batch size known."""
         return (
-            tf.TensorSpec([self._batch_size, *self._data.image_shape], tf.float32),
+            tf.TensorSpec([self._batch_size, *self._image_shape], tf.float32),
             tf.TensorSpec([self._batch_size], tf.int32),
         )
 
@@ -128,16 +173,9 @@ class TrainingPipeline:
             return tf.reshape(order[: steps * size], [steps, size]), seeds[1:]
 
         def batch(indices: tf.Tensor, batch_seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            images = augment(
-                tf.gather(self._images, indices),
-                tf.constant(self._data.mean),
-                tf.constant(self._data.std),
-                batch_seed,
-                padding=self._data.crop_padding,
-                mirror=self._data.mirror,
-                cutout=self._cutout,
-            )
-            return tf.ensure_shape(images, [size, *self._data.image_shape]), tf.gather(self._labels, indices)
+            images = normalise(tf.gather(self._images, indices), self._data.mean, self._data.std)
+            images = self._data.augmentation(images, batch_seed)
+            return tf.ensure_shape(images, [size, *self._image_shape]), tf.gather(self._labels, indices)
 
         # One epoch is planned at a time: a plan of all would hold up the first batch of a long training.
         dataset = tf.data.Dataset.range(self._epochs).map(epoch_plan).unbatch()
@@ -150,14 +188,14 @@ class TrainingPipeline:
 
 
 def evaluation_batches(
-    images: Images, mean: npt.NDArray[np.float32], std: npt.NDArray[np.float32], batch_size: int = EVALUATION_BATCH
+    images: Images | Arrays, mean: Scale = 0.0, std: Scale = 1.0, batch_size: int = EVALUATION_BATCH
 ) -> tf.data.Dataset:
     """Returns the batches of a validation or test part: in order, normalised, nothing left out.
 
     Args:
         images: the images and labels, n of them.
-        mean: float32 [channels], in pixel units, as `ImageData` has it.
-        std: float32 [channels], in pixel units, above 0.
+        mean: as `ImageData` has it; images are taken as they are unless it is given.
+        std: the same.
         batch_size: images a batch; the last batch has what is left.
 
     Returns:
@@ -173,8 +211,8 @@ def evaluation_batches(
 
     def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         part = pixels[start : start + batch_size]
-        return normalise(part, tf.constant(mean), tf.constant(std)), labels[start : start + batch_size]
+        return normalise(part, mean, std), labels[start : start + batch_size]
 
     # Slices of the whole array: to take images one by one and batch them would copy each twice.
-    dataset = tf.data.Dataset.range(0, len(images), batch_size)
+    dataset = tf.data.Dataset.range(0, len(images.labels), batch_size)
     return made_ahead(map_in_order(dataset, batch))

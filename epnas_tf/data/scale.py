@@ -8,7 +8,7 @@ by one (`measure`), and `choose` is asked once for all.
 import dataclasses
 import functools
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -205,6 +205,29 @@ def choose(extents: Iterable[Extent], name: str) -> Scale:
     return Scale(low, high, note)
 
 
+def choose_of_files(extents: Sequence[Extent], name: str) -> Scale:
+    """Decides the scale of image files of more than 8 bits: whole numbers and floats may stand side by side on one.
+
+    Args:
+        extents: of each file, one or more.
+        name: of the data set, for the error.
+
+    Raises:
+        DataError: as `choose`, or if whole numbers and floats differ in scale.
+    """
+    kinds = [[extent for extent in extents if extent.floats == floats] for floats in (False, True)]
+    scales = [choose(those, name) for those in kinds if those]
+    ranges = sorted({(found.low, found.high) for found in scales})
+    if len(ranges) > 1:
+        raise DataError(
+            f"{name}: image files of more than 8 bits must share one scale. Received: "
+            f"files of whole numbers ({len(kinds[0]):,}) and of floats ({len(kinds[1]):,}), on "
+            + " and ".join(f"{low:g} … {high:g}" for low, high in ranges)
+            + ". Save all of them as 8 bits, or all in one type."
+        )
+    return scales[0]
+
+
 def _fitting(extent: Extent) -> int | None:
     """Returns the index of the scale that fits, among those of floats."""
     for index, (black, white) in enumerate(_FLOAT_SCALES):
@@ -310,6 +333,33 @@ def as_trained_warning(found: tuple[float, float], trained: tuple[float, float])
     """
     looks, used = (f"{low:g} … {high:g}" for low, high in (found, trained))
     return f"warning: the pixels look like {looks}, but are scaled from {used} as the model's training images"
+
+
+def as_trained(
+    found: Scale, notes: list[str], trained: tuple[float, float] | None, dtype: np.dtype[Any]
+) -> tuple[Scale, list[str]]:
+    """Returns the scale of arrays that a model is evaluated on: that of its training images of more than 8 bits.
+
+    Args:
+        found: the arrays' own scale, which stays where they are bytes or floats, or `trained` is no scale for them.
+        notes: on it, the first on what was decided.
+        trained: the values that became 0 and 255 in the training; None where it tells none.
+        dtype: of the arrays.
+    """
+    own = (found.low, found.high)
+    if not trained or dtype.kind not in "ui" or dtype == np.uint8 or trained[1] <= 255 or own == trained:
+        return found, notes
+    warning = as_trained_warning(own, trained)
+    return Scale(*trained, warning), [warning, *notes[1:]]
+
+
+def own_scale_note(found: tuple[float, float]) -> str:
+    """Returns the note that images of more than 8 bits are on their own scale, as a model's training tells none."""
+    low, high = found
+    return (
+        "no image file of the training had more than 8 bits, and these have: "
+        f"pixels {low:g} … {high:g} are scaled to 0 … 255"
+    )
 
 
 def constant_notes(

@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.data.augmentation import UNCHANGED, Augmentation
 from epnas_tf.errors import DataError
 
 
@@ -21,6 +22,8 @@ class Preparation:
         low: value that becomes 0 in a file of more than 8 bits a channel (16-bit or float).
         high: value that becomes 255 in such a file, above `low`; values beyond the two are clipped. A file of 8 bits
             keeps its values.
+        deep: whether `low` and `high` are those of training images of more than 8 bits; if not, there were none, and
+            the two are a guess.
     """
 
     height: int
@@ -28,6 +31,12 @@ class Preparation:
     channels: int
     low: float = 0.0
     high: float = 65535.0
+    deep: bool = True
+
+    @property
+    def known_range(self) -> tuple[float, float] | None:
+        """Values that become 0 and 255 where the training tells, else None."""
+        return (self.low, self.high) if self.deep else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -89,13 +98,13 @@ class ImageData:
         mean: float32 [channels], mean of `train` in pixel units, 0 to 255.
         std: float32 [channels], standard deviation of `train` in pixel units; 1 for a channel that is constant, so that
             dividing by it is always safe.
-        mirror: whether training may mirror an image left to right.
-        crop_padding: pixels of padding on each side before the random crop; 0 for no crop.
+        augmentation: what the training images go through, at random.
         test_is_drawn: whether the data set has no test part of its own, so that `test` was drawn from its training
             images.
         validation_is_drawn: whether the data set has no validation part of its own, so that `validation` was drawn from
             its training images.
         value_range: values that become 0 and 255 in image files of more than 8 bits a channel, see `Preparation`.
+        deep: whether there were images of more than 8 bits that tell `value_range`.
         notes: what was decided about the person's data, a line each, to be shown; a line to worry about begins with
             "warning: ".
         skipped: the broken image files that were left out, each with the reason.
@@ -111,13 +120,13 @@ class ImageData:
     class_names: tuple[str, ...]
     mean: npt.NDArray[np.float32]
     std: npt.NDArray[np.float32]
-    mirror: bool
-    crop_padding: int
+    augmentation: Augmentation = UNCHANGED
     test_is_drawn: bool = False
     validation_is_drawn: bool = True
     value_range: tuple[float, float] = (Preparation.low, Preparation.high)
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    deep: bool = False
 
     def __post_init__(self) -> None:
         shapes = {part: getattr(self, part).shape for part in ("train", "validation", "test")}
@@ -156,7 +165,7 @@ class ImageData:
     @property
     def preparation(self) -> Preparation:
         """How an image file becomes an image like these."""
-        return Preparation(*self.image_shape, *self.value_range)
+        return Preparation(*self.image_shape, *self.value_range, self.deep)
 
     @functools.cached_property
     def digest(self) -> str:

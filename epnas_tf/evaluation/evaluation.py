@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from epnas_tf import data as images
-from epnas_tf.config import DataConfig, TrainingConfig
-from epnas_tf.data import ImageData, Images, sources
+from epnas_tf.config import NOT_AUGMENTED, DataConfig, TrainingConfig
+from epnas_tf.data import ImageData, Images, scale, sources
 from epnas_tf.data.sources import Source
+from epnas_tf.data.values import Preparation
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError, TooFewImagesError
 from epnas_tf.evaluation.classifier import Classifier
@@ -95,7 +96,7 @@ def evaluate(
     Args:
         path: the model, as `load_classifier` takes it.
         data: the data set; None for the one that the model was trained on, which a run directory knows. With an
-            `image_size` of -1 its images are brought to the size that the model takes, where that is a square.
+            `image_size` of -1 its images are brought to the size that the model takes.
         split: "test", "validation", "train" or "all"; None for the test images, but all images of another data set
             than the model's own that has no test part. Validation images are the data set's own, or else drawn from the
             training images by the seed.
@@ -176,19 +177,21 @@ def _load(config: EvaluationConfig, classifier: Classifier, location: Location, 
     Returns:
         The data set; not split where `whole` holds and a class has too few images for that.
     """
-    height, width, channels = classifier.image_shape
-    data, value_range = dataclasses.replace(config.data, mirror="no"), None  # nothing is augmented here
-    if data.image_size == -1:
-        data = dataclasses.replace(data, image_size=height if height == width else 0)
-    if channels in (1, 3):  # otherwise the model takes no images that a data set has, which `match` says
-        preparation, assumed = find_preparation(location, classifier.image_shape, classifier.name)
-        value_range = None if assumed else (preparation.low, preparation.high)
+    data = dataclasses.replace(config.data, **NOT_AUGMENTED)
+    trained, known = Preparation(*classifier.image_shape, deep=False), False
+    if classifier.image_shape[2] in (1, 3):  # otherwise the model takes no images of a data set, which `match` says
+        found, assumed = find_preparation(location, classifier.image_shape, classifier.name)
+        trained, known = (trained, False) if assumed else (found, True)
+    loaded: ImageData | Source
     try:
-        return images.load(data, config.seed, value_range)
+        loaded = images.load(data, config.seed, trained)
     except TooFewImagesError:
         if not whole:
             raise
-    return sources.read(data, value_range)
+        loaded = sources.read(data, trained)
+    if loaded.deep and known and not trained.deep:
+        loaded = dataclasses.replace(loaded, notes=(*loaded.notes, scale.own_scale_note(loaded.value_range)))
+    return loaded
 
 
 def _config(

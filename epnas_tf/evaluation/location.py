@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from epnas_tf.config import TrainingConfig
-from epnas_tf.data.names import check_path
+from epnas_tf.data.checks.names import check_path
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.evaluation.classifier import ModelError
 from epnas_tf.storage.run_directory import RunDirectory, read_config_document

@@ -111,11 +111,10 @@ def _channels(classifier: Classifier, data: ImageData | Source) -> str | None:
 def _other_images(classifier: Classifier, data: ImageData | Source) -> DataError:
     height, width, channels = classifier.image_shape
     expected, found = ("×".join(map(str, shape)) for shape in (classifier.image_shape, data.image_shape))
-    advice = "Give images of that size."
     if channels not in (1, 3):
         advice = f"The images must be of {channels} channels."
-    elif height == width:
-        advice = f"--image_size={height} (`image_size`) brings the images to that size."
+    else:
+        advice = f"--image_size={height if height == width else -1} (`image_size`) brings the images to that size."
     return DataError(f"{classifier.name} takes images of {expected}. Received: {data.name} with {found}. {advice}")
 
 

@@ -66,7 +66,7 @@ class CheckpointClassifier(Classifier):
     def __init__(self, trained: "TrainedNetwork", name: str = "the trained network") -> None:
         import tensorflow as tf
 
-        from epnas_tf.data.augmentation import normalise
+        from epnas_tf.data.pipeline import normalise
 
         description, network = trained.description, trained.network
         shape = network.shape.image_shape

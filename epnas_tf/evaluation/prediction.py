@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.data import scale
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.sources.listing import LeftOut, images_within
 from epnas_tf.errors import DataError
@@ -92,7 +93,8 @@ def predict(path: AnyPath, files: AnyPath | bytes | Iterable[AnyPath | bytes]) -
         The answers; broken files do not keep the others from being answered.
 
     Raises:
-        DataError: if a path does not exist, there is no image, or something is neither a path nor bytes.
+        DataError: if a path does not exist, there is no image, something is neither a path nor bytes, or the scale of
+            files of more than 8 bits is not known and cannot be told from them.
         ModelError: if the model cannot be read or is no classifier of images.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
 
@@ -108,7 +110,7 @@ def predict(path: AnyPath, files: AnyPath | bytes | Iterable[AnyPath | bytes]) -
     """
     given: list[Any] = list(files) if isinstance(files, Iterable) and not isinstance(files, _ONE) else [files]
     found, note = find_images(given)
-    predictor = Predictor(path)
+    predictor = Predictor(path, found)
     answers = list(predictor.run(found))
     whole = [(answer.file, answer.probabilities) for answer in answers if answer.probabilities is not None]
     return Predictions(
@@ -170,6 +172,8 @@ class Predictor:
 
     Args:
         path: the model, as `load_classifier` takes it.
+        files: all that are to be classified: they decide the scale of those of more than 8 bits where the training had
+            none such.
 
     Attributes:
         preparation: how files become its pixels.
@@ -177,11 +181,12 @@ class Predictor:
         notes: what had to be assumed, a line each.
 
     Raises:
+        DataError: if files of more than 8 bits decide the scale, and are on none that is known, or on several.
         ModelError: if the model cannot be read or is no classifier of grey or colour images.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
     """
 
-    def __init__(self, path: AnyPath) -> None:
+    def __init__(self, path: AnyPath, files: Sequence[Path | bytes] = ()) -> None:
         location = locate(path)
         self._classifier = load_classifier(path)
         name, shape = self._classifier.name, self._classifier.image_shape
@@ -189,9 +194,20 @@ class Predictor:
         names, numbers = self._classifier.class_names, range(self._classifier.num_classes)
         self.class_names = names or tuple(map(str, numbers))
         unnamed = "" if names else f"{name} {UNNAMED}"
-        self.notes = tuple(text for text in (assumed, unnamed) if text)
+        own_scale = "" if self.preparation.deep else self._decide_scale(files)
+        self.notes = tuple(text for text in (assumed, unnamed, own_scale) if text)
         self._dark: list[str] = []
         self._coloured: list[str] = []
+
+    def _decide_scale(self, files: Sequence[Path | bytes]) -> str:
+        """Takes the scale of the files of more than 8 bits among these, and returns a note; "" where there are none."""
+        with pictures.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
+            extents = [extent for extent in pool.map(pictures.measure_deep, map(_opened, files)) if extent]
+        if not extents:
+            return ""
+        found = scale.choose_of_files(extents, "the files to classify")
+        self.preparation = dataclasses.replace(self.preparation, low=found.low, high=found.high)
+        return scale.own_scale_note((found.low, found.high))
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -203,7 +219,8 @@ class Predictor:
             low, high, example = self.preparation.low, self.preparation.high, pictures.shown(self._dark[0])
             remarks.append(
                 f"warning: images that are nearly black ({len(self._dark):,}), such as {example}; "
-                f"files of more than 8 bits are scaled from {low:g} … {high:g}, as in the training"
+                f"files of more than 8 bits are scaled from {low:g} … {high:g}"
+                + (", as in the training" if self.preparation.deep else "")
             )
         return tuple(remarks)
 
@@ -242,6 +259,10 @@ class Predictor:
         try:
             if self.preparation.channels == 1 and isinstance(file, Path) and not pictures.probe(file).grey:
                 self._coloured.append(os.fspath(file))
-            return pictures.decode(io.BytesIO(file) if isinstance(file, bytes) else file, self.preparation)
+            return pictures.decode(_opened(file), self.preparation)
         except pictures.UnreadableImageError as error:
             return error.reason
+
+
+def _opened(file: Path | bytes) -> Path | BinaryIO:
+    return io.BytesIO(file) if isinstance(file, bytes) else file

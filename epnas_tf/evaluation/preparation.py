@@ -24,11 +24,12 @@ def describe(preparation: Preparation) -> str:
     height, width = preparation.height, preparation.width
     grey = "grey, ({} R + {} G + {} B + 32768) >> 16".format(*LUMA)
     colours = "RGB" if preparation.channels == 3 else grey
+    untold = "" if preparation.deep else " (a guess, as none was trained on; epnas-predict takes the files' own scale)"
     return (
         "Decode the file; a JPEG at 1/8, 1/4 or 1/2 of its size if both sides stay at least "
         f"{kept_side(preparation)} pixels. Turn it as its EXIF orientation says. In 16-bit grey and float "
-        f"files {preparation.low:g} becomes 0 and {preparation.high:g} becomes 255; values beyond are clipped. Of "
-        "other 16-bit files take the upper 8 bits. Lay what is transparent on white. "
+        f"files {preparation.low:g} becomes 0 and {preparation.high:g} becomes 255{untold}; values beyond are clipped. "
+        "Of other 16-bit files take the upper 8 bits. Lay what is transparent on white. "
         f"Convert to {colours}. Scale until the picture just covers {width}×{height} (width × height), by a triangle "
         "filter as wide as the reduction, which averages all pixels (Pillow's BILINEAR; tf.image.resize skips pixels "
         "unless antialias=True), and cut to the centre. The result is uint8, 0 to 255; the model normalises it."
@@ -86,7 +87,9 @@ def _exported(location: Location) -> Preparation | None:
             return None
         values = document[KEY]
         height, width, channels = (int(values[name]) for name in ("height", "width", "channels"))
-        return Preparation(height, width, channels, float(values["low"]), float(values["high"]))
+        return Preparation(
+            height, width, channels, float(values["low"]), float(values["high"]), bool(values.get("deep", True))
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{file} must say how images are prepared for the model beside it, as an export writes it. "

@@ -5,9 +5,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from epnas_tf.config import DataConfig, Settings, TrainingConfig, option
+from epnas_tf.config import DataConfig, TrainingConfig
 from epnas_tf.data.sources import layout
-from epnas_tf.options import same_place
+from epnas_tf.options import Settings, option, same_place
 
 SPLITS = ("test", "validation", "train", "all")
 

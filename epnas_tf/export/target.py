@@ -2,17 +2,14 @@
 
 import contextlib
 import errno
-import fcntl
-import glob
 import json
 import os
-import shutil
-import uuid
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from epnas_tf.data.names import check_path
+from epnas_tf.data.checks.names import check_path
 from epnas_tf.evaluation.location import EXPORT_FILE
 from epnas_tf.export.formats import FORMATS, ExportError
 from epnas_tf.storage.state_files import reported, write_whole
@@ -49,37 +46,22 @@ class Target:
             ExportError: if the place was taken in the meantime.
             RunDirectoryError: if it cannot be written.
         """
-        # A name that nobody else has; a temporary folder of the system's could not be renamed across disks, and those
-        # of `tempfile` are readable by their owner alone.
-        folder = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex[:8]}.part")
-        with reported(self.path.parent):
-            self._remove_abandoned()
-            folder.mkdir(parents=True)
-            held = os.open(folder, os.O_RDONLY)
-            fcntl.flock(held, fcntl.LOCK_EX)
-        try:
+        parent = self.path.parent
+        with contextlib.ExitStack() as stack:
+            with reported(parent):
+                parent.mkdir(parents=True, exist_ok=True)
+                # Here, since a folder of the system's could not be renamed across disks.
+                beside = tempfile.TemporaryDirectory(
+                    prefix=f"{self.path.name}.", suffix=".part", dir=parent, ignore_cleanup_errors=True
+                )
+                # A folder within it: the temporary one is readable by its owner alone.
+                folder = Path(stack.enter_context(beside)) / self.path.name
+                folder.mkdir()
             yield folder
             self._check()
             with reported(self.path):
                 _to_disk(folder)
                 self._move(folder)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        finally:
-            os.close(held)
-
-    def _remove_abandoned(self) -> None:
-        """Removes what exports to this place left that were killed; one that goes on holds a lock on its folder."""
-        for folder in self.path.parent.glob(f"{glob.escape(self.path.name)}.????????.part"):
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-            except BlockingIOError:
-                continue
-            finally:
-                os.close(descriptor)
 
     def _check(self) -> None:
         if not os.path.lexists(self.path):
@@ -99,17 +81,15 @@ class Target:
             )
 
     def _move(self, folder: Path) -> None:
-        if not self.path.exists():
-            folder.rename(self.path)
-            return
-        old = folder.with_suffix(".old")
-        self.path.rename(old)
+        old = folder.with_name(folder.name + ".old")  # goes with the temporary folder
+        if self.path.exists():
+            self.path.rename(old)
         try:
             folder.rename(self.path)
         except BaseException:
-            old.rename(self.path)
+            if old.exists():
+                old.rename(self.path)
             raise
-        shutil.rmtree(old)
 
 
 def _check_writable(path: Path) -> None:

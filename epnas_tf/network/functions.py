@@ -169,7 +169,10 @@ def outputs_of(
     call: CallLayer,
     training: bool,
 ) -> tuple[dict[Place, tf.Tensor], dict[Key, tf.Tensor]]:
-    """Returns what every step gives, of given values, and the statistics after them; see `class_scores`."""
+    """Returns what every step gives, of given values, and the statistics after them; see `class_scores`.
+
+    With `training` batch norm uses the batch's statistics and moves its averages.
+    """
     outputs: dict[Place, tf.Tensor] = {(IMAGE, False): images}
     after: dict[Key, tf.Tensor] = {}
     for step in steps_of(network):
@@ -191,9 +194,8 @@ def class_scores(
     weights: dict[Key, tf.Tensor],
     statistics: dict[Key, tf.Tensor],
     call: CallLayer = call_layer,
-    training: bool = False,
-) -> tuple[tf.Tensor, dict[Key, tf.Tensor]]:
-    """Returns a network's class scores before the softmax, of given values, and its statistics after them.
+) -> tf.Tensor:
+    """Returns a network's class scores before the softmax, of given values; batch norm uses its moving statistics.
 
     Args:
         network: gives the nodes and the layers.
@@ -201,10 +203,9 @@ def class_scores(
         weights: the trainable variables of each layer that has any, flat.
         statistics: the other variables likewise.
         call: calls a layer.
-        training: whether batch norm uses the batch's statistics and moves its averages.
 
     Returns:
-        float32 [batch, classes], and the statistics of each layer that has any, flat.
+        float32 [batch, classes].
     """
-    outputs, after = outputs_of(network, images, weights, statistics, call, training)
-    return outputs[network.graph.keys[-1], False], after
+    outputs, _ = outputs_of(network, images, weights, statistics, call, training=False)
+    return outputs[network.graph.keys[-1], False]

@@ -40,7 +40,7 @@ class Layout:
     Attributes:
         store: the store.
         keys: the layers.
-        weights: where their trainable variables lie, and as well their momentum.
+        weights: where their trainable variables lie, and as well the momentum of these.
         statistics: where their other variables lie.
     """
 
@@ -59,31 +59,22 @@ class Layout:
         sizes = (self.weights.size, self.weights.size, self.statistics.size)
         return FlatValues(*(tf.TensorSpec([size], tf.float32) for size in sizes))
 
-    def read(self, keep_momentum: bool = True) -> FlatValues:
-        """Returns the store's values; the momentum is 0 unless it is to be kept."""
+    def read(self) -> FlatValues:
+        """Returns the store's values, with no momentum (zeros): the store knows of none."""
         weights: Arrays = []
-        momentum: Arrays = []
         statistics: Arrays = []
         for key in self.keys:
-            values, slots = self.store.values(key)
-            for array, trained in zip(values, self._is_trained[key], strict=True):
+            for array, trained in zip(self.store.values(key), self._is_trained[key], strict=True):
                 (weights if trained else statistics).append(array)
-            momentum += slots if keep_momentum else [np.zeros_like(slot) for slot in slots]
-        return FlatValues(*(flat(arrays) for arrays in (weights, momentum, statistics)))
+        return FlatValues(flat(weights), np.zeros(self.weights.size, np.float32), flat(statistics))
 
-    def write(self, values: FlatValues, keys: Iterable[Key]) -> None:
-        """Gives the store new values.
-
-        Args:
-            values: the values of all layers, as arrays.
-            keys: the layers that are to get theirs.
-        """
-        weights, momentum = self.weights.arrays(values.weights), self.weights.arrays(values.momentum)
-        statistics = self.statistics.arrays(values.statistics)
-        for key in keys:
+    def write(self, values: FlatValues) -> None:
+        """Gives the store new values, as arrays; it takes no momentum."""
+        weights, statistics = self.weights.arrays(values.weights), self.statistics.arrays(values.statistics)
+        for key in self.keys:
             trained, others = iter(weights[key]), iter(statistics[key])
             arrays = [next(trained if is_trained else others) for is_trained in self._is_trained[key]]
-            self.store.assign(key, (arrays, momentum[key]))
+            self.store.assign(key, arrays)
 
 
 class Part:
@@ -91,13 +82,14 @@ class Part:
 
     Attributes:
         size: of the array.
+        sizes: of the part of each layer that has any.
     """
 
     def __init__(self, variables: dict[Key, list[keras.Variable]]) -> None:
         self._shapes = {key: [tuple(variable.shape) for variable in of_layer] for key, of_layer in variables.items()}
         sizes = {key: sum(int(np.prod(shape)) for shape in shapes) for key, shapes in self._shapes.items()}
-        self._sizes = {key: size for key, size in sizes.items() if size}
-        self.size = sum(self._sizes.values())
+        self.sizes = {key: size for key, size in sizes.items() if size}
+        self.size = sum(self.sizes.values())
 
     def filled(self, value_of: Callable[[tuple[int, ...]], float]) -> npt.NDArray[np.float32]:
         """Returns a flat array in which all of a variable's part is what `value_of` gives for the variable's shape."""
@@ -113,9 +105,9 @@ class Part:
 
     def split(self, values: tf.Tensor) -> dict[Key, tf.Tensor]:
         """Returns the part of each layer that has any, flat, out of a flat tensor."""
-        sizes = self._sizes
+        sizes = self.sizes
         return dict(zip(sizes, tf.split(values, list(sizes.values())), strict=True)) if sizes else {}
 
     def join(self, parts: dict[Key, tf.Tensor]) -> tf.Tensor:
         """Returns one flat tensor; the opposite of `split`."""
-        return tf.concat([parts[key] for key in self._sizes], 0) if self._sizes else tf.zeros([0])
+        return tf.concat([parts[key] for key in self.sizes], 0) if self.sizes else tf.zeros([0])

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from epnas_tf.network.store import VariableStore, layer_takes_list
 from epnas_tf.nn.base import Shape
-from epnas_tf.space.graph import IMAGE, Graph, Key, NetworkShape, Node, build_graph
+from epnas_tf.space.definition import build_graph
+from epnas_tf.space.graph import IMAGE, Graph, Key, NetworkShape, Node
 
 
 class Regularizer(Protocol):

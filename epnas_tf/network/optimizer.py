@@ -1,9 +1,20 @@
-"""SGD with Nesterov momentum on a store's variables, as the search and the final training share it (ENAS)."""
+"""SGD with Nesterov momentum, L2 and a bound on the gradient's norm, as the search and the final training do it (ENAS).
+
+`NesterovSGD` is for the children: on flat values, with a slot for each layer. `VariableSGD` is the same on variables.
+"""
 
 import math
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
+import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
+
+from epnas_tf.errors import StateError
+from epnas_tf.network.store import Reader, flat
+from epnas_tf.space.graph import Key
 
 
 class OptimizerSettings(Protocol):
@@ -57,7 +68,7 @@ def decay_of(shape: tuple[int, ...], settings: OptimizerSettings) -> float:
     return 2.0 * settings.l2 if settings.l2_on == "all" or len(shape) > 1 else 0.0
 
 
-def moved(
+def sgd_step(
     weights: tf.Tensor,
     momentum: tf.Tensor,
     gradient: tf.Tensor,
@@ -65,7 +76,7 @@ def moved(
     decay: tf.Tensor,
     settings: OptimizerSettings,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns weights and their momentum after a step, L2 and clipping included: `apply_gradients` of flat values.
+    """Returns weights and their momentum after a step, L2 and clipping included.
 
     Args:
         weights: float32 [n].
@@ -83,33 +94,104 @@ def moved(
     return weights - learning_rate * (gradient + settings.momentum * momentum), momentum
 
 
-def apply_gradients(
-    variables: list[tf.Variable],
-    momentum: list[tf.Variable],
-    gradients: list[tf.Tensor],
-    learning_rate: tf.Tensor,
-    settings: OptimizerSettings,
-) -> None:
-    """Moves variables and their momentum by one step, L2 and clipping included.
+class NesterovSGD:
+    """The children's optimizer. It owns a slot for each layer: the momentum of its trainable variables, flat.
+
+    A slot begins at zero and lives on from child to child, as the layer's weights do.
 
     Args:
-        variables: what to move.
-        momentum: a slot for each variable.
-        gradients: the gradient of the loss without L2 for each variable.
-        learning_rate: float32 scalar.
         settings: momentum, L2 and the gradient's bound.
+    """
+
+    def __init__(self, settings: OptimizerSettings) -> None:
+        self.settings = settings
+        self._slots: dict[Key, npt.NDArray[np.float32]] = {}
+
+    def step(
+        self, weights: tf.Tensor, momentum: tf.Tensor, gradient: tf.Tensor, learning_rate: tf.Tensor, decay: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns weights and their momentum after a step; see `sgd_step`. It touches no slot."""
+        return sgd_step(weights, momentum, gradient, learning_rate, decay, self.settings)
+
+    def read(self, sizes: Mapping[Key, int]) -> npt.NDArray[np.float32]:
+        """Returns the slots of some layers, one after the other.
+
+        Args:
+            sizes: of each layer's slot.
+
+        Raises:
+            StateError: if a slot has another size: it was restored from a state of other networks.
+        """
+        slots = [self._slots.get(key, np.zeros(size, np.float32)) for key, size in sizes.items()]
+        for (key, size), slot in zip(sizes.items(), slots, strict=True):
+            if slot.size != size:
+                raise StateError(f"The momentum of {key} must be {size} numbers. Received: {slot.size}")
+        return flat(slots)
+
+    def write(self, sizes: Mapping[Key, int], momentum: npt.NDArray[np.float32]) -> None:
+        """Takes the slots of some layers, as `read` gives them."""
+        reader = Reader(momentum)
+        for key, size in sizes.items():
+            self._slots[key] = reader.take([[size]])[0].copy()  # a view would keep the whole array alive
+
+    def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
+        """Returns the slots: a JSON-able index and a flat array, "momentum"."""
+        keys = sorted(self._slots, key=str)
+        index = [[list(key), self._slots[key].size] for key in keys]
+        return {"slots": index}, {"momentum": flat([self._slots[key] for key in keys])}
+
+    def set_state(self, index: dict[str, Any], arrays: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Takes over a state of `get_state`.
+
+        Raises:
+            StateError: if index and array do not belong together.
+        """
+        reader = Reader(arrays["momentum"])
+        slots = {tuple(key): reader.take([[size]])[0] for key, size in index["slots"]}
+        reader.check_used_up()
+        self._slots = slots
+
+
+def regularized(
+    gradients: list[tf.Tensor], variables: list[tf.Variable], settings: OptimizerSettings
+) -> list[tf.Tensor]:
+    """Returns the gradients of the loss with L2, scaled down to the bound of their global norm.
+
+    Args:
+        gradients: the gradient of the loss without L2 for each variable.
+        variables: what they are the gradients of.
+        settings: L2 and the bound.
     """
     decays = [decay_of(variable.shape, settings) for variable in variables]
     gradients = [g + d * v if d else g for g, d, v in zip(gradients, decays, variables, strict=True)]
-    if settings.clip_norm:
-        gradients = clip_by_global_norm(gradients, settings.clip_norm)
-    kept = tf.constant(settings.momentum)
-    for variable, slot, gradient in zip(variables, momentum, gradients, strict=True):
-        tf.raw_ops.ResourceApplyMomentum(
-            var=variable.handle,
-            accum=slot.handle,
-            lr=learning_rate,
-            grad=gradient,
-            momentum=kept,
-            use_nesterov=True,
-        )
+    return clip_by_global_norm(gradients, settings.clip_norm) if settings.clip_norm else gradients
+
+
+class VariableSGD:
+    """Moves variables step by step; it owns their momentum.
+
+    Args:
+        variables: what to move.
+        momentum: Nesterov momentum.
+
+    Attributes:
+        slots: the momentum, a variable for each one, zeros at first.
+    """
+
+    def __init__(self, variables: list[keras.Variable], momentum: float) -> None:
+        self._variables = [variable.value for variable in variables]
+        self._momentum = momentum
+        self.slots = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self._variables]
+
+    def apply(self, gradients: list[tf.Tensor], learning_rate: tf.Tensor) -> None:
+        """Takes a step by the gradient of each variable, at a float32 scalar's learning rate."""
+        momentum = tf.constant(self._momentum)
+        for variable, slot, gradient in zip(self._variables, self.slots, gradients, strict=True):
+            tf.raw_ops.ResourceApplyMomentum(
+                var=variable.handle,
+                accum=slot.handle,
+                lr=learning_rate,
+                grad=gradient,
+                momentum=momentum,
+                use_nesterov=True,
+            )

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from epnas_tf.errors import StateError, StoreError
 from epnas_tf.nn import make_layer
@@ -16,13 +15,7 @@ from epnas_tf.nn.base import Shape
 from epnas_tf.space.graph import Key, Node
 
 Arrays = list[npt.NDArray[np.float32]]
-Values = tuple[Arrays, Arrays]
-"""The values of a layer's variables, and of the momentum of its trainable ones."""
-
-
-def _copies(values: Values) -> Values:
-    weights, momentum = values
-    return [array.copy() for array in weights], [array.copy() for array in momentum]
+"""The values of a layer's variables."""
 
 
 def layer_name(key: Key) -> str:
@@ -42,10 +35,10 @@ def dtype_policy(mixed_precision: bool) -> str:
 
 
 class VariableStore:
-    """Maps (position, operation) to a built Keras layer, with its momentum and the number of its updates.
+    """Maps (position, operation) to a built Keras layer and the number of its updates.
 
-    Two architectures that use the same operation at the same position get the very same layer, hence its kernels, its
-    batch norm's statistics and its momentum. A layer is made when it is first asked for; its initial values follow from
+    Two architectures that use the same operation at the same position get the very same layer, hence its kernels and
+    its batch norm's statistics. A layer is made when it is first asked for; its initial values follow from
     the store's seed and the key, so it does not matter which architecture came first.
 
     Args:
@@ -70,11 +63,10 @@ class VariableStore:
         self.dtype_policy = dtype_policy
         self.updates: dict[Key, int] = {}
         self._layers: dict[Key, keras.layers.Layer] = {}
-        self._momentum: dict[Key, list[tf.Variable]] = {}
         # Values of a restored state for keys that no architecture has asked for since.
-        self._waiting: dict[Key, Values] = {}
+        self._waiting: dict[Key, Arrays] = {}
         # Values that were assigned to layers that nobody has been given since: reading hundreds of variables is slow.
-        self._assigned: dict[Key, Values] = {}
+        self._assigned: dict[Key, Arrays] = {}
 
     def __contains__(self, key: Key) -> bool:
         return key in self._layers or key in self._waiting
@@ -106,10 +98,6 @@ class VariableStore:
             )
         return found
 
-    def momentum(self, key: Key) -> list[tf.Variable]:
-        """Returns the momentum of a layer's trainable variables, in their order, zeros at first."""
-        return self._momentum[key]
-
     def count_updates(self, keys: Iterable[Key], steps: int) -> None:
         """Notes that the layers of these keys took part in so many training steps."""
         for key in keys:
@@ -126,25 +114,24 @@ class VariableStore:
         )
         layer.build(input_shapes if len(input_shapes) > 1 or layer_takes_list(layer) else input_shapes[0])
         layer.built_for = (node.channels, node.stride, _channels(input_shapes))
-        momentum = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in layer.trainable_variables]
         if node.key in self._waiting:
-            _assign(node.key, [*layer.weights, *momentum], self._waiting[node.key])
+            _assign(node.key, layer.weights, self._waiting[node.key])
             del self._waiting[node.key]
         # Only now: a layer that its state does not fit must be refused again, not found with its initial values.
-        self._layers[node.key], self._momentum[node.key] = layer, momentum
+        self._layers[node.key] = layer
         return layer
 
-    def snapshot(self, keys: Iterable[Key]) -> dict[Key, Values]:
-        """Returns copies of the variables and the momentum of some layers, for `restore`."""
-        return {key: _copies(self.values(key)) for key in keys}
+    def snapshot(self, keys: Iterable[Key]) -> dict[Key, Arrays]:
+        """Returns copies of the variables of some layers, for `restore`."""
+        return {key: [array.copy() for array in self.values(key)] for key in keys}
 
-    def restore(self, snapshot: dict[Key, Values]) -> None:
+    def restore(self, snapshot: dict[Key, Arrays]) -> None:
         """Puts the values of a snapshot back, bit for bit."""
         for key, values in snapshot.items():
             self._assign(key, values)
 
-    def assign(self, key: Key, values: Values) -> None:
-        """Gives a layer and its momentum new values.
+    def assign(self, key: Key, values: Arrays) -> None:
+        """Gives a layer new values.
 
         The arrays are kept, and are what `values` and `get_state` give until `layer` hands the layer out again: who
         changes its variables by other means asks for it before, as every `Network` does.
@@ -155,37 +142,33 @@ class VariableStore:
         self._assign(key, values)
         self._assigned[key] = values
 
-    def _assign(self, key: Key, values: Values) -> None:
+    def _assign(self, key: Key, values: Arrays) -> None:
         self._assigned.pop(key, None)
-        _assign(key, [*self._layers[key].weights, *self._momentum[key]], values)
+        _assign(key, self._layers[key].weights, values)
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
-        """Returns everything the store holds: a JSON-able index and two flat arrays, "weights" and "momentum".
+        """Returns everything the store holds: a JSON-able index and a flat array, "weights".
 
-        Flat arrays, because thousands of small ones cost more to write than their bytes. Sorted, so equal stores give
-        equal states whichever architecture came first, and whether or not they were restored between.
+        One flat array, because thousands of small ones cost more to write than their bytes. Sorted, so equal stores
+        give equal states whichever architecture came first, and whether or not they were restored between.
         """
-        index, weights, momentum = [], [], []
+        index, weights = [], []
         for key in sorted(self._layers.keys() | self._waiting.keys(), key=str):
-            kept, slots = self.values(key)
+            kept = self.values(key)
             index.append(
                 {
                     "key": list(key),
                     "updates": self.updates.get(key, 0),
                     "weights": [list(array.shape) for array in kept],
-                    "momentum": [list(array.shape) for array in slots],
                 }
             )
             weights += kept
-            momentum += slots
-        return {"seed": self.seed, "layers": index}, {"weights": flat(weights), "momentum": flat(momentum)}
+        return {"seed": self.seed, "layers": index}, {"weights": flat(weights)}
 
-    def values(self, key: Key) -> Values:
-        """Returns the values of a layer's variables and of its momentum."""
-        known = self._waiting.get(key) or self._assigned.get(key)
-        if known is not None:
-            return known
-        return [w.numpy() for w in self._layers[key].weights], [m.numpy() for m in self._momentum[key]]
+    def values(self, key: Key) -> Arrays:
+        """Returns the values of a layer's variables."""
+        known = self._waiting.get(key, self._assigned.get(key))
+        return [variable.numpy() for variable in self._layers[key].weights] if known is None else known
 
     def set_state(self, index: dict[str, Any], arrays: dict[str, npt.NDArray[np.float32]]) -> None:
         """Takes over a state of `get_state`; layers that exist get its values, others when they are first asked for.
@@ -193,22 +176,20 @@ class VariableStore:
         Raises:
             StateError: if index and arrays do not belong together, or a layer has variables of other shapes.
         """
-        weights, momentum = Reader(arrays["weights"]), Reader(arrays["momentum"])
-        waiting: dict[Key, Values] = {}
+        weights = Reader(arrays["weights"])
+        waiting: dict[Key, Arrays] = {}
         updates: dict[Key, int] = {}
         for entry in index["layers"]:
             key = tuple(entry["key"])
-            waiting[key] = (weights.take(entry["weights"]), momentum.take(entry["momentum"]))
+            waiting[key] = weights.take(entry["weights"])
             updates[key] = entry["updates"]
         weights.check_used_up()
-        momentum.check_used_up()
         for key in [key for key in waiting if key in self._layers]:
             self._assign(key, waiting.pop(key))
         self.seed, self.updates, self._waiting = index["seed"], updates, waiting
 
 
-def _assign(key: Key, variables: list[Any], values: Values) -> None:
-    arrays = [*values[0], *values[1]]
+def _assign(key: Key, variables: list[Any], arrays: Arrays) -> None:
     found, given = [tuple(v.shape) for v in variables], [array.shape for array in arrays]
     if found != given:
         raise StateError(f"The layer of {key} has variables of the shapes {found}. Received: {given}")

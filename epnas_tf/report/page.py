@@ -8,9 +8,10 @@ from typing import Any
 import jinja2
 
 from epnas_tf.errors import RunDirectoryError
+from epnas_tf.nn import Operation, known
 from epnas_tf.report import tables
 from epnas_tf.report.figures.architecture import architecture_picture
-from epnas_tf.report.figures.drawing import OPERATIONS, Operation, Picture, drawing
+from epnas_tf.report.figures.drawing import Picture, drawing
 from epnas_tf.report.figures.pareto import front_pictures, front_rows
 from epnas_tf.report.figures.rank import Rank, rank_picture, read_rank
 from epnas_tf.report.figures.search import accuracy_picture, prediction_picture, updates_picture
@@ -26,7 +27,6 @@ from epnas_tf.report.search_files import Search, read_search
 from epnas_tf.report.summary import Summary, summarise, training_status
 from epnas_tf.report.text import clean, decimal, plural
 from epnas_tf.report.training_files import Training, read_training
-from epnas_tf.space.architecture import MacroArchitecture
 from epnas_tf.storage.rank_directory import FOLDER as RANK_FOLDER
 from epnas_tf.storage.state_files import reported, write_whole
 from epnas_tf.storage.training_directory import FOLDER, is_training
@@ -213,9 +213,7 @@ def render(
         rank=rank,
         training=_training_values(training),
         settings=_settings(search, training),
-        levels=[] if summary.architecture is None else tables.level_rows(summary.architecture),
-        output="" if summary.architecture is None else tables.output_of(summary.architecture),
-        macro=isinstance(summary.architecture, MacroArchitecture),
+        table=None if summary.architecture is None else tables.architecture_table(summary.architecture),
     )
 
 
@@ -233,7 +231,7 @@ def _search_values(search: Search | None) -> dict[str, Any] | None:
         "images": None if search.num_validation is None else plural(search.num_validation, "validation image"),
         "accuracies": tables.accuracy_table(search),
         "correlations": tables.correlation_table(search),
-        "depth": plural(search.depth, "layer" if search.config.space.space == "macro" else "block"),
+        "depth": plural(search.depth, search.level),
         "one_level": search.depth == 1,
         "has_costs": search.description is not None,
     }
@@ -278,5 +276,5 @@ def _settings(search: Search | None, training: Training | None) -> list[tuple[st
 def _used(rows: Iterable[tables.BestRow | tables.CandidateRow]) -> list[Operation]:
     """Returns the operations that occur in some rows, each once, the paper's in its order."""
     used = {part for row in rows for level in row.operations for part in level}
-    known = [shown for shown in OPERATIONS.values() if shown in used]
-    return known + sorted(used - set(known), key=lambda shown: shown.label)
+    order = {name: place for place, name in enumerate(known())}
+    return sorted(used, key=lambda shown: (order.get(shown.name, len(order)), shown.label))

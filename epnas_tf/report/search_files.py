@@ -1,6 +1,7 @@
 """What a search has left so far, read and checked; nothing is locked, changed or removed."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.workload import children_of_iteration
 from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
-from epnas_tf.space import make_space
+from epnas_tf.space import definition_of_space, depth_of, make_space
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
@@ -78,10 +79,15 @@ class Search:
     seconds: float
     num_planned: int
 
-    @property
+    @functools.cached_property
     def depth(self) -> int:
         """The level of a whole architecture."""
-        return self.config.space.depth
+        return depth_of(self.config.space)
+
+    @property
+    def level(self) -> str:
+        """What the space calls a level."""
+        return definition_of_space(self.config.space.space).level
 
     @property
     def num_validation(self) -> int | None:
@@ -181,8 +187,7 @@ def _peeked(path: Path, seconds: float, num_planned: int) -> tuple[Updates | Non
         return None, seconds, num_planned
     try:
         updates = {tuple(entry["key"]): int(entry["updates"]) for entry in state.values["store"]["layers"]}
-        num_planned = int(state.values.get("num_children", num_planned))  # older runs do not say it
-        return updates, float(state.values["seconds"]), num_planned
+        return updates, float(state.values["seconds"]), int(state.values["num_children"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunDirectoryError(
             f"The state in {path / 'state'} is not one that a search wrote. Received: {type(error).__name__}: {error}"

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from epnas_tf.cost.network_cost import Cost, cost
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ArchitectureError, DataError
 from epnas_tf.metrics import percent_of_images, rank_correlation
+from epnas_tf.nn import Cost, Operation
 from epnas_tf.options import fields_of
-from epnas_tf.report.figures.drawing import Operation, operation
+from epnas_tf.report.figures.drawing import operation
 from epnas_tf.report.search_files import Search, Trial
 from epnas_tf.report.text import MISSING, clean, count, decimal, duration, plural, signed
 from epnas_tf.report.training_files import TestFigures, Training
-from epnas_tf.space import NetworkShape, build_graph
-from epnas_tf.space.architecture import Architecture, MacroArchitecture
+from epnas_tf.space import NetworkShape, build_graph, definition_of
+from epnas_tf.space.architecture import Architecture
 
 NUM_BEST = 10
 NUM_CONFUSIONS = 10
-INPUTS = {-2: "the cell before the previous", -1: "the previous cell"}
 GROUPS = {
     "space": "Search space",
     "network": "Network",
@@ -125,46 +125,39 @@ def search_cost(search: Search, architecture: Architecture) -> Cost | None:
 
 
 def operations_of(architecture: Architecture) -> list[list[Operation]]:
-    """Returns the operations of each layer (one) or block (two)."""
-    if isinstance(architecture, MacroArchitecture):
-        return [[operation(layer.operation)] for layer in architecture.layers]
-    return [[operation(side.operation) for side in block.sides] for block in architecture.blocks]
+    """Returns the operations of each level."""
+    return [[operation(name) for name in names] for names in definition_of(architecture).operations_of(architecture)]
 
 
 @dataclasses.dataclass(frozen=True)
-class LevelRow:
-    """A layer or a block: its number and, for each operation in it, what the operation reads."""
+class ArchitectureTable:
+    """An architecture level by level.
 
-    number: int
-    parts: list[tuple[Operation, str]]
+    Attributes:
+        title: of its picture.
+        level: what a level is called.
+        rows: for each level its operations, each with what it reads; "" where the space does not say that.
+        caption: a sentence below it.
+    """
+
+    title: str
+    level: str
+    rows: list[list[tuple[Operation, str]]]
+    caption: str
+
+    @property
+    def widest(self) -> int:
+        """The operations of a level, at most."""
+        return max(map(len, self.rows))
 
 
-def level_rows(architecture: Architecture) -> list[LevelRow]:
+def architecture_table(architecture: Architecture) -> ArchitectureTable:
     """Returns an architecture layer by layer, or block by block."""
-    if isinstance(architecture, MacroArchitecture):
-        return [
-            LevelRow(l, [(operation(layer.operation), _sources(architecture.sources(l)))])
-            for l, layer in enumerate(architecture.layers, 1)
-        ]
-    return [
-        LevelRow(
-            b, [(operation(side.operation), INPUTS.get(side.input, f"block {side.input}")) for side in block.sides]
-        )
-        for b, block in enumerate(architecture.blocks, 1)
-    ]
-
-
-def output_of(architecture: Architecture) -> str:
-    """Returns which blocks are a cell's output; nothing for a macro architecture."""
-    if isinstance(architecture, MacroArchitecture):
-        return ""
-    *others, last = map(str, architecture.unused_blocks())
-    return f"the blocks {', '.join(others)} and {last}, which no other uses" if others else f"block {last}"
-
-
-def _sources(sources: tuple[int, ...]) -> str:
-    layers = ", ".join(str(s) for s in sorted(sources, reverse=True) if s)
-    return ", ".join(filter(None, [layers, "stem" if 0 in sources else ""]))
+    definition, levels = definition_of(architecture), operations_of(architecture)
+    reads = [[""] * len(level) for level in levels] if definition.reads is None else definition.reads(architecture)
+    rows = [list(zip(*both, strict=True)) for both in zip(levels, reads, strict=True)]
+    title = definition.drawing_of(architecture).title
+    return ArchitectureTable(title, definition.level, rows, definition.reads_caption(architecture))
 
 
 @dataclasses.dataclass(frozen=True)

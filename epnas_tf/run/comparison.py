@@ -27,7 +27,7 @@ from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import RunDirectory, read_config, refuse_changed_images
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
 
-RECORDED, ESTIMATE, *STATISTICS = WAYS
+RECORDED, ESTIMATE, FINAL = WAYS
 
 Agreement = dict[str, dict[str, Correlation]]
 """The correlations "kendall" and "spearman" of each way of scoring with the own scores."""
@@ -126,7 +126,7 @@ def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunCon
         raise RunDirectoryError(
             f"The search in {run} must be finished: its shared weights go on changing. Let it end with epnas-search."
         )
-    whole = sorted(best_trials(run, search.space.depth), key=lambda trial: int(trial["child"]))
+    whole = sorted(best_trials(run, space.num_levels), key=lambda trial: int(trial["child"]))
     if len(whole) < FEWEST:
         raise RunDirectoryError(
             f"There must be at least {FEWEST} whole architectures to put in an order. Received: {len(whole)} in {run}"
@@ -183,7 +183,7 @@ def own_trainer(search: RunConfig, data: ImageData, scored: Images, epochs: int)
     """
     shape = network_shape(search, make_space(search.space), data)
     child = dataclasses.replace(search.child, share_weights=False)
-    batches = data_module.TrainingPipeline(data, child.batch_size, epochs, search.data.cutout)
+    batches = data_module.TrainingPipeline(data, child.batch_size, epochs)
     validation = data_module.evaluation_batches(scored, data.mean, data.std)
     return ChildTrainer(child_store(child, search.seed), shape, child, batches, validation)
 
@@ -199,22 +199,19 @@ class _Scorer:
         validation = data_module.evaluation_batches(data.validation, data.mean, data.std)
         shared = child_store(child, search.seed)
         restore_store(shared, state)
-        batches = data_module.TrainingPipeline(data, child.batch_size, child.epochs, search.data.cutout)
-        self._shared = {}
-        for by in STATISTICS:
-            scored = dataclasses.replace(child, validation_statistics=by)
-            self._shared[by] = ChildTrainer(shared, shape, scored, batches, validation)
+        batches = data_module.TrainingPipeline(data, child.batch_size, child.epochs)
+        self._shared = ChildTrainer(shared, shape, child, batches, validation)
 
     def record(self, trial: dict[str, Any], number: int) -> dict[str, Any]:
         """Returns an architecture's line of own.jsonl."""
         began = time.perf_counter()
         architecture = architecture_from_dict(trial["architecture"])
-        again = {by: trainer.score(architecture) for by, trainer in self._shared.items()}
+        final = self._shared.score(architecture)
         own = self._own_scores(architecture, number)
         return {
             "child": trial["child"],
             "text": trial["text"],
-            "shared": {RECORDED: trial["score"], ESTIMATE: trial["estimate"], **again},
+            "shared": {RECORDED: trial["score"], ESTIMATE: trial["estimate"], FINAL: final},
             "own": float(np.mean(own)) if own else None,
             "own_scores": own,
             "seconds": time.perf_counter() - began,

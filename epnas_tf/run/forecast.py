@@ -14,7 +14,7 @@ from epnas_tf.errors import ConfigError
 from epnas_tf.memory import available_bytes, resident_bytes
 from epnas_tf.run.shortening import as_flags, shortened
 from epnas_tf.run.timed_steps import time_steps
-from epnas_tf.space import NetworkShape, make_space
+from epnas_tf.space import NetworkShape, definition_of_space, depth_of, make_space
 
 LONG = 3600.0
 """Seconds of a search that is told how to be shorter."""
@@ -23,14 +23,10 @@ SHORT = 1200.0
 """Seconds that it is then brought to."""
 
 EVERYWHERE = ("iterations", "image_size", "k", "train_images", "operations", "epochs", "channels")
-SHORTER = {"macro": (*EVERYWHERE, "layers"), "micro": (*EVERYWHERE, "blocks", "normal_cells")}
-"""Settings by which a search of a space is made shorter."""
+"""Settings by which a search is made shorter, those of its space apart."""
 
-SMALLER = {
-    "macro": ("batch_size", "image_size", "train_images", "layers", "channels"),
-    "micro": ("batch_size", "image_size", "train_images", "normal_cells", "channels"),
-}
-"""Settings by which its memory is made less."""
+SMALLER = ("batch_size", "image_size", "train_images", "channels")
+"""Settings by which its memory is made less, those of its space apart."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +75,11 @@ class Forecast:
     shorter: Proposal | None
 
 
+def shorter_by(config: RunConfig) -> tuple[str, ...]:
+    """Returns the settings by which a search is made shorter."""
+    return (*EVERYWHERE, *definition_of_space(config.space.space).shorter_by)
+
+
 def size_of(data: ImageData) -> DataSize:
     """Returns what of a data set decides how long a search takes."""
     return DataSize(len(data.train), len(data.validation), data.image_shape, data.num_classes)
@@ -100,7 +101,8 @@ def check_memory(config: RunConfig, data: DataSize) -> Memory | None:
         def need(config: RunConfig, data: DataSize) -> float:
             return bytes_needed(config, data, cores)
 
-        less = shortened(config, data, need, free / (1 + TOLERANCE), SMALLER[config.space.space])
+        names = [*SMALLER[:3], *definition_of_space(config.space.space).smaller_by, *SMALLER[3:]]
+        less = shortened(config, data, need, free / (1 + TOLERANCE), names)
         fits = less is not None and need(less.config, less.data) <= free
         advice = f"Give {as_flags(less.changes)}, which needs less, " if less and fits else "Use smaller images, "
         height, width, _ = data.image_shape
@@ -108,7 +110,7 @@ def check_memory(config: RunConfig, data: DataSize) -> Memory | None:
             f"The search needs about {gigabytes(needed)} of memory beside what it has now, and {gigabytes(free)} are "
             f"free. {advice}or a computer with more memory; --noforecast tries it all the same. Received: images of "
             f"{height}×{width}, {min(config.child.batch_size, data.num_train)} at a time, networks of "
-            f"{config.space.depth} levels and {config.network.channels} channels"
+            f"{depth_of(config.space)} levels and {config.network.channels} channels"
         )
     return Memory(resident + needed, resident + free)
 
@@ -135,7 +137,7 @@ def forecast_search(
 
     whole, shorter = seconds(config, data), None
     if whole > LONG and not resumed:
-        found = shortened(config, data, seconds, SHORT, SHORTER[config.space.space])
+        found = shortened(config, data, seconds, SHORT, shorter_by(config))
         shorter = Proposal(as_flags(found.changes), seconds(found.config, found.data)) if found else None
     return Forecast(
         num_children=work.num_children,

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from epnas_tf import data as data_module
-from epnas_tf.children.chance import ChanceWatch
 from epnas_tf.children.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
+from epnas_tf.children.no_learning import NoLearningMonitor
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.latency import Latencies
 from epnas_tf.data import ImageData
@@ -237,15 +237,14 @@ class _Run:
         self.search: ProgressiveSearch[Any] = ProgressiveSearch(
             space, config.search, config.surrogate, config.seed, limits
         )
-        self.store = child_store(config.child, config.seed)
         self.trainer = ChildTrainer(
-            self.store,
+            child_store(config.child, config.seed),
             shape,
             config.child,
-            data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs, config.data.cutout),
+            data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs),
             data_module.evaluation_batches(data.validation, data.mean, data.std),
         )
-        self.chance = ChanceWatch(data.validation.labels, config.child)
+        self.no_learning = NoLearningMonitor(data.validation.labels, config.child)
         self.forecast: Callable[[], Forecast] | None = None
         self.seconds = 0.0
         self.parts = dict.fromkeys(PARTS, 0.0)
@@ -265,13 +264,14 @@ class _Run:
             self.listener.forecast(self.forecast())
         logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
         times, began = self._times(), time.perf_counter()
-        while (candidate := self._timed("surrogate", self.search.ask)) is not None:
+        while self._timed("surrogate", self.search.advance):
+            candidate, *following = self.search.ask(2)
             self.listener.child_started(candidate)
             if profile and candidate.level == self.search.space.num_levels:
                 self.trainer.profile(candidate.architecture, self.seed, self.directory.path / "logs")
                 profile = False
-            result = self._train(candidate)
-            warning = None if result is None else self.chance.warning(result.score)
+            result = self._train(candidate, following)
+            warning = None if result is None else self.no_learning.warning(result.score)
             try:
                 score = None if result is None else result.score
                 self._timed("surrogate", self.search.tell, candidate, score)
@@ -308,10 +308,11 @@ class _Run:
         finally:
             self.parts[part] += time.perf_counter() - began
 
-    def _train(self, candidate: Candidate[Any]) -> ChildResult | None:
+    def _train(self, candidate: Candidate[Any], following: list[Candidate[Any]]) -> ChildResult | None:
         try:
             seed = child_seed(self.seed, candidate.number)
-            result = self.trainer.train(candidate.architecture, seed, following=self.search.upcoming)
+            after = following[0].architecture if following else None
+            result = self.trainer.train(candidate.architecture, seed, following=after)
             seconds = (result.build_seconds, result.train_seconds, result.evaluate_seconds)
             for part, spent in zip(PARTS, seconds, strict=False):
                 self.parts[part] += spent
@@ -330,11 +331,11 @@ class _Run:
         values = {
             **times._asdict(),
             "num_failed": self.num_failed,
-            "at_chance": self.chance.in_a_row,
+            "at_chance": self.no_learning.in_a_row,
             "latencies": self.latencies.times,
             "num_children": self.search.num_children,
         }
-        save_child(self.directory, candidate, result, self.search, self.store, values)
+        save_child(self.directory, candidate, result, self.search, self.trainer, values)
         self._save_best()
 
     def _save_best(self) -> None:
@@ -347,10 +348,11 @@ class _Run:
     def _restore(self, state: State) -> None:
         try:
             self.search.set_state(state.values["search"], with_prefix("search.", state.arrays))
-            restore_store(self.store, state)
+            restore_store(self.trainer.store, state)
+            self.trainer.optimizer.set_state(state.values["optimizer"], with_prefix("optimizer.", state.arrays))
             self.seconds, self.num_failed = state.values["seconds"], state.values["num_failed"]
-            self.parts |= state.values.get("parts", {})  # a run that is older than these has none
-            self.chance.in_a_row = state.values.get("at_chance", 0)
+            self.parts |= state.values["parts"]
+            self.no_learning.in_a_row = state.values["at_chance"]
         except KeyError as error:
             raise StateError(f"The state in {self.directory.path} is incomplete. Received: no {error}") from error
 
@@ -360,7 +362,7 @@ def save_child(
     candidate: Candidate[Any],
     result: ChildResult | None,
     search: ProgressiveSearch[Any],
-    store: VariableStore,
+    trainer: ChildTrainer,
     values: dict[str, Any],
 ) -> None:
     """Writes a child's line and the state after it; the line first: a state that knows of it must find it there.
@@ -370,15 +372,16 @@ def save_child(
         candidate: the child.
         result: what its training gave; None if it diverged.
         search: the search that was told of it.
-        store: the shared variables.
+        trainer: has the shared variables and their momentum.
         values: what else the state is to hold, as JSON takes it.
     """
     directory.append_record(trial_record(candidate, result))
     search_values, search_arrays = search.get_state()
-    store_values, store_arrays = store.get_state()
+    store_values, weights = trainer.store.get_state()
+    slots, momentum = trainer.optimizer.get_state()
     directory.save_state(
-        {"search": search_values, "store": store_values, **values},
-        {**prefixed("search.", search_arrays), **prefixed("store.", store_arrays)},
+        {"search": search_values, "store": store_values, "optimizer": slots, **values},
+        {**prefixed("search.", search_arrays), **prefixed("store.", weights), **prefixed("optimizer.", momentum)},
     )
 
 

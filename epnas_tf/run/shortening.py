@@ -8,12 +8,7 @@ from epnas_tf.config import RunConfig
 from epnas_tf.cost.workload import DataSize
 from epnas_tf.errors import EPNASError
 from epnas_tf.options import from_values, values_of
-
-OPERATIONS = {
-    "macro": ("max_pool_3x3", "conv_3x3", "conv_5x5", "sep_conv_3x3", "sep_conv_5x5"),
-    "micro": ("max_pool_3x3", "conv_3x3", "sep_conv_3x3", "identity"),
-}
-"""The fewer operations that may be proposed in place of all."""
+from epnas_tf.space import definition_of_space
 
 IMAGES_A_CLASS = 20
 """No fewer images of a class are proposed."""
@@ -97,8 +92,8 @@ def shortened(
 def _steps(attempt: Attempt, first: Attempt, name: str) -> Iterator[tuple[Attempt, float]]:
     """Yields an attempt with one setting a step lower, and how much that hurts."""
     if name == "operations":
-        fewer = OPERATIONS[attempt.config.space.space]
-        if name not in attempt.changes and not attempt.config.space.operations:
+        fewer = definition_of_space(attempt.config.space.space).fewer_operations
+        if fewer and name not in attempt.changes and not attempt.config.space.operations:
             yield _with(first, attempt.changes | {name: fewer}), 0.7
         return
     weight, ladder = LADDERS[name]

@@ -19,6 +19,7 @@ from epnas_tf.memory import free_memory
 from epnas_tf.network.functions import CallLayer, LayerFunctions, call_layer
 from epnas_tf.network.layout import FlatValues, Layout
 from epnas_tf.network.network import Network
+from epnas_tf.network.optimizer import NesterovSGD
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.space import NetworkShape, build_graph
 from epnas_tf.space.base import SearchSpace
@@ -113,7 +114,7 @@ def _time(
     network = Network(architecture, shape, store)
     load = load_of(network.graph, shape.image_shape)
     layout = Layout(store, network.layers)
-    fit = make_fit(network, layout, config, 1, call)
+    fit = make_fit(network, layout, config, NesterovSGD(config), 1, call)
     images = tf.TensorSpec([None, *shape.image_shape], tf.float32)
     spec = tf.data.DatasetSpec((images, tf.TensorSpec([None], tf.int32)))
     traced = fit.get_concrete_function(spec, layout.specs)

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.config import LimitConfig
-from epnas_tf.cost.candidate_costs import candidate_costs
 from epnas_tf.cost.latency import Latencies
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import values_of
 from epnas_tf.search.sampling import Allowed
 from epnas_tf.space.base import SearchSpace
-from epnas_tf.space.graph import NetworkShape, build_graph
+from epnas_tf.space.definition import build_graph, candidate_costs
+from epnas_tf.space.graph import NetworkShape
 from epnas_tf.surrogate.table import Indices
 
 

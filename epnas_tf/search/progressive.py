@@ -1,17 +1,20 @@
 """The progressive search by ask and tell (paper, section 4, Fig. 3), which leaves the training of a child to its host.
 
     search = ProgressiveSearch(space, SearchConfig(), SurrogateConfig(), seed=0)
-    while not search.finished:
-        candidate = search.ask()
-        search.tell(candidate, train_and_score(candidate.architecture))
+    while search.advance():
+        for candidate in search.ask(4):
+            search.tell(candidate, train_and_score(candidate.architecture))
+
+`ask` only answers and `tell` only takes a note. The surrogate is fitted by `advance`, once a level is complete.
 
 Every random choice has a generator of its own, made from the seed, its purpose, the iteration and level. So there is
-no generator to save, and a search that goes on from a saved state ends like one that was never stopped. For the same
-reason `tell` only takes a note: the surrogate is fitted by the `ask` that needs it, which a resumed search does again.
+no generator to save, and a search that goes on from a saved state ends like one that was never stopped: what an
+interrupted `advance` did not finish, the next one does again.
 """
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -24,7 +27,7 @@ from epnas_tf.metrics import rank_correlation
 from epnas_tf.options import require
 from epnas_tf.search import sampling
 from epnas_tf.search.level_choice import Constraint, LevelChoice, no_candidate
-from epnas_tf.search.ranking import agreeing, estimates
+from epnas_tf.search.ranking import choose_adjusted_or_raw, estimates
 from epnas_tf.search.search_state import SearchState
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import prefixed, with_prefix
@@ -45,7 +48,7 @@ class Candidate(Generic[A]):
     """An architecture to train and score.
 
     Attributes:
-        number: the trial's number, from 0, in the order of asking.
+        number: the trial's number, from 0.
         architecture: the architecture.
         iteration: the pass over all levels, from 0.
         level: the architecture's depth, from 1.
@@ -56,7 +59,7 @@ class Candidate(Generic[A]):
         >>> import epnas_tf
         >>> config = epnas_tf.SearchConfig(k=3, shuffle=False)
         >>> search = epnas_tf.ProgressiveSearch(epnas_tf.MacroSpace(layers=2), config)
-        >>> candidate = search.ask()
+        >>> (candidate,) = search.ask(1)
         >>> candidate.number, candidate.level, str(candidate.architecture)
         (0, 1, '1 max_pool_3x3')
     """
@@ -108,7 +111,8 @@ class ProgressiveSearch(Generic[A]):
         >>> import epnas_tf
         >>> space = epnas_tf.MacroSpace(layers=1, operations=("conv_3x3", "max_pool_3x3"))
         >>> search = epnas_tf.ProgressiveSearch(space, epnas_tf.SearchConfig(k=1, iterations=1))
-        >>> while (candidate := search.ask()) is not None:
+        >>> while search.advance():
+        ...     (candidate,) = search.ask(1)
         ...     search.tell(candidate, 0.9 if "conv" in str(candidate.architecture) else 0.5)
         >>> str(search.ranking()[0].architecture)
         '1 conv_3x3'
@@ -153,8 +157,6 @@ class ProgressiveSearch(Generic[A]):
         self._chosen: list[Indices] = []  # the architectures of the level; their positions count from 0
         self._predicted: list[float | None] = []  # their predicted scores
         self._scores: dict[int, float | None] = {}  # what was told, by position
-        self._num_asked = 0  # positions below were asked for, in this process or before
-        self._to_ask: list[int] = []  # positions that this process has still to give out
         self._begin_level(0, 1, self._in_order(self._first_level, 0, 1), None, 0)
 
     @property
@@ -207,7 +209,7 @@ class ProgressiveSearch(Generic[A]):
         """Returns the whole architectures that were scored, the best first, of equal ones that of the earlier trial.
 
         By the newest score, or (`reported`) by an estimate that takes the noise of scores into account. The estimates
-        of a finished search are there after the `ask` that returns None: it fits the surrogate a last time.
+        of a finished search are there after the `advance` that returns False: it fits the surrogate a last time.
         """
         groups = self._whole
         moment = sum(map(len, groups)), self.surrogate.num_fits  # scores come in any order, so the newest says nothing
@@ -232,16 +234,21 @@ class ProgressiveSearch(Generic[A]):
     def _comparable(self, groups: list[list[Measurement]]) -> Sequence[npt.NDArray[np.floating[Any]]]:
         """Returns the scores of whole architectures as if all had been measured at the same moment of the search."""
         measured = sorted((one for group in groups for one in group), key=lambda one: one.number)
-        brought_up = self.surrogate.brought_up(to_rows(self.space, measured)).tolist()
-        by_number = dict(zip([one.number for one in measured], brought_up, strict=True))
+        adjusted = self.surrogate.adjust_to_latest_iteration(to_rows(self.space, measured)).tolist()
+        by_number = dict(zip([one.number for one in measured], adjusted, strict=True))
         as_measured = [np.array([one.score for one in group]) for group in groups]
-        return agreeing(as_measured, [np.array([by_number[one.number] for one in group]) for group in groups])
+        return choose_adjusted_or_raw(
+            as_measured, [np.array([by_number[one.number] for one in group]) for group in groups]
+        )
 
-    def ask(self) -> Candidate[A] | None:
-        """Returns the next architecture to train, or None if there is none for now, or no more.
+    def advance(self) -> bool:
+        """Begins the next level if every child of this one is told; tells whether the search goes on.
 
-        Several architectures may be out at once. None means to wait for scores that are outstanding, unless `finished`.
-        The first call after a level is complete fits the surrogate and chooses the next level, which takes seconds.
+        It fits the surrogate and chooses the level's architectures, which takes seconds. While children are
+        outstanding it does nothing. At the end it fits a last time, where the ranking is by estimates.
+
+        Returns:
+            False if the search is finished.
 
         Raises:
             SearchError: if every child of the level failed, or the surrogate diverged.
@@ -249,24 +256,23 @@ class ProgressiveSearch(Generic[A]):
         if self.finished:
             if self._config.reported == "estimate":
                 self._fit()
-            return None
+            return False
         if self._level_is_told:
-            self._advance()
-        while self._to_ask:
-            position = self._to_ask.pop(0)
-            if position not in self._scores:
-                self._num_asked = max(self._num_asked, position + 1)
-                return self._candidate(position)
-        return None
+            self._begin_next()
+        return True
 
-    @property
-    def upcoming(self) -> A | None:
-        """The architecture that the next `ask` gives, where no score can change that; None otherwise."""
-        position = next((position for position in self._to_ask if position not in self._scores), None)
-        return None if position is None else self.space.architecture(self._chosen[position])
+    def ask(self, count: int = 1) -> list[Candidate[A]]:
+        """Returns the first architectures of the level that are not told yet; changes nothing.
+
+        Args:
+            count: how many, at least 1. There are fewer at the level's end, and none between its last `tell` and
+                `advance`.
+        """
+        untold = (position for position in range(len(self._chosen)) if position not in self._scores)
+        return [self._candidate(position) for position in itertools.islice(untold, count)]
 
     def tell(self, candidate: Candidate[A] | int, score: float | None) -> None:
-        """Takes the score of an architecture that was asked for; the order of telling within a level does not matter.
+        """Takes the score of an architecture of the level; the order of telling within a level does not matter.
 
         Args:
             candidate: what `ask` returned, or its number.
@@ -274,14 +280,14 @@ class ProgressiveSearch(Generic[A]):
                 architecture has no extensions, and leaves an earlier score of the same architecture as it is.
 
         Raises:
-            ValueError: if nothing of that number is outstanding, or the score is not in [0, 1].
+            ValueError: if the level has nothing of that number to be told, or the score is not in [0, 1].
             SearchError: if with this one every child of the level failed; not at the very end, where there is a result
                 of an earlier pass.
         """
         number = candidate.number if isinstance(candidate, Candidate) else candidate
         position = number - self._first_number
-        if not 0 <= position < self._num_asked or position in self._scores:
-            raise ValueError(f"A score can be told once, and only of a trial that was asked for. Received: {number}")
+        if not 0 <= position < len(self._chosen) or position in self._scores:
+            raise ValueError(f"A score can be told once, and only of a trial of the current level. Received: {number}")
         if score is not None and not 0 <= score <= 1:  # also false for NaN
             raise ValueError(f"`score` of trial {number} must be in [0, 1], or None. Received: score={score}")
         self._scores[position] = None if score is None else float(score)
@@ -302,7 +308,6 @@ class ProgressiveSearch(Generic[A]):
             iteration=self.iteration,
             level=self.level,
             first_number=self._first_number,
-            num_asked=self._num_asked,
             chosen=self._chosen,
             predicted=self._predicted,
             scores=self._scores,
@@ -311,7 +316,7 @@ class ProgressiveSearch(Generic[A]):
         return state.to_values(self.space), {**self.surrogate.get_state(), **prefixed(TABLE, self._saved_table)}
 
     def set_state(self, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Goes on from what `get_state` returned. Architectures that were out, but not told, are asked again in order.
+        """Goes on from what `get_state` returned.
 
         Args:
             values: the values, as they come out of JSON.
@@ -324,7 +329,7 @@ class ProgressiveSearch(Generic[A]):
         table = from_arrays(with_prefix(TABLE, arrays), self.space)
         self.surrogate.set_state({name: array for name, array in arrays.items() if not name.startswith(TABLE)})
         self._begin_level(state.iteration, state.level, state.chosen, state.predicted, state.first_number)
-        self._num_asked, self._scores = state.num_asked, state.scores
+        self._scores = state.scores
         self.rank_correlation = state.rank_correlation
         self._table = ScoreTable()
         for measurement in table:
@@ -351,8 +356,6 @@ class ProgressiveSearch(Generic[A]):
         self._chosen = list(chosen)
         self._predicted = list(predicted) if predicted is not None else [None] * len(chosen)
         self._scores = {}
-        self._num_asked = 0
-        self._to_ask = list(range(len(chosen)))
 
     @property
     def _level_is_told(self) -> bool:
@@ -387,7 +390,7 @@ class ProgressiveSearch(Generic[A]):
             sampled[deeper] = parents
         return sampled
 
-    def _advance(self) -> None:
+    def _begin_next(self) -> None:
         """Fits the surrogate and begins the next level, or the next iteration after the last one."""
         parents = self._parents()
         self._fit()
@@ -402,7 +405,7 @@ class ProgressiveSearch(Generic[A]):
     def _fit(self) -> None:
         """Fits the surrogate on the whole table.
 
-        What is already done, because an `ask` was interrupted after it, is not done again.
+        What is already done, because an `advance` was interrupted after it, is not done again.
         """
         if self.surrogate.num_fits < self.iteration * self.space.num_levels + self.level:
             level = [one for one in self._table.measurements() if one.number >= self._first_number]

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-SURE = 0.95
-"""How sure it must be that scores differ more after a correction than before, for it to be left out."""
+CONFIDENCE = 0.95
+"""Confidence that adjusted scores differ more than raw ones, above which the raw ones are used."""
 
 SMALLEST_VARIANCE = 1e-10
 """Of the model's errors, in squares of a score in [0, 1]: below it a model is taken as right."""
@@ -26,32 +26,32 @@ def noise_variance(scores: Sequence[FloatArray]) -> float | None:
     return _squares(scores) / repeats if repeats else None
 
 
-def agreeing(measured: Sequence[FloatArray], brought_up: Sequence[FloatArray]) -> Sequence[FloatArray]:
-    """Returns the scores brought up to one moment of the search, or as measured where these surely agree more.
+def choose_adjusted_or_raw(measured: Sequence[FloatArray], adjusted: Sequence[FloatArray]) -> Sequence[FloatArray]:
+    """Returns the scores adjusted to one time of the search, or as measured where these significantly agree more.
 
-    To bring scores up is to make those of the same architecture alike. Where it drives them apart, what it corrects is
-    not there: without noise, and with weights that do not change, a correction is all that they would differ by. Few
-    repeated scores are also alike by chance, so the two variances are compared by the quantile of the F distribution.
-    Without any, nothing speaks against bringing them up.
+    The adjustment should make the scores of one architecture alike. Where it drives them apart, the effect that it
+    corrects is not real: without noise, and with weights that do not change, scores would differ by the correction
+    alone. A few repeated scores may also agree by chance, so the two variances are compared by the quantile of the F
+    distribution. Without repeated scores, the adjusted ones are returned.
 
     Args:
         measured: of each architecture, all of its scores.
-        brought_up: the same, brought up.
+        adjusted: the same, adjusted to the latest iteration.
     """
     repeats = _repeats(measured)
     if not repeats:
-        return brought_up
+        return adjusted
     from scipy.special import fdtri  # slow to import, and not needed before scores are repeated
 
-    bound = _squares(measured) * fdtri(repeats, repeats, SURE)
-    return measured if _squares(brought_up) > bound else brought_up
+    bound = _squares(measured) * fdtri(repeats, repeats, CONFIDENCE)
+    return measured if _squares(adjusted) > bound else adjusted
 
 
 def estimates(scores: Sequence[FloatArray], predicted: FloatArray) -> FloatArray:
     """Returns what the architectures are worth, float64 [n].
 
     Args:
-        scores: of each architecture, all that were measured, as `agreeing` returns them.
+        scores: of each architecture, all that were measured, as `choose_adjusted_or_raw` returns them.
         predicted: [n], what the surrogate predicts.
 
     Returns:

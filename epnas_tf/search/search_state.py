@@ -9,7 +9,7 @@ from epnas_tf.errors import StateError
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.surrogate.table import Indices
 
-FORMAT = 2
+FORMAT = 3
 """Version of the saved state."""
 
 
@@ -21,7 +21,6 @@ class SearchState:
         iteration: the current iteration, from 0.
         level: the current level, from 1.
         first_number: the trial number of the level's first architecture.
-        num_asked: how many of the level's architectures were asked for, always the first ones.
         chosen: the architectures of the level.
         predicted: their predicted scores.
         scores: what was told, by position in `chosen`; None is a failure.
@@ -31,7 +30,6 @@ class SearchState:
     iteration: int
     level: int
     first_number: int
-    num_asked: int
     chosen: list[Indices]
     predicted: list[float | None]
     scores: dict[int, float | None]
@@ -45,7 +43,6 @@ class SearchState:
             "iteration": self.iteration,
             "level": self.level,
             "first_number": self.first_number,
-            "num_asked": self.num_asked,
             "chosen": [list(indices) for indices in self.chosen],
             "predicted": list(self.predicted),
             "scores": [[position, score] for position, score in sorted(self.scores.items())],
@@ -75,7 +72,7 @@ class SearchState:
         try:
             correlation = values["rank_correlation"]
             state = cls(
-                **{key: int(values[key]) for key in ("iteration", "level", "first_number", "num_asked")},
+                **{key: int(values[key]) for key in ("iteration", "level", "first_number")},
                 chosen=[_indices(indices) for indices in values["chosen"]],
                 predicted=[_optional(score) for score in values["predicted"]],
                 scores={int(position): _optional(score) for position, score in values["scores"]},
@@ -96,12 +93,11 @@ class SearchState:
                 f"Received: iteration {self.iteration + 1}, level {self.level}"
             )
         levels_agree = all(len(indices) == self.level for indices in self.chosen)
-        asked_agree = 0 <= self.num_asked <= len(self.chosen) == len(self.predicted)
-        scores_agree = all(0 <= position < self.num_asked for position in self.scores)
-        if not (self.chosen and levels_agree and asked_agree and scores_agree):
+        scores_agree = all(0 <= position < len(self.chosen) for position in self.scores)
+        if not (self.chosen and levels_agree and len(self.chosen) == len(self.predicted) and scores_agree):
             raise StateError(
                 f"The search state contradicts itself. Received: {len(self.chosen)} architectures of level {self.level}"
-                f", {len(self.predicted)} predictions, {self.num_asked} asked for, scores of {sorted(self.scores)}"
+                f", {len(self.predicted)} predictions, scores of {sorted(self.scores)}"
             )
 
 

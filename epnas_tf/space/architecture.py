@@ -10,10 +10,10 @@ The hashes are those of Python, which differ between processes: good for tables 
 import dataclasses
 import operator
 from collections.abc import Sequence
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeVar
 
 from epnas_tf.errors import ArchitectureError
-from epnas_tf.space.operations import is_operation_name
+from epnas_tf.nn.registry import is_operation_name
 
 T = TypeVar("T")
 
@@ -22,6 +22,16 @@ CELL_BEFORE_PREVIOUS = -2
 
 PREVIOUS_CELL = -1
 """Input of a block: H^{c-1}, the output of the previous cell."""
+
+
+class Architecture(Protocol):
+    """An architecture of any space: a frozen, hashable value, whose `str` is a line of text."""
+
+    @property
+    def num_levels(self) -> int:
+        """The number of levels."""
+
+    def __hash__(self) -> int: ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -214,10 +224,6 @@ class MicroArchitecture:
     def __str__(self) -> str:
         """One line, such as `1 identity(c-2) + conv_3x3(c-1) | 2 conv_3x3(c-1) + identity(b1)`."""
         return " | ".join(f"{number} {block}" for number, block in enumerate(self.blocks, 1))
-
-
-Architecture: TypeAlias = MacroArchitecture | MicroArchitecture
-"""An architecture of one of the paper's two spaces."""
 
 
 def _check_operation(operation: object) -> None:

@@ -1,16 +1,14 @@
 """A network as a value: which layer stands where and reads what. No TensorFlow.
 
-`macro.py` and `micro.py` turn an architecture into such a graph, and everything else reads it: the store makes its
+A space's `build_graph` turns an architecture into such a graph, and everything else reads it: the store makes its
 layers, `Network` calls them, one after the other. One builder therefore serves the search's children, the final network
 and whatever is exported.
 """
 
 import dataclasses
-import functools
 from collections.abc import Iterator
-from typing import Any
 
-from epnas_tf.errors import ArchitectureError, DataError
+from epnas_tf.errors import DataError
 
 Key = tuple[str | int, ...]
 """A position and an operation, for example ("layer", 3, "conv_5x5")."""
@@ -25,7 +23,7 @@ class Node:
 
     Attributes:
         key: position and operation; the store keeps one layer for each key.
-        kind: the layer's name in `epnas_tf.nn.LAYERS`.
+        kind: the layer's name among `epnas_tf.nn`'s operations.
         sources: the keys of the nodes it reads, `IMAGE` for the input.
         channels: its output channels.
         stride: 1, or 2 where it halves height and width.
@@ -122,24 +120,6 @@ class Graph:
     def keys(self) -> tuple[Key, ...]:
         """The keys of all nodes, in order."""
         return tuple(self._nodes)
-
-
-@functools.singledispatch
-def build_graph(architecture: Any, shape: NetworkShape) -> Graph:
-    """Returns the network of an architecture.
-
-    A new kind of architecture registers its own builder: `@build_graph.register`. It leaves out nodes that the class
-    scores do not depend on, see `Graph.without_unread`.
-
-    Args:
-        architecture: a `MacroArchitecture`, a `MicroArchitecture`, or of a type that was registered.
-        shape: what else fixes the network.
-
-    Raises:
-        ArchitectureError: if no builder is registered for this type, or it does not fit the shape.
-        DataError: if the images are too small to be halved as often as the network does.
-    """
-    raise ArchitectureError(f"No network builder is registered for this type. Received: {type(architecture).__name__}")
 
 
 def check_image_size(shape: NetworkShape, halvings: int) -> None:

@@ -1,18 +1,53 @@
 """The micro space: cells made of blocks (paper, section 3)."""
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.config import SpaceConfig
-from epnas_tf.errors import ArchitectureError
+from epnas_tf.errors import ArchitectureError, ConfigError
+from epnas_tf.nn.registry import check_operations
 from epnas_tf.space.architecture import CELL_BEFORE_PREVIOUS, PREVIOUS_CELL, BlockSide, MicroArchitecture, MicroBlock
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.checks import check_index, check_indices, check_level, check_size
-from epnas_tf.space.operations import MICRO_OPERATIONS, check_operations
+from epnas_tf.space.definition import Hyperparameters, Keeps, Parameter, SpaceDefinition, register_space
+from epnas_tf.space.graph import Key
+from epnas_tf.space.micro_network import MicroCosts, build_micro_graph
+from epnas_tf.space.picture import (
+    BLUE,
+    BOX_HEIGHT,
+    CENTER,
+    GREEN,
+    GREY,
+    VERMILION,
+    Arcs,
+    Arrow,
+    Block,
+    Box,
+    Drawing,
+    Shape,
+)
+from epnas_tf.space.serialization import fields, inside
+
+MICRO_OPERATIONS: tuple[str, ...] = (
+    "max_pool_3x3",
+    "average_pool_3x3",
+    "conv_3x3",
+    "conv_5x5",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "identity",
+)
+"""The operations of the micro space: those of the macro space and the identity (paper, section 3)."""
+
+SIDES = ("left", "right")
+SOURCE_COLORS = {CELL_BEFORE_PREVIOUS: VERMILION, PREVIOUS_CELL: BLUE}
+SOURCES = {CELL_BEFORE_PREVIOUS: "the cell before the previous", PREVIOUS_CELL: "the previous cell"}
+CELL_BOX, CELL_HEIGHT, CELL_GAP = 278, 58, 15
 
 
 class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
@@ -44,8 +79,8 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
 
         Args:
             blocks: the number B of blocks of the largest cell, at least 1.
-            operations: the names of the operations to choose from. Any name is taken here, so that a space can have
-                operations of its own; `make_space` takes only those of the paper.
+            operations: the names of the operations to choose from. Any name is taken here; `make_space` takes those
+                that are registered.
 
         Raises:
             ConfigError: if `blocks` is out of range, or the operations are none or not distinct.
@@ -170,3 +205,147 @@ def _ranks(names: Sequence[str]) -> npt.NDArray[np.int64]:
     """Returns int64 of shape [len(names)]: each name's place in alphabetical order."""
     ordered = sorted(names)
     return np.array([ordered.index(name) for name in names], np.int64)
+
+
+def _parameters(space: MicroSpace, level: int) -> list[Parameter]:
+    inputs = [CELL_BEFORE_PREVIOUS, PREVIOUS_CELL, *range(1, level)]
+    return [
+        parameter
+        for side in SIDES
+        for parameter in (
+            Parameter("Choice", f"block_{level}_{side}_operation", (list(space.operations),)),
+            Parameter("Choice", f"block_{level}_{side}_input", (inputs,), PREVIOUS_CELL),
+        )
+    ]
+
+
+def _to_block(space: MicroSpace, level: int, values: Mapping[str, Any]) -> MicroBlock:
+    names = (f"block_{level}_{side}" for side in SIDES)
+    return MicroBlock(*(BlockSide(values[f"{name}_operation"], values[f"{name}_input"]) for name in names))
+
+
+def _to_values(space: MicroSpace, level: int, block: MicroBlock) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, side in zip(SIDES, block.sides, strict=True):
+        values |= {f"block_{level}_{name}_operation": side.operation, f"block_{level}_{name}_input": side.input}
+    return values
+
+
+def _blocks_kept(space: MicroSpace, values: Mapping[str, tuple[Any, ...]], level: int) -> Keeps:
+    inputs = [CELL_BEFORE_PREVIOUS, PREVIOUS_CELL, *range(1, space.num_levels)]
+    left, right = (
+        np.concatenate(
+            [
+                np.isin(space.operations, values.get(f"block_{level}_{side}_operation", space.operations)),
+                np.isin(inputs, values.get(f"block_{level}_{side}_input", inputs)),
+            ]
+        )
+        for side in SIDES
+    )
+    if (left != right).any():
+        raise ConfigError(
+            "The two sides of a block are interchangeable, so both must be restricted alike. Received: "
+            + "; ".join(f"{name} in {list(allowed)}" for name, allowed in values.items() if f"block_{level}_" in name)
+        )
+    forbidden = np.tile(~left, 2).astype(np.float32)
+    return lambda indices: space.encode(level, indices) @ forbidden == 0
+
+
+def _to_json(architecture: MicroArchitecture) -> list[Any]:
+    return [dict(zip(SIDES, map(dataclasses.asdict, block.sides), strict=True)) for block in architecture.blocks]
+
+
+def _from_json(items: list[Any]) -> MicroArchitecture:
+    return MicroArchitecture(tuple(_block(item, f"blocks[{i}]") for i, item in enumerate(items)))
+
+
+def _block(value: object, where: str) -> MicroBlock:
+    with inside(where):
+        given = fields(value, required=SIDES)
+        return MicroBlock(*(_block_side(given[name], name) for name in SIDES))
+
+
+def _block_side(value: object, where: str) -> BlockSide:
+    with inside(where):
+        given = fields(value, required=("operation", "input"))
+        return BlockSide(given["operation"], given["input"])
+
+
+def _reads(architecture: MicroArchitecture) -> list[list[str]]:
+    return [[SOURCES.get(side.input, f"block {side.input}") for side in block.sides] for block in architecture.blocks]
+
+
+def _output(architecture: MicroArchitecture) -> str:
+    *others, last = map(str, architecture.unused_blocks())
+    blocks = f"the blocks {', '.join(others)} and {last}, which no other uses" if others else f"block {last}"
+    return f"What each operation of a block is applied to. The cell’s output is {blocks}."
+
+
+def _place(key: Key) -> tuple[str | int, ...] | None:
+    """Returns the block and its side, whichever cell it is in; `key` is ("cell", c, "block", b, side, operation, …)."""
+    return key[2:5] if key[0] == "cell" and key[2] == "block" else None
+
+
+def draw_cell(architecture: MicroArchitecture) -> Drawing:
+    """Draws a cell: its two inputs, its blocks and its output (paper, Fig. 5)."""
+    inputs = {CELL_BEFORE_PREVIOUS: 22.0, PREVIOUS_CELL: 60.0}
+    numbered = list(enumerate(architecture.blocks, 1))
+    blocks = {b: 104 + (b - 1) * (CELL_HEIGHT + CELL_GAP) + CELL_HEIGHT / 2 for b, _ in numbered}
+    end = 104 + len(blocks) * (CELL_HEIGHT + CELL_GAP) + 18
+    rows, unused = [*inputs, *blocks], architecture.unused_blocks()
+
+    def reach(span: int) -> float:
+        """How far a connection over `span` rows bows out: the longer, the farther, so that they nest."""
+        return 14 + (CENTER - CELL_BOX / 2 - 26) * (span - 1) / max(len(rows) - 1, 1)
+
+    arcs = []
+    for b, block in numbered:
+        for outward, side in zip((-1, 1), block.sides, strict=True):
+            start = inputs[side.input] if side.input in inputs else blocks[side.input] + 20
+            curve = (start, blocks[b] + 8, reach(rows.index(b) - rows.index(side.input)))
+            arcs.append(Arcs((curve,), outward, SOURCE_COLORS.get(side.input, GREY), CELL_BOX, inward=10))
+    outputs = tuple((blocks[b] + 20, end, reach(len(rows) - rows.index(b))) for b in unused[:-1])
+    text = "output" if len(unused) == 1 else f"output: {len(unused)} blocks, concatenated"
+    shapes: tuple[Shape, ...] = (
+        *arcs,
+        Arcs(outputs, 1, GREEN, CELL_BOX),
+        Arrow(blocks[unused[-1]] + CELL_HEIGHT / 2, end - BOX_HEIGHT / 2, GREEN),
+        Box(inputs[CELL_BEFORE_PREVIOUS], "cell before the previous", edge=VERMILION, width=CELL_BOX),
+        Box(inputs[PREVIOUS_CELL], "previous cell", edge=BLUE, width=CELL_BOX),
+        *(
+            Block(blocks[b], f"block {b}", (block.left.operation, block.right.operation), CELL_BOX, CELL_HEIGHT)
+            for b, block in numbered
+        ),
+        Box(end, text, edge=GREEN, width=CELL_BOX),
+    )
+    caption = (
+        "The cell that is stacked, from its two inputs at the top to its output. A block adds the results of two "
+        "operations; the line at each shows what it is applied to: the cell before the previous (orange), the previous "
+        "cell (blue) or an earlier block (grey). Blocks that no other uses are the cell's output (green)."
+    )
+    alt = f"A cell of {len(blocks)} block{'s' * (len(blocks) != 1)}: {architecture}"
+    return Drawing(end + 24, shapes, "The cell", alt, caption)
+
+
+register_space(
+    SpaceDefinition(
+        name=MicroSpace.name,
+        architecture=MicroArchitecture,
+        make_space=lambda config: MicroSpace(config.blocks, config.operations),
+        build_graph=build_micro_graph,
+        to_json=_to_json,
+        from_json=_from_json,
+        default_operations=MICRO_OPERATIONS,
+        level="block",
+        reads=_reads,
+        reads_caption=_output,
+        draw=draw_cell,
+        place=_place,
+        summed_over="the cells, each of which has weights of its own",
+        hyperparameters=Hyperparameters("blocks", _parameters, _to_block, _to_values, _blocks_kept),
+        candidate_costs=MicroCosts,
+        shorter_by=("blocks", "normal_cells"),
+        smaller_by=("normal_cells",),
+        fewer_operations=("max_pool_3x3", "conv_3x3", "sep_conv_3x3", "identity"),
+    )
+)

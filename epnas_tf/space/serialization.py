@@ -15,15 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from epnas_tf.errors import ArchitectureError
-from epnas_tf.space.architecture import (
-    Architecture,
-    BlockSide,
-    MacroArchitecture,
-    MacroLayer,
-    MicroArchitecture,
-    MicroBlock,
-)
+from epnas_tf.errors import ArchitectureError, ConfigError
+from epnas_tf.files import new_file
+from epnas_tf.space.architecture import Architecture
+from epnas_tf.space.definition import definition_of, definition_of_space, known_spaces
 
 FORMAT = "epnas_tf.architecture"
 VERSION = 1
@@ -38,18 +33,11 @@ def architecture_to_dict(architecture: Architecture) -> dict[str, Any]:
     """Returns the architecture as plain lists, dicts, strings and integers, ready for JSON.
 
     Raises:
-        ArchitectureError: if it is neither a macro nor a micro architecture.
+        ArchitectureError: if it is not of a space that is registered.
     """
-    header = {"format": FORMAT, "version": VERSION}
-    if isinstance(architecture, MacroArchitecture):
-        layers = [{"operation": layer.operation, "skips": list(layer.skips)} for layer in architecture.layers]
-        return {**header, "space": "macro", "layers": layers}
-    if isinstance(architecture, MicroArchitecture):
-        blocks = [
-            {"left": _side_to_dict(block.left), "right": _side_to_dict(block.right)} for block in architecture.blocks
-        ]
-        return {**header, "space": "micro", "blocks": blocks}
-    raise ArchitectureError(f"A macro or micro architecture was expected. Received: {architecture!r}")
+    definition = definition_of(architecture)
+    header = {"format": FORMAT, "version": VERSION, "space": definition.name}
+    return {**header, f"{definition.level}s": definition.to_json(architecture)}
 
 
 def architecture_from_dict(value: object) -> Architecture:
@@ -65,21 +53,21 @@ def architecture_from_dict(value: object) -> Architecture:
     version = value.get("version")
     if type(version) is not int or version != VERSION:
         raise ArchitectureError(f"This release understands `version` {VERSION}. Received: version={_short(version)}")
-    space = value.get("space")
-    if space == "macro":
-        layers = _items(value, "layers")
-        return MacroArchitecture(tuple(_layer(item, f"layers[{i}]") for i, item in enumerate(layers)))
-    if space == "micro":
-        blocks = _items(value, "blocks")
-        return MicroArchitecture(tuple(_block(item, f"blocks[{i}]") for i, item in enumerate(blocks)))
-    raise ArchitectureError(f"`space` must be macro or micro. Received: space={_short(space)}")
+    try:
+        definition = definition_of_space(value.get("space"))  # type: ignore[arg-type]  # it may be anything
+    except (ConfigError, TypeError):
+        raise ArchitectureError(
+            f"`space` must be {' or '.join(known_spaces())}. Received: space={_short(value.get('space'))}. A module "
+            "that registers another is named with --plugins."
+        ) from None
+    return definition.from_json(_items(value, f"{definition.level}s"))
 
 
 def architecture_to_json(architecture: Architecture) -> str:
     """Returns the architecture as JSON text, one layer or block a line.
 
     Raises:
-        ArchitectureError: if it is neither a macro nor a micro architecture.
+        ArchitectureError: if it is not of a space that is registered.
     """
     *header, (name, items) = architecture_to_dict(architecture).items()
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in header]
@@ -111,11 +99,11 @@ def save_architecture(architecture: Architecture, path: str | os.PathLike[str]) 
     """Writes an architecture to a JSON file, whole or not at all (written beside, then renamed).
 
     Args:
-        architecture: a macro or micro architecture.
+        architecture: of a space that is registered.
         path: the file, replaced if it exists; its folder must exist.
 
     Raises:
-        ArchitectureError: if the architecture is neither of the two, or the file cannot be written.
+        ArchitectureError: if the architecture is of no such space, or the file cannot be written.
 
     Example:
         >>> import epnas_tf
@@ -126,13 +114,9 @@ def save_architecture(architecture: Architecture, path: str | os.PathLike[str]) 
     """
     text = architecture_to_json(architecture)
     target = Path(path)
-    beside = target.parent / f".{target.name}.{os.getpid()}.tmp"
     try:
-        try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        with new_file(target) as handle:
+            handle.write(text.encode())
     except OSError as error:
         raise ArchitectureError(
             f"Expected a place where an architecture can be written, but {error.strerror}. Received: {target}"
@@ -163,43 +147,18 @@ def load_architecture(path: str | os.PathLike[str]) -> Architecture:
             f"{os.fspath(path)}: Expected JSON in UTF-8, but byte {error.start} is none. "
             f"Received: {error.object[error.start : error.start + 1]!r}"
         ) from error
-    with _inside(os.fspath(path)):
+    with inside(os.fspath(path)):
         return architecture_from_json(text)
 
 
-def _side_to_dict(side: BlockSide) -> dict[str, Any]:
-    return {"operation": side.operation, "input": side.input}
-
-
-def _layer(value: object, where: str) -> MacroLayer:
-    with _inside(where):
-        fields = _fields(value, required=("operation",), optional=("skips",))
-        skips = fields.get("skips", [])
-        if not isinstance(skips, list):
-            raise ArchitectureError(f"`skips` must be a list of integers. Received: skips={_short(skips)}")
-        return MacroLayer(fields["operation"], tuple(skips))
-
-
-def _block(value: object, where: str) -> MicroBlock:
-    with _inside(where):
-        fields = _fields(value, required=("left", "right"))
-        return MicroBlock(_side(fields["left"], "left"), _side(fields["right"], "right"))
-
-
-def _side(value: object, where: str) -> BlockSide:
-    with _inside(where):
-        fields = _fields(value, required=("operation", "input"))
-        return BlockSide(fields["operation"], fields["input"])
-
-
 def _items(value: dict[str, Any], name: str) -> list[Any]:
-    items = _fields(value, required=(*_HEADER, name))[name]
+    items = fields(value, required=(*_HEADER, name))[name]
     if not isinstance(items, list) or not items:
         raise ArchitectureError(f"`{name}` must be a list with at least one entry. Received: {name}={_short(items)}")
     return items
 
 
-def _fields(value: object, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+def fields(value: object, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
     """Returns the JSON object after a look at its keys."""
     keys = ", ".join(required) + (f" (and optionally {', '.join(optional)})" if optional else "")
     if not isinstance(value, dict):
@@ -220,7 +179,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _inside(where: str) -> Iterator[None]:
+def inside(where: str) -> Iterator[None]:
     """Puts a place (a file, `layers[2]`) in front of the message of an ArchitectureError."""
     try:
         yield

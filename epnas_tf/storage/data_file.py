@@ -30,9 +30,10 @@ class DataDescription:
         num_train: training images.
         num_validation: validation images.
         num_test: test images.
-        digest: `ImageData.digest`; empty where an older version wrote the file.
+        digest: `ImageData.digest`.
         value_range: `ImageData.value_range`.
         skipped: `ImageData.skipped`.
+        deep: `ImageData.deep`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class DataDescription:
     digest: str = ""
     value_range: tuple[float, float] = (Preparation.low, Preparation.high)
     skipped: tuple[str, ...] = ()
+    deep: bool = True
 
     @property
     def num_classes(self) -> int:
@@ -55,7 +57,7 @@ class DataDescription:
     @property
     def preparation(self) -> Preparation:
         """How an image file becomes an image of the data set."""
-        return Preparation(*self.image_shape, *self.value_range)
+        return Preparation(*self.image_shape, *self.value_range, self.deep)
 
 
 def describe(data: ImageData) -> DataDescription:
@@ -72,6 +74,7 @@ def describe(data: ImageData) -> DataDescription:
         digest=data.digest,
         value_range=data.value_range,
         skipped=data.skipped,
+        deep=data.deep,
     )
 
 
@@ -92,8 +95,8 @@ def refuse_other_images(directory: Path, description: DataDescription, same_vers
         return
     there = load_description(directory)
     old, new = dataclasses.asdict(there), dataclasses.asdict(description)
-    differing = [name for name in old if old[name] not in ("", new[name])]  # an older version wrote no digest
-    if differing == ["name"] and there.digest:
+    differing = [name for name in old if old[name] != new[name]]
+    if differing == ["name"]:
         return  # the folder or file was renamed
     coarse = [f"{name} {old[name]} there, {new[name]} now" for name in differing if name not in EXACT]
     if coarse or (differing and same_versions):

@@ -17,12 +17,10 @@ RESULT = "rank.json"
 WAYS = {
     "search": "score in the search",
     "estimate": "the search's estimate",
-    "moving": "final weights, moving statistics",
-    "batch": "final weights, statistics of the batch",
-    "fresh": "final weights, fresh statistics",
+    "final": "final weights",
 }
-"""The ways of scoring on shared weights by their names in the files, and what they are called; the last three are the
-values of `--validation_statistics`, on the shared weights at the end of the search."""
+"""The ways of scoring on shared weights by their names in the files, and what they are called; the last one is the
+accuracy on the shared weights as they are at the end of the search."""
 
 REPEATED = "repeated"
 CAPTIONS = {**WAYS, REPEATED: "a second own training, against the first"}

@@ -26,16 +26,17 @@ from typing import Any, Self, TypeVar
 import numpy.typing as npt
 
 from epnas_tf.config import RunConfig
-from epnas_tf.data.names import check_path
-from epnas_tf.data.places import PLACES, absolute_places, is_moved, resolved
+from epnas_tf.data.checks.names import check_path
+from epnas_tf.data.checks.places import PLACES, absolute_places, is_moved, resolved
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
-from epnas_tf.options import completed, from_values, same_place, values_of
+from epnas_tf.files import to_disk
+from epnas_tf.options import from_values, same_place, values_of
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.data_file import DATA_FILE, DataDescription, refuse_other_images, save_description
 from epnas_tf.storage.locks import take_lock
 from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE
-from epnas_tf.storage.state_files import State, StateFiles, holds, reported, to_disk, write_whole
+from epnas_tf.storage.state_files import State, StateFiles, holds, reported, write_whole
 
 T = TypeVar("T")
 
@@ -117,9 +118,11 @@ class RunDirectory:
             }
             write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
             return
-        there = _plain(completed(type(self.config), kept["settings"]))
+        there = _plain(kept["settings"])
         differing = []
         for name, value in now.items():
+            if name == "plugins":  # what they register counts, by its name, and not where it comes from
+                continue
             if name in PLACES:
                 paths = str(kept["places"].get(name, there.get(name))), places.get(name, value)
                 if same_place(*paths):
@@ -282,7 +285,6 @@ def read_config_document(file: Path, expected_format: str) -> dict[str, Any]:
     check_path(file, "a run directory")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        document.setdefault("places", {})  # older versions kept none
         known = document["format"] == expected_format and document["version"] == VERSION
         if not known or not all(isinstance(document[key], dict) for key in ("settings", "places", "versions")):
             raise ValueError(f"not of format {expected_format}, version {VERSION}")
@@ -329,25 +331,29 @@ def read_settings(path: str | os.PathLike[str], config_type: type[T], expected_f
     file = Path(path) / "config.json"
     try:
         document = read_config_document(file, expected_format)
-        return from_values(config_type, completed(config_type, resolved(document["settings"], document["places"])))
+        return from_values(config_type, resolved(document["settings"], document["places"]))
     except (ConfigError, TypeError) as error:  # TypeError: a word where a number belongs
         raise RunDirectoryError(f"{file} holds a setting that is not allowed. {error}") from error
 
 
 def recalled(config: T, path: str | os.PathLike[str]) -> T:
-    """Returns settings whose data are found from another folder than the one that the run in a directory began in.
+    """Returns settings with the plugins of the run in a directory, and data found from another folder than it began in.
 
     Args:
         config: the settings that a command was given, with a `DataConfig` as `data`.
         path: the run's directory; one that is not there, or not of a search, changes nothing.
 
     Returns:
-        The settings, with the absolute path for every relative one that the run was given as well and that leads to
-        nothing from here.
+        The settings, with the run's plugins if none are given, and with the absolute path for every relative one that
+        the run was given as well and that leads to nothing from here.
     """
     if not is_directory_of(path, RunDirectory.FORMAT):
         return config
     document = read_config_document(Path(path) / "config.json", RunDirectory.FORMAT)
+    space: Any = getattr(config, "space", None)
+    if space is not None and not space.plugins:
+        space = dataclasses.replace(space, plugins=tuple(document["settings"].get("plugins", ())))
+        config = dataclasses.replace(config, space=space)  # type: ignore[type-var]
     data: Any = config.data  # type: ignore[attr-defined]  # every settings dataclass with data has it by that name
     same = {
         name: place for name, place in document["places"].items() if document["settings"][name] == getattr(data, name)

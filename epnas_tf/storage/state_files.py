@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import io
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.errors import RunDirectoryError, StateError
+from epnas_tf.files import new_file
 
 VERSION = 1
 KEPT = 2
@@ -146,17 +146,8 @@ def write_whole(file: Path, data: bytes) -> None:
     Raises:
         RunDirectoryError: if it cannot be written; a file of that name that was there before is untouched.
     """
-    beside = file.with_name(file.name + ".tmp")
-    try:
-        with reported(file.parent):
-            with open(beside, "wb") as handle:
-                handle.write(data)
-                to_disk(handle)
-            os.replace(beside, file)
-    except RunDirectoryError:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)  # what was written of it may be what fills the disk
-        raise
+    with reported(file.parent), new_file(file) as handle:
+        handle.write(data)
 
 
 def holds(file: Path, data: bytes) -> bool:
@@ -177,12 +168,6 @@ def prefixed(prefix: str, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.
 def with_prefix(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
     """Returns the arrays whose names have a prefix, under their names without it."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def to_disk(file: Any) -> None:
-    """Waits until an open file's bytes are on the disk."""
-    file.flush()
-    os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """Predicts the scores of architectures from their symbol arrays (paper, section 4, "Surrogate function").
 
-- `surrogate`: the prediction, the sum of an `additive` model and of an `ensemble` of LSTMs, weighed by `trust`.
+- `surrogate`: the sum of an `additive` model and of an `ensemble` of LSTMs, times their `residual_weight`.
 - `lstm`: the LSTM's arithmetic; `lstm_graphs`: its traced training; `scoring`: millions of candidates at once.
 - `table`: the scores that were measured, which the surrogate learns from.
 """

@@ -84,13 +84,13 @@ class LSTMEnsemble:
             self._step.assign(0)
 
     def fit(
-        self, features: FloatArray, lengths: IntArray, targets: FloatArray, rate: float, rng: np.random.Generator
+        self, features: FloatArray, levels: IntArray, targets: FloatArray, rate: float, rng: np.random.Generator
     ) -> None:
         """Trains each member for `surrogate_steps` steps on minibatches of its own. Adam's moments live on.
 
         Args:
             features: float32 [rows, L, F], the symbol arrays, padded with zeros after a row's length.
-            lengths: integers [rows], the levels of each row, 1 … L.
+            levels: integers [rows], the levels of each row, 1 … L.
             targets: float32 [rows].
             rate: Adam's learning rate.
             rng: decides the order of the rows.
@@ -105,7 +105,7 @@ class LSTMEnsemble:
             Slot(*(variable.handle for variable in variables))
             for variables in zip(self._variables, self._first_moments, self._second_moments, strict=True)
         ]
-        rows = (float32(features), int32(lengths), float32(targets))
+        rows = (float32(features), int32(levels), float32(targets))
         with tf.device(DEVICE):
             self._graphs.train(slots, self._step.value(), *rows, batches, np.float32(rate))
             self._step.assign_add(len(batches))
@@ -114,21 +114,21 @@ class LSTMEnsemble:
         """Adds a number, float32 [members], to each member's outputs."""
         self._variables.output_bias.assign_add(by.astype(np.float32)[:, np.newaxis, np.newaxis])
 
-    def outputs(self, features: FloatArray, lengths: IntArray) -> FloatArray:
+    def outputs(self, features: FloatArray, levels: IntArray) -> FloatArray:
         """Returns each member's outputs, float32 [members, rows]; the arguments are those of `fit`."""
-        blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(lengths), ROWS_AT_ONCE)]
+        blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(levels), ROWS_AT_ONCE)]
         with tf.device(DEVICE):
             graph, weights = self._graphs.outputs, self.weights
-            parts = [graph(weights, float32(features[block]), int32(lengths[block])).numpy() for block in blocks]
+            parts = [graph(weights, float32(features[block]), int32(levels[block])).numpy() for block in blocks]
         return np.concatenate([np.empty((self._config.ensemble, 0), np.float32), *parts], axis=1)
 
-    def states(self, features: FloatArray, lengths: IntArray) -> tuple[FloatArray, FloatArray]:
+    def states(self, features: FloatArray, levels: IntArray) -> tuple[FloatArray, FloatArray]:
         """Returns the hidden and the cell state after each row's last level, float32 [members, rows, hidden units].
 
         A row of length 0 has the zero state, that before the first level.
         """
         with tf.device(DEVICE):
-            hidden, cell = self._graphs.states(self.weights, float32(features), int32(lengths))
+            hidden, cell = self._graphs.states(self.weights, float32(features), int32(levels))
         return hidden.numpy(), cell.numpy()
 
     def variables(self) -> dict[str, tf.Variable]:

@@ -34,7 +34,7 @@ class Weights(NamedTuple):
     output_bias: tf.Tensor
 
 
-def states(weights: Weights, features: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def states(weights: Weights, features: tf.Tensor, row_levels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the state after the last level of each row.
 
     Every row runs through all steps; its state is then read at its own length. That equals a state frozen past the
@@ -44,7 +44,7 @@ def states(weights: Weights, features: tf.Tensor, lengths: tf.Tensor) -> tuple[t
         weights: the weights.
         features: float32 [M, n, levels, F], each member's rows, or [1, n, levels, F], the same for all; with a static
             number of levels, rows padded with zeros at the end.
-        lengths: int32 [M, n] or [1, n], the levels of each row, 0 … levels; the state of a row of length 0 is zero.
+        row_levels: int32 [M, n] or [1, n], the levels of each row, 0 … levels; the state of a row of length 0 is zero.
 
     Returns:
         The hidden and the cell state, float32 [M, n, H] each.
@@ -59,7 +59,7 @@ def states(weights: Weights, features: tf.Tensor, lengths: tf.Tensor) -> tuple[t
         hidden, cell = _step(inputs[level] + recurrent_part(weights, hidden), cell)
         hiddens.append(hidden)
         cells.append(cell)
-    last = tf.one_hot(lengths - 1, levels)[..., tf.newaxis]
+    last = tf.one_hot(row_levels - 1, levels)[..., tf.newaxis]
     return (
         tf.reduce_sum(tf.stack(hiddens, axis=2) * last, axis=2),
         tf.reduce_sum(tf.stack(cells, axis=2) * last, axis=2),

@@ -36,9 +36,9 @@ class LSTMGraphs:
     """The graphs of an ensemble; the number of rows may vary, so each is traced once.
 
     Attributes:
-        train: (slots, steps done before, features, lengths, targets, batches, rate) → nothing.
-        outputs: (weights, features, lengths) → each member's outputs, float32 [members, rows].
-        states: (weights, features, lengths) → the states after each row's last level, as `lstm.states` returns them.
+        train: (slots, steps done before, features, levels, targets, batches, rate) → nothing.
+        outputs: (weights, features, levels) → each member's outputs, float32 [members, rows].
+        states: (weights, features, levels) → the states after each row's last level, as `lstm.states` returns them.
     """
 
     def __init__(self, weights: lstm.Weights, levels: int, link: Link) -> None:
@@ -53,16 +53,16 @@ class LSTMGraphs:
         self._link = link
         members, num_features, _ = weights.input_kernel.shape
         rows = tf.TensorSpec([None, levels, num_features], tf.float32)
-        lengths = tf.TensorSpec([None], tf.int32)
+        levels = tf.TensorSpec([None], tf.int32)
         targets = tf.TensorSpec([None], tf.float32)
         batches = tf.TensorSpec([None, members, None], tf.int32)
         handle = tf.TensorSpec([], tf.resource)
         slots = [Slot(handle, handle, handle) for _ in weights]
         done, rate = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)
-        fit = [slots, done, rows, lengths, targets, batches, rate]
+        fit = [slots, done, rows, levels, targets, batches, rate]
         self.train = tf.function(self._train, input_signature=fit, autograph=False)
-        self.outputs = tf.function(_outputs, input_signature=[weights, rows, lengths], autograph=False)
-        self.states = tf.function(_states, input_signature=[weights, rows, lengths], autograph=False)
+        self.outputs = tf.function(_outputs, input_signature=[weights, rows, levels], autograph=False)
+        self.states = tf.function(_states, input_signature=[weights, rows, levels], autograph=False)
 
     @property
     def num_traces(self) -> int:
@@ -74,7 +74,7 @@ class LSTMGraphs:
         slots: Sequence[Slot],
         done: tf.Tensor,
         features: tf.Tensor,
-        lengths: tf.Tensor,
+        levels: tf.Tensor,
         targets: tf.Tensor,
         batches: tf.Tensor,
         rate: tf.Tensor,
@@ -85,7 +85,7 @@ class LSTMGraphs:
             batch, weights = batches[number], self._read(slots)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(weights)
-                hidden, _ = lstm.states(weights, tf.gather(features, batch), tf.gather(lengths, batch))
+                hidden, _ = lstm.states(weights, tf.gather(features, batch), tf.gather(levels, batch))
                 errors = self._link(lstm.outputs(weights, hidden)) - tf.gather(targets, batch)
                 # The sum over the members: none of their weights is another's, so each gets its own gradient.
                 loss = tf.reduce_sum(tf.reduce_mean(tf.abs(errors), axis=1))
@@ -134,9 +134,9 @@ def apply_adam(slots: Sequence[Slot], gradients: Sequence[tf.Tensor], rate: tf.T
         )
 
 
-def _states(weights: lstm.Weights, features: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return lstm.states(weights, features[tf.newaxis], lengths[tf.newaxis])
+def _states(weights: lstm.Weights, features: tf.Tensor, levels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return lstm.states(weights, features[tf.newaxis], levels[tf.newaxis])
 
 
-def _outputs(weights: lstm.Weights, features: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    return lstm.outputs(weights, _states(weights, features, lengths)[0])
+def _outputs(weights: lstm.Weights, features: tf.Tensor, levels: tf.Tensor) -> tf.Tensor:
+    return lstm.outputs(weights, _states(weights, features, levels)[0])

@@ -48,7 +48,7 @@ class Draws(NamedTuple):
     kernels: FloatArray
 
 
-def few(parents: int, extensions: int) -> bool:
+def skip_xla(parents: int, extensions: int) -> bool:
     """Tells whether parents × extensions are so few candidates that nothing is compiled for them."""
     return parents * extensions <= FEW
 
@@ -64,7 +64,7 @@ class Scoring:
 
     def __call__(self, weights: lstm.Weights, parents: Parents, features: FloatArray, *others: Any) -> FloatArray:
         """Returns what the arithmetic gives for parents and the symbol arrays, float32 [n, F], of n extensions."""
-        graph = self._plain if few(len(parents.base), len(features)) else self._fused
+        graph = self._plain if skip_xla(len(parents.base), len(features)) else self._fused
         return graph(weights, parents, features, *others).numpy()  # type: ignore[no-any-return]  # no stubs
 
     @property

@@ -1,8 +1,8 @@
 """The surrogate function: predicts a score from an architecture's symbol arrays (paper, section 4).
 
-The paper's is an LSTM whose output goes through a sigmoid. Ours by default is a sum of two parts: an additive model,
-and the mean of a few LSTMs that learn what it leaves; how far these are to be trusted is learned from levels that they
-had not seen when they predicted them. BUILD_NOTES.md has the reasons and the figures.
+The paper's is an LSTM whose output goes through a sigmoid. The default is a sum of two parts: an additive model, and
+the mean of a few LSTMs that learn its residuals. The weight of these is learned from levels that were measured after
+their prediction. BUILD_NOTES.md has the reasons and the figures.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,9 +17,9 @@ from epnas_tf.errors import SearchError, StateError
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.surrogate.additive import AdditiveModel
 from epnas_tf.surrogate.ensemble import DEVICE, FloatArray, IntArray, LSTMEnsemble, float32
-from epnas_tf.surrogate.scoring import SMALLEST, Draws, Parents, Scoring, few, scoring_graphs
+from epnas_tf.surrogate.residual_weight import ResidualWeight
+from epnas_tf.surrogate.scoring import SMALLEST, Draws, Parents, Scoring, scoring_graphs, skip_xla
 from epnas_tf.surrogate.table import Rows
-from epnas_tf.surrogate.trust import Trust
 
 EXTENSIONS_AT_ONCE = 2048
 """Extensions of a scored block; with 25 parents some 20 MB."""
@@ -55,7 +55,7 @@ class Surrogate:
         )
         self._additive = AdditiveModel.zero(num_levels, num_features, iterations)
         self._scale = np.ones((), np.float64)  # of the LSTMs' outputs, in units of a score
-        self._trust = Trust.none()
+        self._residual_weight = ResidualWeight.none()
         self._scoring = scoring_graphs(self._ensemble.specs, config.additive)
 
     @property
@@ -64,9 +64,9 @@ class Surrogate:
         return self._ensemble.num_traces + sum(way.num_traces for way in self._scoring)
 
     @property
-    def trust(self) -> float:
+    def residual_weight(self) -> float:
         """The factor in [0, 1] of what the LSTMs add to the additive model; 1 without one."""
-        return self._trust.factor if self._config.additive else 1.0
+        return self._residual_weight.factor if self._config.additive else 1.0
 
     def fit(self, rows: Rows, rng: np.random.Generator, unseen: Rows | None = None) -> float:
         """Trains on a table of measured scores: `surrogate_steps` steps of Adam on the L1 loss (paper, section 4).
@@ -86,12 +86,12 @@ class Surrogate:
             ValueError: if the shapes do not fit or there is no row.
             SearchError: if the weights are no longer finite.
         """
-        self._check_rows(rows.features, rows.lengths)
-        shapes = [values.shape for values in (rows.scores, rows.passes, rows.positions)]
-        if set(shapes) != {rows.lengths.shape} or not rows.scores.size:
+        self._check_rows(rows.features, rows.levels)
+        shapes = [values.shape for values in (rows.scores, rows.iterations, rows.positions)]
+        if set(shapes) != {rows.levels.shape} or not rows.scores.size:
             raise ValueError(
                 "`scores`, `passes` and `positions` must have one number a row, and at least one. Received: "
-                f"shapes {', '.join(map(str, shapes))} for {rows.lengths.shape[0]} rows"
+                f"shapes {', '.join(map(str, shapes))} for {rows.levels.shape[0]} rows"
             )
         before = self.get_state()
         try:
@@ -100,27 +100,27 @@ class Surrogate:
             self.set_state(before)
             raise
 
-    def predict(self, features: FloatArray, lengths: IntArray) -> FloatArray:
+    def predict(self, features: FloatArray, levels: IntArray) -> FloatArray:
         """Returns the predicted scores, float32 [rows]; the arguments are those of `Rows`.
 
         In [0, 1], but with the additive part, which may lie a little outside.
         """
-        self._check_rows(features, lengths)
-        mean = self._ensemble.outputs(features, lengths).mean(axis=0)
+        self._check_rows(features, levels)
+        mean = self._ensemble.outputs(features, levels).mean(axis=0)
         if not self._config.additive:
             return 1 / (1 + np.exp(-mean))
-        return (self._additive.predict(features, lengths) + self._weight * mean).astype(np.float32)
+        return (self._additive.predict(features, levels) + self._weight * mean).astype(np.float32)
 
-    def brought_up(self, rows: Rows) -> npt.NDArray[np.floating[Any]]:
-        """Returns what scores would be in the newest pass, float [rows]; without the additive part, the same."""
-        return self._additive.brought_up(rows) if self._config.additive else rows.scores
+    def adjust_to_latest_iteration(self, rows: Rows) -> npt.NDArray[np.floating[Any]]:
+        """Returns what scores would be in the latest iteration, float [rows]; without the additive part, the same."""
+        return self._additive.adjust_to_latest_iteration(rows) if self._config.additive else rows.scores
 
-    def parents(self, features: FloatArray, lengths: IntArray) -> Parents:
+    def parents(self, features: FloatArray, levels: IntArray) -> Parents:
         """Returns what `log_scores` needs of parents of one level, of level 0 (of one row) for the first extensions."""
-        self._check_rows(features, lengths)
-        additive, level = self._additive, int(lengths[0]) + 1
-        base = additive.predict(features, lengths) + additive.of_depth(lengths + 1) - additive.of_depth(lengths)
-        return Parents(*self._ensemble.states(features, lengths), float32(base), float32(additive.kernel[level - 1]))
+        self._check_rows(features, levels)
+        additive, level = self._additive, int(levels[0]) + 1
+        base = additive.predict(features, levels) + additive.of_level(levels + 1) - additive.of_level(levels)
+        return Parents(*self._ensemble.states(features, levels), float32(base), float32(additive.kernel[level - 1]))
 
     def log_scores(self, parents: Parents, features: FloatArray) -> FloatArray:
         """Returns the log scores of every parent with every extension, float32 [n, parents].
@@ -144,14 +144,14 @@ class Surrogate:
         return self._scores(self._scoring.drawn_scores, parents, features, draws)
 
     def draws(
-        self, rows: Rows, features: FloatArray, lengths: IntArray, count: int, scale: float, rng: np.random.Generator
+        self, rows: Rows, features: FloatArray, levels: IntArray, count: int, scale: float, rng: np.random.Generator
     ) -> Draws:
         """Returns how the additive part may differ, for Thompson sampling: drawn from what the scores leave open.
 
         Args:
             rows: the table of the last fit.
             features: of the parents, as for `parents`.
-            lengths: of the parents.
+            levels: of the parents.
             count: how many to draw.
             scale: of the draws' distance from the fit; 0 gives the fit.
             rng: source of the draws.
@@ -159,13 +159,17 @@ class Surrogate:
         kernels = self._additive.draws(rows, self._config.additive_penalty, count, rng)
         deviations = scale * (kernels - self._additive.kernel)
         bases = np.einsum("nlf,clf->cn", features, deviations, optimize=True)
-        return Draws(float32(bases), float32(deviations[:, int(lengths[0])]))
+        return Draws(float32(bases), float32(deviations[:, int(levels[0])]))
 
     def get_state(self) -> dict[str, npt.NDArray[Any]]:
         """Returns copies of all that was learned and of the number of fits, by name."""
         arrays = {name: np.array(variable.numpy()) for name, variable in self._ensemble.variables().items()}
         arrays |= {f"additive/{name}": np.array(term) for name, term in vars(self._additive).items()}
-        arrays |= {"scale": self._scale, "trust": self._trust.sums(), "fits": np.array(self.num_fits, np.int64)}
+        arrays |= {
+            "scale": self._scale,
+            "residual_weight": self._residual_weight.sums(),
+            "fits": np.array(self.num_fits, np.int64),
+        }
         return {f"surrogate/{name}": array for name, array in arrays.items()}
 
     def set_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -179,21 +183,21 @@ class Surrogate:
         for name, variable in self._ensemble.variables().items():
             variable.assign(own[name])
         self._additive = AdditiveModel(**{name: np.array(own[f"additive/{name}"]) for name in vars(self._additive)})
-        self._scale, self._trust = np.array(own["scale"]), Trust(*own["trust"].tolist())
+        self._scale, self._residual_weight = np.array(own["scale"]), ResidualWeight(*own["residual_weight"].tolist())
         self.num_fits = int(own["fits"])
 
     @property
     def _weight(self) -> float:
         """What an LSTM's output counts in the sum of both parts; 1 without an additive part."""
-        return float(self._scale) * self.trust
+        return float(self._scale) * self.residual_weight
 
     def _fit(self, rows: Rows, rng: np.random.Generator, unseen: Rows | None) -> float:
         if unseen is not None and self.num_fits:
-            self._trust = self._learned_trust(unseen)
+            self._residual_weight = self._learned_weight(unseen)
         targets = self._fit_additive(rows) if self._config.additive else rows.scores
         rate = self._fit_ensemble(rows, targets, rng)
         self.num_fits += 1
-        error = float(np.mean(np.abs(self.predict(rows.features, rows.lengths) - rows.scores)))
+        error = float(np.mean(np.abs(self.predict(rows.features, rows.levels) - rows.scores)))
         if not np.isfinite(error):
             raise SearchError(
                 f"The surrogate diverged in fit {self.num_fits} at learning rate {rate}; a lower one may help. "
@@ -202,11 +206,11 @@ class Surrogate:
         return error
 
     def _fit_additive(self, rows: Rows) -> FloatArray:
-        """Fits the additive model and returns what it leaves to the LSTMs, in units of its spread."""
+        """Fits the additive model and returns its residuals in units of their spread, the LSTMs' targets."""
         self._additive = self._additive.fitted(rows, self._config.additive_penalty)
-        left = self._additive.left(rows)
-        self._scale = np.maximum(left.std(dtype=np.float64), SMALLEST)
-        return float32(left / self._scale)
+        residuals = self._additive.residuals(rows)
+        self._scale = np.maximum(residuals.std(dtype=np.float64), SMALLEST)
+        return float32(residuals / self._scale)
 
     def _fit_ensemble(self, rows: Rows, targets: FloatArray, rng: np.random.Generator) -> float:
         """Fits the LSTMs and returns the learning rate."""
@@ -216,7 +220,7 @@ class Surrogate:
                 self._ensemble.begin_anew(self.num_fits)
             self._centre(rows, targets)
         rate = config.first_surrogate_learning_rate if anew else config.surrogate_learning_rate
-        self._ensemble.fit(rows.features, rows.lengths, targets, rate, rng)
+        self._ensemble.fit(rows.features, rows.levels, targets, rate, rng)
         return rate
 
     def _centre(self, rows: Rows, targets: FloatArray) -> None:
@@ -231,24 +235,24 @@ class Surrogate:
         if not self._config.additive:
             median = np.clip(median, 0.01, 0.99)
             median = np.log(median / (1 - median))
-        self._ensemble.shift(median - np.median(self._ensemble.outputs(rows.features, rows.lengths), axis=1))
+        self._ensemble.shift(median - np.median(self._ensemble.outputs(rows.features, rows.levels), axis=1))
 
-    def _learned_trust(self, unseen: Rows) -> Trust:
-        """Returns the trust after a level that no fit has seen: how much of what was left did the LSTMs foresee?"""
-        left = unseen.scores - self._additive.predict(unseen.features, unseen.lengths)
-        foreseen = float(self._scale) * self._ensemble.outputs(unseen.features, unseen.lengths).mean(axis=0)
-        return self._trust.after(left, foreseen)
+    def _learned_weight(self, unseen: Rows) -> ResidualWeight:
+        """Returns the weight after a level that no fit has seen: how much of the residuals did the LSTMs predict?"""
+        residuals = unseen.scores - self._additive.predict(unseen.features, unseen.levels)
+        predicted = float(self._scale) * self._ensemble.outputs(unseen.features, unseen.levels).mean(axis=0)
+        return self._residual_weight.updated(residuals, predicted)
 
     def _scores(self, scoring: Scoring, parents: Parents, features: FloatArray, *others: Any) -> FloatArray:
         """Returns what one way of scoring gives with the present weights."""
         with tf.device(DEVICE):
             return scoring(self._ensemble.weights, parents, float32(features), np.float32(self._weight), *others)
 
-    def _check_rows(self, features: FloatArray, lengths: IntArray) -> None:
-        if features.shape[1:] != self._shape or lengths.shape != features.shape[:1]:
+    def _check_rows(self, features: FloatArray, levels: IntArray) -> None:
+        if features.shape[1:] != self._shape or levels.shape != features.shape[:1]:
             raise ValueError(
-                f"`features` must have shape (rows, {self._shape[0]}, {self._shape[1]}) and `lengths` (rows,). "
-                f"Received: features.shape={features.shape}, lengths.shape={lengths.shape}"
+                f"`features` must have shape (rows, {self._shape[0]}, {self._shape[1]}) and `levels` (rows,). "
+                f"Received: features.shape={features.shape}, levels.shape={levels.shape}"
             )
 
 
@@ -323,7 +327,7 @@ def _blocks(
     """Yields the index of a block's first extension, their number, and their symbol arrays, always as many rows."""
     extensions = space.num_extensions(level)
     block = max(1, min(EXTENSIONS_AT_ONCE, chunk_size // parents))
-    if few(parents, extensions):
+    if skip_xla(parents, extensions):
         block = min(block, extensions)
     for start in range(0, extensions, block):
         size = min(block, extensions - start)

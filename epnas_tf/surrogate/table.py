@@ -22,7 +22,7 @@ class Measurement(NamedTuple):
     Attributes:
         indices: the architecture.
         number: the trial's number.
-        iteration: the pass over the levels, from 0.
+        iteration: the iteration over the levels, from 0.
         score: the validation accuracy in [0, 1].
     """
 
@@ -37,16 +37,16 @@ class Rows(NamedTuple):
 
     Attributes:
         features: float [rows, L, F], the symbol arrays, padded with zeros after a row's length.
-        lengths: integers [rows], the levels of each row, 1 … L.
+        levels: integers [rows], the levels of each row, 1 … L.
         scores: float [rows], in [0, 1].
-        passes: integers [rows], in which pass over the levels each was measured, from 0.
-        positions: float [rows], when in its level and pass each was measured, from -½, the first, to ½, the last.
+        iterations: integers [rows], in which iteration over the levels each was measured, from 0.
+        positions: float [rows], when in its level and iteration each was measured, from -½, the first, to ½, the last.
     """
 
     features: npt.NDArray[np.floating[Any]]
-    lengths: npt.NDArray[np.integer[Any]]
+    levels: npt.NDArray[np.integer[Any]]
     scores: npt.NDArray[np.floating[Any]]
-    passes: npt.NDArray[np.integer[Any]]
+    iterations: npt.NDArray[np.integer[Any]]
     positions: npt.NDArray[np.floating[Any]]
 
 
@@ -81,17 +81,19 @@ class ScoreTable:
 
 def to_rows(space: SearchSpace[Any, Any], measurements: Sequence[Measurement]) -> Rows:
     """Returns measurements, in the order of their numbers, as the surrogate takes them, in float32 and int32."""
-    features, lengths = encode_rows(space, [one.indices for one in measurements])
+    features, levels = encode_rows(space, [one.indices for one in measurements])
     scores = np.array([one.score for one in measurements], np.float32)
-    passes = np.array([one.iteration for one in measurements], np.int32)
-    return Rows(features, lengths, scores, passes, positions(lengths, passes))
+    iterations = np.array([one.iteration for one in measurements], np.int32)
+    return Rows(features, levels, scores, iterations, positions(levels, iterations))
 
 
-def positions(lengths: npt.NDArray[np.integer[Any]], passes: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+def positions(
+    levels: npt.NDArray[np.integer[Any]], iterations: npt.NDArray[np.integer[Any]]
+) -> npt.NDArray[np.float32]:
     """Returns the `positions` of rows that are in the order of their measurement; 0 where a row is alone."""
-    found = np.zeros(len(lengths), np.float32)
-    for of_one in {(level, number) for level, number in zip(lengths.tolist(), passes.tolist(), strict=True)}:
-        together = np.flatnonzero((lengths == of_one[0]) & (passes == of_one[1]))
+    found = np.zeros(len(levels), np.float32)
+    for of_one in {(level, number) for level, number in zip(levels.tolist(), iterations.tolist(), strict=True)}:
+        together = np.flatnonzero((levels == of_one[0]) & (iterations == of_one[1]))
         if together.size > 1:
             found[together] = np.linspace(-0.5, 0.5, together.size)
     return found
@@ -143,9 +145,9 @@ def encode_rows(
         rows' levels.
     """
     features = np.zeros((len(rows), space.num_levels, space.num_features), np.float32)
-    lengths = np.array([len(row) for row in rows], np.int32)
-    for level in range(1, int(lengths.max(initial=0)) + 1):
-        reaching = np.flatnonzero(lengths >= level)
+    levels = np.array([len(row) for row in rows], np.int32)
+    for level in range(1, int(levels.max(initial=0)) + 1):
+        reaching = np.flatnonzero(levels >= level)
         indices = np.array([rows[row][level - 1] for row in reaching.tolist()], np.int64)
         features[reaching, level - 1] = space.encode(level, indices)
-    return features, lengths
+    return features, levels

@@ -4,8 +4,9 @@ import dataclasses
 from pathlib import Path
 
 from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
-from epnas_tf.space.architecture import Architecture, MacroArchitecture
-from epnas_tf.space.operations import MACRO_OPERATIONS, MICRO_OPERATIONS
+from epnas_tf.nn import is_known, known
+from epnas_tf.space import definition_of, depth_of
+from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
 from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import read_config
@@ -26,19 +27,14 @@ class Candidate:
 
 
 def _refuse_unknown_operations(file: str, architecture: Architecture) -> None:
-    """Refuses names that are no operations of the architecture's space, with the level where they stand."""
-    if isinstance(architecture, MacroArchitecture):
-        known, levels = MACRO_OPERATIONS, [[layer.operation] for layer in architecture.layers]
-    else:
-        known = MICRO_OPERATIONS
-        levels = [[block.left.operation, block.right.operation] for block in architecture.blocks]
-    for number, names in enumerate(levels, 1):
+    """Refuses names that are not those of operations, with the level where they stand."""
+    definition = definition_of(architecture)
+    for number, names in enumerate(definition.operations_of(architecture), 1):
         for name in names:
-            if name not in known:
-                level = "Layer" if known is MACRO_OPERATIONS else "Block"
+            if not is_known(name):
                 raise ArchitectureError(
-                    f"{level} {number} in {file} must have an operation of the space: {', '.join(known)}. "
-                    f"Received: {name}"
+                    f"{definition.level.capitalize()} {number} in {file} must have one of the operations "
+                    f"{', '.join(known())}. Received: {name}. A module that registers another is named with --plugins."
                 )
 
 
@@ -71,7 +67,7 @@ def find_candidates(run_dir: Path, architecture_file: str | None, count: int) ->
             f"{run_dir} is not the directory of a search: it has no config.json. Give the directory of one, or an "
             f"architecture file with --architecture{example}."
         )
-    depth = read_config(run_dir).space.depth
+    depth = depth_of(read_config(run_dir).space)
     best = best_trials(run_dir, depth)[:count]
     if not best:
         raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {run_dir}. Let the search go on.")

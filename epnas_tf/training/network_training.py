@@ -16,9 +16,11 @@ from epnas_tf.network.evaluate import make_evaluate
 from epnas_tf.network.network import Network
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import DROPOUT, EPOCH, derived_seed
-from epnas_tf.space.graph import Graph, NetworkShape, build_graph
+from epnas_tf.space.definition import build_graph
+from epnas_tf.space.graph import Graph, NetworkShape
 from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.auxiliary import with_auxiliary_head
+from epnas_tf.training.optimizer import FinalOptimizer
 from epnas_tf.training.schedule import learning_rate
 from epnas_tf.training.steps import make_steps
 
@@ -47,21 +49,21 @@ class NetworkTraining:
         shape: what else fixes the network.
         data: the images; `train` is trained on.
         recipe: how.
-        cutout: side in pixels of the square blanked in each image; 0 for none.
         seed: decides initial values, order of the images, augmentation, dropout and drop-path.
 
     Attributes:
-        store: holds the variables and their momentum, those of an auxiliary head included.
+        store: holds the variables, those of an auxiliary head included.
+        optimizer: holds its slots.
         steps: training steps of an epoch.
         cost: parameters and multiply-adds of the network, without an auxiliary head.
 
     Raises:
-        ConfigError: if the network can have no auxiliary head, or `cutout` does not fit the images.
+        ConfigError: if the network can have no auxiliary head, or the augmentation does not fit the images.
         DataError: if the images are too small for the network.
     """
 
     def __init__(
-        self, architecture: Any, shape: NetworkShape, data: ImageData, recipe: RecipeConfig, cutout: int, seed: int
+        self, architecture: Any, shape: NetworkShape, data: ImageData, recipe: RecipeConfig, seed: int
     ) -> None:
         graph = build_graph(architecture, shape)
         self.cost = cost(graph, shape.image_shape)
@@ -69,10 +71,10 @@ class NetworkTraining:
         self.seed = seed
         self.store = VariableStore(seed, dtype_policy(recipe.mixed_precision))
         self._network = Network(architecture, shape, self.store, training_graph(graph, shape, recipe))
-        self._pipeline = TrainingPipeline(data, recipe.batch_size, epochs=1, cutout=cutout)
+        self._pipeline = TrainingPipeline(data, recipe.batch_size, epochs=1)
         self.steps = self._pipeline.steps
-        momentum = [slot for key in self._network.layers for slot in self.store.momentum(key)]
-        self._run = make_steps(self._network, momentum, recipe, self.steps, derived_seed(seed, DROPOUT))
+        self.optimizer = FinalOptimizer(recipe, self._network.trainable_variables)
+        self._run = make_steps(self._network, self.optimizer, recipe, self.steps, derived_seed(seed, DROPOUT))
         self._is_traced = False
         self._validation = None
         if recipe.held_out:
@@ -122,8 +124,8 @@ class NetworkTraining:
 
     def _refuse_broken_variables(self, number: int) -> None:
         """Looks at what the last step left: its loss is that of the step before, and must not hide it."""
-        arrays = self.store.get_state()[1].values()
-        if not all(np.isfinite(array).all() for array in arrays):
+        arrays = self.store.get_state()[1] | self.optimizer.get_state()[1]
+        if not all(np.isfinite(array).all() for array in arrays.values()):
             raise TrainingDiverged(
                 f"A variable became NaN or infinite in epoch {number + 1}. Use a lower learning rate. Received: "
                 f"learning_rate={self.recipe.learning_rate}"

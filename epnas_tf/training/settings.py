@@ -13,14 +13,14 @@ from epnas_tf.storage.run_directory import read_config
 def search_settings(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
     """Returns what a final training takes over from the search in a directory; nothing where there is none.
 
-    That is the seed and everything about the data but `train_images`: all images are used unless it is given.
+    That is the seed, the plugins, and all about the data but `train_images`: all images are used unless it is given.
 
     Raises:
         RunDirectoryError: if the search's settings cannot be read.
     """
     if not (Path(run_dir) / "config.json").exists():
         return {}
-    names = {field.name for field in fields_of(DataConfig)} - {"train_images"} | {"seed"}
+    names = {field.name for field in fields_of(DataConfig)} - {"train_images"} | {"seed", "plugins"}
     return {name: value for name, value in values_of(read_config(run_dir)).items() if name in names}
 
 

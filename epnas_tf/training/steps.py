@@ -8,8 +8,8 @@ import tensorflow as tf
 from epnas_tf.config import RecipeConfig
 from epnas_tf.devices import Step, compiled
 from epnas_tf.network.network import Network
-from epnas_tf.network.optimizer import apply_gradients
 from epnas_tf.training.auxiliary import SCORES
+from epnas_tf.training.optimizer import FinalOptimizer
 from epnas_tf.training.regularization import DropoutAndDropPath
 from epnas_tf.training.schedule import learning_rate
 
@@ -33,13 +33,13 @@ def cross_entropy(labels: tf.Tensor, scores: tf.Tensor, smoothing: float) -> tf.
 
 
 def make_steps(
-    network: Network, momentum: list[tf.Variable], recipe: RecipeConfig, steps_per_epoch: int, seed: int
+    network: Network, optimizer: FinalOptimizer, recipe: RecipeConfig, steps_per_epoch: int, seed: int
 ) -> Callable[..., Any]:
     """Returns the training of a network as one `tf.function`.
 
     Args:
         network: what to train; its graph has an auxiliary head if `auxiliary_weight` is above 0.
-        momentum: a slot for each of the network's trainable variables.
+        optimizer: moves the network's trainable variables.
         recipe: everything about the training.
         steps_per_epoch: training steps of an epoch.
         seed: decides what dropout and drop-path drop.
@@ -64,7 +64,7 @@ def make_steps(
                 auxiliary = cross_entropy(labels, outputs[SCORES], recipe.label_smoothing)
                 objective = loss + recipe.auxiliary_weight * auxiliary
         rate = learning_rate(number, steps_per_epoch, recipe)
-        apply_gradients(variables, momentum, tape.gradient(objective, variables), rate, recipe)
+        optimizer.apply(tape.gradient(objective, variables), rate)
         right = tf.equal(tf.argmax(outputs[last], axis=-1, output_type=labels.dtype), labels)
         return loss, tf.reduce_sum(tf.cast(right, tf.float32))
 

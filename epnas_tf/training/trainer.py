@@ -13,18 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf import data as data_module
-from epnas_tf.config import DataConfig, RunConfig, TrainingConfig
-from epnas_tf.cost.network_cost import Cost
+from epnas_tf.config import NOT_AUGMENTED, DataConfig, RunConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images, evaluation_batches
+from epnas_tf.data.checks.places import PLACES
 from epnas_tf.data.loading import with_all_training_images
-from epnas_tf.data.places import PLACES
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.network.predict import predict
+from epnas_tf.nn.costs import Cost
 from epnas_tf.options import require
 from epnas_tf.seeds import EXAMPLES, derived_seed
-from epnas_tf.space.graph import build_graph
+from epnas_tf.space.definition import build_graph
 from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.data_file import DataDescription, describe
 from epnas_tf.storage.logs import TensorBoardLogs
@@ -33,8 +33,12 @@ from epnas_tf.storage.state_files import prefixed, with_prefix, write_whole
 from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, Epoch, TrainingDirectory
 from epnas_tf.training.architectures import Candidate, find_candidates
 from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged, training_graph
+from epnas_tf.training.optimizer import check_optimizer
 from epnas_tf.training.settings import training_config
 from epnas_tf.training.trained import STORE, final_shape
+
+OPTIMIZER = "optimizer."
+"""What the names of the optimizer's arrays begin with in a checkpoint."""
 
 NUM_EXAMPLES = 24
 """Images kept for the report, of those that the network gets right and of those that it gets wrong."""
@@ -137,6 +141,7 @@ def train_final(
     check_environment()
     config = training_config(run_dir) if config is None else config
     require(TrainingConfig, "config", config)
+    check_optimizer(config.recipe)
     path = Path(final_dir or Path(run_dir) / FOLDER)
     candidates = find_candidates(Path(run_dir), architecture_file, config.recipe.candidates)
     data_module.check(config.data)
@@ -208,7 +213,7 @@ class _FinalTraining:
 
     def _training(self, architecture: Any, data: ImageData, config: TrainingConfig) -> NetworkTraining:
         shape = final_shape(architecture, describe(data), config.network)
-        return NetworkTraining(architecture, shape, data, config.recipe, config.data.cutout, config.seed)
+        return NetworkTraining(architecture, shape, data, config.recipe, config.seed)
 
     def _choose(self, data: ImageData) -> Any:
         """Returns the architecture to train in full: of several candidates the best after a few epochs each."""
@@ -266,6 +271,7 @@ class _FinalTraining:
             return 0
         try:
             training.store.set_state(state.values["store"], with_prefix(STORE, state.arrays))
+            training.optimizer.set_state(state.values["optimizer"], with_prefix(OPTIMIZER, state.arrays))
             self.seconds = state.values["seconds"]
         except KeyError as error:
             raise StateError(f"The checkpoint in {self.directory.path} is incomplete. Received: no {error}") from error
@@ -278,8 +284,11 @@ class _FinalTraining:
             self.seconds += epoch.seconds
             record = dataclasses.asdict(epoch)
             self.directory.append_record(record)
-            values, arrays = training.store.get_state()
-            self.directory.save_state({"store": values, "seconds": self.seconds}, prefixed(STORE, arrays))
+            (store, weights), (optimizer, slots) = training.store.get_state(), training.optimizer.get_state()
+            self.directory.save_state(
+                {"store": store, "optimizer": optimizer, "seconds": self.seconds},
+                prefixed(STORE, weights) | prefixed(OPTIMIZER, slots),
+            )
             logs.add(epoch.epoch, {name: value for name, value in record.items() if name != "epoch"})
             self.listener.epoch_ended(epoch)
 
@@ -306,7 +315,7 @@ class _FinalTraining:
 def _which_images(config: RunConfig | TrainingConfig) -> tuple[DataConfig, int]:
     """Returns what decides which images there are, and in which parts."""
     places = {name: os.path.realpath(path) for name in PLACES if os.path.exists(path := getattr(config.data, name))}
-    return dataclasses.replace(config.data, **places, crop_padding=-1, mirror="auto", cutout=0), config.seed
+    return dataclasses.replace(config.data, **places, **NOT_AUGMENTED), config.seed
 
 
 def examples(images: Images, probabilities: npt.NDArray[np.float32], seed: int) -> dict[str, npt.NDArray[Any]]:

@@ -7,8 +7,10 @@ and a search that cannot go on ends the chief with an error, whatever the tuner.
 
 import contextlib
 import math
+import re
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
@@ -47,6 +49,7 @@ class ChiefOracle(keras_tuner.Oracle):
         if not (isinstance(worker_timeout, int | float) and 0 < worker_timeout < math.inf):
             raise ConfigError(f"`worker_timeout` must be seconds above 0. Received: worker_timeout={worker_timeout!r}")
         _check_counts(kwargs)
+        allow_lock()
         self.failure: SearchError | None = None
         self.worker_timeout = worker_timeout
         self._known_workers: set[str] = set()
@@ -237,6 +240,17 @@ def _check_counts(given: dict[str, Any]) -> None:
         unlimited = value is None and name != "max_retries_per_trial"
         if not unlimited and (isinstance(value, bool) or not isinstance(value, Integral) or value < least):
             raise ConfigError(f"`{name}` must be a whole number, at least {least}. Received: {name}={value!r}")
+
+
+def allow_lock() -> None:
+    """Ignores the deprecations in KerasTuner's `synchronized`: made errors, as by `python -W error`, they end a search.
+
+    In the process's filters, as chief and workers call the lock from threads of their own; and at each search, as the
+    filters may have changed since the import.
+    """
+    module = re.escape(kt_oracle.__name__)
+    for name in ("currentThread", "getName"):
+        warnings.filterwarnings("ignore", rf"{name}\(\) is deprecated", DeprecationWarning, module)
 
 
 @contextlib.contextmanager

@@ -7,9 +7,8 @@ import keras_tuner
 
 from epnas_tf.config import ChildConfig, NetworkConfig, RunConfig, SpaceConfig
 from epnas_tf.network import Network, VariableStore, to_model
-from epnas_tf.space import MacroSpace, MicroSpace, NetworkShape, build_graph
+from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, MacroSpace, MicroSpace, NetworkShape, build_graph
 from epnas_tf.space.base import SearchSpace
-from epnas_tf.space.operations import MACRO_OPERATIONS, MICRO_OPERATIONS
 from epnas_tf.tuner import hyperparameters
 from epnas_tf.tuner.restrictions import refuse_foreign_values
 

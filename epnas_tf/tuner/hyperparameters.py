@@ -1,7 +1,6 @@
 """Architectures as hyperparameters: named integers, choices and Booleans, as KerasTuner and its oracles take them.
 
-A space of another kind needs nothing here: its architectures become one integer a level. It may register names of its
-own with `@read.register` and `@to_values.register`.
+A space says in its record, `SpaceDefinition.hyperparameters`, which they are; by default one integer a level.
 
 The hyperparameters of level l > 1 are active where the depth is at least l, so that equal architectures have equal
 values, and KerasTuner shows, samples and compares no more than counts. What a person has registered before under one of
@@ -16,29 +15,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from epnas_tf.errors import ConfigError
-from epnas_tf.space.architecture import (
-    CELL_BEFORE_PREVIOUS,
-    PREVIOUS_CELL,
-    BlockSide,
-    MacroArchitecture,
-    MacroLayer,
-    MicroArchitecture,
-    MicroBlock,
-)
 from epnas_tf.space.base import SearchSpace
-from epnas_tf.space.macro import MacroSpace
-from epnas_tf.space.micro import MicroSpace
+from epnas_tf.space.definition import Parameter, hyperparameters_of
 
 Values = dict[str, Any]
-Register = Callable[..., Any]
-"""Takes what to register ("Int", "Choice", "Boolean"), a name and the method's arguments; returns the value or None."""
+Register = Callable[[Parameter], Any]
+"""Registers a hyperparameter and returns its value, or None."""
 
 
-DEPTH, LAYERS, BLOCKS = "levels", "layers", "blocks"
-"""The hyperparameter that says how many levels an architecture has: of any space, of macro and of micro spaces."""
-
-
-@functools.singledispatch
 def read(space: SearchSpace[Any, Any], hp: Any) -> Any:
     """Returns the architecture that hyperparameters stand for, and registers those that are not known yet.
 
@@ -51,11 +35,12 @@ def read(space: SearchSpace[Any, Any], hp: Any) -> Any:
     Raises:
         ConfigError: if one that the architecture needs was registered under conditions that do not hold.
     """
-    indices = [
-        register("Int", f"level_{level}", 0, space.num_extensions(level) - 1, default=0)
-        for level, register in _levels(hp, DEPTH, space.num_levels)
-    ]
-    return space.architecture([index for index in indices if index is not None])
+    own, architecture = hyperparameters_of(space), None
+    for level, register in _levels(hp, own.depth, space.num_levels):
+        values = {parameter.name: register(parameter) for parameter in own.of_level(space, level)}
+        if None not in values.values():
+            architecture = space.extend(architecture, own.extension(space, level, values))
+    return architecture
 
 
 def _levels(hp: Any, depth: str, num_levels: int) -> Iterator[tuple[int, Register]]:
@@ -72,9 +57,11 @@ def _levels(hp: Any, depth: str, num_levels: int) -> Iterator[tuple[int, Registe
             yield level, functools.partial(_value, hp, known, level <= reached)
 
 
-def _value(hp: Any, known: set[str], active: bool, kind: str, name: str, *arguments: Any, **options: Any) -> Any:
+def _value(hp: Any, known: set[str], active: bool, parameter: Parameter) -> Any:
+    name = parameter.name
     if name not in known:
-        return getattr(hp, kind)(name, *arguments, **options)
+        options = {} if parameter.default is None else {"default": parameter.default}
+        return getattr(hp, parameter.kind)(name, *parameter.arguments, **options)
     if not active:
         return None
     try:
@@ -88,7 +75,6 @@ def _value(hp: Any, known: set[str], active: bool, kind: str, name: str, *argume
         ) from error
 
 
-@functools.singledispatch
 def to_values(architecture: Any, space: SearchSpace[Any, Any]) -> Values:
     """Returns the hyperparameters of an architecture, by name: the inverse of `read`.
 
@@ -96,51 +82,8 @@ def to_values(architecture: Any, space: SearchSpace[Any, Any]) -> Values:
         architecture: the architecture.
         space: its space.
     """
-    indices = space.indices(architecture)
-    return {DEPTH: len(indices)} | {f"level_{level}": index for level, index in enumerate(indices, 1)}
-
-
-@read.register
-def _(space: MacroSpace, hp: Any) -> MacroArchitecture:
-    layers = []
-    for l, register in _levels(hp, LAYERS, space.num_levels):
-        operation = register("Choice", f"layer_{l}_operation", list(space.operations))
-        skips = tuple(s for s in range(l - 1) if register("Boolean", f"layer_{l}_skip_{s}", default=False))
-        if operation is not None:
-            layers.append(MacroLayer(operation, skips))
-    return MacroArchitecture(tuple(layers))
-
-
-@to_values.register
-def _(architecture: MacroArchitecture, space: SearchSpace[Any, Any]) -> Values:
-    values: Values = {LAYERS: architecture.num_levels}
-    for l, layer in enumerate(architecture.layers, 1):
-        values[f"layer_{l}_operation"] = layer.operation
-        values |= {f"layer_{l}_skip_{s}": s in layer.skips for s in range(l - 1)}
-    return values
-
-
-@read.register
-def _(space: MicroSpace, hp: Any) -> MicroArchitecture:
-    blocks = []
-    for b, register in _levels(hp, BLOCKS, space.num_levels):
-        inputs = [CELL_BEFORE_PREVIOUS, PREVIOUS_CELL, *range(1, b)]
-        sides = [
-            (
-                register("Choice", f"block_{b}_{side}_operation", list(space.operations)),
-                register("Choice", f"block_{b}_{side}_input", inputs, default=PREVIOUS_CELL),
-            )
-            for side in ("left", "right")
-        ]
-        if None not in sides[0]:
-            blocks.append(MicroBlock(*(BlockSide(*side) for side in sides)))
-    return MicroArchitecture(tuple(blocks))
-
-
-@to_values.register
-def _(architecture: MicroArchitecture, space: SearchSpace[Any, Any]) -> Values:
-    values: Values = {BLOCKS: architecture.num_levels}
-    for b, block in enumerate(architecture.blocks, 1):
-        for name, side in (("left", block.left), ("right", block.right)):
-            values |= {f"block_{b}_{name}_operation": side.operation, f"block_{b}_{name}_input": side.input}
+    own, extensions = hyperparameters_of(space), space.extensions(architecture)
+    values: Values = {own.depth: len(extensions)}
+    for level, extension in enumerate(extensions, 1):
+        values |= own.values(space, level, extension)
     return values

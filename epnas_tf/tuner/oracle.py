@@ -12,7 +12,8 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from epnas_tf.config import RunConfig, SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError, SearchError, StateError
 from epnas_tf.options import values_of
-from epnas_tf.search.progressive import Constraint, ProgressiveSearch
+from epnas_tf.search.level_choice import Constraint
+from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
 from epnas_tf.tuner import hyperparameters
@@ -171,10 +172,9 @@ class EPNASOracle(ChiefOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the next architecture's hyperparameters, or that the oracle waits or has finished."""
-        candidate = None
         if self.failure is None:
             try:
-                candidate = self.progressive.ask()
+                self.progressive.advance()
             except SearchError as error:
                 self.failure = error
         if self.failure is not None:
@@ -182,6 +182,8 @@ class EPNASOracle(ChiefOracle):
                 # An error would end this worker alone, and the chief would wait for ever: see `EPNASTuner.search`.
                 return {"status": TrialStatus.STOPPED}
             raise self.failure
+        num_out = len(self.start_order) - self.progressive.num_told  # trials under way have the first candidates
+        candidate = next(iter(self.progressive.ask(num_out + 1)[num_out:]), None)
         if candidate is None:
             return {"status": TrialStatus.STOPPED if self.progressive.finished else TrialStatus.IDLE}
         self._architectures[trial_id] = candidate.architecture
@@ -257,12 +259,9 @@ class EPNASOracle(ChiefOracle):
         left = {*state["end_order"], *state["retry_queue"]}
         ongoing = {tuner_id: trial_id for tuner_id, trial_id in state["ongoing_trials"].items() if trial_id not in left}
         super().set_state({**state, "ongoing_trials": ongoing})
-        # KerasTuner runs the trials again that were under way; the search must not give them out a second time.
-        for _ in range(len(self.start_order) - self.progressive.num_told):
-            self.progressive.ask()
         self._tell_ended()
         if self.progressive.finished:
-            self.progressive.ask()  # makes the last fit, which the ranking is by, and which no file holds
+            self.progressive.advance()  # makes the last fit, which the ranking is by, and which no file holds
 
     def save(self) -> None:
         """Writes oracle.json whole or not at all, and after a fit the surrogate's arrays beside it.

@@ -8,8 +8,7 @@
 What a search by levels cannot do is refused with the reason before any trial.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras_tuner
@@ -20,18 +19,13 @@ from keras_tuner.engine import hyperparameters as hp_types
 from epnas_tf.errors import ConfigError
 from epnas_tf.search.level_choice import Constraint
 from epnas_tf.search.sampling import Allowed
-from epnas_tf.space.architecture import CELL_BEFORE_PREVIOUS, PREVIOUS_CELL
 from epnas_tf.space.base import SearchSpace
-from epnas_tf.space.macro import MacroSpace
-from epnas_tf.space.micro import MicroSpace
+from epnas_tf.space.definition import hyperparameters_of
 from epnas_tf.surrogate.table import Indices
 from epnas_tf.tuner import hyperparameters
 
 Values = dict[str, tuple[Any, ...]]
 """The values that each restricted hyperparameter may have, by its name."""
-
-Keeps = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]]
-"""Says of int64 [n] extension indices of a level which may be used, bool [n]."""
 
 NAMED = 5
 """How many hyperparameters a refusal names."""
@@ -171,7 +165,7 @@ class Restriction:
 
     def __init__(self, space: SearchSpace[Any, Any], values: Values, other: Constraint | None = None) -> None:
         self._values, self._other = values, other
-        self._keeps = [extensions_kept(space, values, level) for level in range(1, space.num_levels + 1)]
+        self._keeps = [hyperparameters_of(space).keeps(space, values, n) for n in range(1, space.num_levels + 1)]
 
     def __str__(self) -> str:
         shown = ", ".join(f"{name} in {list(values)}" for name, values in self._values.items())
@@ -188,61 +182,3 @@ class Restriction:
             return kept if other is None else kept & other(start, count)
 
         return allowed
-
-
-@functools.singledispatch
-def extensions_kept(space: SearchSpace[Any, Any], values: Values, level: int) -> Keeps:
-    """Returns which extensions of a level may be used; a space with hyperparameters of its own may register another.
-
-    Args:
-        space: the search space.
-        values: what the restricted hyperparameters may be.
-        level: the level, from 1.
-
-    Raises:
-        ConfigError: if that cannot be told from an extension alone.
-    """
-    own = {f"level_{number}" for number in range(1, space.num_levels + 1)}
-    if unknown := sorted(values.keys() - own):
-        raise ConfigError(
-            f"The hyperparameters of the space {space.name!r} can be restricted once `extensions_kept` is registered "
-            f"for {type(space).__name__}. Received: {_some(unknown)}"
-        )
-    allowed = values.get(f"level_{level}")
-    return lambda indices: np.ones(len(indices), bool) if allowed is None else np.isin(indices, allowed)
-
-
-@extensions_kept.register
-def _(space: MacroSpace, values: Values, level: int) -> Keeps:
-    operations = np.isin(space.operations, values.get(f"layer_{level}_operation", space.operations))
-    names = {skip: f"layer_{level}_skip_{skip}" for skip in range(level - 1)}
-    skips = {skip: values[name] for skip, name in names.items() if name in values}
-
-    def keeps(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        kept = operations[indices >> (level - 1)]
-        for skip, allowed in skips.items():
-            kept = kept & np.isin(indices >> skip & 1, np.array(allowed, np.int64))
-        return kept
-
-    return keeps
-
-
-@extensions_kept.register
-def _(space: MicroSpace, values: Values, level: int) -> Keeps:
-    inputs = [CELL_BEFORE_PREVIOUS, PREVIOUS_CELL, *range(1, space.num_levels)]
-    left, right = (
-        np.concatenate(
-            [
-                np.isin(space.operations, values.get(f"block_{level}_{side}_operation", space.operations)),
-                np.isin(inputs, values.get(f"block_{level}_{side}_input", inputs)),
-            ]
-        )
-        for side in ("left", "right")
-    )
-    if (left != right).any():
-        raise ConfigError(
-            "The two sides of a block are interchangeable, so both must be restricted alike. Received: "
-            + "; ".join(f"{name} in {list(allowed)}" for name, allowed in values.items() if f"block_{level}_" in name)
-        )
-    forbidden = np.tile(~left, 2).astype(np.float32)
-    return lambda indices: space.encode(level, indices) @ forbidden == 0

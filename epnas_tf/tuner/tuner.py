@@ -16,19 +16,22 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine import conditions
 
-from epnas_tf.children.chance import ChanceWatch
 from epnas_tf.children.child import ChildDiverged, ChildTrainer, child_seed, child_store
+from epnas_tf.children.no_learning import NoLearningMonitor
 from epnas_tf.config import ChildConfig, LimitConfig, RunConfig, SearchConfig, SurrogateConfig
+from epnas_tf.data.augmentation import NONE, Augmentation
 from epnas_tf.data.batches import data_error
-from epnas_tf.data.names import check_path
+from epnas_tf.data.checks.names import check_path
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError, DataError, StateError
 from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import Network, VariableStore, to_model
+from epnas_tf.network.optimizer import NesterovSGD
 from epnas_tf.options import require, values_of
 from epnas_tf.search.limits import constraint
 from epnas_tf.storage.locks import take_lock
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
+from epnas_tf.tuner.chief import allow_lock
 from epnas_tf.tuner.hypermodel import SpaceHyperModel
 from epnas_tf.tuner.oracle import EPNASOracle, check_settings
 from epnas_tf.tuner.project import (
@@ -90,6 +93,7 @@ class EPNASTuner(keras_tuner.Tuner):
         directory: where the project's directory is.
         project_name: the name of the project's directory.
         overwrite: whether to start anew where a project of that name is, instead of going on with it.
+        augmentation: of training images, as in `epnas-search --augmentation`; 0 should be the mean of a channel.
         **unsupported: nothing; other arguments of KerasTuner's tuners are refused with the reason.
 
     Raises:
@@ -129,6 +133,7 @@ class EPNASTuner(keras_tuner.Tuner):
         directory: str | os.PathLike[str] | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
+        augmentation: str = NONE,
         **unsupported: Any,
     ) -> None:
         check_environment()
@@ -147,14 +152,16 @@ class EPNASTuner(keras_tuner.Tuner):
         RunConfig(seed=seed)  # refuses what it cannot be
         if not (isinstance(idle_seconds, int | float) and 0 <= idle_seconds < math.inf):
             raise ConfigError(f"`idle_seconds` must be seconds, at least 0. Received: idle_seconds={idle_seconds!r}")
+        self._augmentation = Augmentation.parse(augmentation)
+        self._augmentation.check_fits(min(hypermodel.shape.image_shape[:2]))
         self.child = child
         self.seed = seed
-        self.store = child_store(child, seed)
+        self._set_store(None)
         self.idle_seconds = idle_seconds
         self._was_idle = False
         self._running: str | None = None  # the trial under way
         self._trainer: ChildTrainer | None = None
-        self._chance: ChanceWatch | None = None
+        self._no_learning: NoLearningMonitor | None = None
         shape = hypermodel.shape
         self._settings = {
             "image_shape": shape.image_shape,
@@ -162,6 +169,7 @@ class EPNASTuner(keras_tuner.Tuner):
             "channels": shape.channels,
             "normal_cells": shape.normal_cells,
             "seed": seed,
+            "augmentation": str(self._augmentation),
             **values_of(child),
             **values_of(limits),
         }
@@ -255,6 +263,7 @@ class EPNASTuner(keras_tuner.Tuner):
             )
         if verbose not in VERBOSE:
             raise ConfigError(f'`verbose` must be 0, 1, 2 or "auto". Received: verbose={verbose!r}')
+        allow_lock()
         if distribution.has_chief_oracle():
             conditions.print = lambda *_: None  # KerasTuner 1.4.8 prints every condition that it sends
         if distribution.is_chief_oracle():  # hands out trials and needs no data
@@ -266,15 +275,15 @@ class EPNASTuner(keras_tuner.Tuner):
                 raise self.oracle.failure
             return
         shape = self.hypermodel.shape
-        data = search_data(x, y, validation_data, validation_split, shape, self.child)
+        data = search_data(x, y, validation_data, validation_split, shape, self.child, self._augmentation)
         with self._locked():
             # Of a worker's project only the chief knows the trials, so its data are always compared.
             for doubt in data.doubts:
                 warnings.warn(doubt, stacklevel=2)
             keep_identity(Path(self.project_dir), data.identity, self._is_worker() or bool(self.oracle.start_order))
-            self._chance = ChanceWatch(data.labels, self.child)
+            self._no_learning = NoLearningMonitor(data.labels, self.child)
             self._load_store()  # a search that was interrupted may have left a child half trained
-            self._trainer = ChildTrainer(self.store, shape, self.child, data.training, data.validation)
+            self._trainer = ChildTrainer(self.store, shape, self.child, data.training, data.validation, self._optimizer)
             self._was_idle, self._running = False, None
             with only_new_garbage(), self._signs_of_life():
                 self._meet_chief()
@@ -355,10 +364,11 @@ class EPNASTuner(keras_tuner.Tuner):
     def _train(self, trial: Trial) -> dict[str, float]:
         number = int(trial.trial_id)
         architecture = self.hypermodel.architecture(trial.hyperparameters)
-        following = self.oracle.progressive.upcoming if isinstance(self.oracle, EPNASOracle) else None
+        asked = self.oracle.progressive.ask(2) if isinstance(self.oracle, EPNASOracle) else []
+        following = next((candidate.architecture for candidate in asked if candidate.number > number), None)
         result = self._trainer.train(architecture, child_seed(self.seed, number), following)  # type: ignore[union-attr]  # made by `search`
-        self._store_files.save(State(number + 1, *self.store.get_state()))
-        if warning := self._chance.warning(result.score):  # type: ignore[union-attr]  # made by `search`
+        self._save_store(number + 1)
+        if warning := self._no_learning.warning(result.score):  # type: ignore[union-attr]  # made by `search`
             warnings.warn(warning, stacklevel=2)
         measured = (result.score, result.validation_loss, result.training_loss, result.parameters)
         return dict(zip(METRICS, measured, strict=True))
@@ -423,9 +433,15 @@ class EPNASTuner(keras_tuner.Tuner):
         self._set_store(state)
 
     def _set_store(self, state: State | None) -> None:
-        self.store = child_store(self.child, self.seed)
+        self.store, self._optimizer = child_store(self.child, self.seed), NesterovSGD(self.child)
         if state is not None:
-            self.store.set_state(state.values, state.arrays)
+            self.store.set_state(state.values["store"], state.arrays)
+            self._optimizer.set_state(state.values["optimizer"], state.arrays)
+
+    def _save_store(self, num_trials: int) -> None:
+        """Writes the shared weights and their momentum after so many trials."""
+        (store, weights), (optimizer, momentum) = self.store.get_state(), self._optimizer.get_state()
+        self._store_files.save(State(num_trials, {"store": store, "optimizer": optimizer}, {**weights, **momentum}))
 
     @property
     def _store_files(self) -> StateFiles:

@@ -11,16 +11,9 @@ import tensorflow as tf
 
 from epnas_tf.children.child import TrainingBatches
 from epnas_tf.config import ChildConfig
-from epnas_tf.data.batches import (
-    ArrayBatches,
-    Arrays,
-    DatasetBatches,
-    as_batches,
-    checked_arrays,
-    evaluation_batches,
-    labels_of,
-    num_batches,
-)
+from epnas_tf.data.augmentation import UNCHANGED, Augmentation
+from epnas_tf.data.batches import DatasetBatches, as_batches, checked_arrays, labels_of, num_batches
+from epnas_tf.data.pipeline import ArrayData, Arrays, TrainingPipeline, evaluation_batches
 from epnas_tf.errors import DataError, RunDirectoryError, StateError
 from epnas_tf.space.graph import NetworkShape
 from epnas_tf.storage.locks import locked_for_a_moment
@@ -59,7 +52,13 @@ class SearchData(NamedTuple):
 
 
 def search_data(
-    x: Any, y: Any, validation_data: Any, validation_split: float, shape: NetworkShape, child: ChildConfig
+    x: Any,
+    y: Any,
+    validation_data: Any,
+    validation_split: float,
+    shape: NetworkShape,
+    child: ChildConfig,
+    augmentation: Augmentation = UNCHANGED,
 ) -> SearchData:
     """Checks and prepares what `EPNASTuner.search` was given; see there for the arguments.
 
@@ -70,12 +69,12 @@ def search_data(
     arrays: Arrays | None = None  # of the training, as far as it is one
     scored: Arrays | None = None
     if isinstance(x, tf.data.Dataset):
-        training: Any = DatasetBatches(x, shape, child.epochs)
+        training: Any = DatasetBatches(x, shape, child.epochs, augmentation)
         known = {"training": _identity_of_dataset(x)}
     else:
-        training = ArrayBatches(x, y, shape, child.batch_size, child.epochs)
-        arrays = training.arrays
-        known = {"training": _identity_of_arrays(training.arrays)}
+        arrays = checked_arrays(x, y, shape)
+        training = TrainingPipeline(ArrayData(arrays, augmentation), child.batch_size, child.epochs)
+        known = {"training": _identity_of_arrays(arrays)}
     if isinstance(validation_data, tf.data.Dataset):
         known["validation"] = _identity_of_dataset(validation_data)
         validation = as_batches(validation_data, shape)

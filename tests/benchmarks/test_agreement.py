@@ -38,7 +38,7 @@ def test_correlations_are_those_of_what_did_not_diverge(own, tmp_path):
     same = search(tmp_path / "same", [0.5, 0.1, 0.7, 0.3, 0.2, 0.4])
     # Four architectures count; of the last pass's three pairs one is in order, (3, 5).
     other = search(tmp_path / "other", [None, 0.1, 0.7, 0.3, 0.4, 0.35])
-    result = benchmark("agreement", own, same, other)
+    result = benchmark("agreement", own, f"--runs={same},{other}")
     assert result.returncode == 0, result.stderr
     lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in result.stdout.splitlines() if " of 3 " in line}
     assert " ".join(lines["same"].split()) == "1.00 1.00, of 3 30.0 %, 30.0 %"
@@ -49,11 +49,11 @@ def test_mistakes_are_said_without_a_traceback(own, tmp_path):
     another = search(tmp_path / "another", [0.5, 0.4])
     diverged = search(tmp_path / "diverged", [None, None, 0.5, None, None, 0.5])
     for arguments, message in (
-        ((own, another), "another must have drawn the architectures of --own"),
-        ((own,), "Give the run directories of one search or several, see --help. Received: none"),
-        ((own, tmp_path / "none"), "none must be the directory of a search"),
-        ((own, diverged), "at least 3 of the architectures of"),
-        ((f"--own={tmp_path}", another), "`--own` must be a directory that epnas-rank wrote into"),
+        ((own, f"--runs={another}"), "another must have drawn the architectures of --own"),
+        ((own,), "flag --runs=None: Flag --runs must have a value"),
+        ((own, f"--runs={tmp_path / 'none'}"), "none must be the directory of a search"),
+        ((own, f"--runs={diverged}"), "at least 3 of the architectures of"),
+        ((f"--own={tmp_path}", f"--runs={another}"), "`--own` must be a directory that epnas-rank wrote into"),
     ):
         result = benchmark("agreement", *arguments)
         assert result.returncode == 1

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from benchmarks.sides.found import JUDGEMENT, Job, Judged, judged_before, run_job, summary
+from benchmarks.judgement import JUDGEMENT, Job, Judged, judged_before, run_job, summary
 from epnas_tf.config import RunConfig
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import from_values

@@ -4,17 +4,13 @@ import itertools
 import json
 import subprocess
 import sys
-import time
 
-import keras_tuner
 import numpy as np
 import pytest
 
-from benchmarks.table.bayesian import BayesianOptimizationOracle
 from benchmarks.table.methods import Run, methods, progressive, regularized_evolution
-from benchmarks.table.runs import Job, run_job, side_by_side
-from benchmarks.table.space import Layers, TableSpace
-from benchmarks.table.table import Table
+from benchmarks.table.runs import Job, run_job
+from benchmarks.table.table import Layers, Table, TableSpace
 from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.errors import ArchitectureError, DataError
 from tests.bin.runs import ROOT, benchmark
@@ -114,29 +110,6 @@ def test_keras_tuner_s_seeds_are_seeds_and_are_not_those_beside_them_shifted():
     assert len(one & other) < 12  # 18 of 81 and 18 of 81 have 4 in common by chance; 12 or more once in 100,000
 
 
-def test_the_quick_gaussian_process_gives_the_numbers_of_scikit_learn():
-    rng = np.random.default_rng(0)
-    points, values = rng.integers(0, 3, (40, 5)) / 2, rng.normal(size=40)
-    theirs = keras_tuner.oracles.BayesianOptimizationOracle(seed=1).gpr
-    ours = BayesianOptimizationOracle(seed=1).gpr
-
-    def compare(asked, **kwargs):
-        # The same formulas; sums are added in another order. Where a point was fitted the deviation is a root of
-        # a difference of nearly 1 and 1, so of an error of 1e-16 comes one of 1e-8.
-        np.testing.assert_allclose(ours.predict(asked, **kwargs), theirs.predict(asked, **kwargs), rtol=1e-5, atol=1e-6)
-
-    compare(points, return_std=True)
-    for process in (theirs, ours):
-        process.fit(points, values)
-    for theta in (np.array([-1.0]), np.array([0.5]), theirs.kernel_.theta):
-        found, expected = (process.log_marginal_likelihood(theta, eval_gradient=True) for process in (ours, theirs))
-        np.testing.assert_allclose(np.hstack(found), np.hstack(expected), rtol=1e-9, atol=1e-6)
-    asked = rng.uniform(size=(200, 5))
-    for point in (*asked, *points):  # one at a time, as KerasTuner asks
-        compare(point[None], return_std=True)
-    compare(asked)
-
-
 def test_noise_blurs_the_scores_but_not_the_judgement(table):
     exact, noisy = (run_job(table, Job("random", noise, seed=0, evaluations=27)) for noise in (0.0, 20.0))
     assert exact.ranks[-1] == 1
@@ -180,24 +153,19 @@ def test_evolution_changes_one_layer_of_the_best_of_its_youngest():
         assert sum(one != other for one, other in zip(oldest, falling[number], strict=True)) == 1
 
 
-def test_after_an_error_nothing_new_begins(tmp_path):
-    numbers = [(tmp_path, number) for number in range(20)]
-    with pytest.raises(ZeroDivisionError):
-        list(side_by_side(begun, numbers, processes=1))
-    # What the pool hands out before it hears of the error: two that wait, and one more when the first of them begins.
-    assert sorted(int(file.name) for file in tmp_path.iterdir()) in ([0], [0, 1], [0, 1, 2], [0, 1, 2, 3])
-
-
-def begun(folder, number):
-    (folder / str(number)).touch()
-    time.sleep(1 if number else 0)  # a busy machine may take long to hear of it
-    return 1 / number
-
-
 def test_the_command_prints_tables_and_draws(tmp_path):
     path = tmp_path / "table.json"
     path.write_text(json.dumps(values()))
-    command = [sys.executable, "benchmarks/tabular.py", f"--table={path}", "--seeds=2", "--noise=0,1", "--at=1,20"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "tabular",
+        f"--table={path}",
+        "--seeds=2",
+        "--noise=0,1",
+        "--at=1,20",
+    ]
     command += [
         "--methods=random|evolution|^EPNAS, 1",
         "--evaluations=20",
@@ -242,7 +210,7 @@ PARSE = """
 import sys
 from absl import flags
 from absl.testing import flagsaver
-import benchmarks.tabular
+import benchmarks.commands.tabular
 
 for argument in sys.argv[1:]:
     with flagsaver.flagsaver():

@@ -1,8 +1,10 @@
 """An object in a process of its own."""
 
+import time
+
 import pytest
 
-from benchmarks.worker import Worker
+from benchmarks.worker import Worker, side_by_side
 
 COUNTER = "tests.benchmarks.counter:Counter"
 
@@ -14,7 +16,7 @@ def test_object_stays_between_calls():
         assert worker.call("add", 0) == 8
 
 
-def test_error_of_the_side_is_raised_here():
+def test_error_of_the_competitor_is_raised_here():
     with (
         Worker(COUNTER, 0) as worker,
         pytest.raises(RuntimeError, match="ValueError: broken"),
@@ -22,6 +24,20 @@ def test_error_of_the_side_is_raised_here():
         worker.call("fail")
 
 
-def test_side_that_cannot_be_made_is_an_error_here():
+def test_competitor_that_cannot_be_made_is_an_error_here():
     with Worker(COUNTER) as worker, pytest.raises(RuntimeError, match="exit code 1"):
         worker.call("add", 1)
+
+
+def test_after_an_error_nothing_new_begins(tmp_path):
+    numbers = [(tmp_path, number) for number in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        list(side_by_side(begun, numbers, processes=1))
+    # What the pool hands out before it hears of the error: two that wait, and one more when the first of them begins.
+    assert sorted(int(file.name) for file in tmp_path.iterdir()) in ([0], [0, 1], [0, 1, 2], [0, 1, 2, 3])
+
+
+def begun(folder, number):
+    (folder / str(number)).touch()
+    time.sleep(1 if number else 0)  # a busy machine may take long to hear of it
+    return 1 / number

@@ -23,6 +23,7 @@ import sys
 import threading
 from pathlib import Path
 
+from epnas_tf import files
 from epnas_tf.bin.console import quiet_tensorflow
 from epnas_tf.storage import run_directory, state_files
 from epnas_tf.storage.run_directory import RunDirectory
@@ -84,6 +85,13 @@ def fill_disk(plan):
     return fill
 
 
+def narrow_terminal(plan):
+    """Makes standard output and error look like a terminal of 50 columns on which nothing can be drawn over."""
+    os.environ |= {"COLUMNS": "50", "LINES": "25", "TERM": "dumb"}
+    for stream in (sys.stdout, sys.stderr):
+        stream.isatty = lambda: True
+
+
 def limit_files(plan):
     resource.setrlimit(resource.RLIMIT_FSIZE, (plan["bytes"], plan["bytes"]))
 
@@ -125,7 +133,7 @@ MOMENTS = {
     "half of a line is written": at(RunDirectory, "append_record", half_a_line),
     "a line is written": at(RunDirectory, "append_record", die, after=True),
     "half of a state is written": at(state_files, "write_whole", half_beside),
-    "a state is written, not renamed": at(state_files, "to_disk", die, after=True),
+    "a state is written, not renamed": at(files, "to_disk", die, after=True),
     "a state is renamed": at(state_files, "write_whole", die, after=True),
     "before architecture.json": at(RunDirectory, "save_best", die),
     "half of architecture.json is written": at(run_directory, "write_whole", half_beside),
@@ -140,6 +148,7 @@ MOMENTS = {
     "the terminal is ASCII": lambda plan: [
         stream.reconfigure(encoding="ascii", errors="strict") for stream in (sys.stdout, sys.stderr)
     ],
+    "the terminal is narrow": narrow_terminal,
     "no network": lambda plan: setattr(socket, "create_connection", no_network),
 }
 

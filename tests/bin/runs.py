@@ -78,9 +78,9 @@ def drive(binary, *arguments, cwd=ROOT, **plan):
     return _drive(f"epnas_tf.bin.{binary}", arguments, cwd, plan)
 
 
-def benchmark(name, *arguments):
-    """Runs a benchmark to its end, where TensorFlow is imported."""
-    return _drive(f"benchmarks.{name}", arguments, ROOT, {})
+def benchmark(*arguments):
+    """Runs `python -m benchmarks` to its end, where TensorFlow is imported."""
+    return _drive("benchmarks", arguments, ROOT, {})
 
 
 def script(path, cwd):

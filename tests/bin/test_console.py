@@ -39,7 +39,7 @@ print(keras.config.backend(), keras.config.floatx(), keras.config.max_epochs())
 
 def test_a_command_runs_keras_on_tensorflow_whatever_is_set_for_keras(tmp_path):
     (tmp_path / "keras.json").write_text('{"floatx": "float8"}')
-    keras = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(tmp_path), "KERAS_MAX_EPOCHS": "many"}
+    keras = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(tmp_path), "KERAS_MAX_EPOCHS": "many", "KERAS_NNX_ENABLED": "1"}
     result = runs.call((sys.executable, "-c", BROKEN_KERAS), **keras)
     assert result.stderr == ""
     assert result.stdout.splitlines() == [
@@ -68,28 +68,97 @@ def test_a_text_is_written_out_where_the_terminal_lacks_its_characters(encoding,
     assert stream.buffer.getvalue() == printed + b"\n"
 
 
-def test_every_command_prints_in_ascii(unbroken, tmp_path):
-    run_dir = tmp_path / "run"
+@pytest.fixture(scope="module")
+def calls(unbroken, tmp_path_factory):
+    """Every command's name and arguments, on a search that is finished."""
+    run_dir = tmp_path_factory.mktemp("console") / "a-run-whose-path-is-wider-than-the-terminal"
     shutil.copytree(unbroken.path, run_dir)
     short = ("--epochs=1", "--restart_epochs=0", "--channels=4", "--normal_cells=1")
-    calls = {
+    return {
         "search": (*runs.TINY, f"--run_dir={run_dir}"),
         "show": (run_dir,),
         "train": (run_dir, "--train_images=100", *short),
         "evaluate": (run_dir,),
-        "export": (run_dir, "--format=keras"),
+        "export": (run_dir, "--format=keras", "--overwrite"),
         "rank": (run_dir, "--architectures=3", "--own_epochs=1"),
         "report": (run_dir,),
     }
+
+
+def drive_all(calls, moment):
+    """Returns what each command prints."""
     printed = {}
     for binary, arguments in calls.items():
-        result = runs.drive(binary, *arguments, moment="the terminal is ASCII")
+        result = runs.drive(binary, *arguments, moment=moment)
         assert result.returncode == 0, result.stderr
         printed[binary] = result.stdout
+    return printed
+
+
+def test_every_command_prints_in_ascii(calls):
+    printed = drive_all(calls, "the terminal is ASCII")
     assert all(map(str.isascii, printed.values()))
     assert "images of 8x8x1 in 10 classes" in printed["search"]
     assert "Kendall's tau" in printed["rank"]
     assert "images of 8x8x1 in 10 classes" in printed["evaluate"]
+
+
+def test_every_command_breaks_sentences_between_words_and_no_paths(calls):
+    sentences = {
+        "search": "of that: ",
+        "show": "validation images",
+        "train": "test accuracy",
+        "evaluate": "confusion matrix: images of the class in the row, taken for the class in the column",
+        "export": "each file was loaded again and compared on",
+        "rank": "with 95 % intervals from 10 on",
+        "report": "report.html",
+    }
+    for binary, printed in drive_all(calls, "the terminal is narrow").items():
+        lines = printed.splitlines()
+        wide = [line for line in lines if len(line) > 50 and " " in line.strip()]
+        copied = ("settings: ", "run dir: ", "final dir: ", "rank dir: ", "architecture: ")
+        assert all(line.startswith(copied) or "/epnas-" in line or "  epnas-" in line for line in wide), wide
+        assert sentences[binary] in " ".join(" ".join(lines).split())
+    path = str(calls["report"][0])
+    assert f"{path}/report.html" in lines
+
+
+def test_a_refusal_breaks_between_words_and_keeps_what_is_to_be_copied():
+    result = runs.drive("search", "--dataset=no/such/folder", moment="the terminal is narrow")
+    runs.assert_clear_error(result)
+    assert all(len(line) <= 50 for line in result.stderr.splitlines())
+    assert "dataset='no/such/folder', which does not exist" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--layers=abc", "--layers must be a whole number. Received: 'abc'. Give one, such as --layers=12, or leave"),
+        ("--learning_rate=a: b", "--learning_rate must be a number. Received: 'a: b'. Give one, such as"),
+        ("--verbose=maybe", "--verbose must be true or false. Received: 'maybe'."),
+        ("--space=nano", "--space must be one of macro, micro. Received: 'nano'."),
+        ("--run_dir=", "--run_dir must be a path. Received: ''. Give one, or leave the flag out."),
+    ],
+)
+def test_a_flag_with_a_wrong_value_says_what_was_expected(flag, words):
+    runs.assert_clear_error(runs.drive("search", flag), f"epnas-search: error: {words}", "See epnas-search --help.")
+
+
+def test_an_output_without_a_name_is_refused():
+    result = runs.drive("predict", "model", "photo.jpg", "--output=")
+    runs.assert_clear_error(result, "--output must be a path. Received: ''.")
+
+
+def test_a_bound_of_a_flag_is_told():
+    result = runs.drive("show", "run", "--best=0")
+    runs.assert_clear_error(result, "--best must be a whole number of at least 1. Received: '0'.")
+
+
+def test_help_does_not_send_users_to_flags_of_absl():
+    result = runs.drive("show", "--help")
+    assert result.returncode == 0
+    assert "--best" in result.stdout
+    assert "helpfull" not in result.stdout
 
 
 def test_a_refusal_is_printed_in_ascii():

@@ -8,8 +8,7 @@ import pytest
 from rich.console import Console
 
 from epnas_tf.bin import evaluate as program
-from epnas_tf.bin.evaluate import AUGMENTATION
-from epnas_tf.config import DataConfig, RunConfig
+from epnas_tf.config import NOT_AUGMENTED, DataConfig, RunConfig
 from epnas_tf.evaluation import Metrics, evaluate, measure
 from epnas_tf.metrics import with_interval
 from epnas_tf.options import fields_of
@@ -152,7 +151,7 @@ def test_help_lists_every_flag():
     result = runs.call(EVALUATE, "--help")
     assert result.returncode == 0
     for name in ("split", "latency", "json", "seed", *(field.name for field in fields_of(DataConfig))):
-        assert bool(re.search(rf"--(\[no\])?{name}: ", result.stdout)) == (name not in AUGMENTATION)
+        assert bool(re.search(rf"--(\[no\])?{name}: ", result.stdout)) == (name not in NOT_AUGMENTED)
 
 
 def shown(metrics, width=100):

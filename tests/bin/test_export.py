@@ -1,10 +1,12 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
-from epnas_tf.export import FORMATS
+from epnas_tf.bin.export import files_table
+from epnas_tf.export import FORMATS, ExportedFile, ExportResult, Parity
 from epnas_tf.storage.data_file import describe
 from tests.bin import runs
 from tests.export import networks
@@ -118,3 +120,8 @@ def test_help_lists_the_flags():
         assert flag in result.stdout
     for entry in FORMATS.values():
         assert f"{entry.content}: {entry.good_for}" in result.stdout
+
+
+def test_equal_predictions_have_the_digits_that_the_images_allow():
+    file = ExportedFile(FORMATS["keras"], Path("model.keras"), 1000, Parity(54, 0.1, 1, 1))
+    assert list(files_table(ExportResult(Path("export"), (file,), "54 images", {})).columns[-1].cells) == ["98 %"]

@@ -114,6 +114,27 @@ def test_quickstart_is_a_search_on_the_digits():
     assert settings["operations"] == OPERATIONS
 
 
+def test_preset_is_the_flag_file_and_flags_beside_it_go_before_it():
+    result = runs.call(runs.SEARCH, "--k=3", "--preset=quickstart", "--run_dir=/dev/null/run", "--verbose")
+    settings = printed_settings(result.stdout)
+    assert (settings["k"], settings["layers"]) == ("3", "4")
+
+
+def test_presets_that_are_there_are_named_where_another_is_asked_for():
+    runs.assert_clear_error(runs.call(runs.SEARCH, "--preset=fast"), "first_look, paper_macro, paper_micro, quickstart")
+
+
+def test_help_begins_with_what_is_used_most_and_groups_the_rest():
+    text = runs.call(runs.SEARCH, "--help").stdout
+    titles = re.findall(r"^([a-z' ]+):$", text, re.MULTILINE)
+    assert titles[:3] == ["used most", "this program", "search space"]
+    first = text[text.index("used most:") : text.index("this program:")]
+    assert re.findall(r"^  +--(\w+):", first, re.MULTILINE) == [
+        *("channels", "dataset", "epochs", "image_size", "iterations", "k", "layers", "max_params", "preset"),
+        *("run_dir", "space"),
+    ]
+
+
 @pytest.mark.parametrize("flag", ["--help", "--helpshort", "--helpfull"])
 def test_help_lists_every_setting_with_its_source(flag):
     result = runs.call(runs.SEARCH, flag)
@@ -164,8 +185,9 @@ def test_finished_search_times_nothing(unbroken, tmp_path):
 
 CHILD = re.compile(
     r"child (?P<child>\d+)/12  iteration (?P<iteration>\d)/2  level (?P<level>\d)/3  accuracy (?P<accuracy>\d+) %  "
-    r"predicted (?P<predicted>-|\d+ %)  best (?P<best>\d+ % at level \d|\d+ % estimated, \d+ % measured)  "
-    r"rank correlation (-|[+-]\d\.\d\d)  "
+    r"predicted (?P<predicted>- \(nothing scored yet\)|\d+ %)  "
+    r"best (?P<best>\d+ % at level \d|\d+ % estimated, \d+ % measured)  "
+    r"rank correlation (- \(needs 3 predictions a level\)|[+-]\d\.\d\d)  "
     r"left (\d+:)?\d+:\d\d  (?P<text>1 .*)"
 )
 
@@ -185,7 +207,7 @@ def test_log_has_one_line_a_child_that_agrees_with_its_trial(unbroken):
         assert line["text"] == trial["text"]
         assert line["accuracy"] == f"{100 * trial['score']:.0f}"  # of 30 images
         predicted = trial["predicted"]
-        assert line["predicted"] == ("-" if predicted is None else f"{100 * predicted:.0f} %")
+        assert line["predicted"] == ("- (nothing scored yet)" if predicted is None else f"{100 * predicted:.0f} %")
     best = [line["best"] for line in shown]
     assert [text[-1] if "level" in text else "" for text in best] == [*"1122", *[""] * 8]
     for number in range(4):
@@ -348,7 +370,7 @@ def test_live_display_shows_the_search_and_leaves_a_clean_terminal(unbroken, tmp
         r"training +1 .*\n"
         r"last child +\d+ %  1 .*\n"
         r"best so far +\d+ % estimated, \d+ % \(\d+ … \d+ %\) measured  1 .*\| 3 .*\n"
-        r"surrogate +rank correlation (-|[+-]\d\.\d\d), predicts \d+ %$",
+        r"surrogate +rank correlation (- \(needs 3 predictions a level\)|[+-]\d\.\d\d), predicts \d+ %$",
         re.MULTILINE,
     )
     seen = {int(match["child"]) for text in terminal.shown if (match := whole.search(text))}

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from epnas_tf.bin import training_display
-from epnas_tf.bin.training_display import LogTrainingDisplay
+from epnas_tf.bin.displays import training as training_display
+from epnas_tf.bin.displays.training import LogTrainingDisplay
 from epnas_tf.config import DataConfig, RecipeConfig, RunConfig, SpaceConfig, TrainingConfig
 from epnas_tf.cost.network_cost import Cost
 from epnas_tf.metrics import Metrics, with_interval
@@ -278,6 +278,8 @@ PAPER = {
     "learning_rate": "0.05",
     "restart_epochs": "10",
     "restart_factor": "2",
+    "optimizer": "sgd",
+    "weight_decay": "0.0",
     "momentum": "0.9",
     "l2": "0.0002",
     "l2_on": "all",

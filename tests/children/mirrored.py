@@ -30,7 +30,9 @@ def train(space, mirrored, batch_size=BATCH):
     images, labels = digits()[0]
     part = (images[: 4 * batch_size], labels[: 4 * batch_size])
     one = trainer(store, shape, train=part, validation=digits()[1], batch_size=batch_size, mirrored=mirrored)
-    return dataclasses.asdict(one.train(architecture, seed=0)), store.get_state()
+    result = dataclasses.asdict(one.train(architecture, seed=0))
+    index, arrays = store.get_state()
+    return result, (index, arrays | one.optimizer.get_state()[1])
 
 
 def normalise(inputs):

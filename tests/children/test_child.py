@@ -13,6 +13,7 @@ import tensorflow as tf
 from epnas_tf.children.child import ChildDiverged, ChildTrainer, child_store, cosine_learning_rate
 from epnas_tf.config import ChildConfig
 from epnas_tf.network import Network, VariableStore, to_model
+from epnas_tf.network.layout import Layout
 from epnas_tf.space import NetworkShape
 from tests.bin import runs
 from tests.children.children import digits, noise, trainer
@@ -80,8 +81,8 @@ def reference(store, architecture, batches, learning_rates, settings, *, shape=S
 
 
 def weights(store, shape=SHAPE, architecture=CHILD):
-    """Returns all variables of a child, momentum left out: Keras keeps it in another form."""
-    return {key: kept for key, (kept, _) in store.snapshot(keys_of(shape, architecture)).items()}
+    """Returns all variables of a child."""
+    return store.snapshot(keys_of(shape, architecture))
 
 
 def assert_close(found, expected):
@@ -163,7 +164,8 @@ def test_reused_traces_give_the_same_bits(shape, children):
         one = trainer(store, shape, train=train, validation=validation, batch_size=60, epochs=1, reuse_traces=reuse)
         results = [one.train(child, seed=number) for number, child in enumerate(children)]
         found.append([(result.score, result.training_loss, result.validation_loss) for result in results])
-        found[-1].append({name: array.tobytes() for name, array in store.get_state()[1].items()})
+        arrays = store.get_state()[1] | one.optimizer.get_state()[1]
+        found[-1].append({name: array.tobytes() for name, array in arrays.items()})
     assert found[0] == found[1]
 
 
@@ -178,19 +180,20 @@ def test_a_child_that_is_traced_ahead_gives_the_same_bits():
         following = [children[2], children[2], None] if ahead else [None] * 3
         results = [one.train(*each) for each in zip(children, range(3), following, strict=True)]
         found.append([(result.score, result.training_loss, result.validation_loss) for result in results])
-        found[-1].append({name: array.tobytes() for name, array in store.get_state()[1].items()})
+        arrays = store.get_state()[1] | one.optimizer.get_state()[1]
+        found[-1].append({name: array.tobytes() for name, array in arrays.items()})
     assert found[0] == found[1]
 
 
 def test_a_child_is_traced_in_another_thread_while_one_trains(monkeypatch):
     traced = []
-    real = ChildTrainer.functions
+    real = ChildTrainer.trace
 
-    def functions(self, network, *arguments):
+    def trace(self, network, *arguments):
         traced.append((network.architecture, threading.current_thread() is threading.main_thread()))
         return real(self, network, *arguments)
 
-    monkeypatch.setattr(ChildTrainer, "functions", functions)
+    monkeypatch.setattr(ChildTrainer, "trace", trace)
     for settings, in_main in (({}, False), ({"trace_ahead": False}, True), ({"share_weights": False}, True)):
         traced.clear()
         one = trainer(VariableStore(0), SHAPE, **settings)
@@ -201,7 +204,7 @@ def test_a_child_is_traced_in_another_thread_while_one_trains(monkeypatch):
 
 def test_what_tracing_ahead_raises_is_raised_when_the_child_is_trained(monkeypatch):
     one = trainer(VariableStore(0), SHAPE)
-    monkeypatch.setattr(one._ahead, "_trace", lambda network: 1 // 0)
+    monkeypatch.setattr(one._prefetcher, "_trace", lambda network: 1 // 0)
     one.train(SMALL_CHILD, 0, following=CHILD)
     with pytest.raises(ZeroDivisionError):
         one.train(CHILD, 1)
@@ -274,9 +277,11 @@ def test_training_is_that_of_keras_sgd(l2_on):
     assert min(norms) > CLIP_NORM  # the bound was felt
     assert_close(weights(found), weights(expected))
 
-    slots = [slot for key in Network(CHILD, SHAPE, found).layers for slot in found.momentum(key)]
+    weights_of = Layout(found, Network(CHILD, SHAPE, found).layers).weights
+    by_layer = weights_of.arrays(child_trainer.optimizer.read(weights_of.sizes))
+    slots = [slot for of_layer in by_layer.values() for slot in of_layer]
     for slot, velocity in zip(slots, optimizer.momentums, strict=True):
-        np.testing.assert_allclose(-0.05 * slot.numpy(), velocity.numpy(), **CLOSE)
+        np.testing.assert_allclose(-0.05 * slot, velocity.numpy(), **CLOSE)
 
 
 @pytest.mark.parametrize(
@@ -453,44 +458,48 @@ class TestSharedWeights:
         assert_same_values(arrays(store, keys), before)
 
 
-class TestStatisticsOfTheValidation:
-    """A network is scored after its training by the statistics that the setting names."""
+def test_a_child_is_scored_by_the_moving_statistics():
+    """Of its network after the training, whose store is asked batch after batch."""
+    store = VariableStore(0)
+    trainer = digits_trainer(store, epochs=1)
+    score = trainer.train(DIGITS_CHILD, seed=1).score
+    assert trainer.score(DIGITS_CHILD) == score
+    network, (images, labels) = Network(DIGITS_CHILD, DIGITS_SHAPE, store), digits()[1]
+    answers = np.concatenate([np.argmax(network(images[i : i + 50]), axis=-1) for i in range(0, 200, 50)])
+    assert score == pytest.approx(np.mean(answers == labels), abs=0.006)  # an image, by another order of sums
 
-    def scores(self, by):
-        """Returns the score, and the network's right answers when its store has some statistics."""
-        store = VariableStore(0)
-        child = digits_trainer(store, validation_statistics=by, epochs=1)
-        score = child.train(DIGITS_CHILD, seed=1).score
-        assert child.score(DIGITS_CHILD) == score
-        return score, store
 
-    def accuracy(self, network, training):
-        images, labels = digits()[1]
-        batches = [slice(start, start + 50) for start in range(0, 200, 50)]
-        answers = np.concatenate([np.argmax(network(images[b], training=training), axis=-1) for b in batches])
-        return np.mean(answers == labels)
+def test_a_run_is_pure_and_commit_alone_changes_what_children_share():
+    """Two runs from one snapshot are equal, and prepare, run and commit are what `train` does."""
+    store, at_once = VariableStore(0), VariableStore(0)
+    stepwise, other = trainer(store, SHAPE), trainer(at_once, SHAPE)
+    for seed in (3, 4):  # the second one begins with the momentum of the first
+        child = stepwise.prepare(SMALL_CHILD)
+        before, values = store.get_state(), stepwise.snapshot(child)
+        copies = [array.copy() for array in values]
+        outcomes = [child.run(values, seed) for _ in range(2)]
+        for arrays_of in ((o.values for o in outcomes), (values, copies)):
+            assert len({tuple(array.tobytes() for array in one) for one in arrays_of}) == 1
+        assert store.get_state()[0] == before[0]
+        np.testing.assert_array_equal(store.get_state()[1]["weights"], before[1]["weights"])
+        stepwise.commit(outcomes[0])
+        result = other.train(SMALL_CHILD, seed)
+        assert (result.score, result.training_loss) == (outcomes[1].result.score, outcomes[1].result.training_loss)
+        for one, expected in ((stepwise.store, other.store), (stepwise.optimizer, other.optimizer)):
+            (index, found), (expected_index, wanted) = one.get_state(), expected.get_state()
+            assert index == expected_index
+            assert [array.tobytes() for array in found.values()] == [array.tobytes() for array in wanted.values()]
 
-    @pytest.mark.parametrize("by", ["moving", "batch"])
-    def test_moving_and_of_the_batch(self, by):
-        score, store = self.scores(by)
-        network = Network(DIGITS_CHILD, DIGITS_SHAPE, store)
-        assert score == pytest.approx(self.accuracy(network, by == "batch"), abs=0.006)  # an image, by another order
 
-    def test_fresh_ones_are_the_mean_over_training_batches(self):
-        """The reference sets each batch norm's momentum to 0, so that a batch's own statistics can be read."""
-        score, store = self.scores("fresh")
-        network = Network(DIGITS_CHILD, DIGITS_SHAPE, store)
-        norms = [layer.batch_norm for layer in network.layers.values() if hasattr(layer, "batch_norm")]
-        assert norms
-        batches = list(digits_trainer(VariableStore(0), epochs=1).training.batches(0))[:20]
-        found = []
-        for norm in norms:
-            norm.momentum = 0.0
-        for images, _ in batches:
-            network(images, training=True)
-            found.append([(norm.moving_mean.numpy(), norm.moving_variance.numpy()) for norm in norms])
-        for norm, of_batches in zip(norms, zip(*found, strict=True), strict=True):
-            mean, variance = (np.mean(values, axis=0) for values in zip(*of_batches, strict=True))
-            norm.moving_mean.assign(mean)
-            norm.moving_variance.assign(variance)
-        assert score == pytest.approx(self.accuracy(network, False), abs=0.006)
+def test_a_diverged_outcome_says_so_and_is_not_committed():
+    store = VariableStore(0)
+    one = trainer(store, SHAPE, learning_rate=1e20, epochs=4)
+    child = one.prepare(SMALL_CHILD)
+    before = store.get_state()[1]["weights"]
+    outcome = child.run(one.snapshot(child), 0)
+    assert "steps" in outcome.failure
+    with pytest.raises(ChildDiverged):
+        one.commit(outcome)
+    np.testing.assert_array_equal(store.get_state()[1]["weights"], before)
+    assert one.optimizer.get_state()[0] == {"slots": []}
+    assert not store.updates

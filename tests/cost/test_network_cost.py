@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.cost.network_cost import COSTS, Cost, cost
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ArchitectureError
 from epnas_tf.network import Network, VariableStore
-from epnas_tf.nn import LAYERS
+from epnas_tf.nn import Cost, Operation, known, operation, registry
 from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, Graph, MacroSpace, MicroSpace, NetworkShape, build_graph
 from epnas_tf.space.graph import IMAGE
 from tests.network.architectures import macro, micro
@@ -79,8 +79,16 @@ def test_parameters_are_the_trainable_ones_of_the_network():
 
 
 def test_every_kind_of_node_has_a_cost():
-    assert set(LAYERS) - set(COSTS) <= {"auxiliary_pool", "full_convolution"}  # of the training alone
-    assert set(COSTS) <= set(LAYERS)
+    without = {kind for kind in known(internal=True) if operation(kind).cost is None}
+    assert without == {"auxiliary_pool", "full_convolution"}  # of the training alone
+
+
+def test_an_operation_without_cost_is_refused(monkeypatch):
+    monkeypatch.setitem(registry._OPERATIONS, "mine", Operation("mine", lambda **_: None))
+    graph = Graph()
+    graph.add(("stem",), "mine", IMAGE, channels=4)
+    with pytest.raises(ArchitectureError, match=r"needs a cost.*Received: 'mine'.*Give `cost`"):
+        cost(graph, (8, 8, 1))
 
 
 def test_an_unknown_kind_of_node_is_refused():

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from epnas_tf.data.augmentation import Augmentation
 from epnas_tf.data.values import ImageData, Images, statistics
 
 
@@ -11,7 +12,7 @@ def make_images(count, shape=(8, 8, 1), classes=10, seed=0):
     return Images(generator.integers(0, 256, (count, *shape), dtype=np.uint8), labels)
 
 
-def make_data(count=50, shape=(8, 8, 1), classes=10, *, mirror=True, crop_padding=1):
+def make_data(count=50, shape=(8, 8, 1), classes=10, augmentation="crop(1),mirror"):
     train = make_images(count, shape, classes)
     mean, std = statistics(train.images)
     return ImageData(
@@ -22,6 +23,5 @@ def make_data(count=50, shape=(8, 8, 1), classes=10, *, mirror=True, crop_paddin
         class_names=tuple(str(label) for label in range(classes)),
         mean=mean,
         std=std,
-        mirror=mirror,
-        crop_padding=crop_padding,
+        augmentation=Augmentation.parse(augmentation),
     )

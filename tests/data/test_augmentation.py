@@ -1,9 +1,18 @@
+import dataclasses
+import hashlib
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.data import augmentation
-from tests.data.helpers import make_images
+from epnas_tf.config import DataConfig
+from epnas_tf.data.augmentation import STEPS, Augmentation, Crop, Cutout, Mirror, Step
+from epnas_tf.errors import ConfigError
+from epnas_tf.options import fields_of
+
+SEED = tf.constant([1, 2])
+STEP = pytest.mark.parametrize("name", STEPS)
 
 
 def shifted(image, offset, mirrored):
@@ -15,86 +24,143 @@ def shifted(image, offset, mirrored):
     return crop[:, ::-1] if mirrored else crop
 
 
-def unit(channels):
-    """A mean of 0 and a standard deviation of 1: normalising changes nothing."""
-    return tf.zeros([channels]), tf.ones([channels])
+def floats(count, shape=(8, 8, 3), seed=0):
+    return np.random.default_rng(seed).normal(size=(count, *shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 1), (6, 9, 3), (1, 1, 1)])
-def test_normalise_subtracts_and_divides(shape):
-    images = make_images(5, shape).images
-    mean = np.linspace(90, 130, shape[2]).astype(np.float32)
-    std = np.linspace(40, 70, shape[2]).astype(np.float32)
-    normal = augmentation.normalise(tf.constant(images), mean, std)
-    assert normal.dtype == tf.float32
-    np.testing.assert_allclose(normal, (images - mean) / std, rtol=1e-6, atol=1e-6)
+def copies(count, shape=(8, 8, 3)):
+    """One image, many times."""
+    return np.repeat(floats(1, shape), count, axis=0)
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 1), (6, 9, 3)])
-def test_crop_and_mirror_give_each_pixel_of_the_slow_way(shape):
-    offsets = [(0, 0), (2, -1), (-2, 2), (1, 1), (0, -2), (shape[0], 0)]
-    images = make_images(len(offsets), shape).images
-    for flip in (False, True):
-        mirrored = [flip] * len(offsets)
-        moved, inside = augmentation.crop_and_mirror(
-            tf.constant(images), tf.constant(offsets, tf.int32), tf.constant(mirrored)
-        )
-        blanked = augmentation.blank(tf.cast(moved, tf.float32), inside)
-        expected = [shifted(*arguments) for arguments in zip(images, offsets, mirrored, strict=True)]
-        np.testing.assert_array_equal(blanked, expected)
-        seen = [shifted(np.ones_like(images[0]), *arguments) for arguments in zip(offsets, mirrored, strict=True)]
-        np.testing.assert_array_equal(inside, np.array(seen)[..., 0] > 0)
+class TestText:
+    @pytest.mark.parametrize(
+        ("text", "steps"),
+        [
+            ("crop(4),mirror,cutout(8)", (Crop(4), Mirror(0.5), Cutout(8))),
+            (" mirror( 0.25 ) , crop", (Mirror(0.25), Crop(-1))),
+            ("mirror,mirror()", (Mirror(), Mirror())),
+            ("none", ()),
+        ],
+    )
+    def test_names_the_steps(self, text, steps):
+        augmentation = Augmentation.parse(text)
+        assert augmentation == Augmentation(steps)
+        assert Augmentation.parse(str(augmentation)) == augmentation
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("blur", r"of these: crop, mirror, .*; or none. Received: 'blur'"),
+            ("crop(4", r"of these: crop, .*Received: 'crop\(4'"),
+            ("crop(4),", "Received: ''"),
+            ("", "Received: ''"),
+            ("crop(4, 5)", r"crop takes padding. Received: 'crop\(4, 5\)'"),
+            ("crop(4.5)", r"numbers that its steps take. Received: 'crop\(4.5\)'"),
+            ("mirror(2)", r"Received: 'mirror\(2\)'. `chance` must be at most 1"),
+            ("mirror(nan)", "`chance` must be at least 0"),
+            (None, "`augmentation` must be a str. Received: None"),
+        ],
+    )
+    def test_mistake_is_refused(self, text, message):
+        with pytest.raises(ConfigError, match=message):
+            Augmentation.parse(text)
+
+    @pytest.mark.parametrize(("text", "number"), [("crop(8)", "crop_padding=8"), ("cutout(9)", "cutout=9")])
+    def test_step_that_does_not_fit_is_refused(self, text, number):
+        augmentation = Augmentation.parse(f"mirror,{text}")
+        augmentation.check_fits(9)
+        with pytest.raises(ConfigError, match=f"shorter side, 8 pixels.*Received: {number}"):
+            augmentation.check_fits(8)
+
+    @STEP
+    def test_help_names_every_step(self, name):
+        (field,) = (field for field in fields_of(DataConfig) if field.name == "augmentation")
+        numbers = dataclasses.fields(STEPS[name])
+        assert f"{name}(" in field.metadata["help"] if numbers else name in field.metadata["help"]
+
+    def test_name_is_taken_once(self):
+        with pytest.raises(ConfigError, match=r"a name of its own. Received: crop"):
+
+            class Other(Step, name="crop"):
+                pass
+
+        assert STEPS["crop"] is Crop
 
 
-@pytest.mark.parametrize(
-    ("centre", "side", "rows", "columns"),
-    [
-        ((4, 4), 4, range(2, 6), range(2, 6)),
-        ((4, 4), 3, range(3, 6), range(3, 6)),
-        ((0, 0), 4, range(2), range(2)),
-        ((7, 8), 5, range(5, 8), range(6, 9)),
-        ((3, 3), 1, range(3, 4), range(3, 4)),
-    ],
-)
-def test_the_square_is_clipped_at_the_borders(centre, side, rows, columns):
-    kept = augmentation.outside_square(tf.constant([centre], tf.int32), side, 8, 9)
-    expected = np.ones((1, 8, 9), bool)
-    expected[0, rows.start : rows.stop, columns.start : columns.stop] = False
-    np.testing.assert_array_equal(kept, expected)
+class TestEveryStep:
+    @STEP
+    def test_is_a_function_of_images_and_seed(self, name):
+        images = floats(32)
+        first, second, other = (STEPS[name]()(images, tf.constant(seed)).numpy() for seed in ([7, 8], [7, 8], [7, 9]))
+        assert first.shape == images.shape
+        assert first.dtype == np.float32
+        np.testing.assert_array_equal(first, second)
+        assert not np.array_equal(first, other)
+
+    @STEP
+    @pytest.mark.parametrize("shape", [(6, 9, 1), (1, 1, 3)])
+    def test_runs_in_a_data_set(self, name, shape):
+        step = STEPS[name]()
+        dataset = tf.data.Dataset.from_tensors(floats(4, shape)).map(lambda images: step(images, SEED))
+        (images,) = dataset
+        assert images.shape == (4, *shape)
+        assert np.all(np.isfinite(images))
+
+    @STEP
+    def test_changes_each_image_in_its_own_way(self, name):
+        changed = STEPS[name]()(copies(200), SEED).numpy()
+        assert len({image.tobytes() for image in changed}) >= 2
+
+    @pytest.mark.parametrize("step", ["crop(0)", "mirror(0)", "cutout(0)", "brightness(0)", "none"])
+    def test_may_do_nothing(self, step):
+        images = floats(5)
+        np.testing.assert_array_equal(Augmentation.parse(step)(images, SEED), images)
 
 
-def test_every_augmented_image_is_a_shifted_copy_and_every_shift_occurs():
+def test_steps_have_seeds_of_their_own():
+    images = floats(20)
+    seeds = tf.random.split(SEED, 2)
+    expected = Mirror()(Crop(2)(images, seeds[0]), seeds[1])
+    np.testing.assert_array_equal(Augmentation.parse("crop(2),mirror")(images, SEED), expected)
+
+
+def test_every_cropped_image_is_a_shifted_copy_and_every_shift_occurs():
     """25 positions × 2 in 2,000 images: one that can occur is missed with probability below 50 · 0.98^2000 = 1e-16."""
-    image = make_images(1, (8, 8, 3)).images[0]
-    batch = tf.constant(np.repeat(image[np.newaxis], 2000, axis=0))
-    augmented = augmentation.augment(batch, *unit(3), tf.constant([1, 2]), padding=2, mirror=True, cutout=0).numpy()
+    batch = copies(2000, (8, 6, 3))
+    changed = Augmentation.parse("crop(2),mirror")(batch, SEED).numpy()
     possible = {
-        shifted(image, (row, column), mirrored).astype(np.float32).tobytes(): (row, column, mirrored)
+        shifted(batch[0], (row, column), mirrored).tobytes(): (row, column, mirrored)
         for row in range(-2, 3)
         for column in range(-2, 3)
         for mirrored in (False, True)
     }
-    seen = {possible[one.tobytes()] for one in augmented + 0.0}
+    seen = {possible[one.tobytes()] for one in changed}
     assert len(seen) == 50
 
 
-def test_half_of_the_images_are_mirrored():
+@pytest.mark.parametrize(("shape", "padding"), [((8, 8, 1), 1), ((32, 40, 3), 4), ((7, 64, 1), 0)])
+def test_crop_pads_by_an_eighth_of_the_side_unless_it_is_told(shape, padding):
+    images = floats(20, shape)
+    np.testing.assert_array_equal(Crop()(images, SEED), Crop(padding)(images, SEED))
+
+
+@pytest.mark.parametrize("chance", [0.5, 0.1, 1.0])
+def test_mirror_mirrors_by_its_chance(chance):
     """Binomial with 4,000 draws, six standard deviations: a false alarm once in 5e8 runs."""
-    image = make_images(1, (4, 4, 1)).images
-    batch = tf.constant(np.repeat(image, 4000, axis=0))
-    augmented = augmentation.augment(batch, *unit(1), tf.constant([5, 6]), padding=0, mirror=True, cutout=0).numpy()
-    mirrored = np.all(augmented == image[:, :, ::-1], axis=(1, 2, 3))
-    plain = np.all(augmented == image, axis=(1, 2, 3))
+    batch = copies(4000, (4, 4, 1))
+    changed = Mirror(chance)(batch, SEED).numpy()
+    mirrored = np.all(changed == batch[:, :, ::-1], axis=(1, 2, 3))
+    plain = np.all(changed == batch, axis=(1, 2, 3))
     assert np.all(mirrored != plain)
-    assert abs(mirrored.sum() - 2000) < 6 * np.sqrt(4000 * 0.25)
+    assert abs(mirrored.sum() - 4000 * chance) <= 6 * np.sqrt(4000 * chance * (1 - chance))
 
 
 @pytest.mark.parametrize("side", [1, 3, 4])
 def test_cutout_blanks_one_clipped_square_and_nothing_else(side):
-    batch = tf.fill([500, 8, 8, 2 + 1], tf.constant(200, tf.uint8))
-    augmented = augmentation.augment(batch, *unit(3), tf.constant([1, 1]), padding=0, mirror=False, cutout=side).numpy()
+    changed = Cutout(side)(tf.fill([500, 8, 8, 3], 200.0), SEED).numpy()
     areas = set()
-    for image in augmented:
+    for image in changed:
         assert set(np.unique(image)) == {0.0, 200.0}
         blanked = np.all(image == 0, axis=2)
         rows, columns = np.flatnonzero(blanked.any(axis=1)), np.flatnonzero(blanked.any(axis=0))
@@ -107,25 +173,45 @@ def test_cutout_blanks_one_clipped_square_and_nothing_else(side):
     assert (min(areas) < side**2) == (side > 1)
 
 
-def test_what_is_blanked_is_zero_after_normalisation():
-    batch = tf.fill([64, 8, 8, 1], tf.constant(200, tf.uint8))
-    mean, std = tf.constant([50.0]), tf.constant([10.0])
-    augmented = augmentation.augment(batch, mean, std, tf.constant([1, 1]), padding=3, mirror=True, cutout=2)
-    assert set(np.unique(augmented)) == {0.0, 15.0}
+def test_brightness_adds_one_number_within_its_bound():
+    difference = STEPS["brightness"](0.3)(copies(500), SEED).numpy() - copies(500)
+    added = difference.mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(difference, np.broadcast_to(added[:, None, None, None], difference.shape), atol=1e-6)
+    assert -0.3 <= added.min() < -0.2  # 500 of a uniform number: (5/6)^500 = 3e-40
+    assert 0.2 < added.max() <= 0.3
 
 
-def test_without_augmentation_the_images_are_only_normalised():
-    images = make_images(9, (8, 8, 3)).images
-    mean, std = tf.constant([1.0, 2.0, 3.0]), tf.constant([4.0, 5.0, 6.0])
-    augmented = augmentation.augment(images, mean, std, tf.constant([1, 1]), padding=0, mirror=False, cutout=0)
-    np.testing.assert_array_equal(augmented, augmentation.normalise(images, mean, std))
+def test_contrast_is_that_of_keras():
+    images = floats(50)
+    changed = STEPS["contrast"](0.4)(images, SEED).numpy()
+    factors = (changed.std(axis=(1, 2)) / images.std(axis=(1, 2))).mean(axis=1)
+    assert 0.6 <= factors.min() < 0.8 < 1.2 < factors.max() <= 1.4
+    layer = keras.layers.RandomContrast(0.4, value_range=(-100, 100))
+    expected = layer.transform_images(images, {"contrast_factor": factors[:, None, None, None]})
+    np.testing.assert_allclose(changed, expected, atol=1e-5)
 
 
-def test_the_seed_decides_everything():
-    images = tf.constant(make_images(32, (8, 8, 3)).images)
-    first, second, other = (
-        augmentation.augment(images, *unit(3), tf.constant(seed), padding=2, mirror=True, cutout=3).numpy()
-        for seed in ([7, 8], [7, 8], [7, 9])
-    )
-    np.testing.assert_array_equal(first, second)
-    assert not np.array_equal(first, other)
+def test_rotate_turns_about_the_centre_within_its_angle():
+    """A dot right of the centre of each image wanders up and down; the centre stays."""
+    images = np.zeros((300, 21, 21, 1), np.float32)
+    images[:, 10, 10] = images[:, 10, 18] = 1
+    changed = STEPS["rotate"](30.0)(images, SEED).numpy()[..., 0]
+    np.testing.assert_allclose(changed[:, 10, 10], 1, atol=1e-5)
+    right = changed[:, :, 14:]
+    weights = right / right.sum(axis=(1, 2), keepdims=True)
+    row = (weights.sum(axis=2) * np.arange(21)).sum(axis=1) - 10
+    column = (weights.sum(axis=1) * np.arange(14, 21)).sum(axis=1) - 10
+    angles = np.degrees(np.arctan2(row, column))
+    assert -31 < angles.min() < -25
+    assert 25 < angles.max() < 31
+    np.testing.assert_allclose(np.hypot(row, column), 8, atol=0.2)
+
+
+# What the search's own steps gave before they were steps: the results of searches hang on these bits.
+DIGEST = "a1140ef561c2384bc470212a9afb2a9f"
+
+
+def test_default_steps_give_the_bits_that_they_always_gave():
+    images = floats(16, (8, 8, 3))
+    changed = Augmentation((Crop(2), Mirror(), Cutout(3)))(images, tf.constant([5, 6], tf.int64)).numpy()
+    assert hashlib.blake2b(changed.tobytes(), digest_size=16).hexdigest() == DIGEST

@@ -2,17 +2,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from epnas_tf.data.augmentation import Augmentation, Crop, Mirror
 from epnas_tf.data.batches import (
-    ArrayBatches,
     DatasetBatches,
     as_batches,
     checked_arrays,
     data_error,
-    evaluation_batches,
     labels_of,
     num_batches,
 )
-from epnas_tf.errors import DataError
+from epnas_tf.data.pipeline import evaluation_batches
+from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.space import NetworkShape
 
 SHAPE = NetworkShape((8, 8, 1), 10, 4, 2)
@@ -26,44 +26,6 @@ def arrays(count=23, dtype=np.float32):
 def collect(dataset):
     batches = [(images.numpy(), labels.numpy()) for images, labels in dataset]
     return np.concatenate([b[0] for b in batches]), np.concatenate([b[1] for b in batches])
-
-
-class TestArrayBatches:
-    @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, np.int64])
-    def test_each_epoch_has_each_image_at_most_once(self, dtype):
-        images, labels = arrays(dtype=dtype)
-        training = ArrayBatches(images, labels, SHAPE, batch_size=5, epochs=2)
-        assert training.steps == 8
-        given, classes = collect(training.batches(3))
-        assert given.dtype == np.float32
-        assert classes.dtype == np.int32
-        numbers = given[:, 0, 0, 0].astype(int)
-        np.testing.assert_array_equal(classes, numbers % 10)
-        for epoch in (numbers[:20], numbers[20:]):
-            assert len(set(epoch)) == 20
-        assert list(numbers[:20]) != list(numbers[20:])
-
-    def test_seed_decides(self):
-        training = ArrayBatches(*arrays(), SHAPE, batch_size=5, epochs=1)
-        orders = [collect(training.batches(seed))[1].tolist() for seed in (1, 1, 2)]
-        assert orders[0] == orders[1] != orders[2]
-
-    def test_structure_is_as_promised(self):
-        training = ArrayBatches(*arrays(), SHAPE, batch_size=5, epochs=1)
-        assert training.batches(0).element_spec == training.element_spec
-
-    def test_fewer_images_than_a_batch(self):
-        training = ArrayBatches(*arrays(3), SHAPE, batch_size=5, epochs=2)
-        assert training.steps == 2
-        assert len(collect(training.batches(0))[1]) == 6
-
-    def test_images_are_no_constant_of_the_graph(self):
-        images, labels = arrays(20000)
-        assert images.nbytes > 5_000_000
-        dataset = ArrayBatches(images, labels, SHAPE, batch_size=5000, epochs=1).batches(0)
-        graph = dataset._as_serialized_graph(external_state_policy=tf.data.experimental.ExternalStatePolicy.IGNORE)
-        functions = tf.compat.v1.GraphDef.FromString(graph.numpy()).library
-        assert functions.ByteSize() < 1_000_000
 
 
 LABEL_FORMS = {
@@ -94,20 +56,11 @@ def test_labels_of_datasets(form):
     np.testing.assert_array_equal(classes, labels)
 
 
-def test_evaluation_has_every_image_once_and_in_order():
-    images, labels = arrays(1203)
-    _, classes = collect(evaluation_batches(checked_arrays(images, labels, SHAPE)))
-    np.testing.assert_array_equal(classes, labels)
-
-
 def test_no_pass_waits_for_the_thread_that_tunes():
     images, labels = arrays()
     own = tf.data.Dataset.from_tensor_slices((images, labels)).batch(5)
-    for batches in (
-        ArrayBatches(images, labels, SHAPE, batch_size=4, epochs=1).batches(0),
-        evaluation_batches(checked_arrays(images, labels, SHAPE)),
-        DatasetBatches(own, SHAPE, epochs=1).batches(0),
-    ):
+    for augmentation in (Augmentation(), Augmentation((Mirror(),))):
+        batches = DatasetBatches(own, SHAPE, 1, augmentation).batches(0)
         assert batches.options().autotune.enabled is False
 
 
@@ -132,6 +85,23 @@ class TestDatasetBatches:
         assert training.steps == 15
         _, classes = collect(training.batches(0).take(training.steps))
         np.testing.assert_array_equal(classes, np.tile(np.arange(23) % 10, 3))
+
+    def test_images_are_augmented_by_the_seed_and_anew_in_each_epoch(self):
+        images = np.random.default_rng(0).normal(size=(23, 8, 8, 1)).astype(np.float32)
+        dataset = tf.data.Dataset.from_tensor_slices((images, np.arange(23) % 10)).batch(5)
+        training = DatasetBatches(dataset, SHAPE, 2, Augmentation((Mirror(),)))
+        assert training.batches(0).element_spec == training.element_spec
+        first, again, other = (collect(training.batches(seed).take(10))[0] for seed in (1, 1, 2))
+        np.testing.assert_array_equal(first, again)
+        assert not np.array_equal(first, other)
+        assert not np.array_equal(first[:23], first[23:])
+        plain, turned = (np.all(first[:23] == form, axis=(1, 2, 3)) for form in (images, images[:, :, ::-1]))
+        assert np.all(plain != turned)
+
+    def test_augmentation_that_does_not_fit_is_refused(self):
+        dataset = tf.data.Dataset.from_tensor_slices(arrays()).batch(5)
+        with pytest.raises(ConfigError, match="shorter side, 8 pixels"):
+            DatasetBatches(dataset, SHAPE, 1, Augmentation((Crop(8),)))
 
     def test_unknown_size_is_counted(self):
         dataset = tf.data.Dataset.from_tensor_slices(arrays()).filter(lambda image, label: label < 5).batch(2)
@@ -167,9 +137,7 @@ class TestRefusals:
     )
     def test_arrays(self, images, labels, message):
         with pytest.raises(DataError, match=message):
-            evaluation_batches(checked_arrays(images, labels, SHAPE))
-        with pytest.raises(DataError, match=message):
-            ArrayBatches(images, labels, SHAPE, batch_size=2, epochs=1)
+            checked_arrays(images, labels, SHAPE)
 
     @pytest.mark.parametrize(
         ("elements", "message"),
@@ -236,7 +204,7 @@ def test_arrays_and_datasets_say_the_same(images, labels, message):
     images = np.full((len(labels), 8, 8, 1), images, np.float32)
     dataset = as_batches(tf.data.Dataset.from_tensor_slices((images, labels)).batch(5), SHAPE)
     with pytest.raises(DataError, match=message) as of_arrays:
-        evaluation_batches(checked_arrays(images, labels, SHAPE))
+        checked_arrays(images, labels, SHAPE)
     with pytest.raises(DataError) as of_dataset:
         labels_of(dataset)
     assert str(of_dataset.value) == str(of_arrays.value)

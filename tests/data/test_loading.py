@@ -8,6 +8,7 @@ import pytest
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import check, load, loading
+from epnas_tf.data.augmentation import Mirror
 from epnas_tf.data.sources import Source
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import ConfigError, DataError, TooFewImagesError
@@ -33,8 +34,7 @@ def test_digits_are_split_three_ways_by_class():
     assert (len(data.train), len(data.validation), len(data.test)) == (1455, 162, 180)
     assert data.image_shape == (8, 8, 1)
     assert data.num_classes == 10
-    assert not data.mirror
-    assert data.crop_padding == 1
+    assert str(data.augmentation) == "crop(-1),mirror(0),cutout(0)"
     for part in (data.train, data.validation, data.test):
         share = np.bincount(part.labels) / len(part)
         assert np.all(np.abs(share - 0.1) < 0.01)
@@ -96,10 +96,30 @@ def test_too_few_images_for_a_test_part_are_refused(tmp_path):
         load(DataConfig(dataset=write_npz(tmp_path / "few.npz", 4, classes=2)), seed=0)
 
 
-@pytest.mark.parametrize(("padding", "resolved"), [(-1, 2), (0, 0), (5, 5)])
-def test_crop_padding_is_an_eighth_of_the_side_unless_given(tmp_path, padding, resolved):
-    config = DataConfig(dataset=write_npz(tmp_path / "noise.npz"), crop_padding=padding)
-    assert load(config, seed=0).crop_padding == resolved
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({}, "crop(-1),mirror(0.5),cutout(0)"),
+        ({"crop_padding": 2, "mirror": "no", "cutout": 3}, "crop(2),mirror(0),cutout(3)"),
+        ({"augmentation": "rotate(5),mirror"}, "rotate(5),mirror(0.5)"),
+        ({"augmentation": "none"}, "none"),
+    ],
+)
+def test_augmentation_is_that_of_its_setting_or_of_the_three_before_it(tmp_path, settings, text):
+    config = DataConfig(dataset=write_npz(tmp_path / "noise.npz"), **settings)
+    assert str(load(config, seed=0).augmentation) == text
+
+
+@pytest.mark.parametrize("older", [{"crop_padding": 0}, {"mirror": "no"}, {"cutout": 2}])
+def test_augmentation_set_in_two_ways_is_refused(older):
+    (name, value), *_ = older.items()
+    with pytest.raises(ConfigError, match=rf"give one or the other. Received: augmentation=crop and {name}={value}"):
+        DataConfig(augmentation="crop", **older)
+
+
+def test_unknown_step_is_refused_before_any_image_is_read(tmp_path):
+    with pytest.raises(ConfigError, match=r"of these: crop, .* Received: 'zoom'"):
+        check(DataConfig(dataset=str(tmp_path / "none.npz"), augmentation="zoom"))
 
 
 def test_crop_padding_beyond_the_image_is_refused(tmp_path):
@@ -114,7 +134,7 @@ def test_crop_padding_beyond_the_image_is_refused(tmp_path):
 )
 def test_digits_and_letters_are_not_mirrored_unless_asked_for(tmp_path, name, mirror, resolved):
     config = DataConfig(dataset=write_npz(tmp_path / f"{name}.npz"), mirror=mirror)
-    assert load(config, seed=0).mirror is resolved
+    assert (load(config, seed=0).augmentation.steps[1] == Mirror(0.5)) is resolved
 
 
 @pytest.mark.parametrize("dataset", ["digits", "noise.npz"])
@@ -160,8 +180,8 @@ def test_a_wrong_name_is_refused_without_tensorflow():
 def test_a_validation_part_of_its_own_scores_the_children(monkeypatch):
     part = [make_images(12, classes=3, seed=seed) for seed in range(3)]
     notes = ("pixels 0 … 4095, scaled to 0 … 255",)
-    source = Source("own", part[0], part[1], ("a", "b", "c"), part[2], (0.0, 4095.0), notes)
-    monkeypatch.setattr(loading.sources, "read", lambda config, value_range: source)
+    source = Source("own", part[0], part[1], ("a", "b", "c"), part[2], (0.0, 4095.0), notes, deep=True)
+    monkeypatch.setattr(loading.sources, "read", lambda config, trained: source)
     data = loading.load(DataConfig(), seed=3)
     assert (data.train, data.test, data.validation) == (part[0], part[1], part[2])
     assert not data.validation_is_drawn
@@ -224,9 +244,17 @@ def test_settings_of_another_kind_of_data_set_are_named(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("name", "mirror", "told"), [("some", "auto", 1), ("some", "yes", 0), ("mnist", "auto", 0)])
-def test_mirroring_that_nobody_asked_for_is_told(tmp_path, name, mirror, told):
-    notes = load(DataConfig(dataset=write_npz(tmp_path / f"{name}.npz"), mirror=mirror), seed=0).notes
+@pytest.mark.parametrize(
+    ("name", "settings", "told"),
+    [
+        ("some", {}, 1),
+        ("some", {"mirror": "yes"}, 0),
+        ("some", {"augmentation": "mirror"}, 0),
+        ("mnist", {}, 0),
+    ],
+)
+def test_mirroring_that_nobody_asked_for_is_told(tmp_path, name, settings, told):
+    notes = load(DataConfig(dataset=write_npz(tmp_path / f"{name}.npz"), **settings), seed=0).notes
     assert sum("--mirror=no where left and right differ" in note for note in notes) == told
 
 

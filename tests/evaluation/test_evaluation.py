@@ -2,6 +2,7 @@ import dataclasses
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -39,16 +40,52 @@ def test_every_form_of_a_model_has_the_same_figures(plain, digits):
         assert result.metrics.loss == pytest.approx(expected.loss, abs=1e-5)
 
 
-def test_files_of_16_bits_are_scaled_as_those_of_the_training(final, digits, tmp_path):
+def save_dark(folder, digits):
+    """Writes test digits of an eighth of their brightness as files of 16 bits; returns their 8 bits."""
     dark = digits.test.images // 8
     for index, (image, label) in enumerate(zip(dark, digits.test.labels, strict=True)):
-        folder = tmp_path / "dark" / digits.class_names[label]
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image[..., 0].astype(np.uint16) * 257).save(folder / f"{index}.png")
-    result = evaluate(final.path, DataConfig(dataset=str(tmp_path / "dark")), split="all")
+        place = folder / digits.class_names[label]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0].astype(np.uint16) * 257).save(place / f"{index}.png")
+    return dark
+
+
+@pytest.mark.parametrize("told", [True, None])  # an older version did not tell, and took the range for known
+def test_files_of_16_bits_are_scaled_as_those_of_the_training(told, final, digits, tmp_path):
+    dark, run = save_dark(tmp_path / "dark", digits), shutil.copytree(final.path, tmp_path / "run")
+    file = run / "final" / "data.json"
+    document = json.loads(file.read_text())
+    assert document.pop("deep") is False
+    file.write_text(json.dumps(document | ({} if told is None else {"deep": told})))
+    result = evaluate(run, DataConfig(dataset=str(tmp_path / "dark")), split="all")
     expected = final.model.predict((dark - digits.mean) / digits.std, verbose=0)
     # By their own scale, that of 14 bits, they would be four times as bright.
     assert result.metrics.confusion == measure(digits.test.labels, expected, digits.class_names).confusion
+    assert "warning: the pixels look like 0 … 16383, but are scaled from 0 … 65535" in " ".join(result.notes)
+
+
+def test_files_of_16_bits_have_their_own_scale_where_the_training_had_none(final, digits, tmp_path):
+    dark = save_dark(tmp_path / "dark", digits)
+    result = evaluate(final.path, DataConfig(dataset=str(tmp_path / "dark")), split="all")
+    bright = np.rint(dark * (257 * 255 / 16383))
+    expected = final.model.predict((bright - digits.mean) / digits.std, verbose=0)
+    assert result.metrics.confusion == measure(digits.test.labels, expected, digits.class_names).confusion
+    assert result.notes[-1] == (
+        "no image file of the training had more than 8 bits, and these have: pixels 0 … 16383 are scaled to 0 … 255"
+    )
+
+
+def test_images_are_brought_to_the_size_of_a_model_that_takes_no_squares(digits, tmp_path):
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((4, 6, 1), dtype="uint8"), keras.layers.Rescaling(1 / 99), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(10, activation="softmax")])
+    model.save(tmp_path / "wide.keras")
+    result = evaluate(tmp_path / "wide.keras", DataConfig())
+    expected = model.predict(resize(digits.test.images, 4, 6), verbose=0)
+    assert result.metrics.confusion == measure(digits.test.labels, expected, digits.class_names).confusion
+    assert "images of 8×8 are brought to 4×6 (the part of that shape at their centre)" in result.notes
+    with pytest.raises(DataError, match=r"--image_size=-1 \(`image_size`\) brings the images to that size"):
+        evaluate(tmp_path / "wide.keras", DataConfig(image_size=6))
 
 
 def save_renamed(file, data, names):
@@ -91,7 +128,7 @@ def test_another_data_set_is_brought_to_the_size_of_the_model(final, plain, digi
     large = digits.test.images.repeat(3, axis=1).repeat(3, axis=2)
     np.savez(tmp_path / "large.npz", x_train=large, y_train=digits.test.labels)
     config = DataConfig(dataset=str(tmp_path / "large.npz"))
-    small = resize(large, 8)
+    small = resize(large, 8, 8)
     of_final = final.model.predict((small - digits.mean) / digits.std, verbose=0)
     of_plain = plain.model.predict(small, verbose=0)
     for model, expected in ((final.path, of_final), (plain.folder / "model.tflite", of_plain)):

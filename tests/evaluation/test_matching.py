@@ -20,7 +20,7 @@ def classifier(names, count=3, shape=(6, 6, 1)):
 def data(names, shape=(6, 6, 1)):
     part = Images(np.zeros((2, *shape), np.uint8), np.arange(2, dtype=np.int32))
     statistics = np.zeros(shape[2], np.float32), np.ones(shape[2], np.float32)
-    return ImageData("photos", part, part, part, tuple(names), *statistics, mirror=False, crop_padding=0)
+    return ImageData("photos", part, part, part, tuple(names), *statistics)
 
 
 ANIMALS = ("ant", "bee", "cat")
@@ -102,7 +102,7 @@ def test_long_lists_of_classes_are_cut():
         ((8, 8, 1), (6, 6, 1), "takes images of 8×8×1. Received: photos with 6×6×1. --image_size=8"),
         ((8, 8, 3), (6, 6, 1), "takes images of 8×8×3. Received: photos with 6×6×1. --image_size=8"),
         ((6, 6, 4), (6, 6, 1), "takes images of 6×6×4. Received: photos with 6×6×1. The images must be of 4 channels"),
-        ((6, 8, 1), (6, 6, 1), "Give images of that size."),
+        ((6, 8, 1), (6, 6, 1), "--image_size=-1 (`image_size`) brings the images to that size."),
     ],
 )
 def test_images_of_another_shape_are_refused(ours, theirs, message):

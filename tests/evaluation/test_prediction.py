@@ -172,13 +172,32 @@ def test_one_batch_of_pictures_is_in_memory(final, images, monkeypatch):
         assert len(decoded) == min(20, 6 * ((count + 5) // 6))
 
 
+def test_files_of_12_bits_decide_their_scale_together_where_the_training_had_none(final, digits, tmp_path):
+    images = digits.test.images[:3, :, :, 0].copy()
+    images[2] //= 4  # alone, it would be on the scale of 10 bits
+    for number, image in enumerate(images):
+        Image.fromarray(image.astype(np.uint16) * 16).save(tmp_path / f"{number}.png")
+    Image.fromarray(digits.test.images[3, :, :, 0]).save(tmp_path / "3.png")
+    pixels = np.concatenate([np.rint(images * (16 * 255 / 4095)), digits.test.images[3:4, :, :, 0]])[..., np.newaxis]
+    expected = final.model.predict((pixels - digits.mean) / digits.std, verbose=0)
+    for files in (tmp_path, [(tmp_path / f"{number}.png").read_bytes() for number in range(4)]):
+        found = predict(final.path, files)
+        np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)
+        assert found.notes == (
+            "no image file of the training had more than 8 bits, and these have: pixels 0 … 4095 are scaled to 0 … 255",
+        )
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(tmp_path / "4.tif")
+    with pytest.raises(DataError, match=r"the files to classify: image files of more than 8 bits must share one scale"):
+        predict(final.path, tmp_path)
+
+
 def test_files_of_12_bits_that_come_out_black_are_warned_of(final, tmp_path):
     rows = np.arange(64, dtype=np.uint16).reshape(8, 8)
     for name, step in (("deep", 1000), ("shallow", 60)):
         Image.fromarray(rows * step).save(tmp_path / f"{name}.png")
-    (note,) = predict(final.path, tmp_path).notes
+    _, note = predict(final.path, tmp_path).notes
     assert note.startswith("warning: images that are nearly black (1), such as ")
-    assert "shallow.png; files of more than 8 bits are scaled from 0 … 65535" in note
+    assert note.endswith("shallow.png; files of more than 8 bits are scaled from 0 … 65535")
 
 
 def test_files_in_colour_for_a_network_of_grey_images_are_told(final, images, tmp_path):

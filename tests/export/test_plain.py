@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.cost.network_cost import COSTS
 from epnas_tf.errors import ArchitectureError
-from epnas_tf.export.plain import BATCH_NORM, PLAIN, plain_model
-from epnas_tf.nn import FusedBatchNormalization
-from epnas_tf.space import Graph
+from epnas_tf.export.plain import plain_model
+from epnas_tf.network import Network, VariableStore
+from epnas_tf.nn import Convolution, FusedBatchNormalization, Operation, free, known, operation, registry
+from epnas_tf.nn.plain import BATCH_NORM
+from epnas_tf.space import Graph, NetworkShape, add_head, add_stem
 from epnas_tf.space.graph import IMAGE
 from tests.export import networks
 
@@ -42,8 +43,9 @@ def test_plain_model_gives_the_scores_of_the_network(architecture, image_shape):
 def test_networks_of_the_tests_have_every_kind_of_node():
     graphs = [networks.make_network(a, (8, 8, 1)).graph for a in networks.ARCHITECTURES.values()]
     halving = {(node.kind, node.stride) for graph in graphs for node in graph}
-    assert {kind for kind, _ in halving} == set(PLAIN) == set(COSTS)
-    operations = {kind for kind in PLAIN if "pool_" in kind or "conv_" in kind} | {"identity", "source_projection"}
+    plain = {kind for kind in known(internal=True) if operation(kind).plain is not None}
+    assert {kind for kind, _ in halving} == plain
+    operations = {kind for kind in plain if "pool_" in kind or "conv_" in kind} | {"identity", "source_projection"}
     assert {(kind, stride) for kind in operations for stride in (1, 2)} <= halving
 
 
@@ -89,3 +91,33 @@ def test_a_node_of_an_unknown_kind_is_refused():
     graph.add(("stem",), "conv_7x7", IMAGE, channels=4)
     with pytest.raises(ArchitectureError, match="conv_7x7"):
         plain_model(graph, (8, 8, 1))
+
+
+def keras_layers(channels, stride, seed, name, dtype):
+    """ReLU and a convolution, as Keras has them."""
+    conv = keras.layers.Conv2D(channels, 3, stride, padding="same", kernel_initializer="random_normal", dtype=dtype)
+    return keras.Sequential([keras.layers.ReLU(dtype=dtype), conv], name=name)
+
+
+def network_of(monkeypatch, make_layer):
+    monkeypatch.setitem(registry._OPERATIONS, "mine", Operation("mine", make_layer, free))
+    graph = Graph()
+    stem = add_stem(graph, SHAPE)
+    add_head(graph, {("end",): graph.add(("mine",), "mine", stem, channels=4, stride=2)}, SHAPE)
+    return Network(None, SHAPE, VariableStore(0), graph)
+
+
+SHAPE = NetworkShape((8, 8, 3), 10, channels=4, num_levels=1)
+
+
+def test_an_operation_of_keras_layers_needs_no_plain_form(monkeypatch):
+    network = network_of(monkeypatch, keras_layers)
+    model = plain_model(network.graph, (8, 8, 3), network.layers)
+    images = np.random.default_rng(3).normal(size=(4, 8, 8, 3)).astype(np.float32)
+    assert_same_scores(model, network, images)
+
+
+def test_an_operation_of_other_layers_without_a_plain_form_is_refused(monkeypatch):
+    network = network_of(monkeypatch, lambda **options: Convolution(kernel_size=3, **options))
+    with pytest.raises(ArchitectureError, match=r"Received: the operation 'mine', made of Convolution.*Give `plain`"):
+        plain_model(network.graph, (8, 8, 3), network.layers)

@@ -52,7 +52,7 @@ def test_class_scores_are_the_network_s(case, call):
     architecture, shape = CASES[case]
     store = VariableStore(0)
     network = Network(architecture, shape, store)
-    scores, _ = class_scores(network, images_of(shape), *split_values(store, network), call)
+    scores = class_scores(network, images_of(shape), *split_values(store, network), call)
     np.testing.assert_array_equal(scores, network(images_of(shape), training=False))
 
 
@@ -60,7 +60,7 @@ def test_layers_that_read_the_same_share_their_relu():
     store = VariableStore(0)
     network = Network(MICRO, MICRO_SHAPE, store)
     values = split_values(store, network)
-    graph = tf.function(lambda images: class_scores(network, images, *values)[0], autograph=False)
+    graph = tf.function(lambda images: class_scores(network, images, *values), autograph=False)
     operations = graph.get_concrete_function(images_of(MICRO_SHAPE)).graph.get_operations()
     first = [node for node in network.graph if getattr(network.layers[node.key], "begins_with_relu", False)]
     sources = {node.sources for node in first}
@@ -87,9 +87,9 @@ def test_each_layer_computes_with_its_own_values():
     store, call = VariableStore(0), LayerFunctions()
     network = Network(macro("conv_3x3"), MACRO_SHAPE, store)
     weights, statistics = split_values(store, network)
-    before, _ = class_scores(network, images_of(MACRO_SHAPE), weights, statistics, call)
+    before = class_scores(network, images_of(MACRO_SHAPE), weights, statistics, call)
     doubled = {key: 2 * value for key, value in weights.items()}
-    after, _ = class_scores(network, images_of(MACRO_SHAPE), doubled, statistics, call)
-    expected, _ = class_scores(network, images_of(MACRO_SHAPE), doubled, statistics)
+    after = class_scores(network, images_of(MACRO_SHAPE), doubled, statistics, call)
+    expected = class_scores(network, images_of(MACRO_SHAPE), doubled, statistics)
     assert np.any(before != after)
     np.testing.assert_array_equal(after, expected)

@@ -41,12 +41,11 @@ def test_flat_values_are_written_where_they_were_read():
     network = Network(MACRO, MACRO_SHAPE, store)
     layout = Layout(store, network.layers)
     values = FlatValues(*(np.arange(array.size, dtype=np.float32) for array in layout.read()))
-    before = store.get_state()[1]["weights"]
-    layout.write(values, [])
-    np.testing.assert_array_equal(store.get_state()[1]["weights"], before)
-    layout.write(values, network.layers)
-    for found, expected in zip(layout.read(), values, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    layout.write(values)
+    found = layout.read()
+    for name in ("weights", "statistics"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(values, name))
+    assert not found.momentum.any()  # the optimizer's own business
     kernel = store[("stem",)].trainable_variables[0]
     np.testing.assert_array_equal(kernel.numpy().ravel(), np.arange(kernel.numpy().size))
 
@@ -55,8 +54,8 @@ def test_a_layer_that_is_handed_out_is_read_anew():
     store = VariableStore(0)
     network = Network(MACRO, MACRO_SHAPE, store)
     layout = Layout(store, network.layers)
-    layout.write(layout.read(), network.layers)
+    layout.write(layout.read())
     Network(MACRO, MACRO_SHAPE, store)
     kernel = store[("stem",)].trainable_variables[0]
     kernel.assign(tf.ones_like(kernel.value))
-    assert (store.values(("stem",))[0][0] == 1).all()
+    assert (store.values(("stem",))[0] == 1).all()

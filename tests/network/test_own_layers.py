@@ -8,12 +8,13 @@ import tensorflow as tf
 
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.network.functions import LayerFunctions, call_layer, class_scores
-from epnas_tf.nn import LAYERS, Convolution
+from epnas_tf.nn import Convolution, Operation, registry
 from epnas_tf.nn.base import ReluFirst, SeededLayer
-from epnas_tf.space import Graph, NetworkShape, build_graph
+from epnas_tf.space import Graph, NetworkShape
 from epnas_tf.space.graph import add_head, add_stem
 from tests.network.tapes import assert_like_one_tape
 from tests.network.values import split_values
+from tests.space.own import register_builder
 
 SHAPE = NetworkShape((9, 8, 3), num_classes=5, channels=4, num_levels=1)
 
@@ -73,7 +74,7 @@ def graph_of(nodes):
 @pytest.fixture(autouse=True)
 def _own_layers(monkeypatch):
     for name, make in OWN.items():
-        monkeypatch.setitem(LAYERS, name, make)
+        monkeypatch.setitem(registry._OPERATIONS, name, Operation(name, make))
 
 
 @pytest.mark.usefixtures("without_grappler")
@@ -83,7 +84,7 @@ def test_scores_and_gradients_are_those_of_the_whole_network(nodes, call):
     store = VariableStore(0)
     network = Network(None, SHAPE, store, graph_of(nodes))
     images = tf.constant(np.random.default_rng(1).normal(size=(3, *SHAPE.image_shape)), tf.float32)
-    scores, _ = class_scores(network, images, *split_values(store, network), call)
+    scores = class_scores(network, images, *split_values(store, network), call)
     np.testing.assert_array_equal(scores, network(images))
     assert_like_one_tape(network, store, call)
 
@@ -92,9 +93,7 @@ class Forgetful(tuple):
     """An architecture, of nodes, whose builder leaves in what nothing reads."""
 
 
-@build_graph.register
-def _(architecture: Forgetful, shape: NetworkShape):
-    return graph_of(architecture)
+register_builder(Forgetful, lambda architecture, shape: graph_of(architecture))
 
 
 def test_node_that_nothing_reads_is_refused():

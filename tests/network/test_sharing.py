@@ -33,7 +33,7 @@ def shared_keys(run):
 
 
 def assert_only_these_changed(keys, found):
-    """Weights, batch norm statistics and momentum: all change where the key was trained, not one bit elsewhere."""
+    """Weights and batch norm statistics: all change where the key was trained, not one bit elsewhere."""
     for key, changed in found.items():
         assert not changed or set(changed) == {key in keys}, key
 

@@ -20,14 +20,11 @@ STEM = ("stem",)
 
 
 def scramble(store, keys, seed=0):
-    """Gives every variable and every slot a value of its own, as training would."""
+    """Gives every variable a value of its own, as training would."""
     rng = np.random.default_rng(seed)
     values = store.snapshot(keys)
     store.restore(
-        {
-            key: tuple([rng.uniform(0.5, 1.5, array.shape).astype(np.float32) for array in kept] for kept in both)
-            for key, both in values.items()
-        }
+        {key: [rng.uniform(0.5, 1.5, array.shape).astype(np.float32) for array in kept] for key, kept in values.items()}
     )
     store.count_updates(sorted(keys, key=str), 7)
 
@@ -97,15 +94,6 @@ def test_seeds_and_names_of_the_keys_of_a_space_differ():
     assert layer_name(("cell", 2, "input", -1, "block", 1)) == "cell_2_input_minus_1_block_1"
 
 
-def test_momentum_starts_at_zero_one_slot_for_each_trainable_variable():
-    store = VariableStore()
-    network = Network(MACRO, MACRO_SHAPE, store)
-    for key, layer in network.layers.items():
-        slots = store.momentum(key)
-        assert [tuple(slot.shape) for slot in slots] == [tuple(v.shape) for v in layer.trainable_variables]
-        assert not any(slot.numpy().any() for slot in slots)
-
-
 @pytest.mark.parametrize(
     "change",
     [{"channels": 6}, {"image_shape": (8, 8, 3)}, {"num_classes": 3}],
@@ -154,8 +142,7 @@ def test_state_round_trip_is_exact_also_for_layers_not_asked_for_again(first, se
     assert restored.updates == store.updates == dict.fromkeys(keys, 7)
     again = restored.get_state()
     assert again[0] == state[0]
-    for name in ("weights", "momentum"):
-        np.testing.assert_array_equal(again[1][name], state[1][name])
+    np.testing.assert_array_equal(again[1]["weights"], state[1]["weights"])
 
     Network(first, shape, restored)
     assert_same_values(arrays(restored, keys), arrays(store, keys))
@@ -230,20 +217,19 @@ def test_a_state_of_other_shapes_is_refused_by_layers_that_exist():
         store.set_state(*other_channels_state())
 
 
-@pytest.mark.parametrize("name", ["weights", "momentum"])
 @pytest.mark.parametrize(
     ("change", "message"),
     [(lambda flat: flat[:-1], "arrays end before its index"), (lambda flat: np.append(flat, flat[:1]), "index names")],
     ids=["cut_short", "too_long"],
 )
-def test_a_state_whose_arrays_do_not_fit_its_index_is_refused_and_changes_nothing(name, change, message):
+def test_a_state_whose_arrays_do_not_fit_its_index_is_refused_and_changes_nothing(change, message):
     store = VariableStore(1)
     Network(MACRO, MACRO_SHAPE, store)
     keys = keys_of(MACRO_SHAPE, MACRO)
     before = arrays(store, keys)
     index, flat = other_channels_state()
     with pytest.raises(StateError, match=message):
-        store.set_state(index, {**flat, name: change(flat[name])})
+        store.set_state(index, {"weights": change(flat["weights"])})
     assert_same_values(arrays(store, keys), before)
     assert store.seed == 1
 

@@ -13,8 +13,8 @@ def keys_of(shape, *architectures):
 
 
 def arrays(store, keys):
-    """Returns copies of all weights, batch norm statistics and momentum of some layers: key → list of arrays."""
-    return {key: [*weights, *momentum] for key, (weights, momentum) in store.snapshot(keys).items()}
+    """Returns copies of all weights and batch norm statistics of some layers: key → list of arrays."""
+    return store.snapshot(keys)
 
 
 def split_values(store, network):

@@ -1,4 +1,4 @@
-"""What every layer in `epnas_tf.nn.LAYERS` must do: `check_layer` (after Keras's `run_layer_test`)."""
+"""What the layer of every operation must do: `check_layer` (after Keras's `run_layer_test`)."""
 
 import json
 import tempfile

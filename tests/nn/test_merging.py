@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.nn import LAYERS
+from epnas_tf.nn import operation
 from tests.nn.conformance import random_inputs, randomize
 
 # Sums of at most twelve products of size one, added in another order, then brought to size one by a batch norm.
@@ -15,7 +15,7 @@ SOURCES = [(4, 6, 5, channels) for channels in (3, 2, 4)]
 
 
 def made(kind, shape, channels=4):
-    layer = LAYERS[kind](channels=channels, stride=1)
+    layer = operation(kind).make_layer(channels=channels, stride=1)
     layer.build(shape)
     randomize(layer)
     return layer
@@ -60,7 +60,7 @@ def test_pooled_parts_are_one_classifier_of_the_concatenation():
 def test_sums_add(kind):
     shape = (2, 3, 3, 4) if kind == "sum" else (2, 4)
     inputs = [random_inputs(shape, seed) for seed in range(3)]
-    layer = LAYERS[kind](channels=4, stride=1)
+    layer = operation(kind).make_layer(channels=4, stride=1)
     # A sum of three: one rounding more or less.
     np.testing.assert_allclose(layer(inputs), sum(x.numpy() for x in inputs), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(layer(inputs[:1]), inputs[0])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.nn import LAYERS, FactorizedReduction
+from epnas_tf.nn import FactorizedReduction, operation
 from tests.nn.conformance import random_inputs, randomize
 
 # The same sums of at most 25 * 3 products of size one in float32, added in another order.
@@ -36,7 +36,7 @@ def assert_same_function(layer, inputs, parts):
 
 
 def made(kind, shape, stride=1, channels=4):
-    layer = LAYERS[kind](channels=channels, stride=stride)
+    layer = operation(kind).make_layer(channels=channels, stride=stride)
     layer.build(shape)
     randomize(layer)
     return layer
@@ -80,13 +80,13 @@ def test_pooling_is_that_of_keras(kind, pooling, shape, stride):
     """Exactly: a maximum does not round, and a mean of nine values is one and the same kernel."""
     inputs = random_inputs(shape)
     expected = pooling(3, stride, padding="same")(inputs)
-    np.testing.assert_array_equal(LAYERS[kind](channels=shape[-1], stride=stride)(inputs), expected)
+    np.testing.assert_array_equal(operation(kind).make_layer(channels=shape[-1], stride=stride)(inputs), expected)
 
 
 @SIZES_AND_STRIDES
 def test_the_gradient_of_max_pooling_is_kept_out_of_a_loops_graph(shape, stride):
     """In a graph with a cycle TensorFlow may give it either of two kernels, whose last bits differ."""
-    layer = LAYERS["max_pool_3x3"](channels=shape[-1], stride=stride)
+    layer = operation("max_pool_3x3").make_layer(channels=shape[-1], stride=stride)
 
     @tf.function(autograph=False)
     def gradient(inputs, training):
@@ -107,13 +107,15 @@ def test_the_gradient_of_max_pooling_is_kept_out_of_a_loops_graph(shape, stride)
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_average_pooling_leaves_the_padding_out(stride):
-    np.testing.assert_array_equal(LAYERS["average_pool_3x3"](channels=1, stride=stride)(tf.ones((1, 7, 8, 1))), 1.0)
+    np.testing.assert_array_equal(
+        operation("average_pool_3x3").make_layer(channels=1, stride=stride)(tf.ones((1, 7, 8, 1))), 1.0
+    )
 
 
 def test_identity_returns_its_input():
     inputs = random_inputs((2, 7, 5, 3))
-    np.testing.assert_array_equal(LAYERS["identity"](channels=3, stride=1)(inputs), inputs)
-    assert isinstance(LAYERS["identity"](channels=3, stride=2), FactorizedReduction)
+    np.testing.assert_array_equal(operation("identity").make_layer(channels=3, stride=1)(inputs), inputs)
+    assert isinstance(operation("identity").make_layer(channels=3, stride=2), FactorizedReduction)
 
 
 def reduced(image, first, second):

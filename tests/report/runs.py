@@ -95,7 +95,7 @@ def store_layers(records, config):
         shape = NetworkShape((8, 8, 1), 10, config.network.channels, make_space(config.space).num_levels)
         for node in build_graph(architecture, shape):
             updates[node.key] = updates.get(node.key, 0) + STEPS
-    return [{"key": list(key), "updates": n, "weights": [], "momentum": []} for key, n in updates.items()]
+    return [{"key": list(key), "updates": n, "weights": []} for key, n in updates.items()]
 
 
 def make_search(path, config=None, num_children=None, data=DESCRIPTION, fail=()):
@@ -121,6 +121,7 @@ def make_search(path, config=None, num_children=None, data=DESCRIPTION, fail=())
             completed = [r for r in records if r["status"] == "completed"]
             store = {"seed": 0, "layers": store_layers(completed, config)}
             values = {"search": {}, "store": store, "seconds": 100.0 * len(records), "num_failed": len(fail)}
+            values["num_children"] = len(list(children(config)))
             directory.save_state(values, {"store.weights": np.zeros(3, np.float32)})
         depth = make_space(config.space).num_levels
         whole = [r for r in records if r["level"] == depth and r["status"] == "completed"]

@@ -102,19 +102,21 @@ def test_settings(search):
 
 def test_levels_of_a_chain(search):
     best = search.best
-    rows = tables.level_rows(best)
-    assert [row.number for row in rows] == [1, 2, 3]
-    assert [[shown.label for shown, _ in row.parts] for row in rows] == [
+    table = tables.architecture_table(best)
+    assert (table.title, table.level, table.widest) == ("From image to classes", "layer", 1)
+    assert [[shown.label for shown, _ in row] for row in table.rows] == [
         [layer.operation.replace("_3x3", " 3×3").replace("_", " ")] for layer in best.layers
     ]
-    assert rows[0].parts[0][1] == "stem"
-    assert tables.output_of(best) == ""
+    assert table.rows[0][0][1] == "stem"
+    assert table.rows[2][0][1].startswith("layer 2")
+    assert table.caption.startswith("What each layer reads")
 
 
 def test_levels_of_a_cell():
-    rows = tables.level_rows(runs.CELL)
-    assert [(shown.short, read) for shown, read in rows[1].parts] == [("S5", "the previous cell"), ("M3", "block 1")]
-    assert tables.output_of(runs.CELL) == "the blocks 2 and 3, which no other uses"
+    table = tables.architecture_table(runs.CELL)
+    assert (table.title, table.level, table.widest) == ("The cell", "block", 2)
+    assert [(shown.short, read) for shown, read in table.rows[1]] == [("S5", "the previous cell"), ("M3", "block 1")]
+    assert table.caption.endswith("The cell’s output is the blocks 2 and 3, which no other uses.")
 
 
 def test_training(macro, micro):

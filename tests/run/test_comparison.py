@@ -63,7 +63,7 @@ def test_scores_of_a_sample_in_all_ways(run_dir, unbroken):
     last = max(whole)  # nothing was trained after it, so its weights are the final ones
     for record in unbroken.records:
         if record["child"] == last:
-            assert record["shared"]["moving"] == record["shared"]["search"]
+            assert record["shared"]["final"] == record["shared"]["search"]
 
 
 def test_images_that_have_changed_since_the_search_are_refused(run_dir, tmp_path):
@@ -183,9 +183,9 @@ def test_what_diverged_is_left_out(run_dir, tmp_path, monkeypatch, unbroken):
 
 def test_agreements_are_of_each_way_with_the_own_scores():
     records = [
-        {"shared": {"search": score, "fresh": -score}, "own": own, "own_scores": [own]}
+        {"shared": {"search": score, "final": -score}, "own": own, "own_scores": [own]}
         for score, own in ((0.1, 0.2), (0.3, 0.1), (0.5, 0.6), (0.9, None), (0.7, 0.8))
     ]
     found = agreements(records)
     assert found["search"]["kendall"] == kendall([0.1, 0.3, 0.5, 0.7], [0.2, 0.1, 0.6, 0.8])
-    assert found["fresh"]["spearman"].value == -found["search"]["spearman"].value
+    assert found["final"]["spearman"].value == -found["search"]["spearman"].value

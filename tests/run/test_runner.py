@@ -7,8 +7,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
-from epnas_tf.children.chance import ChanceWatch
 from epnas_tf.children.child import ChildDiverged, ChildResult, ChildTrainer, make_evaluate
+from epnas_tf.children.no_learning import NoLearningMonitor
 from epnas_tf.config import RunConfig
 from epnas_tf.data import evaluation_batches, load
 from epnas_tf.errors import DataError, RunDirectoryError, SearchError
@@ -96,7 +96,7 @@ def trials(path):
 def test_listener_hears_every_child_once_and_in_order(finished):
     _, result, recorder = finished
     assert recorder.num_resumed == 0
-    watch = ChanceWatch(recorder.data.validation.labels, CONFIG.child)  # few children learn, of 270 images
+    watch = NoLearningMonitor(recorder.data.validation.labels, CONFIG.child)  # few children learn, of 270 images
     assert recorder.warnings == [text for _, child in recorder.ended if (text := watch.warning(child.score))]
     assert [candidate.number for candidate in recorder.began] == list(range(NUM_CHILDREN))
     assert [candidate for candidate, _ in recorder.ended] == recorder.began

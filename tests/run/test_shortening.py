@@ -3,7 +3,7 @@ import pytest
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.workload import CostModel, DataSize, workload
 from epnas_tf.options import from_values, values_of
-from epnas_tf.run.forecast import SHORTER
+from epnas_tf.run.forecast import shorter_by
 from epnas_tf.run.shortening import as_flags, shortened
 
 # As 2 cores without GPU have them, about: SCALING.md.
@@ -22,7 +22,7 @@ def test_flags_bring_the_search_to_the_target_and_none_of_them_could_be_left_out
     config = from_values(RunConfig, {"space": space})
     target = 1200
     assert seconds(config, data) > 10 * target
-    found = shortened(config, data, seconds, target, SHORTER[space])
+    found = shortened(config, data, seconds, target, shorter_by(config))
     assert seconds(found.config, found.data) <= target
     assert values_of(found.config) == values_of(config) | found.changes
     for name in found.changes:
@@ -47,7 +47,7 @@ def test_what_the_images_become_is_measured():
 
 
 def test_where_nothing_helps_nothing_is_proposed_and_classes_keep_some_images():
-    assert shortened(RunConfig(), PHOTOS, lambda *_: 5.0, 1.0, SHORTER["macro"]) is None
+    assert shortened(RunConfig(), PHOTOS, lambda *_: 5.0, 1.0, shorter_by(RunConfig())) is None
     many = DataSize(45_000, 5_000, (32, 32, 3), 300)  # no fewer than 20 images a class
     found = shortened(RunConfig(), many, lambda c, d: d.num_train, 10, ("train_images",))
     assert found.changes == {"train_images": 6_000}

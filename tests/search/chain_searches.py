@@ -26,10 +26,11 @@ def score(candidate):
 def run(search, evaluate=score):
     """Runs a search to its end, one child at a time; returns the candidates."""
     candidates = []
-    while not search.finished:
-        candidates.append(search.ask())
+    while search.advance():
+        candidates += search.ask()
         search.tell(candidates[-1], evaluate(candidates[-1]))
-    assert search.ask() is None
+    assert search.finished
+    assert search.ask() == []
     return candidates
 
 

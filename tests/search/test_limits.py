@@ -29,8 +29,8 @@ def search(space, rule, limits=None, k=6, iterations=2, latencies=None):
     constraint = None if limits is None else Limits(space, shape_of(space), limits, latencies)
     progressive = ProgressiveSearch(space, config, SMALL, seed=0, constraint=constraint)
     found = []
-    while not progressive.finished:
-        candidate = progressive.ask()
+    while progressive.advance():
+        (candidate,) = progressive.ask()
         found.append(candidate.architecture)
         # Large networks are better here, so that a search would go beyond the limits.
         parameters = measured(candidate.architecture, shape_of(space)).parameters

@@ -11,7 +11,7 @@ from epnas_tf.errors import ConfigError, SearchError
 from epnas_tf.search.ranking import estimates
 from epnas_tf.space import MacroSpace, MicroSpace
 from epnas_tf.surrogate.table import Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
-from tests.search.chain_searches import by_level, make, run, same_state, score
+from tests.search.chain_searches import by_level, interrupted, make, run, same_state, score
 from tests.space.chain_space import ChainSpace
 
 
@@ -29,18 +29,35 @@ class TestCourse:
         assert sizes == {(i, level): size for i in (0, 1) for level, size in [(1, 3), (2, 4), (3, 4)]}
         assert [c.number for c in candidates] == list(range(22))
         assert search.num_children == search.num_told == 22
-        assert search.ask() is None
+        assert search.ask() == []
 
     def test_what_comes_next_is_known_within_a_level(self):
         search, candidates, upcoming = make(iterations=1), [], []
-        while not search.finished:
-            candidates.append(search.ask())
-            upcoming.append(search.upcoming)
-            search.tell(candidates[-1], score(candidates[-1]))
-        expected = [c.architecture for c in candidates[1:]] + [None]
+        while search.advance():
+            candidate, *following = search.ask(2)
+            candidates.append(candidate)
+            upcoming.append(following)
+            search.tell(candidate, score(candidate))
+        expected = [[candidate] for candidate in candidates[1:]] + [[]]
         for last in (2, 6):  # of level 1 and of level 2: it is for the scores to say what follows
-            expected[last] = None
+            expected[last] = []
         assert upcoming == expected
+
+    def test_asking_fits_nothing_and_changes_nothing(self, monkeypatch):
+        search = make()
+        for candidate in search.ask(3):
+            search.tell(candidate, score(candidate))
+        monkeypatch.setattr(search.surrogate, "fit", interrupted)
+        before = search.get_state()
+        assert search.ask(5) == []
+        same_state(search.get_state(), before)
+        monkeypatch.undo()
+        search.advance()
+        level = search.ask(99)
+        assert len(level) == 4
+        assert search.ask(2) == search.ask(2) == level[:2]
+        search.tell(level[1], 0.5)
+        assert search.ask(2) == [level[0], level[2]]
 
     def test_level_one_is_exhaustive(self, finished):
         groups = by_level(finished[1])
@@ -148,9 +165,10 @@ class TestThompson:
         chosen = set()
         for seed in range(8):
             search = make(ChainSpace(layers=2), k=2, seed=seed)
-            for _ in range(3):
-                search.tell(search.ask(), 0.1 * (1 + search.num_told))
-            chosen |= {candidate.architecture[-1] for candidate in iter(search.ask, None)}
+            for number in range(3):
+                search.tell(number, 0.1 * (1 + number))
+            search.advance()
+            chosen |= {candidate.architecture[-1] for candidate in search.ask(2)}
         assert chosen == {"0", "1", "2"}
 
     def test_is_greedy_without_exploration_and_in_the_last_iteration(self):
@@ -188,41 +206,39 @@ class TestParallel:
     @pytest.mark.parametrize("shuffle_seed", [0, 1])
     def test_many_outstanding_and_told_in_any_order_equal_one_after_the_other(self, finished, shuffle_seed):
         search, order, candidates = make(), random.Random(shuffle_seed), []
-        while not search.finished:
-            outstanding = list(iter(search.ask, None))
-            assert search.ask() is None
+        while search.advance():
+            outstanding = search.ask(99)
             candidates += outstanding
             for candidate in order.sample(outstanding, len(outstanding)):
                 search.tell(candidate.number, score(candidate))
-        assert search.ask() is None
         assert candidates == finished[1]
         same_state(search.get_state(), finished[0].get_state())
 
     def test_waits_only_at_the_end_of_a_level(self):
         search = make()
-        first, second, third = search.ask(), search.ask(), search.ask()
+        first, second, third = search.ask(99)
         search.tell(second, 0.5)
         search.tell(third, 0.5)
-        assert search.ask() is None
-        assert not search.finished
+        assert search.advance()
+        assert search.ask(99) == [first]
         search.tell(first, 0.5)
-        assert search.ask().level == 2
+        assert search.ask() == []
+        assert search.advance()
+        assert search.ask()[0].level == 2
 
 
 class TestTell:
     def test_refuses_what_is_not_outstanding(self):
         search = make()
-        with pytest.raises(ValueError, match="Received: 0"):
-            search.tell(0, 0.5)
-        search.tell(search.ask(), 0.5)
-        for number in (0, 1, -1, 99):
-            with pytest.raises(ValueError, match=f"asked for. Received: {number}"):
+        search.tell(*search.ask(), 0.5)
+        for number in (0, 3, -1, 99):
+            with pytest.raises(ValueError, match=f"of the current level. Received: {number}"):
                 search.tell(number, 0.5)
 
     @pytest.mark.parametrize("bad", [-0.1, 1.1, math.nan, math.inf])
     def test_refuses_what_is_no_accuracy_and_stays_outstanding(self, bad):
         search = make()
-        candidate = search.ask()
+        (candidate,) = search.ask()
         with pytest.raises(ValueError, match=r"in \[0, 1\].*Received: score="):
             search.tell(candidate, bad)
         search.tell(candidate, 1.0)
@@ -243,7 +259,7 @@ class TestFailures:
     def test_number_of_children_shrinks_with_each_failure(self):
         search = make(ChainSpace(layers=2), k=100, iterations=2)
         assert search.num_children == 2 * (3 + 9)
-        search.tell(search.ask(), None)
+        search.tell(*search.ask(), None)
         assert search.num_children == (3 + 6) + (3 + 9)
 
     def test_a_failure_leaves_the_score_of_an_earlier_iteration(self):
@@ -254,7 +270,7 @@ class TestFailures:
     @pytest.mark.parametrize("reported", ["score", "estimate"])
     def test_a_score_that_comes_late_is_ranked(self, reported):
         search = make(ChainSpace(layers=1), iterations=1, reported=reported)
-        first, late, last = [search.ask() for _ in range(3)]
+        first, late, last = search.ask(3)
         search.tell(first, 0.5)
         search.tell(last, 0.6)
         assert search.best == (last.architecture, 0.6)
@@ -264,13 +280,13 @@ class TestFailures:
     def test_a_level_without_survivors_ends_the_search(self):
         search = make()
         for _ in range(2):
-            search.tell(search.ask(), None)
+            search.tell(*search.ask(), None)
         with pytest.raises(SearchError, match=r"level 1 in iteration 1 failed.*lower learning rate.*Received: 3"):
-            search.tell(search.ask(), None)
+            search.tell(*search.ask(), None)
         other = make()
         other.set_state(*search.get_state())
         with pytest.raises(SearchError, match="level 1 in iteration 1 failed"):
-            other.ask()
+            other.advance()
 
     def test_the_very_last_level_may_fail_where_an_earlier_pass_has_a_result(self):
         search = make()
@@ -281,7 +297,7 @@ class TestFailures:
         again = make()
         again.set_state(*search.get_state())
         assert again.finished
-        assert again.ask() is None
+        assert not again.advance()
         assert again.ranking() == search.ranking()
         assert best.architecture in {ranked.architecture for ranked in search.ranking()}
 
@@ -294,13 +310,11 @@ class TestFailures:
 class TestRankCorrelation:
     def test_is_that_of_the_last_completed_level(self):
         search = make(iterations=1)
-        for candidate in iter(search.ask, None):
+        while search.advance():
+            (candidate,) = search.ask()
             search.tell(candidate, score(candidate))
             if candidate.level == 1:
                 assert search.rank_correlation is None  # nothing was predicted
-        level = list(iter(search.ask, None))
-        assert search.finished
-        assert not level
         assert -1 <= search.rank_correlation <= 1
 
     def test_of_perfect_predictions(self):
@@ -390,9 +404,9 @@ class TestRanking:
         measured = [
             Measurement(indices[c.architecture], c.number, c.iteration, better_in_later_passes(c)) for c in candidates
         ]
-        brought_up = search.surrogate.brought_up(to_rows(search.space, measured))
+        adjusted = search.surrogate.adjust_to_latest_iteration(to_rows(search.space, measured))
         of_whole = {name: [] for name in indices if len(name) == 3}
-        for candidate, worth in zip(candidates, brought_up, strict=True):
+        for candidate, worth in zip(candidates, adjusted, strict=True):
             of_whole.get(candidate.architecture, []).append(worth)
         predicted = search.surrogate.predict(*encode_rows(search.space, [indices[name] for name in of_whole]))
         wanted = dict(zip(of_whole, estimates([np.array(each) for each in of_whole.values()], predicted), strict=True))

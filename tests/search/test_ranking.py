@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from epnas_tf.search.ranking import agreeing, estimates, noise_variance
+from epnas_tf.search.ranking import choose_adjusted_or_raw, estimates, noise_variance
 
 
 def arrays(*scores):
@@ -19,17 +19,17 @@ def test_scores_that_surely_agree_less_once_they_are_brought_up_stay_as_they_wer
     measured = arrays(*[[0.5, 0.51]] * repeated, [0.7])
     for wrong in (False, True):
         times = factor * (1.02 if wrong else 0.98)
-        brought_up = arrays(*[[0.5, 0.5 + 0.01 * times]] * repeated, [0.8])
-        assert agreeing(measured, brought_up) is (measured if wrong else brought_up)
+        adjusted = arrays(*[[0.5, 0.5 + 0.01 * times]] * repeated, [0.8])
+        assert choose_adjusted_or_raw(measured, adjusted) is (measured if wrong else adjusted)
 
 
 def test_scores_that_do_not_differ_stay_as_they_were():
-    measured, brought_up = arrays([0.5, 0.5], [0.7]), arrays([0.5, 0.5001], [0.9])
-    assert agreeing(measured, brought_up) is measured
+    measured, adjusted = arrays([0.5, 0.5], [0.7]), arrays([0.5, 0.5001], [0.9])
+    assert choose_adjusted_or_raw(measured, adjusted) is measured
 
 
 def test_scores_are_brought_up_where_none_is_repeated():
-    assert agreeing(arrays([0.5], [0.7]), arrays([0.6], [0.7]))[0] == [0.6]
+    assert choose_adjusted_or_raw(arrays([0.5], [0.7]), arrays([0.6], [0.7]))[0] == [0.6]
 
 
 def test_without_repeated_scores_it_is_the_score():

@@ -9,10 +9,11 @@ from epnas_tf.errors import ArchitectureError, DataError
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.space import Graph, MacroArchitecture, MacroSpace, MicroSpace, NetworkShape, build_graph
 from epnas_tf.space.graph import IMAGE
-from epnas_tf.space.macro_graph import halvings
-from epnas_tf.space.micro_graph import reductions
+from epnas_tf.space.macro import halvings
+from epnas_tf.space.micro_network import reductions
 from tests.network.architectures import MACRO, MACRO_SHAPE, MICRO, MICRO_SHAPE, macro, micro
 from tests.network.closed_forms import cells, node_sizes
+from tests.space.own import register_builder
 
 
 def dense_macro(depth):
@@ -153,7 +154,7 @@ def test_the_smallest_images_pass():
             ArchitectureError,
             "has 2 blocks. Received: 3 blocks",
         ),
-        (lambda: build_graph("conv_3x3", MACRO_SHAPE), ArchitectureError, "registered for this type. Received: str"),
+        (lambda: build_graph("conv_3x3", MACRO_SHAPE), ArchitectureError, "Received: 'conv_3x3' of type str"),
         (lambda: Graph().add(("a",), "sum", ("b",), channels=4), ValueError, r"missing sources: \[\('b',\)\]"),
     ],
 )
@@ -174,8 +175,8 @@ def test_a_new_kind_of_architecture_registers_its_own_builder():
     class Deep:
         depth: int
 
-    @build_graph.register
-    def build_deep_graph(architecture: Deep, shape: NetworkShape) -> Graph:
+    def build_deep_graph(architecture, shape):
         return build_graph(MacroArchitecture(dense_macro(architecture.depth).layers), shape)
 
+    register_builder(Deep, build_deep_graph)
     assert build_graph(Deep(2), MACRO_SHAPE).keys == build_graph(dense_macro(2), MACRO_SHAPE).keys

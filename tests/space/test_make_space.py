@@ -1,6 +1,5 @@
 """From settings to a space; and the package stays light."""
 
-import dataclasses
 import subprocess
 import sys
 
@@ -8,7 +7,7 @@ import pytest
 
 from epnas_tf.config import SpaceConfig
 from epnas_tf.errors import ConfigError
-from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, MacroSpace, MicroSpace, make_space
+from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, MacroSpace, MicroSpace, definition_of_space, make_space
 
 
 def test_defaults_are_the_papers():
@@ -20,9 +19,9 @@ def test_defaults_are_the_papers():
     assert (micro.num_levels, micro.operations) == (5, MICRO_OPERATIONS)
 
 
-def test_names_are_those_of_the_settings():
-    field = next(field for field in dataclasses.fields(SpaceConfig) if field.name == "space")
-    assert field.metadata["choices"] == (MacroSpace.name, MicroSpace.name)
+def test_known_and_default_operations_are_two_things():
+    assert definition_of_space("macro").default_operations == MACRO_OPERATIONS
+    assert make_space(SpaceConfig(operations=("identity",))).operations == ("identity",)
 
 
 def test_settings_reach_the_space():
@@ -35,8 +34,9 @@ def test_settings_reach_the_space():
 @pytest.mark.parametrize(
     ("config", "parts"),
     [
-        (SpaceConfig(operations=("conv_7x7",)), [", ".join(MACRO_OPERATIONS), "Received: 'conv_7x7'"]),
-        (SpaceConfig(operations=("identity",)), [", ".join(MACRO_OPERATIONS), "Received: 'identity'"]),
+        (SpaceConfig(operations=("conv_7x7",)), [", ".join(MICRO_OPERATIONS), "Received: 'conv_7x7'", "--plugins"]),
+        (SpaceConfig(operations=("stem",)), [", ".join(MICRO_OPERATIONS), "Received: 'stem'"]),
+        (SpaceConfig(space="makro"), ["macro, micro", "did you mean 'macro'?", "Received: space='makro'", "--plugins"]),
         (SpaceConfig(space="micro", operations=("identiy",)), ["did you mean 'identity'?", "Received: 'identiy'"]),
         (SpaceConfig(operations=("conv_3x3", "conv_3x3")), ["Received: 'conv_3x3' twice"]),
         (SpaceConfig(layers=51), ["1 to 50", "Received: layers=51"]),

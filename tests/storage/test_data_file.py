@@ -1,10 +1,9 @@
 import dataclasses
-import json
 
 import pytest
 
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.storage.data_file import DATA_FILE, describe, load_description, refuse_other_images, save_description
+from epnas_tf.storage.data_file import describe, load_description, refuse_other_images, save_description
 from tests.data.helpers import make_data
 
 DESCRIPTION = describe(make_data())
@@ -52,13 +51,3 @@ def test_other_images_are_refused_with_what_differs(tmp_path, change, always):
             refuse(tmp_path, other, same_versions=False)
     else:
         refuse(tmp_path, other, same_versions=False)
-
-
-def test_a_file_of_an_older_version_has_no_digest(tmp_path):
-    save_description(tmp_path, DESCRIPTION)
-    document = json.loads((tmp_path / DATA_FILE).read_text())
-    del document["digest"]
-    (tmp_path / DATA_FILE).write_text(json.dumps(document))
-    refuse(tmp_path, DESCRIPTION)
-    with pytest.raises(RunDirectoryError, match="num_test"):
-        refuse(tmp_path, dataclasses.replace(DESCRIPTION, num_test=1))

@@ -8,10 +8,11 @@ import shutil
 import numpy as np
 import pytest
 
+from epnas_tf import files
 from epnas_tf.config import ChildConfig, DataConfig, RunConfig, SearchConfig, SpaceConfig
 from epnas_tf.errors import ConfigError, DataError, RunDirectoryError, StateError
 from epnas_tf.space import MacroArchitecture, MacroLayer, load_architecture
-from epnas_tf.storage import run_directory, state_files
+from epnas_tf.storage import run_directory
 from epnas_tf.storage.rank_directory import RankDirectory
 from epnas_tf.storage.run_directory import RunDirectory, read_config
 from epnas_tf.storage.training_directory import TrainingDirectory
@@ -34,15 +35,6 @@ def add(directory, *numbers):
     for number in numbers:
         directory.append_record({"child": number})
         directory.save_state({"number": number}, {"a": ARRAYS["a"] + number})
-
-
-def make_run_older_than(path, setting):
-    """Makes a run of one child whose settings do not name one that came later."""
-    with RunDirectory(path, CONFIG) as directory:
-        add(directory, 1)
-    document = json.loads((path / "config.json").read_text())
-    del document["settings"][setting]
-    (path / "config.json").write_text(json.dumps(document))
 
 
 def lines(path):
@@ -137,8 +129,8 @@ def test_full_disk_is_reported_and_leaves_the_state_before(path, monkeypatch):
         directory.save_best(architecture())
         for owner, save in (
             (run_directory, lambda: directory.append_record({"child": 2})),
-            (state_files, lambda: directory.save_state({"number": 2}, ARRAYS)),
-            (state_files, lambda: directory.save_best(architecture("conv_5x5"))),
+            (files, lambda: directory.save_state({"number": 2}, ARRAYS)),
+            (files, lambda: directory.save_best(architecture("conv_5x5"))),
         ):
             with monkeypatch.context() as patch:
                 patch.setattr(owner, "to_disk", no_space)
@@ -189,21 +181,6 @@ def test_another_way_to_write_the_place_of_the_data_is_the_same_setting(path, tm
             pass
     with pytest.raises(RunDirectoryError, match="--dataset: photos there, others now"):
         RunDirectory(path, RunConfig(data=DataConfig(dataset="others")))
-
-
-def test_a_setting_that_an_older_run_does_not_name_has_its_default(path):
-    make_run_older_than(path, "mirrored")
-    with RunDirectory(path, CONFIG):
-        pass
-    with pytest.raises(RunDirectoryError, match="--mirrored: False there, True now"):
-        RunDirectory(path, RunConfig(child=ChildConfig(mirrored=True)))
-
-
-def test_a_run_that_is_older_than_a_setting_was_made_with_what_was_done_before_it(path):
-    make_run_older_than(path, "l2_on")
-    assert read_config(path).child.l2_on == "all"
-    with pytest.raises(RunDirectoryError, match="--l2_on: all there, kernels now"):
-        RunDirectory(path, CONFIG)
 
 
 def test_run_without_a_child_takes_other_settings(path):
@@ -331,7 +308,7 @@ def test_place_that_cannot_be_written_is_reported(tmp_path):
 )
 def test_settings_that_are_not_allowed_are_reported(path, settings, words):
     path.mkdir()
-    document = {"format": "epnas_tf.run", "version": 1, "settings": settings, "versions": {}}
+    document = {"format": "epnas_tf.run", "version": 1, "settings": settings, "places": {}, "versions": {}}
     (path / "config.json").write_text(json.dumps(document))
     with pytest.raises(RunDirectoryError, match=words):
         read_config(path)

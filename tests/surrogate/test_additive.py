@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from epnas_tf.space import MacroSpace
-from epnas_tf.surrogate.additive import AdditiveModel, drift, rise
+from epnas_tf.surrogate.additive import AdditiveModel, iteration_effect_confidence, trend_confidence
 from epnas_tf.surrogate.table import Rows, encode_rows
 from tests.space.chain_space import ChainSpace
 
@@ -18,9 +18,9 @@ def rows(space, count, seed=0):
     return [space.indices(space.sample(rng, int(rng.integers(1, space.num_levels + 1)))) for _ in range(count)]
 
 
-def at_once(features, lengths, scores, passes):
+def at_once(features, levels, scores, iterations):
     """Rows that were all measured at the same time."""
-    return Rows(features, lengths, scores, passes, np.zeros(len(lengths)))
+    return Rows(features, levels, scores, iterations, np.zeros(len(levels)))
 
 
 def fitted(space, *columns, penalty=NOTHING, iterations=3):
@@ -34,8 +34,8 @@ class TestFit:
         rng = np.random.default_rng(1)
         kernel, depths = rng.normal(size=(space.num_levels, space.num_features)), rng.normal(size=space.num_levels + 1)
 
-        def truth(features, lengths):
-            return np.einsum("nlf,lf->n", features, kernel) + depths[lengths]
+        def truth(features, levels):
+            return np.einsum("nlf,lf->n", features, kernel) + depths[levels]
 
         seen, others = encode_rows(space, rows(space, 300)), encode_rows(space, rows(space, 50, seed=1))
         model = fitted(space, *seen, truth(*seen), np.zeros(300, int))
@@ -44,21 +44,21 @@ class TestFit:
     def test_minimises_the_penalised_squares(self):
         """Against a general minimiser's condition: the gradient is zero."""
         space, rng = ChainSpace(layers=3), np.random.default_rng(0)
-        features, lengths = encode_rows(space, rows(space, 30))
-        scores, passes = rng.uniform(size=30), rng.integers(0, 3, 30)
-        passes[lengths == 1] = 0  # so that nothing is known of a drift
-        model = fitted(space, features, lengths, scores, passes, penalty=0.3)
-        left = model.left(at_once(features, lengths, scores, passes))
-        np.testing.assert_allclose(np.einsum("n,nlf->lf", left, features), 0.3 * model.kernel, atol=1e-9)
+        features, levels = encode_rows(space, rows(space, 30))
+        scores, iterations = rng.uniform(size=30), rng.integers(0, 3, 30)
+        iterations[levels == 1] = 0  # so that nothing is known of an effect of iterations
+        model = fitted(space, features, levels, scores, iterations, penalty=0.3)
+        residuals = model.residuals(at_once(features, levels, scores, iterations))
+        np.testing.assert_allclose(np.einsum("n,nlf->lf", residuals, features), 0.3 * model.kernel, atol=1e-9)
         for number, depth in itertools.product(range(3), range(4)):
-            of_both = (passes >= number) & (lengths == depth)
-            assert left[of_both].sum() == pytest.approx(0.3 * model.depths[number, depth], abs=1e-9)
+            of_both = (iterations >= number) & (levels == depth)
+            assert residuals[of_both].sum() == pytest.approx(0.3 * model.levels[number, depth], abs=1e-9)
 
     def test_repeated_rows_are_averaged(self):
         space = ChainSpace(layers=2)
-        features, lengths = encode_rows(space, [(0, 1), (0, 1), (2, 2)])
-        model = fitted(space, features, lengths, np.array([0.2, 0.6, 0.9]), np.zeros(3, int))
-        np.testing.assert_allclose(model.predict(features, lengths), [0.4, 0.4, 0.9], atol=2e-3)
+        features, levels = encode_rows(space, [(0, 1), (0, 1), (2, 2)])
+        model = fitted(space, features, levels, np.array([0.2, 0.6, 0.9]), np.zeros(3, int))
+        np.testing.assert_allclose(model.predict(features, levels), [0.4, 0.4, 0.9], atol=2e-3)
 
 
 class TestPasses:
@@ -66,9 +66,9 @@ class TestPasses:
         """The same architectures in each pass; a pass adds 0.1 to networks of one level, and 0.2 to deeper ones."""
         space = ChainSpace(layers=2)
         architectures = rows(space, 20) * iterations
-        passes = np.repeat(np.arange(iterations), 20)
-        features, lengths = encode_rows(space, architectures)
-        return space, (features, lengths, 0.1 * features[:, 0, 1] + 0.3 + 0.1 * lengths * passes, passes)
+        iterations = np.repeat(np.arange(iterations), 20)
+        features, levels = encode_rows(space, architectures)
+        return space, (features, levels, 0.1 * features[:, 0, 1] + 0.3 + 0.1 * levels * iterations, iterations)
 
     def test_predicts_for_the_newest(self):
         space, data = self.data(2)
@@ -83,42 +83,44 @@ class TestPasses:
     def test_scores_of_earlier_ones_are_brought_up(self):
         space, data = self.data(3)
         model = fitted(space, *data)
-        brought_up = model.brought_up(at_once(*data))
-        np.testing.assert_allclose(brought_up, np.tile(data[2][40:], 3), atol=2e-3)
+        adjusted = model.adjust_to_latest_iteration(at_once(*data))
+        np.testing.assert_allclose(adjusted, np.tile(data[2][40:], 3), atol=2e-3)
 
 
-class TestDrift:
-    def rows(self, *passes):
+class TestIterationEffect:
+    def rows(self, *iterations):
         """The scores of the three architectures of level 1 in each pass."""
-        features = np.tile(np.eye(3, dtype=np.float32)[:, np.newaxis], (len(passes), 1, 1))
-        numbers = np.repeat(np.arange(len(passes)), 3)
-        return at_once(features, np.ones(3 * len(passes), int), np.concatenate(passes), numbers)
+        features = np.tile(np.eye(3, dtype=np.float32)[:, np.newaxis], (len(iterations), 1, 1))
+        numbers = np.repeat(np.arange(len(iterations)), 3)
+        return at_once(features, np.ones(3 * len(iterations), int), np.concatenate(iterations), numbers)
 
     def test_equal_scores_are_none_and_a_common_change_is_one(self):
         first = np.array([0.3, 0.5, 0.6])
-        np.testing.assert_allclose(drift(self.rows(first, first, first + 0.1), 4), [1, 0, 1, 1])
+        np.testing.assert_allclose(iteration_effect_confidence(self.rows(first, first, first + 0.1), 4), [1, 0, 1, 1])
 
     def test_is_between_them_where_it_may_be_noise(self):
         first, noise = np.array([0.3, 0.5, 0.6]), np.array([0.03, -0.02, 0.01])
         expected = noise.mean() ** 2 / (noise.mean() ** 2 + noise.var(ddof=1) / 3)
-        assert drift(self.rows(first, first + noise), 2)[1] == pytest.approx(expected)
+        assert iteration_effect_confidence(self.rows(first, first + noise), 2)[1] == pytest.approx(expected)
         assert 0 < expected < 0.3
 
     def test_unknown_without_level_one(self):
         rows = self.rows(np.full(3, 0.5), np.full(3, 0.5))
-        assert drift(rows._replace(lengths=rows.lengths + 1), 2).tolist() == [1, 1]
+        assert iteration_effect_confidence(rows._replace(levels=rows.levels + 1), 2).tolist() == [1, 1]
 
     def test_better_choices_are_no_better_weights(self):
-        """The same scores in both passes, but for better architectures of level 2 in the second."""
+        """The same scores in both iterations, but for better architectures of level 2 in the second."""
         space = ChainSpace(layers=2)
         first, second = [(0,), (1,), (2,), (0, 0), (1, 0)], [(0,), (1,), (2,), (2, 1), (2, 2)]
-        features, lengths = encode_rows(space, first + second)
+        features, levels = encode_rows(space, first + second)
         scores = np.array([0.1 * sum(row) + 0.05 * (sum(row) > 2) for row in first + second])
-        data = features, lengths, scores, np.repeat([0, 1], 5)
-        np.testing.assert_array_equal(fitted(space, *data, penalty=0.3).brought_up(at_once(*data)), scores)
+        data = features, levels, scores, np.repeat([0, 1], 5)
+        np.testing.assert_array_equal(
+            fitted(space, *data, penalty=0.3).adjust_to_latest_iteration(at_once(*data)), scores
+        )
 
 
-class TestRise:
+class TestTrend:
     SHAPE = (1, 2)
 
     def rows(self, scores):
@@ -127,31 +129,31 @@ class TestRise:
         return Rows(features, ones, np.asarray(scores), np.zeros(count, int), np.linspace(-0.5, 0.5, count))
 
     def test_a_line_is_sure_and_equal_scores_are_none(self):
-        assert rise(self.rows([0.1, 0.2, 0.3, 0.4, 0.5]), self.SHAPE)[0].tolist() == pytest.approx([0, 1])
-        assert not rise(self.rows([0.3] * 5), self.SHAPE).any()
+        assert trend_confidence(self.rows([0.1, 0.2, 0.3, 0.4, 0.5]), self.SHAPE)[0].tolist() == pytest.approx([0, 1])
+        assert not trend_confidence(self.rows([0.3] * 5), self.SHAPE).any()
 
     def test_is_between_them_where_it_may_be_noise(self):
         scores = np.array([0.1, 0.4, 0.2, 0.5, 0.3, 0.7])
         line = scipy.stats.linregress(np.linspace(-0.5, 0.5, 6), scores)
         expected = 1 - line.stderr**2 / line.slope**2
-        assert rise(self.rows(scores), self.SHAPE)[0, 1] == pytest.approx(expected)
+        assert trend_confidence(self.rows(scores), self.SHAPE)[0, 1] == pytest.approx(expected)
         assert 0 < expected < 1
 
     def test_a_slope_within_its_error_and_too_few_scores_count_as_none(self):
-        assert not rise(self.rows([0.4, 0.1, 0.5, 0.2]), self.SHAPE).any()
-        assert not rise(self.rows([0.1, 0.2, 0.3]), self.SHAPE).any()
+        assert not trend_confidence(self.rows([0.4, 0.1, 0.5, 0.2]), self.SHAPE).any()
+        assert not trend_confidence(self.rows([0.1, 0.2, 0.3]), self.SHAPE).any()
 
     def test_what_weights_learn_during_a_level_is_no_merit_of_the_later_architectures(self):
         """Four architectures in random order, four times; each child finds the weights 0.02 better."""
         space, rng = ChainSpace(layers=2), np.random.default_rng(0)
         architectures = [(first, second) for first in (0, 1) for second in (0, 1)] * 4
         architectures = [architectures[index] for index in rng.permutation(16)]
-        features, lengths = encode_rows(space, architectures)
+        features, levels = encode_rows(space, architectures)
         places = np.linspace(-0.5, 0.5, 16)
         scores = 0.5 + 0.1 * features[:, 0, 1] + 0.3 * places
-        measured = Rows(features, lengths, scores, np.zeros(16, int), places)
+        measured = Rows(features, levels, scores, np.zeros(16, int), places)
         model = AdditiveModel.zero(2, 3, 1).fitted(measured, penalty=0.01)
-        np.testing.assert_allclose(model.brought_up(measured), scores - 0.3 * places, atol=0.01)
+        np.testing.assert_allclose(model.adjust_to_latest_iteration(measured), scores - 0.3 * places, atol=0.01)
         blind = AdditiveModel.zero(2, 3, 1).fitted(measured._replace(positions=np.zeros(16)), penalty=0.01)
         off = [abs(one.kernel[1, 1] - one.kernel[1, 0]) for one in (model, blind)]  # level 2 is worth nothing
         assert off[0] < off[1] / 3
@@ -160,9 +162,9 @@ class TestRise:
 class TestDraws:
     def draws(self, noise, count=4000):
         space = ChainSpace(layers=2)
-        features, lengths = encode_rows(space, [(a, b) for a in range(2) for b in range(2)] * 5)
+        features, levels = encode_rows(space, [(a, b) for a in range(2) for b in range(2)] * 5)
         scores = features[:, 0, 1] + noise * np.random.default_rng(1).normal(size=20)
-        rows = at_once(features, lengths, scores, np.zeros(20, int))
+        rows = at_once(features, levels, scores, np.zeros(20, int))
         model = AdditiveModel.zero(2, 3, 1).fitted(rows, 0.3)
         return model, model.draws(rows, 0.3, count, np.random.default_rng(0))
 

@@ -12,8 +12,8 @@ from scipy import stats
 
 from epnas_tf.config import PAPER_SURROGATE, SurrogateConfig
 from epnas_tf.errors import SearchError, StateError
-from epnas_tf.search import ensemble, scoring
 from epnas_tf.space import MacroSpace, MicroSpace
+from epnas_tf.surrogate import ensemble, scoring
 from epnas_tf.surrogate.scoring import Draws
 from epnas_tf.surrogate.surrogate import Surrogate, draw_scores, score_candidates
 from epnas_tf.surrogate.table import Rows, encode_rows
@@ -56,7 +56,7 @@ def separable_scores(rows):
 
 
 def keras_twin(model):
-    """The same surrogate out of Keras's own layers, with a mask in place of lengths."""
+    """The same surrogate out of Keras's own layers, with a mask in place of levels."""
     shape, weights = model._shape, model._ensemble.weights
     features, mask = keras.Input(shape), keras.Input((shape[0],), dtype="bool")
     layers = [
@@ -72,8 +72,8 @@ def keras_twin(model):
     return twin
 
 
-def masks(lengths, num_levels):
-    return np.arange(num_levels)[np.newaxis] < lengths[:, np.newaxis]
+def masks(levels, num_levels):
+    return np.arange(num_levels)[np.newaxis] < levels[:, np.newaxis]
 
 
 @pytest.fixture(scope="module")
@@ -145,9 +145,9 @@ class TestAgainstKeras:
     @pytest.mark.parametrize("space", [MacroSpace(4), MicroSpace(3)], ids=lambda space: space.name)
     def test_predictions_equal_keras(self, space):
         model = make(space)
-        features, lengths = encode_rows(space, random_rows(space, 50))
-        expected = keras_twin(model).predict([features, masks(lengths, space.num_levels)], verbose=0)
-        np.testing.assert_allclose(model.predict(features, lengths), expected, atol=1e-6)
+        features, levels = encode_rows(space, random_rows(space, 50))
+        expected = keras_twin(model).predict([features, masks(levels, space.num_levels)], verbose=0)
+        np.testing.assert_allclose(model.predict(features, levels), expected, atol=1e-6)
 
     @pytest.mark.parametrize("steps", [1, 4])
     def test_training_equals_keras(self, steps):
@@ -158,13 +158,13 @@ class TestAgainstKeras:
         model = make(space, config)
         model.num_fits = 1  # the first fit would centre the predictions
         rows = random_rows(space, 20)
-        features, lengths = encode_rows(space, rows)
+        features, levels = encode_rows(space, rows)
         scores = np.linspace(0.2, 0.8, len(rows)).astype(np.float32)
         twin = keras_twin(model)
         before = [variable.numpy() for variable in twin.trainable_variables]
         twin.compile(keras.optimizers.Adam(1e-3), "mean_absolute_error")
         for _ in range(steps):
-            twin.train_on_batch([features, masks(lengths, space.num_levels)], scores)
+            twin.train_on_batch([features, masks(levels, space.num_levels)], scores)
         model.fit(table(space, rows, scores), np.random.default_rng(0))
         for start, found, expected in zip(before, model._ensemble.weights, twin.trainable_variables, strict=True):
             # Adam divides by the gradient's size, so rounding shows most where a gradient is nearly 0: hence a bound of
@@ -266,7 +266,7 @@ class TestFit:
         model = make(space, dataclasses.replace(config, hidden_units=20, input_units=20, surrogate_steps=200))
         rows = random_rows(space, 60)
         data = table(space, rows, separable_scores(rows))
-        before = np.abs(model.predict(data.features, data.lengths) - data.scores).mean()
+        before = np.abs(model.predict(data.features, data.levels) - data.scores).mean()
         after = [model.fit(data, np.random.default_rng(i)) for i in range(3)]
         assert after[-1] < 0.1 * before
         others = random_rows(space, 100, seed=1, level=4)
@@ -276,12 +276,12 @@ class TestFit:
     def test_returns_the_mean_absolute_error_of_all_rows(self, chain):
         _, model, data = chain
         error = model.fit(data, np.random.default_rng(1))
-        assert error == pytest.approx(np.abs(model.predict(data.features, data.lengths) - data.scores).mean())
+        assert error == pytest.approx(np.abs(model.predict(data.features, data.levels) - data.scores).mean())
 
     def test_padding_does_not_matter(self, chain):
-        _, model, (features, lengths, *_) = chain
-        padded = np.where(masks(lengths, 5)[:, :, np.newaxis], features, np.float32(7))
-        np.testing.assert_array_equal(model.predict(features, lengths), model.predict(padded, lengths))
+        _, model, (features, levels, *_) = chain
+        padded = np.where(masks(levels, 5)[:, :, np.newaxis], features, np.float32(7))
+        np.testing.assert_array_equal(model.predict(features, levels), model.predict(padded, levels))
 
     @BOTH
     def test_nothing_is_traced_twice(self, config):
@@ -292,7 +292,7 @@ class TestFit:
             rows = random_rows(space, num_rows, level=1)
             data = table(space, rows, np.full(num_rows, 0.5))
             model.fit(data, np.random.default_rng(0), unseen=data)
-            parents, extensions = model.parents(data.features, data.lengths), np.eye(3, dtype=np.float32)[:num_rows]
+            parents, extensions = model.parents(data.features, data.levels), np.eye(3, dtype=np.float32)[:num_rows]
             model.log_scores(parents, extensions)
             draws = Draws(np.zeros((2, num_rows), np.float32), np.zeros((2, 3), np.float32))
             model.drawn_scores(parents, draws, extensions)
@@ -300,14 +300,14 @@ class TestFit:
         assert model.num_fits == 3
         other = make(space, config, seed=1)
         other.fit(data, np.random.default_rng(0))
-        assert not np.array_equal(other.parents(data.features, data.lengths).hidden, parents.hidden)
+        assert not np.array_equal(other.parents(data.features, data.levels).hidden, parents.hidden)
         assert other.num_traces == 5
 
     def test_many_rows_are_predicted_in_blocks(self, chain, monkeypatch):
-        _, model, (features, lengths, *_) = chain
-        whole = model.predict(features, lengths)
+        _, model, (features, levels, *_) = chain
+        whole = model.predict(features, levels)
         monkeypatch.setattr(ensemble, "ROWS_AT_ONCE", 7)
-        np.testing.assert_allclose(model.predict(features, lengths), whole, atol=1e-6)
+        np.testing.assert_allclose(model.predict(features, levels), whole, atol=1e-6)
 
     def test_learning_rate_falls_after_the_first_fit(self):
         space = ChainSpace(layers=2)
@@ -328,7 +328,7 @@ class TestFit:
         model = make(space)
         data = table(space, random_rows(space, 21, level=1), np.full(21, median))
         model._centre(data, data.scores)
-        assert np.median(model.predict(data.features, data.lengths)) == pytest.approx(
+        assert np.median(model.predict(data.features, data.levels)) == pytest.approx(
             np.clip(median, 0.01, 0.99), abs=1e-5
         )
 
@@ -355,7 +355,7 @@ class TestFit:
     def test_refuses_wrong_shapes(self, chain):
         _, model, data = chain
         with pytest.raises(ValueError, match=r"\(rows, 5, 3\).*Received: features.shape=\(60, 4, 3\)"):
-            model.predict(data.features[:, :4], data.lengths)
+            model.predict(data.features[:, :4], data.levels)
         with pytest.raises(ValueError, match=r"Received: shapes \(59,\), \(60,\), \(60,\) for 60 rows"):
             model.fit(data._replace(scores=data.scores[:59]), np.random.default_rng(0))
 
@@ -394,11 +394,11 @@ class TestState:
         space, _, data = chain
         model = make(space, config, seed=9)
         for passes in range(2):
-            model.fit(data._replace(passes=data.passes + passes), np.random.default_rng(passes), unseen=data)
+            model.fit(data._replace(iterations=data.iterations + passes), np.random.default_rng(passes), unseen=data)
         other = make(space, config, seed=9)
         other.set_state(model.get_state())
         assert other.num_fits == model.num_fits > 0
-        assert other.trust == model.trust
+        assert other.residual_weight == model.residual_weight
         errors = [each.fit(data, np.random.default_rng(5)) for each in (model, other)]
         assert errors[0] == errors[1]
         found = other.get_state()

@@ -15,8 +15,8 @@ def rows(*measured):
 def test_positions_are_counted_within_a_level_of_a_pass():
     found = rows(((0,), 0), ((1,), 0), ((2,), 0), ((0, 1), 0), ((0,), 1), ((1,), 1))
     np.testing.assert_allclose(found.positions, [-0.5, 0, 0.5, 0, -0.5, 0.5])
-    assert found.lengths.tolist() == [1, 1, 1, 2, 1, 1]
-    assert found.passes.tolist() == [0, 0, 0, 0, 1, 1]
+    assert found.levels.tolist() == [1, 1, 1, 2, 1, 1]
+    assert found.iterations.tolist() == [0, 0, 0, 0, 1, 1]
 
 
 def test_no_rows():

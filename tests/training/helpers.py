@@ -9,14 +9,15 @@ import tensorflow as tf
 
 from epnas_tf.config import DataConfig, FinalNetworkConfig, RecipeConfig, TrainingConfig
 from epnas_tf.data import TrainingPipeline, load
+from epnas_tf.data.augmentation import Augmentation, Crop, Cutout, Mirror
 from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.network import Network, VariableStore
-from epnas_tf.network.optimizer import apply_gradients
 from epnas_tf.seeds import EPOCH, derived_seed
 from epnas_tf.space import NetworkShape
 from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.state_files import StateFiles
 from epnas_tf.training.network_training import NetworkTraining
+from epnas_tf.training.optimizer import FinalOptimizer
 from epnas_tf.training.schedule import learning_rate
 from epnas_tf.training.trainer import train_final
 from tests.network.architectures import macro, micro
@@ -65,16 +66,20 @@ def shape_of(architecture, data=None):
     return NetworkShape(data.image_shape, data.num_classes, CHANNELS, levels, normal_cells=1)
 
 
+def with_cutout(data, side):
+    return dataclasses.replace(data, augmentation=Augmentation((Crop(1), Mirror(0), Cutout(side))))
+
+
 def make_training(architecture=CHAIN, data=None, cutout=0, seed=SEED, **recipe):
     """Returns a training, on all 200 images unless others are given."""
-    data = data or all_digits()
+    data = with_cutout(data or all_digits(), cutout)
     recipe = dataclasses.replace(PLAIN, **recipe)
-    return NetworkTraining(architecture, shape_of(architecture, data), data, recipe, cutout, seed)
+    return NetworkTraining(architecture, shape_of(architecture, data), data, recipe, seed)
 
 
 @functools.cache
 def pipeline(batch_size, cutout):
-    return TrainingPipeline(all_digits(), batch_size, epochs=1, cutout=cutout)
+    return TrainingPipeline(with_cutout(all_digits(), cutout), batch_size, epochs=1)
 
 
 def batches(recipe, epoch, cutout=0):
@@ -87,14 +92,14 @@ def plain_loop(architecture, recipe):
     store = VariableStore(SEED)
     network = Network(architecture, shape_of(architecture), store)
     variables = [variable.value for variable in network.trainable_variables]
-    momentum = [slot for key in network.layers for slot in store.momentum(key)]
+    optimizer = FinalOptimizer(recipe, network.trainable_variables)
 
     @tf.function(autograph=False)
     def step(images, labels, rate):
         with tf.GradientTape() as tape:
             scores = network(images, training=True)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
-        apply_gradients(variables, momentum, tape.gradient(loss, variables), rate, recipe)
+        optimizer.apply(tape.gradient(loss, variables), rate)
         return loss, tf.math.count_nonzero(tf.argmax(scores, axis=1, output_type=tf.int32) == labels)
 
     epochs, number = [], 0
@@ -109,7 +114,7 @@ def plain_loop(architecture, recipe):
 
 
 def assert_same_state(found, expected):
-    """Checks that two stores hold the same layers, momentum and statistics, bit for bit."""
+    """Checks that two stores hold the same layers, bit for bit."""
     (index, arrays), (expected_index, expected_arrays) = found.get_state(), expected.get_state()
     assert index == expected_index
     for name, array in expected_arrays.items():
@@ -120,7 +125,7 @@ def layers_of(store):
     """Returns the variables of each layer, by its key."""
     index, _ = store.get_state()
     keys = [tuple(entry["key"]) for entry in index["layers"]]
-    return {key: weights for key, (weights, _) in store.snapshot(keys).items()}
+    return store.snapshot(keys)
 
 
 def architecture_file(folder, architecture, name="my.json"):
@@ -169,7 +174,8 @@ def assert_same_result(final_dir, expected_dir):
     ours, theirs = checkpoint(final_dir), checkpoint(expected_dir)
     assert ours.number == theirs.number
     assert ours.values["store"] == theirs.values["store"]
-    assert ours.arrays.keys() == {"store.weights", "store.momentum"}
+    assert ours.values["optimizer"] == theirs.values["optimizer"]
+    assert ours.arrays.keys() == {"store.weights", "optimizer.slots"}
     with np.load(final_dir / "test.npz") as found, np.load(expected_dir / "test.npz") as expected:
         pairs = [(found[name], expected[name]) for name in expected.files]
         assert found.files == expected.files

@@ -6,9 +6,11 @@ import tensorflow as tf
 
 from epnas_tf.data import TrainingPipeline
 from epnas_tf.network import Network, VariableStore
+from epnas_tf.network.store import Reader
 from epnas_tf.seeds import DROPOUT, derived_seed
 from epnas_tf.space import build_graph
 from epnas_tf.training.auxiliary import with_auxiliary_head
+from epnas_tf.training.optimizer import FinalOptimizer
 from epnas_tf.training.regularization import DropoutAndDropPath
 from epnas_tf.training.steps import cross_entropy, make_steps
 from tests.training import helpers
@@ -100,8 +102,8 @@ def run(architecture, recipe, cutout=0):
     """Trains as the project does; returns variables, momentum and summed losses."""
     training = helpers.make_training(architecture, cutout=cutout, **dataclasses.asdict(recipe))
     epochs = [training.run_epoch(number) for number in range(recipe.epochs)]
-    nodes = build_graph(architecture, helpers.shape_of(architecture))
-    slots = [slot.numpy() for node in nodes for slot in training.store.momentum(node.key)]
+    index, arrays = training.optimizer.get_state()
+    slots = Reader(arrays["slots"]).take(index["slots"])
     return helpers.layers_of(training.store), slots, np.array([e.training_loss * training.steps for e in epochs])
 
 
@@ -133,7 +135,7 @@ def assert_each_is_felt(found, architecture, recipe, names, cutout=0):
 def test_bare_training_is_that_of_the_formulas():
     found, expected = run(helpers.SKIPS, BARE), reference(helpers.SKIPS, BARE)
     assert_close(found, expected)
-    for one, other in zip(found[1], expected[1], strict=True):  # momentum, which lives with the variables
+    for one, other in zip(found[1], expected[1], strict=True):  # momentum
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
@@ -155,9 +157,9 @@ def test_each_regularisation_changes_what_it_says_and_nothing_else():
 def make_loop(recipe, batch_size=64):
     store = VariableStore(0)
     network = Network(helpers.CHAIN, helpers.shape_of(helpers.CHAIN), store)
-    momentum = [slot for key in network.layers for slot in store.momentum(key)]
-    pipeline = TrainingPipeline(helpers.all_digits(), batch_size, epochs=1, cutout=0)
-    return make_steps(network, momentum, recipe, pipeline.steps, seed=0), pipeline, store
+    optimizer = FinalOptimizer(recipe, network.trainable_variables)
+    pipeline = TrainingPipeline(helpers.all_digits(), batch_size, epochs=1)
+    return make_steps(network, optimizer, recipe, pipeline.steps, seed=0), pipeline, store
 
 
 def test_the_loop_is_traced_once():

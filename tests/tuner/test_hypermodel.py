@@ -7,11 +7,12 @@ import pytest
 
 from epnas_tf.config import ChildConfig
 from epnas_tf.errors import ArchitectureError, ConfigError, DataError
-from epnas_tf.space import Graph, build_graph
+from epnas_tf.space import Graph
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.graph import add_head, add_stem
 from epnas_tf.tuner.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel
 from tests.space.chain_space import ChainSpace
+from tests.space.own import register_builder
 from tests.tuner.kt_helpers import OPERATIONS, make_hypermodel, split_digits
 
 
@@ -77,7 +78,7 @@ class TestRefusals:
             def extend(self, parent, extension):
                 return (*(parent or ()), extension)
 
-        with pytest.raises(ArchitectureError, match=r"No network builder is registered.*Received: tuple"):
+        with pytest.raises(ArchitectureError, match=r"one of the spaces macro, micro.*of type tuple"):
             SpaceHyperModel(Numbers(), (8, 8, 1), 10)
 
 
@@ -94,8 +95,7 @@ class Chains(ChainSpace):
         return Chain((parent or "") + extension)
 
 
-@build_graph.register
-def _(architecture: Chain, shape) -> Graph:
+def build_chain(architecture, shape) -> Graph:
     graph = Graph()
     output = add_stem(graph, shape)
     for l, choice in enumerate(architecture, 1):
@@ -103,6 +103,9 @@ def _(architecture: Chain, shape) -> Graph:
         output = graph.add(("layer", l, kind), kind, output, channels=shape.channels)
     add_head(graph, {("layer",): output}, shape)
     return graph
+
+
+register_builder(Chain, build_chain)
 
 
 def make_chains() -> SpaceHyperModel:

@@ -46,7 +46,8 @@ def course(oracle):
 def direct(evaluate=score, seed=0, space=SPACE, search=SEARCH):
     """The course of the algorithm alone."""
     progressive, trials = ProgressiveSearch(space, search, TINY_SURROGATE, seed), []
-    while (candidate := progressive.ask()) is not None:
+    while progressive.advance():
+        (candidate,) = progressive.ask()
         value = evaluate(candidate.architecture, candidate.number)
         progressive.tell(candidate, value)
         trials.append((candidate.architecture, "FAILED" if value is None else "COMPLETED", value))

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.children.chance import PATIENCE
 from epnas_tf.children.child import ChildDiverged, ChildResult, ChildTrainer, child_seed
+from epnas_tf.children.no_learning import PATIENCE
 from epnas_tf.config import ChildConfig, SearchConfig
-from epnas_tf.data.batches import ArrayBatches, checked_arrays, evaluation_batches
+from epnas_tf.data.augmentation import Augmentation
+from epnas_tf.data.batches import checked_arrays
+from epnas_tf.data.pipeline import ArrayData, TrainingPipeline, evaluation_batches
 from epnas_tf.errors import ConfigError, DataError, SearchError, StateError
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.search.progressive import ProgressiveSearch
@@ -70,12 +72,13 @@ class TestCourse:
             VariableStore(0),
             hypermodel.shape,
             CHILD,
-            ArrayBatches(x, y, hypermodel.shape, CHILD.batch_size, CHILD.epochs),
+            TrainingPipeline(ArrayData(checked_arrays(x, y, hypermodel.shape)), CHILD.batch_size, CHILD.epochs),
             evaluation_batches(checked_arrays(*validation, hypermodel.shape)),
         )
         progressive = ProgressiveSearch(hypermodel.space, TWO_LEVELS, TINY_SURROGATE, seed=0)
         expected = []
-        while (candidate := progressive.ask()) is not None:
+        while progressive.advance():
+            (candidate,) = progressive.ask()
             result = trainer.train(candidate.architecture, child_seed(0, candidate.number))
             progressive.tell(candidate, result.score)
             expected.append((candidate.architecture, result.score))
@@ -117,6 +120,27 @@ class TestData:
         assert self.run(tmp_path, x.astype(np.uint8), one_hot(y), validation_split=0.25) == scores
         as_lists = (x[kept].astype(np.float64), y[kept, None].tolist())
         assert self.run(tmp_path, *as_lists, validation_data=[xv, yv[:, None]]) == scores
+
+    def test_augmentation_is_that_of_the_pipeline(self, tmp_path):
+        """The first child of a tuner is that of the same augmentation put into the pipeline by hand."""
+        hypermodel, text = make_hypermodel(layers=1), "crop(1),cutout(3),brightness"
+        x, y, validation = split_digits()
+        losses = []
+        for augmentation in (text, "none"):
+            tuner = search(make_tuner(tmp_path / augmentation, hypermodel, search=QUICK, augmentation=augmentation))
+            first = tuner.oracle.trials[tuner.oracle.start_order[0]]
+            data = ArrayData(checked_arrays(x, y, hypermodel.shape), Augmentation.parse(augmentation))
+            trainer = ChildTrainer(
+                VariableStore(0),
+                hypermodel.shape,
+                CHILD,
+                TrainingPipeline(data, CHILD.batch_size, CHILD.epochs),
+                evaluation_batches(checked_arrays(*validation, hypermodel.shape)),
+            )
+            result = trainer.train(hypermodel.architecture(first.hyperparameters.copy()), child_seed(0, 0))
+            losses.append(result.training_loss)
+            assert first.metrics.get_best_value("loss") == result.training_loss
+        assert losses[0] != losses[1]
 
     def test_datasets(self, tmp_path):
         x, y = digits(200)
@@ -227,6 +251,18 @@ class TestRefusals:
                 make()
         with pytest.raises(ConfigError, match="`seed` must be "):
             EPNASOracle(make_hypermodel().space, seed=seed)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("zoom", r"of these: crop, .*Received: 'zoom'"),
+            ("crop(8)", "images' shorter side, 8 pixels"),
+            (None, "`augmentation` must be a str. Received: None"),
+        ],
+    )
+    def test_augmentation(self, text, message):
+        with pytest.raises(ConfigError, match=message):
+            EPNASTuner(make_hypermodel(), augmentation=text)
 
     def test_objective(self, tmp_path):
         for objective, message in [("val_loss", "one metric to maximise"), ("accuracy", "val_accuracy.*: accuracy")]:
@@ -380,6 +416,7 @@ tuner.search(x, y, validation_data=validation, verbose=0)
             ({"child": ChildConfig(epochs=2, batch_size=20)}, "epochs: 3 there, 2 now"),
             ({"hypermodel": make_hypermodel(channels=6)}, "channels: 4 there, 6 now"),
             ({"seed": 3}, "seed: 0 there, 3 now"),
+            ({"augmentation": "mirror"}, r"augmentation: none there, mirror\(0.5\) now"),
             ({"hypermodel": make_hypermodel(layers=3)}, "must be of the space"),
         ],
     )

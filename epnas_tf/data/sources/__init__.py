@@ -11,8 +11,9 @@ from types import ModuleType
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data.sources import digits, folder, idx, npz
-from epnas_tf.data.sources.base import Source, choose_side
+from epnas_tf.data.sources.base import Source, asked_size, choose_size
 from epnas_tf.data.sources.tfds import source as tfds
+from epnas_tf.data.values import Preparation
 
 __all__ = ["Source", "base_name", "check", "kind", "read"]
 
@@ -68,21 +69,21 @@ def check(config: DataConfig, fewest_classes: int = 2) -> None:
         _MODULES[found].check(config)
 
 
-def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> Source:
+def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     """Reads all images of a data set.
 
     Args:
         config: which data set, and the size to bring its images to.
-        value_range: of images of more than 8 bits in a folder or an .npz file, see `Preparation`; None to
-            decide it by them.
+        trained: how a model's training images were prepared: these have its size, unless `image_size` is given, and
+            its scale for images of more than 8 bits, if there were such; None to decide both by the images.
 
     Returns:
-        The images, of the size that `choose_side` decides.
+        The images, of the size that `choose_size` decides.
 
     Raises:
         DataError: if the data set is missing, unknown or broken.
     """
     module = _MODULES[kind(config)]
-    source: Source = module.read(config, value_range) if module in (folder, npz) else module.read(config)
-    side, note = choose_side({source.train.shape[:2]}, config.image_size)
-    return dataclasses.replace(source.resized(side), notes=(*source.notes, note)) if note else source.resized(side)
+    source: Source = module.read(config, trained) if module in (folder, npz, tfds) else module.read(config)
+    size, note = choose_size({source.train.shape[:2]}, asked_size(config, trained))
+    return dataclasses.replace(source.resized(size), notes=(*source.notes, note)) if note else source.resized(size)

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from epnas_tf.data.names import check_class_names, printable
+from epnas_tf.config import DataConfig
+from epnas_tf.data.checks.names import check_class_names, printable
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.values import Images, Preparation
 from epnas_tf.errors import DataError
@@ -25,6 +26,7 @@ class Source:
         class_names: the name of each class, in the order of the labels. Every class has a training image.
         validation: the images that score the children, or None where the data set brings none of its own.
         value_range: see `epnas_tf.data.values.ImageData`.
+        deep: likewise.
         notes: what was decided about the person's data, a line each; a line to worry about begins with "warning: ".
         skipped: the broken image files that were left out, each with the reason.
     """
@@ -37,18 +39,23 @@ class Source:
     value_range: tuple[float, float] = (Preparation.low, Preparation.high)
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    deep: bool = False
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of every image."""
         return self.train.shape
 
-    def resized(self, side: int) -> "Source":
-        """Returns the same images, each `side` × `side` pixels; 0 keeps their size."""
-        if not side:
+    def resized(self, size: "Size") -> "Source":
+        """Returns the same images, each of a (height, width)."""
+        if self.train.shape[:2] == size:
             return self
-        validation, test = (None if part is None else _resized(part, side) for part in (self.validation, self.test))
-        return dataclasses.replace(self, train=_resized(self.train, side), validation=validation, test=test)
+        validation, test = (None if part is None else _resized(part, size) for part in (self.validation, self.test))
+        return dataclasses.replace(self, train=_resized(self.train, size), validation=validation, test=test)
+
+
+Size = tuple[int, int]
+"""Height and width, in pixels."""
 
 
 LARGEST_KEPT = 64
@@ -59,35 +66,44 @@ DEFAULT_SIDE = 32
 
 
 _LITTLE_SEEN = 0.5
-"""Part of a picture up to which a note says how little of it the square at its centre is."""
+"""Part of a picture up to which a note says how little of it the part at its centre is."""
 
 
-def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[int, str]:
+def asked_size(config: DataConfig, trained: Preparation | None) -> int | Size:
+    """Returns the size that is asked for: a model's own unless `image_size` is given, or else that setting."""
+    return (trained.height, trained.width) if trained and config.image_size == -1 else config.image_size
+
+
+def choose_size(sizes: Collection[Size], asked: int | Size) -> tuple[Size, str]:
     """Decides the size to bring images to.
 
     Args:
-        sizes: (height, width) of the images, each size once, at least one.
-        image_size: the setting of this name.
+        sizes: of the images, each once, at least one.
+        asked: the setting `image_size`, or a size.
 
     Returns:
-        Pixels a side, 0 to keep the one size that all have, and a note on what becomes of the images: "" where all
-        have that size.
+        The size, and a note on what becomes of the images: "" where all have that size.
     """
-    longest = max(max(size) for size in sizes)
+    longest, first = max(max(size) for size in sizes), next(iter(sizes))
+    image_size = asked if isinstance(asked, int) else max(asked)
     if image_size <= 0 and len(sizes) == 1 and (image_size == 0 or longest <= LARGEST_KEPT):
-        return 0, ""
-    cut = any(height != width for height, width in sizes)
-    thinnest = max(sizes, key=lambda size: max(size) / min(size))
-    seen = min(thinnest) / max(thinnest)
-    square = " (the square at their centre" + (
+        return first, ""
+    side = image_size if image_size > 0 else DEFAULT_SIDE
+    size = (side, side) if isinstance(asked, int) else asked
+    if set(sizes) == {size}:
+        return size, ""
+
+    def part_seen(of: Size) -> float:
+        ratio = of[0] * size[1] / (of[1] * size[0])
+        return min(ratio, 1 / ratio)
+
+    thinnest = min(sizes, key=part_seen)
+    seen = part_seen(thinnest)
+    cut = f" (the {'square' if size[0] == size[1] else 'part of that shape'} at their centre" + (
         f", so {100 * seen:.0f} % of a picture of {thinnest[0]}×{thinnest[1]})" if seen <= _LITTLE_SEEN else ")"
     )
-    if set(sizes) == {(image_size, image_size)}:
-        return image_size, ""
-    side = image_size if image_size > 0 else DEFAULT_SIDE
-    height, width = next(iter(sizes))
-    shown = f"{height}×{width}" if len(sizes) == 1 else f"{len(sizes)} sizes, up to {longest} pixels a side,"
-    note = f"images of {shown} are brought to {side}×{side}" + (square if cut else "")
+    shown = f"{first[0]}×{first[1]}" if len(sizes) == 1 else f"{len(sizes)} sizes, up to {longest} pixels a side,"
+    note = f"images of {shown} are brought to {size[0]}×{size[1]}" + (cut if seen < 1 else "")
     if image_size < 0:
         reason = (
             "so that a search takes hours and not days" if longest > LARGEST_KEPT else "as a network takes one size"
@@ -95,7 +111,7 @@ def choose_side(sizes: Collection[tuple[int, int]], image_size: int) -> tuple[in
         note += f", {reason}; --image_size=64 sees more and takes some four times as long"
     elif image_size == 0:
         note += ", as a network takes one size; --image_size sets another"
-    return side, note
+    return size, note
 
 
 _COPIES = 3
@@ -139,6 +155,7 @@ def make_source(
     validation: Arrays | None = None,
     value_range: tuple[float, float] = (Preparation.low, Preparation.high),
     notes: Sequence[str] = (),
+    deep: bool = False,
 ) -> Source:
     """Makes a source from arrays. The labels in use are renumbered 0 … classes − 1, in their order.
 
@@ -150,6 +167,7 @@ def make_source(
         validation: those of the validation part, or None.
         value_range: see `Source`.
         notes: see `Source`.
+        deep: see `Source`.
 
     Returns:
         The source; classes without any image are left out.
@@ -186,6 +204,7 @@ def make_source(
         None if validation is None else _renumbered(validation, present),
         value_range,
         tuple(notes),
+        deep=deep,
     )
 
 
@@ -213,5 +232,5 @@ def _renumbered(part: Arrays, present: npt.NDArray[np.integer]) -> Images:
     return Images(part[0], np.searchsorted(present, part[1]).astype(np.int32))
 
 
-def _resized(part: Images, side: int) -> Images:
-    return part if part.shape[:2] == (side, side) else Images(pictures.resize(part.images, side), part.labels)
+def _resized(part: Images, size: Size) -> Images:
+    return part if part.shape[:2] == size else Images(pictures.resize(part.images, *size), part.labels)

@@ -11,10 +11,11 @@ import numpy as np
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.sources import layout, listing, pictures
-from epnas_tf.data.sources.base import Arrays, Source, make_source
+from epnas_tf.data.sources.base import Arrays, Source, asked_size, make_source
 from epnas_tf.data.sources.layout import Layout
 from epnas_tf.data.sources.listing import File, LeftOut
 from epnas_tf.data.sources.reader import Reader
+from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
 _NAMED = 10
@@ -26,11 +27,11 @@ def check(config: DataConfig, fewest_classes: int = 2) -> None:
     _files(layout.find(layout.root_of(config.dataset), fewest_classes), LeftOut())
 
 
-def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> Source:
+def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     """Reads all images of a folder. What lies in folders within a class's belongs to the class too.
 
-    The images stay grey if every one is; otherwise all are red, green and blue. `choose_side` decides their size, and
-    `scale.choose`, unless `value_range` is given, what is black and white in files of more than 8 bits, for all alike.
+    The images stay grey if every one is; otherwise all are red, green and blue. `choose_size` decides their size, and
+    `scale.choose`, unless `trained` tells, what is black and white in files of more than 8 bits, for all alike.
 
     Raises:
         DataError: if the folder is missing or empty, a class folder has no image, there is one class only, image files
@@ -44,8 +45,8 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
     # Decoding releases Python's lock, so threads use all cores.
     with pictures.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
         reader = Reader(files, pool)
-        value_range, depth_notes = reader.measure(name, value_range)
-        images, notes = reader.decode(config.image_size, value_range)
+        value_range, depth_notes = reader.measure(name, trained.known_range if trained else None)
+        images, notes = reader.decode(asked_size(config, trained), value_range)
         copies = listing.copies_note(reader.files, found.root, pool)
     skipped = _skip(reader, files, found, config.skip_broken)
     parts: dict[str, Arrays] = {}
@@ -82,7 +83,7 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
         ],
     )
     reasons = [f"{_relative(file, found.root)}: {reason}" for file, reason in reader.broken]
-    return dataclasses.replace(source, skipped=tuple(reasons))
+    return dataclasses.replace(source, skipped=tuple(reasons), deep=reader.deep)
 
 
 def _files(found: Layout, left_out: LeftOut) -> list[File]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from epnas_tf.data.names import as_read, check_class_names
+from epnas_tf.data.checks.names import as_read, check_class_names
 from epnas_tf.data.sources import listing, pictures
 from epnas_tf.data.sources.base import where
 from epnas_tf.errors import DataError, TooFewImagesError

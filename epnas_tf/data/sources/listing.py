@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeVar
 
-from epnas_tf.data.copies import Place, copies_warning
+from epnas_tf.data.checks.copies import Place, copies_warning
 from epnas_tf.data.sources import pictures
 from epnas_tf.errors import DataError
 

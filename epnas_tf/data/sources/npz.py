@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
-from epnas_tf.data.copies import Place, copies_warning
-from epnas_tf.data.labels import class_numbers
-from epnas_tf.data.names import printable
+from epnas_tf.data.checks.copies import Place, copies_warning
+from epnas_tf.data.checks.labels import class_numbers
+from epnas_tf.data.checks.names import printable
 from epnas_tf.data.sources.base import Arrays, Source, check_memory, make_source, where
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
@@ -55,7 +55,7 @@ def check(config: DataConfig) -> None:
         _contents(arrays.files, config.dataset)
 
 
-def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> Source:
+def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     """Reads an .npz file.
 
     Images are [n, height, width] or [n, height, width, channels] with 1 or 3 channels, on one of the scales that
@@ -64,7 +64,7 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
 
     Args:
         config: the file.
-        value_range: the one that a model was trained with, for whole numbers of more than 8 bits; None to decide it by
+        trained: how a model's training images were prepared, for whole numbers of more than 8 bits; None to decide by
             the arrays.
 
     Raises:
@@ -81,8 +81,8 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
         class_names = _class_names(_array(arrays, _CLASS_NAMES, dataset), dataset) if _CLASS_NAMES in arrays else None
     name = Path(dataset).name
     found, notes = scale.of_parts(images, name)
-    if value_range and found.note and next(iter(images.values())).dtype.kind in "ui":
-        found, notes = _as_trained(found, notes, value_range)
+    if trained and found.note:
+        found, notes = scale.as_trained(found, notes, trained.known_range, np.result_type(*images.values()))
     numbers = _labels(labels, images, keys)
     train_rows, used = labels[keys["train"][1]], np.unique(numbers[keys["train"][1]])
     if train_rows.ndim == 2 and len(used) < train_rows.shape[1] > 1 and class_names is None:
@@ -100,18 +100,8 @@ def read(config: DataConfig, value_range: tuple[float, float] | None = None) -> 
         parts.get("validation"),
         (Preparation.low, white),
         [*_notes(contents), *notes],
+        deep=found.high > 255,
     )
-
-
-def _as_trained(
-    found: scale.Scale, notes: list[str], value_range: tuple[float, float]
-) -> tuple[scale.Scale, list[str]]:
-    """Returns the scale of a model's training images where that is known to be one of more than 8 bits."""
-    low, high = value_range
-    if not 255 < high < Preparation.high or (found.low, found.high) == value_range:
-        return found, notes  # the range is `Preparation`'s, too, where the training images had 8 bits or were floats
-    warning = scale.as_trained_warning((found.low, found.high), value_range)
-    return scale.Scale(low, high, warning), [warning, *notes[1:]]
 
 
 def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.data import scale
-from epnas_tf.data.names import printable
+from epnas_tf.data.checks.names import printable
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -156,28 +156,24 @@ def fit(picture: "Image", width: int, height: int) -> "Image":
     return ImageOps.fit(picture, (width, height), method=Image.Resampling.BILINEAR)
 
 
-def resize(images: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
-    """Brings images to squares, as `fit` does.
+def resize(images: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Brings images to a size, as `fit` does.
 
     Args:
-        images: uint8 [n, height, width, channels], 1 or 3 channels.
-        side: pixels a side.
+        images: uint8 [n, any height, any width, channels], 1 or 3 channels.
+        height: pixels.
+        width: pixels.
 
     Returns:
-        uint8 [n, side, side, channels].
+        uint8 [n, height, width, channels].
     """
-    resized = np.empty((len(images), side, side, images.shape[3]), np.uint8)
-    for index, image in enumerate(images):
-        resized[index] = resize_one(image, side)
-    return resized
-
-
-def resize_one(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
-    """Brings one image, uint8 [height, width, 1 or 3], to uint8 [side, side, channels], as `fit` does."""
     from PIL import Image
 
-    picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-    return np.asarray(fit(picture, side, side)).reshape(side, side, image.shape[2])
+    resized = np.empty((len(images), height, width, images.shape[3]), np.uint8)
+    for index, image in enumerate(images):
+        picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+        resized[index] = np.asarray(fit(picture, width, height)).reshape(resized.shape[1:])
+    return resized
 
 
 def probe(path: Path) -> Header:
@@ -252,6 +248,20 @@ def measure(path: Path) -> scale.Extent:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on broken input
         raise _broken(path, error) from error
+
+
+def measure_deep(file: Path | BinaryIO) -> scale.Extent | None:
+    """Returns which values a file of more than 8 bits has; None for others, and for one that cannot be read."""
+    try:
+        with _open(file) as picture:
+            if not picture.mode.startswith(_DEEP_MODES):
+                return None
+            _depth(picture)  # refuses what would be read wrongly
+            return scale.measure(_finite(np.asarray(picture)), "the image")
+    except MemoryError:
+        raise
+    except Exception:  # Pillow's decoders raise nearly anything on broken input; `decode` says what is wrong
+        return None
 
 
 def _finite(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

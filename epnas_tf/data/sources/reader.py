@@ -10,9 +10,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from epnas_tf.data import scale
+from epnas_tf.data import progress, scale
 from epnas_tf.data.sources import pictures
-from epnas_tf.data.sources.base import check_memory, choose_side
+from epnas_tf.data.sources.base import Size, check_memory, choose_size
 from epnas_tf.data.sources.listing import File
 from epnas_tf.data.sources.pictures import Header, UnreadableImageError
 from epnas_tf.data.values import Preparation
@@ -49,9 +49,14 @@ class Reader:
         self.files = list(files)
         self._order = {file: index for index, file in enumerate(self.files)}
         self.headers: list[Header] = []
-        self.headers = self._each(lambda index: pictures.probe(self.files[index].path))
+        self.headers = self._each(lambda index: pictures.probe(self.files[index].path), "looking at")
 
-    def _each(self, function: Callable[[int], Result]) -> list[Result]:
+    @property
+    def deep(self) -> bool:
+        """Whether there are files of more than 8 bits, whose scale counts."""
+        return any(header.depth in ("16 bits", "float") for header in self.headers)
+
+    def _each(self, function: Callable[[int], Result], doing: str) -> list[Result]:
         """Calls a function with the index of every file, in threads; drops the files that are broken."""
 
         def attempt(index: int) -> Result | UnreadableImageError:
@@ -62,7 +67,8 @@ class Reader:
 
         results: list[Result] = []
         kept: list[int] = []
-        for index, result in enumerate(self._pool.map(attempt, range(len(self.files)))):
+        attempts = self._pool.map(attempt, range(len(self.files)))
+        for index, result in enumerate(progress.watched(attempts, len(self.files), f"{doing} image files")):
             if isinstance(result, UnreadableImageError):
                 self.broken.append((self.files[index], result.reason))
             else:
@@ -87,35 +93,25 @@ class Reader:
         Raises:
             DataError: if the values fit no known scale, or not one scale.
         """
-        extents: dict[str, list[scale.Extent]] = {"16 bits": [], "float": [], pictures.UPPER_BITS: []}
-        measured = self._each(self._measure)
+        measured = self._each(self._measure, "measuring")
+        upper: list[scale.Extent] = []
+        deep: list[scale.Extent] = []
         for header, extent in zip(self.headers, measured, strict=True):
             if extent is not None:
-                extents[header.depth].append(extent)
-        upper, notes = extents.pop(pictures.UPPER_BITS), []
-        if upper:
-            notes.append(_upper_bits(max(extent.high for extent in upper), len(upper), name))
-        scales = [scale.choose(those, name) for those in extents.values() if those]
-        if not scales:
+                (upper if header.depth == pictures.UPPER_BITS else deep).append(extent)
+        notes = [_upper_bits(max(extent.high for extent in upper), len(upper), name)] if upper else []
+        if not deep:
             return given or (Preparation.low, Preparation.high), notes
-        ranges = sorted({(found.low, found.high) for found in scales})
-        if len(ranges) > 1:
-            raise DataError(
-                f"{name}: image files of more than 8 bits must share one scale. Received: "
-                f"files of whole numbers ({len(extents['16 bits']):,}) and of floats ({len(extents['float']):,}), on "
-                + " and ".join(f"{low:g} … {high:g}" for low, high in ranges)
-                + ". Save all of them as 8 bits, or all in one type."
-            )
-        if given and ranges[0] != given:
-            return given, [*notes, scale.as_trained_warning(ranges[0], given)]
-        deep = sum(map(len, extents.values()))
-        others = len(self.files) - deep
+        found = scale.choose_of_files(deep, name)
+        if given and (found.low, found.high) != given:
+            return given, [*notes, scale.as_trained_warning((found.low, found.high), given)]
+        others = len(self.files) - len(deep)
         mixed = (
-            f", in files of more than 8 bits ({deep:,}); those of 8 bits ({others:,}) keep their values"
+            f", in files of more than 8 bits ({len(deep):,}); those of 8 bits ({others:,}) keep their values"
             if others
             else ""
         )
-        return ranges[0], [*notes, scales[0].note + mixed]
+        return (found.low, found.high), [*notes, found.note + mixed]
 
     def _measure(self, index: int) -> scale.Extent | None:
         header = self.headers[index]
@@ -128,18 +124,18 @@ class Reader:
         """Waits until a picture may be decoded, so that the memory does not fill with large ones."""
         return self._few_large if pixels > _LARGE else contextlib.nullcontext()
 
-    def decode(self, image_size: int, value_range: tuple[float, float]) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    def decode(self, asked: int | Size, value_range: tuple[float, float]) -> tuple[npt.NDArray[np.uint8], list[str]]:
         """Decodes all pictures.
 
         Args:
-            image_size: the setting of this name.
+            asked: the setting `image_size`, or a size.
             value_range: values that become black and white in files of more than 8 bits.
 
         Returns:
             The images of `files`, uint8 [n, height, width, channels], and notes on what was decided.
         """
         while self.files:
-            preparation, note = self._prepare(image_size, value_range)
+            preparation, note = self._prepare(asked, value_range)
             before = self.files
             shape = len(before), preparation.height, preparation.width, preparation.channels
             check_memory(f"{len(before):,} images of {preparation.height}×{preparation.width}", math.prod(shape))
@@ -152,10 +148,10 @@ class Reader:
                     images[index] = pictures.decode(self.files[index].path, preparation)
                 return index
 
-            kept = self._each(decode)
+            kept = self._each(decode, "reading")
             if len(kept) == len(before):
                 break
-            if self.files and self._prepare(image_size, value_range)[0] == preparation:
+            if self.files and self._prepare(asked, value_range)[0] == preparation:
                 images = images[kept]
                 break  # otherwise a broken file had a say in the size or the channels, so all are decoded anew
         else:
@@ -173,12 +169,11 @@ class Reader:
             f"grey images ({grey:,}) among coloured ones: all are read in colour" if 0 < grey < len(self.files) else "",
         ]
 
-    def _prepare(self, image_size: int, value_range: tuple[float, float]) -> tuple[Preparation, str]:
+    def _prepare(self, asked: int | Size, value_range: tuple[float, float]) -> tuple[Preparation, str]:
         channels = 1 if all(header.grey for header in self.headers) else 3
         sizes = {(header.height, header.width) for header in self.headers}
-        side, note = choose_side(sizes, image_size)
-        height, width = (side, side) if side else next(iter(sizes))
-        return Preparation(height, width, channels, *value_range), note
+        size, note = choose_size(sizes, asked)
+        return Preparation(*size, channels, *value_range), note
 
 
 def _upper_bits(highest: float, count: int, name: str) -> str:

@@ -13,12 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from epnas_tf.nn import Operation, is_known
+from epnas_tf.nn import operation as registered
 from epnas_tf.report.figures.svg import GRID, INK, MUTED, PAPER, in_page, to_svg
-from epnas_tf.report.text import shortened
-from epnas_tf.space import operations as ops
-
-WIDTH = 400
-"""Pixels of every picture: its letters stay readable where a phone shows it on 340."""
+from epnas_tf.space.picture import WIDTH
 
 LETTER = 12.0
 SMALL = 10.5
@@ -32,26 +30,6 @@ ORANGES = ("#fdf0e2", "#fbc68f", "#ec8a3a", "#b54a06")
 
 DARK = "#14191f"
 """Letters on a coloured ground, in the dark scheme too."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Operation:
-    """How an operation is written and coloured: related ones have one hue, the larger window is the darker."""
-
-    label: str
-    short: str
-    color: str
-
-
-OPERATIONS = {
-    ops.MAX_POOL_3X3: Operation("max pool 3×3", "M3", "#f0a83c"),
-    ops.AVERAGE_POOL_3X3: Operation("average pool 3×3", "A3", "#f7d58b"),
-    ops.CONV_3X3: Operation("conv 3×3", "C3", "#9dcdf0"),
-    ops.CONV_5X5: Operation("conv 5×5", "C5", "#4fa3dd"),
-    ops.SEPARABLE_CONV_3X3: Operation("sep conv 3×3", "S3", "#8fdcc0"),
-    ops.SEPARABLE_CONV_5X5: Operation("sep conv 5×5", "S5", "#35b48b"),
-    ops.IDENTITY: Operation("identity", "Id", "#d3d8dd"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +55,8 @@ class Picture:
 
 
 def operation(name: str) -> Operation:
-    """Returns how an operation is shown; also one that only a user's space has."""
-    return OPERATIONS.get(name) or Operation(shortened(name.replace("_", " "), 18), shortened(name, 4), "#e3c6da")
+    """Returns how an operation is shown; also one that is not registered, since its plugin is not there."""
+    return registered(name) if is_known(name) else Operation(name, registered)
 
 
 @contextlib.contextmanager

@@ -2,8 +2,8 @@
 
 from matplotlib.ticker import MaxNLocator
 
-from epnas_tf.cost.network_cost import Cost
 from epnas_tf.metrics import pareto_front
+from epnas_tf.nn.costs import Cost
 from epnas_tf.report.figures.drawing import BLUE, LETTER, VERMILION, Picture, percent_axis, picture, plot
 from epnas_tf.report.figures.svg import MUTED
 from epnas_tf.report.search_files import Search, Trial

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from epnas_tf.metrics import percent_of_images
+from epnas_tf.nn import known
 from epnas_tf.report.figures.drawing import (
     BLUES,
     LETTER,
     SMALL,
     VERMILION,
-    WIDTH,
     Picture,
     blend,
     canvas,
@@ -28,7 +28,8 @@ from epnas_tf.report.figures.drawing import (
 from epnas_tf.report.figures.svg import INK, MUTED
 from epnas_tf.report.search_files import Search, Trial, Updates
 from epnas_tf.report.text import compact, percent, plural
-from epnas_tf.space.operations import MICRO_OPERATIONS
+from epnas_tf.space import SpaceDefinition, definition_of_space
+from epnas_tf.space.picture import WIDTH
 
 
 def accuracy_picture(search: Search) -> Picture | None:
@@ -62,7 +63,7 @@ def accuracy_picture(search: Search) -> Picture | None:
         _ring(axes, best[0], search.num_validation)
     caption = (
         "Each dot is a child, in the order of training, with its validation accuracy "
-        f"{search.config.child.on_weights}; the colour is its level, how many {_levels_of(search)} its architecture "
+        f"{search.config.child.on_weights}; the colour is its level, how many {search.level}s its architecture "
         "has. Lines separate the iterations"
     )
     caption += ", τ is the temperature: the higher, the more evenly architectures are drawn." if tempered else "."
@@ -114,41 +115,33 @@ def updates_picture(search: Search) -> Picture | None:
     """Draws how often each operation at each position was trained; None if that is not known yet."""
     if not search.updates:
         return None
-    macro = search.config.space.space == "macro"
-    rows, names, counts = macro_updates(search.updates) if macro else micro_updates(search.updates)
+    definition = definition_of_space(search.config.space.space)
+    rows, names, counts = updates_by_place(search.updates, definition)
     if not rows:
         return None
     caption = "Training steps that each operation has had at each position, over all children that share it there"
-    caption += "." if macro else "; summed over the cells, each of which has weights of its own."
+    caption += f"; summed over {definition.summed_over}." if definition.summed_over else "."
     caption += " The darker, the more; an empty field was never trained."
     alt = f"Training steps of {plural(len(names), 'operation')} at {plural(len(rows), 'position')}."
     return heat_map("updates", rows, names, counts, alt, caption)
 
 
-def macro_updates(updates: Updates) -> tuple[list[str], list[str], npt.NDArray[np.int64]]:
-    """Returns the layers, the operations and int [layers, operations], the training steps of each."""
-    found = {(int(key[1]), str(key[2])): n for key, n in updates.items() if key[0] == "layer" and len(key) == 3}
-    found = {(layer, name): n for (layer, name), n in found.items() if name != "sources"}
-    layers = sorted({layer for layer, _ in found})
-    names = _in_order({name for _, name in found})
-    counts = [[found.get((layer, name), 0) for name in names] for layer in layers]
-    return [f"layer {layer}" for layer in layers], names, np.array(counts, np.int64)
+def updates_by_place(
+    updates: Updates, definition: SpaceDefinition
+) -> tuple[list[str], list[str], npt.NDArray[np.int64]]:
+    """Returns the places of an architecture, the operations and int [places, operations], the training steps of each.
 
-
-def micro_updates(updates: Updates) -> tuple[list[str], list[str], npt.NDArray[np.int64]]:
-    """Returns the sides of the blocks, the operations and int [sides, operations], the steps of all cells together.
-
-    An operation that halves, in a reduction cell, counts as the operation that it is.
+    Several keys may be of one place: those of the micro space's cells, or of an operation that halves.
     """
-    found: dict[tuple[int, str, str], int] = {}
+    found: dict[tuple[tuple[str | int, ...], str], int] = {}
     for key, n in updates.items():
-        if len(key) >= 6 and key[0] == "cell" and key[2] == "block":
-            place = (int(key[3]), str(key[4]), str(key[5]))
-            found[place] = found.get(place, 0) + n
-    sides = sorted({place[:2] for place in found})
-    names = _in_order({place[2] for place in found})
-    counts = [[found.get((*side, name), 0) for name in names] for side in sides]
-    return [f"block {block} {side}" for block, side in sides], names, np.array(counts, np.int64)
+        if placed := definition.place_of(key):
+            found[placed] = found.get(placed, 0) + n
+    places = sorted({place for place, _ in found})
+    used = {name for _, name in found}
+    names = [name for name in known() if name in used]
+    counts = [[found.get((place, name), 0) for name in names] for place in places]
+    return [" ".join(map(str, place)) for place in places], names, np.array(counts, np.int64)
 
 
 def heat_map(
@@ -169,16 +162,6 @@ def heat_map(
         color = blend(BLUES, value / largest) if value else None
         field(axes, x, y, width, height, color, compact(value).replace(" ", "") if value else "")
     return picture(figure, name, alt, caption)
-
-
-def _in_order(names: set[str]) -> list[str]:
-    """Returns the paper's operations in the paper's order, others after them."""
-    known = [name for name in MICRO_OPERATIONS if name in names]
-    return known + sorted(names - set(known))
-
-
-def _levels_of(search: Search) -> str:
-    return "layers" if search.config.space.space == "macro" else "blocks"
 
 
 def _dot_area(number: int) -> float:

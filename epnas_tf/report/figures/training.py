@@ -15,7 +15,6 @@ from epnas_tf.report.figures.drawing import (
     ORANGES,
     SMALL,
     VERMILION,
-    WIDTH,
     Picture,
     blend,
     canvas,
@@ -26,6 +25,7 @@ from epnas_tf.report.figures.drawing import (
 from epnas_tf.report.figures.svg import MUTED, PAPER
 from epnas_tf.report.text import clean, decimal, letters_wide, percent, plural, shortened
 from epnas_tf.report.training_files import TestFigures
+from epnas_tf.space.picture import WIDTH
 from epnas_tf.storage.training_directory import Epoch
 
 Curves = Mapping[str, Sequence[float | None]]

@@ -70,8 +70,7 @@ def test_debians_fashion_mnist():
     assert abs(data.mean[0] / 255 - 0.286) < 0.002
     assert abs(data.std[0] / 255 - 0.353) < 0.002
     assert data.class_names[9] == "Ankle boot"
-    assert data.mirror
-    assert data.crop_padding == 3
+    assert str(data.augmentation) == "crop(-1),mirror(0.5),cutout(0)"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import zipfile
 
@@ -6,6 +7,7 @@ import pytest
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import sources
+from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
 
@@ -298,12 +300,17 @@ def test_deep_pixels_are_scaled_as_those_that_a_model_was_trained_on(tmp_path):
     deep = arrays()["x_train"].astype(np.uint16)
     read(tmp_path, x_train=deep)  # writes the file
     config = DataConfig(dataset=str(tmp_path / "data.npz"))
-    source = sources.read(config, (0.0, 4095.0))
+    trained = Preparation(5, 6, 3, 0.0, 4095.0)
+    source = sources.read(config, trained)
     np.testing.assert_array_equal(source.train.images, np.rint(deep * (255 / 4095)))
     assert source.value_range == (0, 4095)
     assert source.notes[0].startswith(
         "warning: the pixels look like 0 … 255, but are scaled from 0 … 4095 as the model"
     )
-    np.testing.assert_array_equal(sources.read(config, (0.0, 65535.0)).train.images, deep)
+    untold = dataclasses.replace(trained, deep=False)
+    np.testing.assert_array_equal(sources.read(config, untold).train.images, deep)
+    read(tmp_path, x_train=deep * 16)
+    source = sources.read(config, dataclasses.replace(trained, high=65535.0))
+    np.testing.assert_array_equal(source.train.images, np.rint(deep * (16 * 255 / 65535)))
     read(tmp_path)
-    assert sources.read(config, (0.0, 4095.0)).notes == ()  # bytes are bytes
+    assert sources.read(config, trained).notes == ()  # bytes are bytes

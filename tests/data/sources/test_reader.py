@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from epnas_tf.config import DataConfig
+from epnas_tf.data import progress, sources
 from epnas_tf.data.sources import folder
+from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 from tests.data.sources.image_files import fill, pixels, read, save
 from tests.data.sources.test_pictures import png_of_16_bits
@@ -39,10 +42,47 @@ def test_files_of_more_than_8_bits_have_one_scale_over_all_parts(tmp_path, high,
 def test_a_scale_that_is_given_holds_for_files_that_look_like_another(tmp_path):
     for index in range(4):
         save(tmp_path / "ab"[index % 2] / f"{index}.png", deep(index, 900))
-    source = folder.read(DataConfig(dataset=str(tmp_path)), (0, 4095))
+    source = folder.read(DataConfig(dataset=str(tmp_path)), Preparation(6, 6, 1, 0, 4095))
     np.testing.assert_array_equal(source.train.images[0, ..., 0], np.rint(deep(0, 900) / 4095 * 255))
     assert source.value_range == (0, 4095)
     assert source.notes[0].startswith("warning: the pixels look like 0 … 1023, but are scaled from 0 … 4095")
+
+
+@pytest.mark.parametrize(("high", "deep"), [(None, False), (4000, True), (200, True)])
+def test_whether_a_file_has_more_than_8_bits_is_known_afterwards(tmp_path, high, deep):
+    fill(tmp_path, {"a": 2, "b": 1}, (6, 6))
+    if high:
+        save(tmp_path / "b" / "deep.png", np.full((6, 6), high, np.uint16))
+    assert read(tmp_path).deep == deep
+
+
+@pytest.mark.parametrize(("size", "box"), [((6, 9), (0, 3, 18, 15)), ((9, 6), (3, 0, 15, 18))])
+def test_files_are_brought_to_a_size_that_is_no_square(tmp_path, size, box):
+    written = fill(tmp_path, {"a": 2, "bb": 2}, (18, 18))
+    source = sources.read(DataConfig(dataset=str(tmp_path)), Preparation(*size, 1))
+    expected = [
+        np.asarray(Image.fromarray(array).resize(size[::-1], Image.Resampling.BILINEAR, box))
+        for array in (*written["a"], *written["bb"])
+    ]
+    np.testing.assert_array_equal(source.train.images[..., 0], expected)
+    shown = f"{size[0]}×{size[1]}"
+    assert source.notes == (f"images of 18×18 are brought to {shown} (the part of that shape at their centre)",)
+    asked = sources.read(DataConfig(dataset=str(tmp_path), image_size=4), Preparation(*size, 1))
+    assert asked.image_shape == (4, 4, 1)
+
+
+def test_reading_tells_how_far_it_is(tmp_path, monkeypatch):
+    told = []
+
+    def display(items, total, what):
+        for item in items:
+            told.append((what, total))
+            yield item
+
+    monkeypatch.setattr(progress, "display", display)
+    fill(tmp_path, {"a": 2, "b": 1})
+    read(tmp_path)
+    assert told == [(f"{doing} image files", 3) for doing in ("looking at", "measuring", "reading") for _ in range(3)]
 
 
 def test_files_of_8_bits_beside_deep_ones_keep_their_values(tmp_path):

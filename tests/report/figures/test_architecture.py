@@ -1,9 +1,18 @@
+import dataclasses
 import xml.etree.ElementTree as ElementTree
 
 from epnas_tf.report.figures.architecture import architecture_picture
 from epnas_tf.report.figures.drawing import BLUE, GREEN, VERMILION, drawing
 from epnas_tf.report.figures.svg import MUTED, SVG
-from epnas_tf.space import BlockSide, MacroArchitecture, MacroLayer, MicroArchitecture, MicroBlock
+from epnas_tf.space import (
+    BlockSide,
+    MacroArchitecture,
+    MacroLayer,
+    MicroArchitecture,
+    MicroBlock,
+    definition_of_space,
+)
+from epnas_tf.space.definition import _BY_ARCHITECTURE
 from tests.report.runs import CELL
 
 
@@ -70,5 +79,15 @@ def test_cell_of_one_block():
     assert curves(drawn, GREEN) == 0
 
 
-def test_architecture_of_another_kind_has_no_picture():
-    assert draw(object()) is None
+class Pair(tuple):
+    """An architecture of a space that has no picture of its own."""
+
+
+def test_architecture_of_a_space_without_a_picture_is_a_column_of_boxes(monkeypatch):
+    definition = dataclasses.replace(
+        definition_of_space("macro"), name="pairs", architecture=Pair, to_json=lambda pair: list(pair), draw=None
+    )
+    monkeypatch.setitem(_BY_ARCHITECTURE, Pair, definition)
+    drawn = draw(Pair(("conv_3x3", "mine")))
+    assert texts(drawn) == ["conv 3×3", "1", "mine", "2"]
+    assert drawn.alt == "('conv_3x3', 'mine')"

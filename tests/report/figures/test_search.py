@@ -8,6 +8,7 @@ from epnas_tf.report.figures import search as search_figures
 from epnas_tf.report.figures.drawing import drawing, percent_axis, plot
 from epnas_tf.report.figures.svg import HREF, SVG
 from epnas_tf.report.search_files import read_search
+from epnas_tf.space import definition_of_space
 from tests.report import runs
 
 
@@ -68,7 +69,7 @@ def test_many_iterations_are_not_all_named(search):
 
 
 def test_macro_updates_are_those_of_the_store(search):
-    rows, names, counts = search_figures.macro_updates(search.updates)
+    rows, names, counts = search_figures.updates_by_place(search.updates, definition_of_space("macro"))
     assert rows == ["layer 1", "layer 2", "layer 3"]
     assert names == ["max_pool_3x3", "conv_3x3"]
     expected = [
@@ -93,14 +94,14 @@ def test_micro_updates_are_summed_over_cells():
         ("cell", 3, "input", -1, "sources"): 99,
         ("stem",): 99,
     }
-    rows, names, counts = search_figures.micro_updates(updates)
+    rows, names, counts = search_figures.updates_by_place(updates, definition_of_space("micro"))
     assert (rows, names) == (["block 1 left", "block 1 right"], ["conv_3x3", "identity"])
     np.testing.assert_array_equal(counts, [[0, 17], [2, 0]])
 
 
 def test_micro_updates_of_a_real_store(micro):
     search = read_search(micro)
-    rows, names, counts = search_figures.micro_updates(search.updates)
+    rows, names, counts = search_figures.updates_by_place(search.updates, definition_of_space("micro"))
     assert rows == ["block 1 left", "block 1 right", "block 2 left", "block 2 right"]
     assert names == ["max_pool_3x3", "conv_3x3"]
     assert counts.sum(axis=1).min() > 0

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.sources import pictures
-from epnas_tf.data.sources.base import Source, check_memory, choose_side, make_source
+from epnas_tf.data.sources.base import Size, Source, asked_size, check_memory, choose_size, make_source
 from epnas_tf.data.sources.tfds.downloads import fail_fast
 from epnas_tf.data.sources.tfds.features import choose_features
 from epnas_tf.data.values import Preparation
@@ -56,10 +56,11 @@ def check(config: DataConfig) -> None:
     )
 
 
-def read(config: DataConfig) -> Source:
+def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     """Reads the splits `train`, `validation` (or `val`, `valid`) and `test`; downloads the data if need be.
 
-    Images of more than 8 bits are brought to 8 by the one scale of all parts. `choose_side` decides the images' size.
+    Images of more than 8 bits are brought to 8 by the one scale of all parts, or that of `trained`, a model's training
+    images. `choose_size` decides the images' size.
 
     Raises:
         DataError: if the configuration is unknown, the data set is not one of labelled images, has no `train` split, or
@@ -84,9 +85,9 @@ def read(config: DataConfig) -> Source:
             del labels[part], splits[part]
     if unused:
         notes.append(f"splits that are not used: {', '.join(unused)}")
-    side, size_note = choose_side(reader.sizes(splits.values()), config.image_size)
-    found, scale_notes = reader.find_scale(splits.values(), config.dataset)
-    images = {part: reader.images(split, side, found) for part, split in splits.items()}
+    size, size_note = choose_size(reader.sizes(splits.values()), asked_size(config, trained))
+    found, scale_notes = reader.find_scale(splits.values(), config.dataset, trained.known_range if trained else None)
+    images = {part: reader.images(split, size, found) for part, split in splits.items()}
     parts = {part: (images[part], labels[part]) for part in splits}
     return make_source(
         config.dataset,
@@ -96,6 +97,7 @@ def read(config: DataConfig) -> Source:
         parts.get("validation"),
         (Preparation.low, found.high if found.high > 255 else Preparation.high),
         [*notes, *filter(None, [size_note]), *scale_notes, *scale.constant_notes(images)],
+        deep=found.high > 255,
     )
 
 
@@ -192,20 +194,22 @@ class _Reader:
                         sizes.add((picture.height, picture.width))
         return sizes
 
-    def find_scale(self, splits: Iterable[str], name: str) -> tuple[scale.Scale, list[str]]:
-        """Decides the scale of all splits, and says it; 8 bits need no look at the data."""
+    def find_scale(
+        self, splits: Iterable[str], name: str, trained: tuple[float, float] | None
+    ) -> tuple[scale.Scale, list[str]]:
+        """Decides the scale of all splits, or takes a model's, and says it; 8 bits need no look at the data."""
         if self._type == np.uint8:
             return scale.Scale(0, 255, ""), []
         extents = [scale.measure(part, f"{name}: {split}") for split in splits for part in self._image_batches(split)]
         found = scale.choose(extents, name)
-        return found, [found.note]
+        return scale.as_trained(found, [found.note], trained, self._type)
 
-    def images(self, split: str, side: int, found: scale.Scale) -> npt.NDArray[np.uint8]:
+    def images(self, split: str, size: Size, found: scale.Scale) -> npt.NDArray[np.uint8]:
         """Returns the images of a split.
 
         Args:
             split: its name.
-            side: pixels a side to bring them to; 0 where all have one size, to keep it.
+            size: to bring them to.
             found: their scale.
 
         Returns:
@@ -215,7 +219,7 @@ class _Reader:
         count = self._builder.info.splits[split].num_examples
         for batch in self._image_batches(split):
             part = found.apply(batch)
-            part = pictures.resize(part, side) if side else part
+            part = pictures.resize(part, *size) if part.shape[1:3] != size else part
             if images is None:  # made when the size is known, and no larger than needed
                 shape = count, *part.shape[1:]
                 check_memory(f"{split}: {count:,} images of {shape[1]}×{shape[2]}", math.prod(shape))

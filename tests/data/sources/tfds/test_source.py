@@ -9,9 +9,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import check, load, sources
+from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
 
@@ -242,7 +244,7 @@ def test_a_data_set_without_a_test_part_gets_one(tmp_path):
     data = load(config, seed=0)
     assert (len(data.train), len(data.validation), len(data.test)) == (12, 2, 6)
     assert data.image_shape == (8, 8, 3)
-    assert data.mirror
+    assert str(data.augmentation).startswith("crop(-1),mirror(0.5)")
 
 
 def test_images_of_several_sizes_become_squares(tmp_path):
@@ -326,7 +328,44 @@ def test_images_of_more_than_8_bits_are_scaled_alike_in_all_splits(tmp_path, nam
             expected[np.rint(255 * values).astype(np.uint8).tobytes()] = index % 2
         assert by_pixels(part) == expected
     assert source.notes[0].startswith("pixels 0 … ")
-    assert source.value_range == (0, 4095 if name == "deep" else 65535)
+    assert (source.value_range, source.deep) == ((0, 4095 if name == "deep" else 65535), name == "deep")
+
+
+@pytest.mark.parametrize(
+    ("name", "trained", "white", "note"),
+    [
+        (
+            "deep",
+            Preparation(6, 6, 1, 0, 65535),
+            65535,
+            "warning: the pixels look like 0 … 4095, but are scaled from 0 … 6",
+        ),
+        ("deep", Preparation(6, 6, 1, 0, 4095), 4095, "pixels 0 … "),
+        ("deep", Preparation(6, 6, 1, 0, 65535, deep=False), 4095, "pixels 0 … "),
+        ("floats", Preparation(6, 6, 1, 0, 4095), 1, "pixels 0 … 1, "),
+    ],
+)
+def test_images_of_more_than_8_bits_are_scaled_as_those_that_a_model_was_trained_on(
+    tmp_path, name, trained, white, note
+):
+    source = sources.read(DataConfig(dataset=f"tiny_kinds/{name}", data_dir=str(tmp_path)), trained)
+    feature = KINDS[name][0][1]["image"]
+    expected = {
+        np.rint(255 * (tiny_value(feature, index) / white)).astype(np.uint8).tobytes(): index % 2 for index in range(12)
+    }
+    assert by_pixels(source.train) == expected
+    assert len(source.notes) == 1 + (white == 65535)  # and that they are nearly black
+    assert source.notes[0].startswith(note)
+
+
+def test_images_are_brought_to_the_size_of_a_model_that_is_no_square(tmp_path):
+    source = sources.read(DataConfig(dataset="tiny_kinds/large", data_dir=str(tmp_path)), Preparation(20, 35, 1))
+    picture = Image.fromarray(tiny_value(KINDS["large"][0][1]["image"], 0)[..., 0])
+    pixels = np.asarray(picture.resize((35, 20), Image.Resampling.BILINEAR, (0, 20, 70, 60)))
+    assert pixels.tobytes() in by_pixels(source.train)
+    assert source.notes == (
+        "images of 80×70 are brought to 20×35 (the part of that shape at their centre, so 50 % of a picture of 80×70)",
+    )
 
 
 def test_a_data_set_of_something_else_is_refused_before_it_is_prepared(tmp_path):

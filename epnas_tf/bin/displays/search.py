@@ -1,0 +1,303 @@
+"""Shows how a search goes: a live display on a terminal, plain lines elsewhere."""
+
+import time
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from epnas_tf.bin.console import say
+from epnas_tf.children.child import ChildResult
+from epnas_tf.config import SearchConfig
+from epnas_tf.data import ImageData
+from epnas_tf.metrics import percent_of_images, with_interval
+from epnas_tf.run.forecast import Forecast, gigabytes
+from epnas_tf.run.runner import Listener
+from epnas_tf.run.timing import TimeLeft, format_seconds
+from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+
+REFRESH_PER_SECOND = 4
+
+FEW_VALIDATION_IMAGES = 20
+"""Fewer are warned of: the 95 % interval of an accuracy is then wider than 35 points."""
+
+
+class LogDisplay(Listener):
+    """One line a child.
+
+    Args:
+        console: where to write.
+        config: the search's iterations, rule of sampling and rule of ranking.
+    """
+
+    def __init__(self, console: Console, config: SearchConfig) -> None:
+        self.console = console
+        self.config = config
+        self.time_left = TimeLeft()
+        self.num_validation: int | None = None
+        self.search: ProgressiveSearch[Any] | None = None
+        self.deepest: tuple[int, float, str] | None = None  # level, accuracy and text of the best child of that level
+        self.began = time.perf_counter()
+
+    def started(self, search: ProgressiveSearch[Any], data: ImageData, num_resumed: int) -> None:
+        """Says what is searched on, and from where the search goes on."""
+        self.search = search
+        self.num_validation = len(data.validation)
+        height, width, channels = data.image_shape
+        self.say(
+            f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {len(data.test)} test "
+            f"images of {height}×{width}×{channels} in {data.num_classes} classes"
+        )
+        for note in data.notes:
+            self.say(note)
+        if self.num_validation < FEW_VALIDATION_IMAGES:
+            larger = " or a larger --validation_fraction" if data.validation_is_drawn else ""
+            self.warning(
+                f"{self.num_validation} validation images hardly tell networks apart, as each is "
+                f"{100 / self.num_validation:.0f} % of the accuracy; more images{larger} would."
+            )
+        if num_resumed:
+            self.say(f"Going on after child {num_resumed} of {search.num_children}.")
+        self.began = time.perf_counter()
+
+    def resumed(self, records: list[dict[str, Any]]) -> None:
+        """Takes the times and the accuracies of the children so far."""
+        for record in records:
+            if record["status"] == "completed":
+                seconds = sum(record.get(f"{part}_seconds", 0.0) for part in ("build", "train", "evaluate"))
+                self.time_left.add(record["level"], seconds)
+                self.note_accuracy(record["level"], record["score"], record["text"])
+
+    def forecast(self, forecast: Forecast) -> None:
+        """Says what the search will take."""
+        self.time_left.expect(forecast.seconds_by_level)
+        left = self.time_left.estimate(self.started_search.remaining_levels)
+        for line in forecast_lines(forecast, self.started_search, left):
+            self.say(line)
+        self.began = time.perf_counter()
+
+    def child_started(self, candidate: Candidate[Any]) -> None:
+        """Nothing; the time counts from the end of the child before, the choice of this one included."""
+
+    def child_ended(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
+        """Writes the child's line."""
+        self.take(candidate, result)
+        self.say(self.line(candidate, result))
+
+    def take(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
+        """Notes a child's time and accuracy."""
+        now = time.perf_counter()
+        self.time_left.add(candidate.level, now - self.began)
+        self.began = now
+        if result is not None:
+            self.note_accuracy(candidate.level, result.score, str(candidate.architecture))
+
+    def note_accuracy(self, level: int, score: float, text: str) -> None:
+        """Keeps the best child of the deepest level so far."""
+        if self.deepest is None or (level, score) > self.deepest[:2]:
+            self.deepest = level, score, text
+
+    def line(self, candidate: Candidate[Any], result: ChildResult | None) -> str:
+        """Returns what there is to say of a child."""
+        search = self.started_search
+        parts = [
+            f"child {candidate.number + 1}/{search.num_children}",
+            f"iteration {candidate.iteration + 1}/{self.config.iterations}",
+            f"level {candidate.level}/{search.space.num_levels}",
+            f"accuracy {self.percent(None if result is None else result.score)}",
+            f"predicted {self.predicted(candidate)}",
+            f"best {self.best}",
+            f"rank correlation {self.correlation}",
+            f"left {self.left}",
+            str(candidate.architecture),
+        ]
+        return "  ".join(parts)
+
+    @property
+    def started_search(self) -> ProgressiveSearch[Any]:
+        """The search, once it has started."""
+        if self.search is None:
+            raise RuntimeError("Nothing can be said of a search before it has started.")
+        return self.search
+
+    @property
+    def best(self) -> str:
+        """What the first of the ranking is ranked by, and what was measured of it; before that, the deepest level."""
+        ranking = self.started_search.ranking()
+        if ranking:
+            measured = self.percent(ranking[0].score)
+            estimate = f"{self.percent(ranking[0].estimate)} estimated, " if self.config.reported == "estimate" else ""
+            return f"{estimate}{measured} measured"
+        if self.deepest is None:
+            return "-"
+        return f"{self.percent(self.deepest[1])} at level {self.deepest[0]}"
+
+    @property
+    def correlation(self) -> str:
+        """The surrogate's rank correlation at the last whole level, or why there is none."""
+        value = self.started_search.rank_correlation
+        return "- (needs 3 predictions a level)" if value is None else f"{value:+.2f}"
+
+    @property
+    def left(self) -> str:
+        """The time that the rest of the search will take."""
+        return format_seconds(self.time_left.estimate(self.started_search.remaining_levels))
+
+    def predicted(self, candidate: Candidate[Any]) -> str:
+        """Returns what the surrogate predicts of a child; before anything is scored, it has nothing to learn from."""
+        return "- (nothing scored yet)" if candidate.predicted is None else self.percent(candidate.predicted)
+
+    def percent(self, value: float | None) -> str:
+        """Returns an accuracy with the decimals that the validation images allow."""
+        return percent_of_images(value, self.num_validation)
+
+    def interval(self, value: float) -> str:
+        """Returns an accuracy with its interval, where the number of validation images is known."""
+        return self.percent(value) if self.num_validation is None else with_interval(value, self.num_validation)
+
+    def missing(self) -> str:
+        """Returns what is still missing until there is a whole network; "" where there is one."""
+        if self.search is None or self.search.ranking():
+            return ""
+        return whole_networks_come(self.search)
+
+    def say(self, text: str) -> None:
+        """Writes a line."""
+        say(self.console, text)
+
+    def warning(self, text: str) -> None:
+        """Writes a warning."""
+        self.say(f"warning: {text}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class LiveDisplay(LogDisplay):
+    """A display that stays in place and moves on by itself; see `LogDisplay` for the arguments.
+
+    A thread of its own draws it while the search goes on, so it draws what was noted when a child began or ended.
+    """
+
+    def __init__(self, console: Console, config: SearchConfig) -> None:
+        super().__init__(console, config)
+        self.last = "-"
+        self.search_began = time.perf_counter()
+        self.noted: tuple[dict[str, str], ProgressBar] | None = None
+        self.live = Live(get_renderable=self.render, console=console, refresh_per_second=REFRESH_PER_SECOND)
+
+    def __enter__(self) -> Self:
+        self.live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.live.__exit__(None, None, None)
+
+    def child_started(self, candidate: Candidate[Any]) -> None:
+        """Shows the child in training."""
+        self.note(candidate)
+
+    def child_ended(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
+        """Shows the child's accuracy."""
+        self.take(candidate, result)
+        self.last = f"{self.percent(None if result is None else result.score)}  {candidate.architecture}"
+        self.note(candidate)
+
+    def note(self, candidate: Candidate[Any]) -> None:
+        """Takes down what there is to show."""
+        search = self.started_search
+        total = search.num_children
+        place = [
+            f"{candidate.iteration + 1} of {self.config.iterations}",
+            f"level {candidate.level} of {search.space.num_levels}",
+            f"child {candidate.number + 1} of {total}",
+        ]
+        if self.config.tempered:
+            place.append(f"temperature {candidate.temperature:.2f}")
+        rows = {
+            "iteration": "   ".join(place),
+            "time": f"{self.left} left",
+            "training": f"{candidate.architecture}",
+            "last child": self.last,
+            "best so far": self.best_row,
+            "surrogate": f"rank correlation {self.correlation}, predicts {self.predicted(candidate)}",
+        }
+        self.noted = rows, ProgressBar(total=total, completed=search.num_told)
+
+    @property
+    def best_row(self) -> str:
+        """The best so far with its interval and its architecture, and why there is no whole network yet."""
+        ranking = self.started_search.ranking()
+        if ranking:
+            measured = f"{self.interval(ranking[0].score)} measured"
+            estimate = f"{self.percent(ranking[0].estimate)} estimated, " if self.config.reported == "estimate" else ""
+            return f"{estimate}{measured}  {ranking[0].architecture}"
+        missing = whole_networks_come(self.started_search)
+        if self.deepest is None:
+            return missing
+        level, score, text = self.deepest
+        return f"level {level} of {self.started_search.space.num_levels}, {self.interval(score)}  {text}\n{missing}"
+
+    def render(self) -> Group:
+        """Returns the display as it is now."""
+        if self.noted is None:
+            return Group("Preparing …")
+        rows, progress = self.noted
+        elapsed = format_seconds(time.perf_counter() - self.search_began)
+        table = Table(box=None, show_header=False, pad_edge=False, expand=True)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(ratio=1, overflow="fold")
+        for name, text in rows.items():
+            table.add_row(name, f"{elapsed} gone, {text}" if name == "time" else text)
+        # The terminal shows Ctrl-C as "^C" behind the bar: in the last column it would move the display down by a line.
+        return Group(table, Padding(progress, (0, len("^C") + 1, 0, 0)))
+
+
+def forecast_lines(forecast: Forecast, search: ProgressiveSearch[Any], left: float | None) -> list[str]:
+    """Returns what a search will take, in lines: children, time, memory, and flags for a shorter one.
+
+    Args:
+        forecast: what was found out.
+        search: the search.
+        left: the seconds left, children on file counted in.
+    """
+    lines = [f"{search.num_children - search.num_told} children to train, about {about(left)} by a few timed steps"]
+    if forecast.memory is not None:
+        needed, available = forecast.memory.needed, forecast.memory.available
+        lines[0] += f"; up to {gigabytes(needed)} of memory, {gigabytes(available)} can be had"
+        if needed > available:
+            lines.append("warning: the memory may not be enough; a smaller --batch_size or --image_size needs less")
+    if search.first_whole_child is not None:
+        lines.append(whole_networks_come(search))
+    if forecast.shorter is not None:
+        lines += [
+            f"in about {about(forecast.shorter.seconds)}, and with a poorer result:",
+            f"  {forecast.shorter.flags}",
+        ]
+    return lines
+
+
+def whole_networks_come(search: ProgressiveSearch[Any]) -> str:
+    """Returns when the first whole network comes, which is what can be the result."""
+    first = search.first_whole_child
+    at = f"whole networks come at level {search.space.num_levels}"
+    return at if first is None else f"{at}, from child {first} of {search.num_children} on"
+
+
+def about(seconds: float | None) -> str:
+    """Returns a time in words, as roughly as it is known: seconds, minutes, or hours and minutes."""
+    if seconds is None:
+        return "an unknown time"
+    if seconds < 90:
+        return f"{max(round(seconds / 10) * 10, 10)} seconds"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} minutes"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.0f} days ({hours:,} hours)"

@@ -1,0 +1,154 @@
+"""The one check of labels: every form that they may have becomes class numbers, and nothing is rounded or guessed.
+
+The texts of the refusals are functions, so that a check that cannot be made with NumPy (inside a `tf.data.Dataset`)
+says the same.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.errors import DataError
+
+FORMS = "class numbers [n] or [n, 1], or one-hot rows [n, classes]"
+"""What labels may be."""
+
+END = 2**31
+"""What every class number is below: they are kept in 32 bits."""
+
+
+def class_numbers(
+    labels: Any, num_classes: int | None, name: str = "Labels", count: int | None = None
+) -> npt.NDArray[np.int64]:
+    """Returns the class number of each image.
+
+    >>> class_numbers([[0, 1, 0], [0, 0, 1]], num_classes=3)
+    array([1, 2])
+
+    Args:
+        labels: whole numbers [n] or [n, 1] of any numeric type, or one-hot rows [n, classes] of exactly 0 and 1.
+        num_classes: the number of classes; None where it is not known yet. Then class numbers may have gaps, and
+            one-hot rows any width.
+        name: what the labels are called in a refusal, at the beginning of the sentence.
+        count: the number of images; None to compare with nothing.
+
+    Returns:
+        int64 [n], n at least 1, each at least 0 and below `num_classes`.
+
+    Raises:
+        DataError: if they have another type or shape, are not as many as the images, or are fractions, NaN, out of
+            range, or rows with several ones or none.
+    """
+    refuse_masked(name, labels)
+    try:
+        values = np.asarray(labels)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(wrong_type(name, str(error))) from error
+    if values.dtype.kind not in "biuf":
+        example = f", for example {values.flat[0]!r}" if values.size and values.dtype.kind in "OUS" else ""
+        raise DataError(wrong_type(name, f"{values.dtype}{example}"))
+    if values.ndim not in (1, 2) or not values.size:
+        raise DataError(wrong_shape(name, str(list(values.shape))))
+    if count is not None and len(values) != count:
+        raise DataError(
+            f"{name} must have one label for each image, {count}. Received: {len(values)} labels. "
+            "Give images and labels of the same rows."
+        )
+    if values.ndim == 2 and values.shape[1] != 1:
+        return _from_rows(values, num_classes, name)
+    return _from_numbers(values.reshape(-1), num_classes, name)
+
+
+def _from_numbers(values: npt.NDArray[Any], num_classes: int | None, name: str) -> npt.NDArray[np.int64]:
+    if values.dtype.kind == "f":
+        fractions = values[~np.isfinite(values) | (values != np.floor(values))]
+        if fractions.size:
+            raise DataError(not_whole(name, f"{fractions[0]:g}"))
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high >= (num_classes or END):
+        raise DataError(out_of_range(name, num_classes, str(low), str(high)))
+    return values.astype(np.int64)
+
+
+def _from_rows(rows: npt.NDArray[Any], num_classes: int | None, name: str) -> npt.NDArray[np.int64]:
+    check_width(rows.shape[1], num_classes, name)
+    ones = rows == 1
+    others = ~ones & (rows != 0)  # also NaN
+    if others.any():
+        row = int(np.argmax(others.any(axis=1)))
+        raise DataError(not_one_hot(name, f"{rows[row][others[row]][0]:g}", str(row)))
+    wrong = np.flatnonzero(ones.sum(axis=1) != 1)
+    if wrong.size:
+        raise DataError(not_one_class(name, str(ones[wrong[0]].sum()), str(wrong[0])))
+    return ones.argmax(axis=1).astype(np.int64)
+
+
+def check_width(width: int, num_classes: int | None, name: str = "Labels") -> None:
+    """Refuses one-hot rows that have not one column a class.
+
+    Raises:
+        DataError: if the width is another one.
+    """
+    if num_classes is not None and width != num_classes:
+        raise DataError(
+            f"{name} as one-hot rows must have {num_classes} columns, one a class. Received: {width}. "
+            "Give the class numbers in place of rows, or rows of that width."
+        )
+
+
+def refuse_masked(name: str, values: Any) -> None:
+    """Refuses a masked array with masked values, which would count as if they were not.
+
+    Raises:
+        DataError: if there are any.
+    """
+    if np.ma.is_masked(values):
+        raise DataError(
+            f"{name} must not be masked. Received: {int(np.ma.getmaskarray(values).sum()):,} masked values. "
+            "Fill them in, or leave out those images."
+        )
+
+
+def wrong_type(name: str, received: str) -> str:
+    """Returns the refusal of what are no numbers."""
+    return f"{name} must be {FORMS}. Received: {received}. Number the classes from 0 and give these numbers."
+
+
+def wrong_shape(name: str, received: str) -> str:
+    """Returns the refusal of labels that are no list or table, or of none."""
+    return f"{name} must be {FORMS}, n at least 1. Received: shape {received}. Give one label for each image."
+
+
+def not_whole(name: str, received: str) -> str:
+    """Returns the refusal of a fraction, NaN or infinity as a class number."""
+    return (
+        f"{name} must be whole numbers, the classes. Received: {received}. "
+        "Number the classes from 0; an image without a class must be left out."
+    )
+
+
+def out_of_range(name: str, num_classes: int | None, low: str, high: str) -> str:
+    """Returns the refusal of a class number that no class has."""
+    bounds = "from 0, below 2^31" if num_classes is None else f"in 0 … {num_classes - 1}"
+    return (
+        f"{name} must be {bounds}. Received: labels from {low} to {high}. "
+        "Number the classes from 0, and leave out images without a class."
+    )
+
+
+def not_one_hot(name: str, received: str, row: str) -> str:
+    """Returns the refusal of rows that hold something else than 0 and 1."""
+    return (
+        f"{name} as one-hot rows must be exactly 0 and 1. Received: {received} in row {row}. Smoothed or soft labels "
+        "are not understood, since accuracy needs one class for each image. Give the class numbers; "
+        "`epnas-train --label_smoothing` smooths them."
+    )
+
+
+def not_one_class(name: str, received: str, row: str) -> str:
+    """Returns the refusal of rows that name no class, or several."""
+    return (
+        f"{name} as one-hot rows must have a single 1 in each row. Received: {received} ones in row {row}. "
+        "Give each image one class, or leave it out."
+    )

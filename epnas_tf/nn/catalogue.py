@@ -1,0 +1,108 @@
+"""The paper's operations (section 3) and the layers between them, each registered once. No TensorFlow.
+
+A layer and its plain form are named by where they are, and imported when one is made.
+"""
+
+from typing import Any
+
+from epnas_tf.lazy import deferred
+from epnas_tf.nn.costs import (
+    batch_norm_cost,
+    bias_cost,
+    convolution_cost,
+    dense_cost,
+    free,
+    identity_cost,
+    separable_convolution_cost,
+)
+from epnas_tf.nn.registry import Operation, Plain, register
+
+_NN = "epnas_tf.nn"
+
+
+def _plain(build: str, weights: str, **options: Any) -> Plain:
+    return Plain(deferred(f"{_NN}.plain.{build}", **options), deferred(f"{_NN}.plain.{weights}"))
+
+
+def convolution(name: str, kernel_size: int, **shown: Any) -> Operation:
+    """Returns an operation of ReLU, convolution and batch norm, with its cost and its plain form.
+
+    Args:
+        name: its name.
+        kernel_size: side of the square kernel.
+        **shown: `label`, `short` and `color` of `Operation`.
+
+    Example:
+        >>> from epnas_tf.nn import convolution
+        >>> convolution("conv_7x7", 7, label="conv 7×7").cost(8, 8, 1, (4, 4)).parameters
+        3152
+    """
+    layer = deferred(f"{_NN}.operations.Convolution", kernel_size=kernel_size)
+    plain = _plain("convolution", "convolution_weights", kernel_size=kernel_size)
+    return Operation(name, layer, convolution_cost(kernel_size), plain, **shown)
+
+
+def separable_convolution(name: str, kernel_size: int, **shown: Any) -> Operation:
+    """Returns an operation of ReLU, depthwise convolution, 1×1 convolution and batch norm; see `convolution`."""
+    layer = deferred(f"{_NN}.operations.SeparableConvolution", kernel_size=kernel_size)
+    plain = _plain("separable_convolution", "separable_convolution_weights", kernel_size=kernel_size)
+    return Operation(name, layer, separable_convolution_cost(kernel_size), plain, **shown)
+
+
+def _pooling(name: str, kind: str, **shown: Any) -> Operation:
+    plain = _plain("pooling", "no_weights", kind=kind)
+    return Operation(name, deferred(f"{_NN}.operations.Pooling", kind=kind), free, plain, **shown)
+
+
+def _identity(channels: int, stride: int, **options: Any) -> Any:
+    """The identity cannot halve; where a reduction cell asks it to, a factorised reduction does (as in NASNet)."""
+    layer = "Identity" if stride == 1 else "FactorizedReduction"
+    return deferred(f"{_NN}.operations.{layer}")(channels, **options)
+
+
+# Related operations have one hue, the larger window is the darker.
+register(_pooling("max_pool_3x3", "max", label="max pool 3×3", short="M3", color="#f0a83c"))
+register(_pooling("average_pool_3x3", "average", label="average pool 3×3", short="A3", color="#f7d58b"))
+register(convolution("conv_3x3", 3, label="conv 3×3", short="C3", color="#9dcdf0"))
+register(convolution("conv_5x5", 5, label="conv 5×5", short="C5", color="#4fa3dd"))
+register(separable_convolution("sep_conv_3x3", 3, label="sep conv 3×3", short="S3", color="#8fdcc0"))
+register(separable_convolution("sep_conv_5x5", 5, label="sep conv 5×5", short="S5", color="#35b48b"))
+register(
+    Operation("identity", _identity, identity_cost, _plain("identity", "identity_weights"), short="Id", color="#d3d8dd")
+)
+
+
+def _internal(name: str, layer: str, cost: Any = None, plain: Plain | None = None, **options: Any) -> None:
+    vector = options.pop("vector", False)
+    register(Operation(name, deferred(f"{_NN}.{layer}", **options), cost, plain, internal=True, vector=vector))
+
+
+_internal(
+    "stem",
+    "operations.Convolution",
+    convolution_cost(3),
+    _plain("convolution", "convolution_weights", kernel_size=3, activate=False),
+    kernel_size=3,
+    activate=False,
+)
+_internal(
+    "source_projection",
+    "merging.SourceProjection",
+    convolution_cost(1, batch_norm=False),
+    _plain("projection", "projection_weights"),
+)
+# Two 1×1 convolutions of stride 2 that share the output channels cost what a single one would.
+_internal(
+    "factorized_reduction",
+    "operations.FactorizedReduction",
+    convolution_cost(1),
+    _plain("reduction", "reduction_weights"),
+)
+_internal("sum", "merging.Sum", free, _plain("add", "no_weights"))
+_internal("sum_batch_norm", "merging.SumBatchNorm", batch_norm_cost, _plain("add_batch_norm", "batch_norm_weights"))
+# The kernel of its plain form is part of the classifier's.
+_internal("pooled_dense", "merging.PooledDense", dense_cost, _plain("features", "no_weights"), vector=True)
+_internal("sum_bias", "merging.SumBias", bias_cost, _plain("classifier", "classifier_weights"), vector=True)
+# An auxiliary head's, which the training alone has.
+_internal("auxiliary_pool", "auxiliary.AuxiliaryPooling")
+_internal("full_convolution", "auxiliary.FullConvolution")

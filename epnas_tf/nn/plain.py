@@ -1,0 +1,163 @@
+"""The operations in Keras's own layers; see `registry.Plain`."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+Arrays = list[npt.NDArray[np.float32]]
+
+IN_SPACE = (
+    keras.layers.AveragePooling2D,
+    keras.layers.Conv2D,
+    keras.layers.Cropping2D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.SeparableConv2D,
+    keras.layers.ZeroPadding2D,
+)
+"""Layers that must know which axis the channels are on, and would take that from a global setting."""
+
+# Those of `epnas_tf.nn.FusedBatchNormalization`.
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
+
+
+class Maker:
+    """Makes the plain layers of one node, named after it: float32 and channels last, whatever is set for Keras.
+
+    Args:
+        name: what the layers' names begin with.
+        channels: output channels of the node.
+        stride: 1 or 2.
+    """
+
+    def __init__(self, name: str, channels: int, stride: int) -> None:
+        self.name, self.channels, self.stride = name, channels, stride
+        self.layers: list[keras.layers.Layer] = []
+
+    def __call__(self, layer_type: Any, part: str, *args: Any, **kwargs: Any) -> keras.layers.Layer:
+        """Makes a layer; its name ends in `part`."""
+        if layer_type in IN_SPACE:
+            kwargs["data_format"] = "channels_last"
+        self.layers.append(layer_type(*args, name=f"{self.name}_{part}", dtype="float32", **kwargs))
+        return self.layers[-1]
+
+
+def _relu(make: Maker, x: Any) -> Any:
+    return make(keras.layers.ReLU, "relu")(x)
+
+
+def _batch_norm(make: Maker, x: Any) -> Any:
+    return make(keras.layers.BatchNormalization, "batch_norm", **BATCH_NORM)(x)
+
+
+def pooling(make: Maker, inputs: list[Any], kind: str) -> Any:
+    """3×3 pooling, "max" or "average"."""
+    # On TensorFlow, Keras's mean with padding "same" is over the pixels inside the image, as ours is.
+    layer_type = keras.layers.MaxPooling2D if kind == "max" else keras.layers.AveragePooling2D
+    return make(layer_type, "pool", 3, make.stride, padding="same")(inputs[0])
+
+
+def convolution(make: Maker, inputs: list[Any], kernel_size: int, activate: bool = True) -> Any:
+    """ReLU unless `activate` is false, convolution, batch norm."""
+    x = _relu(make, inputs[0]) if activate else inputs[0]
+    options = {"strides": make.stride, "padding": "same", "use_bias": False}
+    return _batch_norm(make, make(keras.layers.Conv2D, "conv", make.channels, kernel_size, **options)(x))
+
+
+def separable_convolution(make: Maker, inputs: list[Any], kernel_size: int) -> Any:
+    """ReLU, separable convolution, batch norm."""
+    options = {"strides": make.stride, "padding": "same", "use_bias": False}
+    conv = make(keras.layers.SeparableConv2D, "sep_conv", make.channels, kernel_size, **options)
+    return _batch_norm(make, conv(_relu(make, inputs[0])))
+
+
+def projection(make: Maker, inputs: list[Any]) -> Any:
+    """ReLU and a 1×1 convolution; where the node halves two, one pixel apart (`halved_pointwise`)."""
+    x, channels, options = _relu(make, inputs[0]), make.channels, {"use_bias": False}
+    if make.stride == 1:
+        return make(keras.layers.Conv2D, "conv", channels, 1, **options)(x)
+    padded = make(keras.layers.ZeroPadding2D, "pad", ((0, 1), (0, 1)))(x)
+    shifted = make(keras.layers.Cropping2D, "shift", ((1, 0), (1, 0)))(padded)
+    halves = [
+        make(keras.layers.Conv2D, "first_conv", channels - channels // 2, 1, strides=2, **options)(x),
+        make(keras.layers.Conv2D, "second_conv", channels // 2, 1, strides=2, **options)(shifted),
+    ]
+    return make(keras.layers.Concatenate, "join")(halves)
+
+
+def reduction(make: Maker, inputs: list[Any]) -> Any:
+    """The factorised reduction: a projection that halves, batch norm."""
+    return _batch_norm(make, projection(make, inputs))
+
+
+def identity(make: Maker, inputs: list[Any]) -> Any:
+    """The input; where the node halves, a factorised reduction."""
+    return inputs[0] if make.stride == 1 else reduction(make, inputs)
+
+
+def add(make: Maker, inputs: list[Any]) -> Any:
+    """The sum of the inputs."""
+    return make(keras.layers.Add, "add")(inputs) if len(inputs) > 1 else inputs[0]
+
+
+def add_batch_norm(make: Maker, inputs: list[Any]) -> Any:
+    """The sum of the inputs, batch norm."""
+    return _batch_norm(make, add(make, inputs))
+
+
+def features(make: Maker, inputs: list[Any]) -> Any:
+    """ReLU and the mean over all pixels: what the classifier reads of a source."""
+    return make(keras.layers.GlobalAveragePooling2D, "mean")(_relu(make, inputs[0]))
+
+
+def classifier(make: Maker, inputs: list[Any]) -> Any:
+    """The scores: a sum of dense layers with a bias is one dense layer over the features of all parts."""
+    joined = make(keras.layers.Concatenate, "join")(inputs) if len(inputs) > 1 else inputs[0]
+    return make(keras.layers.Dense, "scores", make.channels)(joined)
+
+
+def no_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
+    """Of what has no variables."""
+    return []
+
+
+def projection_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
+    """The kernel, or the two that halve."""
+    return [[_value(kernel)] for kernel in layer.kernels]
+
+
+def batch_norm_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
+    """The values of the layer's batch norm."""
+    norm = layer.batch_norm
+    return [[_value(v) for v in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)]]
+
+
+def convolution_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
+    """The kernel and the batch norm's values."""
+    return [[_value(layer.kernel)], *batch_norm_weights(layer, sources)]
+
+
+def separable_convolution_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
+    """The two kernels and the batch norm's values."""
+    return [[_value(layer.depthwise_kernel), _value(layer.pointwise_kernel)], *batch_norm_weights(layer, sources)]
+
+
+def reduction_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
+    """The two kernels and the batch norm's values."""
+    return [*projection_weights(layer, sources), *batch_norm_weights(layer, sources)]
+
+
+def identity_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
+    """Nothing, or those of a factorised reduction."""
+    return [] if layer.stride == 1 else reduction_weights(layer, sources)
+
+
+def classifier_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
+    """The kernels of all parts, one below the other, and the bias."""
+    return [[np.concatenate([_value(source.kernel) for source in sources]), _value(layer.bias)]]
+
+
+def _value(variable: Any) -> npt.NDArray[np.float32]:
+    return variable.numpy()

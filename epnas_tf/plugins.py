@@ -1,0 +1,63 @@
+"""A person's own operations and spaces: modules that register them when they are imported.
+
+They are named by the setting `plugins` (`--plugins=my_nets`), or installed with an entry point of the group
+`epnas_tf.plugins`. A module that a program imports itself needs neither.
+"""
+
+import functools
+import importlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterable
+
+from epnas_tf.errors import ConfigError
+
+GROUP = "epnas_tf.plugins"
+
+HELP = (
+    "modules that register operations and spaces of your own, separated by commas; found in the current folder, too "
+    "[paper: none]"
+)
+
+
+def load(names: Iterable[str]) -> None:
+    """Imports the modules that a setting names; one of the current folder is found, too.
+
+    Args:
+        names: modules, such as `my_package.my_nets`.
+
+    Raises:
+        ConfigError: if one cannot be imported.
+
+    Example:
+        >>> from epnas_tf import plugins
+        >>> plugins.load(["json"])  # registers nothing, but can be imported
+    """
+    for name in names:
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())  # last, so that no file of the folder hides a library
+        _load(name, name)
+
+
+@functools.cache
+def load_installed() -> None:
+    """Imports the modules that installed packages name in the group `epnas_tf.plugins`, once.
+
+    Raises:
+        ConfigError: if one cannot be imported.
+    """
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        _load(entry.module, f"{entry.module}, which the entry point {entry.name} of {GROUP} names")
+
+
+def _load(module: str, received: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ConfigError:
+        raise  # a name that is taken, say
+    except Exception as error:  # it is somebody's own code
+        raise ConfigError(
+            f"`plugins` must name modules that can be imported. Received: {received}: {type(error).__name__}: {error}. "
+            "Check the name; start in the folder that holds the module, set PYTHONPATH to it, or install it."
+        ) from error

@@ -1,0 +1,206 @@
+"""The network of a micro architecture, one cell, stacked (paper, section 3 and Fig. 2), and what candidates cost."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from epnas_tf.errors import ArchitectureError
+from epnas_tf.space.architecture import CELL_BEFORE_PREVIOUS, PREVIOUS_CELL, BlockSide, MicroArchitecture, MicroBlock
+from epnas_tf.space.candidate_costs import CandidateCosts, FloatArray, IntArray, LevelCosts, sums_of_cheapest
+from epnas_tf.space.graph import Graph, Key, NetworkShape, add_head, add_stem, check_image_size
+
+Description = tuple[tuple[bool, bool], npt.NDArray[np.int64], FloatArray]
+"""Of an architecture: whether it reads the cell before the previous and the previous one; its unused blocks by their
+place among a block's inputs, int64 [B + 2] of zeros and ones; the costs of its sides for each set in `READ`."""
+
+NUM_REDUCTIONS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class _Output:
+    """What a cell (or the stem) hands on: its parts by the end of their keys, and how often it was halved."""
+
+    parts: dict[Key, Key]
+    halvings: int
+
+
+def reductions(normal_cells: int) -> tuple[int, ...]:
+    """Returns which cells (from 1) are reduction cells: N normal, reduction, N normal, reduction, N normal (PNAS)."""
+    return tuple(i * (normal_cells + 1) for i in range(1, NUM_REDUCTIONS + 1))
+
+
+def build_micro_graph(architecture: MicroArchitecture, shape: NetworkShape) -> Graph:
+    """Returns the network of a micro architecture; see `build_graph`.
+
+    All cells have the architecture's structure. Channels double at a reduction cell, which has stride 2 on what comes
+    from the two previous cells. Blocks need not use both of these: an input that none uses is left out, and so is a
+    cell that no later one reads.
+    """
+    if len(architecture.blocks) > shape.num_levels:
+        raise ArchitectureError(
+            f"The largest cell has {shape.num_levels} blocks. Received: {len(architecture.blocks)} blocks"
+        )
+    check_image_size(shape, NUM_REDUCTIONS)
+    graph = Graph()
+    before = last = _Output({("stem",): add_stem(graph, shape)}, halvings=0)
+    reduced_at = reductions(shape.normal_cells)
+    behind_last_halving = []
+    num_cells = shape.normal_cells * (NUM_REDUCTIONS + 1) + NUM_REDUCTIONS
+    for cell in range(1, num_cells + 1):
+        halved = last.halvings + (cell in reduced_at)
+        channels = shape.channels * 2**halved
+        inputs = {
+            -2: _add_input(graph, cell, -2, before, last.halvings, channels),
+            -1: _add_input(graph, cell, -1, last, last.halvings, channels),
+        }
+        parts = _add_blocks(
+            graph, cell, architecture, inputs, channels, reduction=cell in reduced_at, path_depth=cell / num_cells
+        )
+        if cell >= reduced_at[-1]:
+            behind_last_halving.append(tuple(parts.values()))
+        before, last = last, _Output(parts, halved)
+    add_head(graph, last.parts, shape)
+    graph = graph.without_unread()
+    # No cell need read the last reduction: where none reads the previous one, every second cell is left out.
+    graph.taps = next(parts for parts in behind_last_halving if set(parts) <= set(graph.keys))
+    return graph
+
+
+def _add_input(graph: Graph, cell: int, number: int, output: _Output, halvings: int, channels: int) -> Key:
+    """Brings an earlier cell's output to this cell's channels and to the size of the previous cell's output."""
+    stride = 2 if output.halvings < halvings else 1
+    position: Key = ("cell", cell, "input", number)
+    projections = [
+        graph.add((*position, *end), "source_projection", node, channels=channels, stride=stride)
+        for end, node in output.parts.items()
+    ]
+    return graph.add((*position, "sources"), "sum_batch_norm", *projections, channels=channels)
+
+
+def _add_blocks(
+    graph: Graph,
+    cell: int,
+    architecture: MicroArchitecture,
+    inputs: dict[int, Key],
+    channels: int,
+    reduction: bool,
+    path_depth: float,
+) -> dict[Key, Key]:
+    """Adds the blocks of a cell and returns those that no other block uses: the cell's output (paper, section 3)."""
+    outputs = dict(inputs)
+    for b, block in enumerate(architecture.blocks, 1):
+        sides = []
+        for name, side in (("left", block.left), ("right", block.right)):
+            stride = 2 if reduction and side.input < 0 else 1
+            key: Key = ("cell", cell, "block", b, name, side.operation)
+            if stride == 2:  # an operation that halves is another one, with weights of its own
+                key = (*key, "halving")
+            sides.append(
+                graph.add(
+                    key,
+                    side.operation,
+                    outputs[side.input],
+                    channels=channels,
+                    stride=stride,
+                    path_depth=0.0 if side.operation == "identity" else path_depth,  # ENAS never drops the identity
+                )
+            )
+        outputs[b] = graph.add(("cell", cell, "block", b, "sum"), "sum", *sides, channels=channels)
+    return {("block", b): outputs[b] for b in architecture.unused_blocks()}
+
+
+READ = ((CELL_BEFORE_PREVIOUS, PREVIOUS_CELL), (PREVIOUS_CELL, PREVIOUS_CELL), (CELL_BEFORE_PREVIOUS,) * 2)
+"""The sets of earlier cells that an architecture may read, each as what the sides of a first block read."""
+
+
+class MicroCosts(CandidateCosts):
+    """A network of cells costs what its blocks' sides do, and the projections of each cell's outputs.
+
+    A side's cost depends on its operation and on whether it reads an earlier cell; that of the projections on how many
+    blocks no other uses, which are the cell's outputs. Both depend on which earlier cells are read at all: where none
+    reads the previous one, every second cell is left out.
+    """
+
+    space: Any  # a `MicroSpace`
+
+    def of_level(self, parents: Sequence[MicroArchitecture | None], level: int) -> LevelCosts:
+        """See the base. Candidates are looked up by their sides and the number of their outputs.
+
+        Further blocks whose sides both read the block before them leave the number of outputs as it is.
+        """
+        if self.space.num_levels == 1:
+            return super().of_level(parents, level)
+        outputs, sides = self._tables
+        described = [self._describe(parent) for parent in parents]
+        num_operations = len(self.space.operations)
+
+        def costs(indices: IntArray) -> Iterator[FloatArray]:
+            symbols = self.space.encode(level, indices)
+            left, right = np.split(symbols.astype(bool), 2, axis=1)
+            ends = [(np.argmax(s[:, :num_operations], 1), np.argmax(s[:, num_operations:], 1)) for s in (left, right)]
+            own = [sides[:, operation, (source < 2).astype(int)] for operation, source in ends]  # [sets, n, m]
+            sources = np.stack([source for _, source in ends])
+            rows = np.arange(len(indices))
+            whole = np.empty((len(indices), len(parents), sides.shape[-1]))
+            sets = np.empty(whole.shape[:2], np.int64)
+            for place, (reads, unused, parents_sides) in enumerate(described):
+                newly_used = unused[sources].sum(axis=0) - unused[sources[0]] * (sources[0] == sources[1])
+                reads_each = [reads[end] | (sources == end).any(axis=0) for end in (0, 1)]
+                which = np.where(reads_each[0], np.where(reads_each[1], 0, 2), 1)
+                joined = outputs[which, unused.sum() + 1 - newly_used] + parents_sides[which]
+                whole[:, place] = joined + own[0][which, rows] + own[1][which, rows]
+                sets[:, place] = which
+            for rest in self._rests[level - 1]:
+                yield whole + rest[sets]
+
+        return costs
+
+    @functools.cached_property
+    def _rests(self) -> list[FloatArray]:
+        """For each level, the least that the sides of the blocks after it cost, [ways, sets, m]."""
+        side = self._tables[1][:, :, 0].swapaxes(0, 1)  # [operations, sets, m], of sides that read a block
+        return sums_of_cheapest([side] * 2 * (self.space.num_levels - 1), side.shape[1:])[::2]
+
+    def _describe(self, parent: MicroArchitecture | None) -> Description:
+        all_sides = [side for block in parent.blocks for side in block.sides] if parent else []
+        inputs = {side.input for side in all_sides}
+        unused = np.zeros(self.space.num_levels + 2, np.int64)
+        unused[[1 + block for block in (parent.unused_blocks() if parent else ())]] = 1
+        index = {operation: i for i, operation in enumerate(self.space.operations)}
+        _, sides = self._tables
+        costs = np.zeros((len(READ), sides.shape[-1]))
+        for side in all_sides:
+            costs += sides[:, index[side.operation], int(side.input < 0)]
+        return (CELL_BEFORE_PREVIOUS in inputs, PREVIOUS_CELL in inputs), unused, costs
+
+    @functools.cached_property
+    def _tables(self) -> tuple[FloatArray, FloatArray]:
+        """The costs of outputs, [sets, outputs, m], and of sides, [sets, operations, reads an earlier cell, m]."""
+        outputs, sides = zip(*(self._tables_of(read) for read in READ), strict=True)
+        return np.stack(outputs), np.stack(sides)
+
+    def _tables_of(self, read: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+        reference = self.space.operations[0]
+        first = MicroBlock(BlockSide(reference, read[0]), BlockSide(reference, read[1]))
+
+        def cost(*blocks: MicroBlock) -> FloatArray:
+            return self.cost_of(MicroArchitecture((first, *blocks)))
+
+        alone = cost()
+
+        def second(operation: str, source: int) -> FloatArray:
+            """What a second block adds that uses the first one, so that there is still one output."""
+            return cost(MicroBlock(BlockSide(operation, source), BlockSide(reference, 1))) - alone
+
+        half = second(reference, 1) / 2
+        sides = np.array(
+            [[second(operation, source) - half for source in (1, read[0])] for operation in self.space.operations]
+        )
+        unused = MicroBlock(BlockSide(reference, read[0]), BlockSide(reference, read[0]))
+        numbers = range(1, self.space.num_levels + 1)
+        outputs = [cost(*[unused] * (number - 1)) - 2 * number * sides[0, 1] for number in numbers]
+        return np.array([np.zeros_like(outputs[0]), *outputs]), sides
