@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test lint types docs bench clean
 
 demo: $(INSTALLED)  ## search, train, export and report on the digits that ship with scikit-learn
 	$(BIN)/epnas-search --flagfile=flags/quickstart.cfg --run_dir=runs/demo
@@ -14,7 +14,7 @@ demo: $(INSTALLED)  ## search, train, export and report on the digits that ship 
 	exec 3>&1; said=$$($(BIN)/python examples/serve.py runs/demo 2>&1 >&3) || { echo "$$said" >&2; exit 1; }
 	$(BIN)/epnas-report runs/demo
 
-test: lint types  ## lint, type check and every test
+test: lint types docs  ## lint, type check, documents and every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
@@ -23,6 +23,10 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+
+docs: $(INSTALLED)  ## the documents as pages, build/site/index.html; a broken link is an error
+	$(BIN)/python tools/doc_pages.py docs
+	$(BIN)/zensical build --strict --clean
 
 bench: $(INSTALLED)  ## the short benchmarks
 	for name in startup scoring trial overhead; do $(BIN)/python -m benchmarks $$name || exit; done

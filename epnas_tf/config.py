@@ -28,7 +28,13 @@ NOT_AUGMENTED: dict[str, Any] = {"crop_padding": 0, "mirror": "no", "cutout": 0,
 
 @dataclasses.dataclass(frozen=True)
 class SpaceConfig(Settings):
-    """Which architectures are searched (paper, section 3)."""
+    """Which architectures are searched (paper, section 3).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.SpaceConfig(space="micro", blocks=3).depth
+        3
+    """
 
     TITLE: ClassVar[str] = "search space"
     OFTEN: ClassVar[tuple[str, ...]] = ("space", "layers")
@@ -56,7 +62,14 @@ class SpaceConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig(Settings):
-    """How large the network of an architecture is (paper, section 5)."""
+    """How large the network of an architecture is (paper, section 5).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.NetworkConfig(channels=1)
+        Traceback (most recent call last):
+        epnas_tf.errors.ConfigError: `channels` must be at least 2. Received: channels=1
+    """
 
     TITLE: ClassVar[str] = "size of the networks"
     OFTEN: ClassVar[tuple[str, ...]] = ("channels",)
@@ -69,7 +82,13 @@ class NetworkConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Settings):
-    """Which images, how they are split and how they are augmented (paper, section 5)."""
+    """Which images, how they are split and how they are augmented (paper, section 5).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.DataConfig(dataset="photos/", image_size=64).validation_fraction
+        0.1
+    """
 
     TITLE: ClassVar[str] = "images"
     OFTEN: ClassVar[tuple[str, ...]] = ("dataset", "image_size")
@@ -148,7 +167,13 @@ class DataConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class ChildConfig(Settings):
-    """How a child is trained on the shared weights (paper, sections 4 and 5; ENAS where the paper defers to it)."""
+    """How a child is trained on the shared weights (paper, sections 4 and 5; ENAS where the paper defers to it).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.ChildConfig(epochs=1, batch_size=64).learning_rate
+        0.05
+    """
 
     TITLE: ClassVar[str] = "training of the children"
     OFTEN: ClassVar[tuple[str, ...]] = ("epochs",)
@@ -210,7 +235,13 @@ class ChildConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class SurrogateConfig(Settings):
-    """The LSTM that predicts a score (paper, section 4, "Surrogate function"; section 5)."""
+    """The LSTM that predicts a score (paper, section 4, "Surrogate function"; section 5).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.SurrogateConfig(ensemble=1).hidden_units
+        32
+    """
 
     TITLE: ClassVar[str] = "surrogate"
 
@@ -242,7 +273,13 @@ class SurrogateConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig(Settings):
-    """The progressive search (paper, section 4)."""
+    """The progressive search (paper, section 4).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.SearchConfig(k=5, iterations=2).sampling
+        'thompson'
+    """
 
     TITLE: ClassVar[str] = "search"
     OFTEN: ClassVar[tuple[str, ...]] = ("k", "iterations")
@@ -320,7 +357,13 @@ PAPER_SEARCH = SearchConfig(sampling="probability", repeated="newest", shuffle=F
 
 @dataclasses.dataclass(frozen=True)
 class LimitConfig(Settings):
-    """What no child's network may exceed; 0 for no limit."""
+    """What no child's network may exceed; 0 for no limit.
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.LimitConfig(max_params=20_000).max_latency_ms  # no limit
+        0.0
+    """
 
     TITLE: ClassVar[str] = "limits of the networks"
     OFTEN: ClassVar[tuple[str, ...]] = ("max_params",)
@@ -345,7 +388,14 @@ class LimitConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig(Settings):
-    """All settings of one run; what two runs must agree in to give the same result."""
+    """All settings of one run; what two runs must agree in to give the same result.
+
+    Example:
+        >>> import epnas_tf
+        >>> config = epnas_tf.RunConfig(space=epnas_tf.SpaceConfig(layers=6), search=epnas_tf.SearchConfig(k=5))
+        >>> config.space.layers, config.search.k, config.search.iterations
+        (6, 5, 3)
+    """
 
     space: SpaceConfig = SpaceConfig()
     network: NetworkConfig = NetworkConfig()
@@ -363,7 +413,13 @@ class RunConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class FinalNetworkConfig(Settings):
-    """How large the final network is (paper, section 5)."""
+    """How large the final network is (paper, section 5).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.FinalNetworkConfig(channels=96).normal_cells
+        3
+    """
 
     TITLE: ClassVar[str] = "size of the network"
     OFTEN: ClassVar[tuple[str, ...]] = ("channels",)
@@ -380,7 +436,13 @@ class FinalNetworkConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class RecipeConfig(Settings):
-    """How the final network is trained: ENAS's recipe, which the paper defers to (section 5)."""
+    """How the final network is trained: ENAS's recipe, which the paper defers to (section 5).
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.RecipeConfig(epochs=70, label_smoothing=0.1).restart_epochs
+        10
+    """
 
     TITLE: ClassVar[str] = "training"
     OFTEN: ClassVar[tuple[str, ...]] = ("epochs", "batch_size", "learning_rate")
@@ -478,7 +540,14 @@ class RankConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Settings):
-    """All settings of one final training; what two of them must agree in to give the same network."""
+    """All settings of one final training; what two of them must agree in to give the same network.
+
+    Example:
+        >>> import epnas_tf
+        >>> recipe = epnas_tf.RecipeConfig(epochs=10)
+        >>> epnas_tf.TrainingConfig(recipe=recipe, data=epnas_tf.DataConfig(dataset="photos/")).network.channels
+        48
+    """
 
     network: FinalNetworkConfig = FinalNetworkConfig()
     recipe: RecipeConfig = RecipeConfig()

@@ -84,6 +84,10 @@ def prepare_tensorflow(xla: bool = False, long_runs: bool = False) -> None:
         xla: whether XLA compiles the steps: it has no deterministic form of max pooling's gradient, so deterministic
             operations are then not asked for.
         long_runs: whether a graph runs for many thousand steps, so that Grappler's passes are worth their time.
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.prepare_tensorflow()  # once, before run_search
     """
     if not grow_gpu_memory() and not xla:
         tf.config.experimental.enable_op_determinism()

@@ -11,7 +11,16 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 class EPNASError(Exception):
-    """Base class of every error that the project raises on purpose; its text names no addresses of objects."""
+    """Base class of every error that the project raises on purpose; its text names no addresses of objects.
+
+    Example:
+        >>> import epnas_tf
+        >>> try:
+        ...     epnas_tf.SearchConfig(k=0)
+        ... except epnas_tf.EPNASError as error:
+        ...     print(error)
+        `k` must be at least 1. Received: k=0
+    """
 
     def __init__(self, *texts: object) -> None:
         super().__init__(*(_ADDRESS.sub("", text) if isinstance(text, str) else text for text in texts))

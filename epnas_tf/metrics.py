@@ -66,6 +66,12 @@ class Metrics:
         num_images: how many images were judged.
         classes: the figures of each class, in the order of the labels.
         confusion: images of each true class (rows) that were predicted as each class (columns).
+
+    Example:
+        >>> import epnas_tf
+        >>> metrics = epnas_tf.evaluate("runs/demo").metrics
+        >>> len(metrics.classes), sum(map(sum, metrics.confusion)) == metrics.num_images
+        (10, True)
     """
 
     accuracy: float

@@ -43,6 +43,12 @@ class Evaluation:
         notes: what was decided about the data set, see `ImageData`.
         metrics: the figures, classes in the model's order.
         latency: the times on this device, None where they were not asked for.
+
+    Example:
+        >>> import epnas_tf
+        >>> evaluation = epnas_tf.evaluate("runs/demo")
+        >>> evaluation.split, evaluation.image_shape, evaluation.metrics.num_images
+        ('test', (8, 8, 1), 180)
     """
 
     model: str
@@ -105,6 +111,12 @@ def evaluate(
         DataError: if the data set cannot be read, or is not one of the model's images and classes.
         ModelError: if the model cannot be read or is no classifier of images.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
+
+    Example:
+        >>> import epnas_tf
+        >>> evaluation = epnas_tf.evaluate("runs/demo", split="validation")
+        >>> evaluation.split, 0 <= evaluation.metrics.accuracy <= 1
+        ('validation', True)
     """
     check_environment()
     if split not in (None, *SPLITS):

@@ -42,6 +42,13 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
         ConfigError: if `check_environment` refuses this process.
         ModelError: if there is none, it is broken, or it is no classifier of images of one size.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
+
+    Example:
+        >>> import numpy as np
+        >>> import epnas_tf
+        >>> classifier = epnas_tf.load_classifier("runs/demo")
+        >>> classifier.run(np.zeros([2, 8, 8, 1], np.uint8)).shape
+        (2, 10)
     """
     check_environment()
     location = locate(path)

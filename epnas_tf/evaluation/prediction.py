@@ -61,6 +61,12 @@ class Predictions:
         probabilities: float32 [files, classes].
         broken: the paths of files that are no whole images, each with the reason.
         notes: what was assumed about the model, and what was left out of folders, a line each.
+
+    Example:
+        >>> import epnas_tf
+        >>> answers = epnas_tf.predict("runs/demo", b"no image")
+        >>> len(answers.files), list(answers.broken)
+        (0, ['content 0'])
     """
 
     class_names: tuple[str, ...]
@@ -91,6 +97,16 @@ def predict(path: AnyPath, files: AnyPath | bytes | Iterable[AnyPath | bytes]) -
             files of more than 8 bits is not known and cannot be told from them.
         ModelError: if the model cannot be read or is no classifier of images.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
+
+    Example:
+        >>> import io
+        >>> import PIL.Image
+        >>> import epnas_tf
+        >>> photo = io.BytesIO()
+        >>> PIL.Image.new("L", (30, 40)).save(photo, "png")
+        >>> answers = epnas_tf.predict("runs/demo", photo.getvalue())  # or paths of files and folders
+        >>> answers.probabilities.shape
+        (1, 10)
     """
     given: list[Any] = list(files) if isinstance(files, Iterable) and not isinstance(files, _ONE) else [files]
     found, note = find_images(given)

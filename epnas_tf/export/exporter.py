@@ -60,6 +60,12 @@ class ExportResult:
         files: the files in it, export.json apart.
         images: what they were compared on, in a few words.
         left_out: why, for the name of each format that rounding changes too much.
+
+    Example:
+        >>> import epnas_tf
+        >>> result = epnas_tf.export_network("runs/demo", ["keras"], "elsewhere", overwrite=True)
+        >>> result.output.name, dict(result.left_out)
+        ('elsewhere', {})
     """
 
     output: Path
@@ -93,6 +99,12 @@ def export_network(
         ExportError: if `output` exists, or a file that is not rounded, or was asked for, does not answer as the trained
             network does. Nothing is left then.
         RunDirectoryError: if there is no finished final training, or `output` cannot be written.
+
+    Example:
+        >>> import epnas_tf
+        >>> result = epnas_tf.export_network("runs/demo", ["keras"], overwrite=True)
+        >>> [file.path.name for file in result.files]
+        ['model.keras']
     """
     check_environment()
     return Export(run_dir, formats, output, overwrite).run()

@@ -34,6 +34,15 @@ class Network:
 
     Raises:
         ValueError: if the architecture's class scores do not depend on every node.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> import epnas_tf
+        >>> architecture = epnas_tf.MacroSpace(layers=1).architecture([2])
+        >>> shape = epnas_tf.NetworkShape((8, 8, 1), num_classes=10, channels=4, num_levels=1)
+        >>> network = epnas_tf.Network(architecture, shape, epnas_tf.VariableStore(seed=0))
+        >>> tuple(network(tf.zeros([2, 8, 8, 1])).shape)
+        (2, 10)
     """
 
     def __init__(
@@ -113,6 +122,14 @@ def to_model(network: Network, name: str = "epnas_network") -> keras.Model:
     """Returns the network as a functional Keras model that ends in a softmax (paper, section 3).
 
     The model holds the network's own layers: training one trains the other.
+
+    Example:
+        >>> import epnas_tf
+        >>> architecture = epnas_tf.MacroSpace(layers=1).architecture([2])
+        >>> shape = epnas_tf.NetworkShape((8, 8, 1), num_classes=10, channels=4, num_levels=1)
+        >>> model = epnas_tf.to_model(epnas_tf.Network(architecture, shape, epnas_tf.VariableStore(seed=0)))
+        >>> model.output_shape
+        (None, 10)
     """
     images = keras.Input(network.shape.image_shape, name="images")
     probabilities = keras.layers.Softmax(name="probabilities", dtype=tf.float32)(network(images, training=None))

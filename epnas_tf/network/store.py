@@ -47,6 +47,15 @@ class VariableStore:
 
     Attributes:
         updates: training steps that each key's layer took part in; after `set_state`, one for each key of it.
+
+    Example:
+        >>> import epnas_tf
+        >>> architecture = epnas_tf.MacroSpace(layers=1).architecture([2])
+        >>> shape = epnas_tf.NetworkShape((8, 8, 1), num_classes=10, channels=4, num_levels=1)
+        >>> store = epnas_tf.VariableStore(seed=0)
+        >>> one, other = (epnas_tf.Network(architecture, shape, store) for _ in range(2))
+        >>> one.layers == other.layers  # the very same
+        True
     """
 
     def __init__(self, seed: int = 0, dtype_policy: str = "float32") -> None:

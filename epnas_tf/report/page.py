@@ -76,6 +76,11 @@ def write_report(
         RunDirectoryError: if it is not the directory of a run, a file in it is not what a run writes, or the report
             cannot be written, or would replace a page that is no report, or that shows a search which this does not.
             An earlier report stays as it is.
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.write_report("runs/demo").name
+        'report.html'
     """
     path = Path(run_dir)
     search, training = read_run(path, None if final_dir is None else Path(final_dir))

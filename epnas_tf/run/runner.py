@@ -53,6 +53,19 @@ class SearchResult:
             keeps this time.
         parts: the seconds of each of `PARTS`; what is missing from `seconds` is all the rest.
         already_finished: whether there was nothing left to do.
+
+    Example:
+        >>> import epnas_tf
+        >>> config = epnas_tf.RunConfig(
+        ...     space=epnas_tf.SpaceConfig(layers=2, operations=("conv_3x3", "max_pool_3x3")),
+        ...     network=epnas_tf.NetworkConfig(channels=4),
+        ...     data=epnas_tf.DataConfig(dataset="digits", train_images=200),
+        ...     child=epnas_tf.ChildConfig(epochs=1, batch_size=64),
+        ...     search=epnas_tf.SearchConfig(k=1, iterations=1),
+        ... )
+        >>> result = epnas_tf.run_search(config, "runs/demo")
+        >>> 0 <= result.score <= 1, result.num_failed
+        (True, 0)
     """
 
     architecture: Any
@@ -67,7 +80,16 @@ class SearchResult:
 
 
 class Listener:
-    """Is told how a search goes; this one keeps silent, a subclass shows what it likes."""
+    """Is told how a search goes; this one keeps silent, a subclass shows what it likes.
+
+    Example:
+        >>> import epnas_tf
+        >>> class Scores(epnas_tf.Listener):
+        ...     def child_ended(self, candidate, result):
+        ...         print(candidate.number, "diverged" if result is None else result.score)
+        >>> listener = Scores()  # for run_search(config, run_dir, listener)
+        >>> listener.warning("silence")
+    """
 
     def started(self, search: ProgressiveSearch[Any], data: ImageData, num_resumed: int) -> None:
         """The search begins, or goes on after `num_resumed` children."""
@@ -154,6 +176,19 @@ def run_search(
 
     Raises:
         EPNASError: for everything that a user can cause: settings, data, the run directory.
+
+    Example:
+        >>> import epnas_tf
+        >>> config = epnas_tf.RunConfig(
+        ...     space=epnas_tf.SpaceConfig(layers=2, operations=("conv_3x3", "max_pool_3x3")),
+        ...     network=epnas_tf.NetworkConfig(channels=4),
+        ...     data=epnas_tf.DataConfig(dataset="digits", train_images=200),
+        ...     child=epnas_tf.ChildConfig(epochs=1, batch_size=64),
+        ...     search=epnas_tf.SearchConfig(k=1, iterations=1),
+        ... )
+        >>> result = epnas_tf.run_search(config, "runs/demo")
+        >>> result.num_children, result.architecture.num_levels
+        (3, 2)
     """
     check_environment()
     require(RunConfig, "config", config)

@@ -54,6 +54,14 @@ class Candidate(Generic[A]):
         level: the architecture's depth, from 1.
         temperature: the sampling temperature τ of the iteration.
         predicted: the surrogate's score when the architecture was chosen, about in [0, 1]; None before the first fit.
+
+    Example:
+        >>> import epnas_tf
+        >>> config = epnas_tf.SearchConfig(k=3, shuffle=False)
+        >>> search = epnas_tf.ProgressiveSearch(epnas_tf.MacroSpace(layers=2), config)
+        >>> (candidate,) = search.ask(1)
+        >>> candidate.number, candidate.level, str(candidate.architecture)
+        (0, 1, '1 max_pool_3x3')
     """
 
     number: int
@@ -98,6 +106,16 @@ class ProgressiveSearch(Generic[A]):
         level: the current level, from 1.
         rank_correlation: Spearman's rank correlation of predicted and measured scores of the last level that was
             completed; None where it is undefined.
+
+    Example:
+        >>> import epnas_tf
+        >>> space = epnas_tf.MacroSpace(layers=1, operations=("conv_3x3", "max_pool_3x3"))
+        >>> search = epnas_tf.ProgressiveSearch(space, epnas_tf.SearchConfig(k=1, iterations=1))
+        >>> while search.advance():
+        ...     (candidate,) = search.ask(1)
+        ...     search.tell(candidate, 0.9 if "conv" in str(candidate.architecture) else 0.5)
+        >>> str(search.ranking()[0].architecture)
+        '1 conv_3x3'
     """
 
     def __init__(

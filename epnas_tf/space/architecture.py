@@ -84,6 +84,11 @@ class MacroArchitecture:
 
     Raises:
         ArchitectureError: if there is no layer, or one skips from an output that it cannot reach.
+
+    Example:
+        >>> from epnas_tf.space import MacroArchitecture, MacroLayer
+        >>> str(MacroArchitecture((MacroLayer("conv_3x3"), MacroLayer("sep_conv_5x5", skips=(0,)))))
+        '1 conv_3x3 | 2 sep_conv_5x5 +0'
     """
 
     layers: tuple[MacroLayer, ...]
@@ -186,6 +191,12 @@ class MicroArchitecture:
 
     Raises:
         ArchitectureError: if there is no block, or one uses a block that does not come before it.
+
+    Example:
+        >>> from epnas_tf.space import BlockSide, MicroArchitecture, MicroBlock
+        >>> block = MicroBlock(BlockSide("sep_conv_3x3", -1), BlockSide("identity", -2))
+        >>> MicroArchitecture((block,)).num_levels
+        1
     """
 
     blocks: tuple[MicroBlock, ...]

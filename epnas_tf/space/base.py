@@ -31,6 +31,12 @@ class SearchSpace(abc.ABC, Generic[A, E]):
         name: the space's name in files and flags.
         num_levels: the deepest level, L layers or B blocks.
         num_features: the length of one level's symbol array, as `encode` returns it.
+
+    Example:
+        >>> import epnas_tf
+        >>> space = epnas_tf.MacroSpace(layers=2)  # one of them
+        >>> str(space.architecture([0, 1]))
+        '1 max_pool_3x3 | 2 max_pool_3x3 +0'
     """
 
     name: str

@@ -52,6 +52,11 @@ class NetworkShape:
 
     Raises:
         DataError: if the images have no such shape, or there are fewer than two classes.
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.NetworkShape((32, 32, 3), num_classes=10, channels=24, num_levels=12).normal_cells
+        2
     """
 
     image_shape: tuple[int, int, int]

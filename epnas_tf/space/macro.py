@@ -44,6 +44,12 @@ class MacroSpace(SearchSpace[MacroArchitecture, MacroLayer]):
 
     Attributes:
         operations: the names of the operations to choose from; their order is that of the indices.
+
+    Example:
+        >>> import epnas_tf
+        >>> space = epnas_tf.MacroSpace(layers=12)
+        >>> space.num_extensions(1), space.num_extensions(12)
+        (6, 12288)
     """
 
     name = "macro"

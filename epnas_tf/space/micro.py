@@ -65,6 +65,11 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
 
     Attributes:
         operations: the names of the operations to choose from; their order is that of the indices.
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.MicroSpace(blocks=5).num_extensions(1)
+        105
     """
 
     name = "micro"

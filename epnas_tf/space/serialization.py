@@ -104,6 +104,13 @@ def save_architecture(architecture: Architecture, path: str | os.PathLike[str]) 
 
     Raises:
         ArchitectureError: if the architecture is of no such space, or the file cannot be written.
+
+    Example:
+        >>> import epnas_tf
+        >>> architecture = epnas_tf.MacroSpace(layers=2).architecture([0, 1])
+        >>> epnas_tf.save_architecture(architecture, "mine.json")
+        >>> epnas_tf.load_architecture("mine.json") == architecture
+        True
     """
     text = architecture_to_json(architecture)
     target = Path(path)
@@ -122,6 +129,11 @@ def load_architecture(path: str | os.PathLike[str]) -> Architecture:
     Raises:
         ArchitectureError: if the file cannot be read or does not hold an architecture; the message names the file and
             says where and why.
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.load_architecture("runs/demo/architecture.json").num_levels
+        2
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")  # editors of some systems write a byte order mark

@@ -34,6 +34,12 @@ def training_config(run_dir: str | os.PathLike[str], **values: Any) -> TrainingC
     Raises:
         ConfigError: if there is no such setting, or a value is out of its bounds.
         RunDirectoryError: if the search's settings cannot be read.
+
+    Example:
+        >>> import epnas_tf
+        >>> config = epnas_tf.training_config("runs/demo", channels=4, epochs=1)
+        >>> config.network.channels, config.recipe.epochs, config.data.dataset
+        (4, 1, 'digits')
     """
     unknown = sorted(values.keys() - {field.name for field in fields_of(TrainingConfig)})
     if unknown:

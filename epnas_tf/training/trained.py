@@ -29,6 +29,12 @@ class TrainedNetwork:
         network: takes float32 images [batch, height, width, channels], normalised, and gives class scores.
         description: the data set that it was trained on; its mean and standard deviation normalise.
         architecture: the network's architecture.
+
+    Example:
+        >>> import epnas_tf
+        >>> trained = epnas_tf.load_trained("runs/demo/final")
+        >>> trained.architecture == epnas_tf.load_architecture("runs/demo/architecture.json")
+        True
     """
 
     network: Network
@@ -63,6 +69,12 @@ def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
         ConfigError: if `check_environment` refuses this process.
         RunDirectoryError: if there is no final training, or it has not ended.
         StateError: if its last checkpoint is not whole.
+
+    Example:
+        >>> import epnas_tf
+        >>> trained = epnas_tf.load_trained("runs/demo/final")
+        >>> trained.network.shape.channels
+        4
     """
     check_environment()
     path = Path(final_dir)

@@ -55,6 +55,13 @@ class TrainingResult:
         seconds: time spent on it, over all the times that it was started, candidates included.
         directory: where its files are.
         already_finished: whether there was nothing left to do.
+
+    Example:
+        >>> import epnas_tf
+        >>> config = epnas_tf.training_config("runs/demo", channels=4, epochs=1, train_images=200)
+        >>> result = epnas_tf.train_final("runs/demo", config)
+        >>> result.directory.name, result.cost.parameters > 0
+        ('final', True)
     """
 
     architecture: Any
@@ -66,7 +73,16 @@ class TrainingResult:
 
 
 class TrainingListener:
-    """Is told how a final training goes; this one keeps silent, a subclass shows what it likes."""
+    """Is told how a final training goes; this one keeps silent, a subclass shows what it likes.
+
+    Example:
+        >>> import epnas_tf
+        >>> class Epochs(epnas_tf.TrainingListener):
+        ...     def epoch_ended(self, epoch):
+        ...         print(epoch)
+        >>> listener = Epochs()  # for train_final(run_dir, listener=listener)
+        >>> listener.warning("silence")
+    """
 
     def started(self, data: ImageData, num_candidates: int) -> None:
         """The data set is there, and so many architectures will be compared (1: none)."""
@@ -114,6 +130,13 @@ def train_final(
         EPNASError: for everything that a user can cause: settings, data, directories, an architecture that does not
             fit.
         TrainingDiverged: if the loss or a variable became NaN or infinite.
+
+    Example:
+        >>> import epnas_tf
+        >>> config = epnas_tf.training_config("runs/demo", channels=4, epochs=1, train_images=200)
+        >>> result = epnas_tf.train_final("runs/demo", config)
+        >>> result.metrics.num_images
+        180
     """
     check_environment()
     config = training_config(run_dir) if config is None else config

@@ -31,6 +31,14 @@ class SpaceHyperModel(keras_tuner.HyperModel):
     Raises:
         ConfigError: if channels or normal cells are too few.
         DataError: if there are fewer than two classes, or the images are too small for the space.
+
+    Example:
+        >>> import keras_tuner
+        >>> import epnas_tf
+        >>> space = epnas_tf.MacroSpace(layers=1, operations=("conv_3x3", "max_pool_3x3"))
+        >>> hypermodel = epnas_tf.SpaceHyperModel(space, (8, 8, 1), num_classes=10, channels=4)
+        >>> hypermodel.build(keras_tuner.HyperParameters()).output_shape
+        (None, 10)
     """
 
     def __init__(
@@ -96,6 +104,12 @@ class MacroHyperModel(SpaceHyperModel):
         layers: layers L of the deepest architecture.
         operations: the operations to choose from.
         **kwargs: `channels`, `child`, `seed`, `name` and `tunable` of `SpaceHyperModel`.
+
+    Example:
+        >>> import epnas_tf
+        >>> hypermodel = epnas_tf.MacroHyperModel(image_shape=(8, 8, 1), num_classes=10, layers=2, channels=4)
+        >>> hypermodel.space.num_levels
+        2
     """
 
     def __init__(
@@ -118,6 +132,12 @@ class MicroHyperModel(SpaceHyperModel):
         blocks: blocks B of the largest cell.
         operations: the operations to choose from.
         **kwargs: `channels`, `normal_cells`, `child`, `seed`, `name` and `tunable` of `SpaceHyperModel`.
+
+    Example:
+        >>> import epnas_tf
+        >>> hypermodel = epnas_tf.MicroHyperModel(image_shape=(8, 8, 1), num_classes=10, blocks=2, channels=4)
+        >>> hypermodel.name
+        'epnas_micro'
     """
 
     def __init__(

@@ -52,6 +52,16 @@ class EPNASOracle(ChiefOracle):
     Raises:
         ConfigError: if the objective is one to minimise, or several, or the hyperparameters are not such as a search by
             levels can be restricted to.
+
+    Example:
+        >>> import keras_tuner
+        >>> import epnas_tf
+        >>> hp = keras_tuner.HyperParameters()
+        >>> _ = hp.Fixed("layer_1_operation", "conv_3x3")
+        >>> space = epnas_tf.MacroSpace(layers=2)
+        >>> oracle = epnas_tf.EPNASOracle(space, search=epnas_tf.SearchConfig(k=3), hyperparameters=hp)
+        >>> oracle.objective.direction
+        'max'
     """
 
     def __init__(

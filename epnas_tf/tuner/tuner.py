@@ -102,6 +102,20 @@ class EPNASTuner(keras_tuner.Tuner):
             process.
         RunDirectoryError: if the project's place is not named in UTF-8.
         StateError: if the project is of another oracle, of another space or of other settings.
+
+    Example:
+        >>> import numpy as np
+        >>> import epnas_tf
+        >>> tuner = epnas_tf.EPNASTuner(
+        ...     epnas_tf.MacroHyperModel((8, 8, 1), num_classes=2, layers=1, operations=("conv_3x3",), channels=4),
+        ...     search=epnas_tf.SearchConfig(k=1, iterations=1),
+        ...     child=epnas_tf.ChildConfig(epochs=1, batch_size=8),
+        ...     directory="tuning",
+        ... )
+        >>> images, labels = np.random.default_rng(0).normal(size=[40, 8, 8, 1]).astype("float32"), np.arange(40) % 2
+        >>> tuner.search(images[:24], labels[:24], validation_data=(images[24:], labels[24:]), verbose=0)
+        >>> len(tuner.oracle.trials)
+        1
     """
 
     def __init__(

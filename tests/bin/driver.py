@@ -3,10 +3,11 @@
     python -m tests.bin.driver
 
 takes jobs, one a line of JSON, and answers each with the exit code of its process, or the signal that ended it, as a
-negative number. A job has `module`, that of a program; `arguments`, its flags; `folder`, where it is started;
-`output`, a folder for `stdout` and `stderr`; and `plan`, which may be empty: `moment`, a name of `MOMENTS`; `nth`, at
-which of the times that it comes; `children`, a file to which the number of each child that begins is written; other
-keys belong to the moment. The processes are forked from this one, so they find TensorFlow imported, and not started.
+negative number. A job has `module`, that of a program, or a script's path; `arguments`, its flags; `folder`, where it
+is started; `output`, a folder for `stdout` and `stderr`; and `plan`, which may be empty: `moment`, a name of `MOMENTS`;
+`nth`, at which of the times that it comes; `children`, a file to which the number of each child that begins is written;
+other keys belong to the moment. The processes are forked from this one, so they find TensorFlow imported, and not
+started.
 """
 
 import errno
@@ -177,7 +178,10 @@ def start(module, arguments, folder, output, plan):
     if "children" in plan:
         note_children(Path(plan["children"]))
     sys.argv[1:] = arguments
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    if module.endswith(".py"):
+        runpy.run_path(module, run_name="__main__")
+    else:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     sys.exit()
 
 

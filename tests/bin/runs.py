@@ -83,6 +83,11 @@ def benchmark(*arguments):
     return _drive("benchmarks", arguments, ROOT, {})
 
 
+def script(path, cwd):
+    """Runs a script to its end, where TensorFlow is imported."""
+    return _drive(str(path), (), cwd, {})
+
+
 def _drive(module, arguments, cwd, plan):
     process, arguments = driver(), [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as output:

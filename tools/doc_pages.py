@@ -1,0 +1,106 @@
+"""Writes the pages of the documents that are made from the code: the flags, from the settings, and the public names.
+
+python tools/doc_pages.py docs/
+"""
+
+import dataclasses
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+import epnas_tf
+from epnas_tf.config import RankConfig, RunConfig, TrainingConfig
+
+COMMANDS = {"epnas-search": RunConfig, "epnas-train": TrainingConfig, "epnas-rank": RankConfig}
+FLAGS = """# Flags
+
+Every setting of the commands that have many. The page is made from `epnas_tf/config.py`. Square brackets say where a
+setting comes from. From Python, each group is a dataclass whose fields have the same names.
+
+`epnas-COMMAND --help` also lists the flags that are no settings, such as `--run_dir`.
+"""
+API = """# API
+
+Every public name of `epnas_tf`. A name is imported when it is first used, so `import epnas_tf` alone does not import
+TensorFlow.
+"""
+ROOMS = {
+    "config": "Settings",
+    "run": "Search",
+    "training": "Final training",
+    "evaluation": "Evaluation and prediction",
+    "export": "Export",
+    "report": "Report",
+    "tuner": "KerasTuner",
+    "search": "The algorithm alone",
+    "space": "Search spaces and architectures",
+    "network": "Networks",
+    "devices": "The process",
+    "errors": "Errors",
+}
+"""The rooms that public names come from, in the order of the page, and what they are called there."""
+
+
+def flags_page() -> str:
+    """The page of all settings: a section for each command, a table for each group of settings."""
+    parts = [FLAGS]
+    for command, config_type in COMMANDS.items():
+        parts.append(f"## {command}\n")
+        groups = [field.type for field in dataclasses.fields(config_type) if dataclasses.is_dataclass(field.type)]
+        for group in [*groups, config_type]:
+            plain = [field for field in dataclasses.fields(group) if not dataclasses.is_dataclass(field.type)]
+            parts.append(f"### `{group.__name__}` {{#{command}-{group.__name__}}}\n\n{inspect.getdoc(group)}\n")
+            parts.append("| flag | default | |\n| --- | --- | --- |\n" + "\n".join(map(_row, plain)) + "\n")
+    return "\n".join(parts)
+
+
+def _row(field: dataclasses.Field[Any]) -> str:
+    default, meta = field.default, field.metadata
+    shown = ",".join(default) if isinstance(default, tuple) else str(default)
+    shown = shown.lower() if isinstance(default, bool) else shown
+    limits = [
+        f"one of {', '.join(f'`{choice}`' for choice in meta['choices'])}" if meta["choices"] else "",
+        f"at least {meta['minimum']}" if meta["minimum"] is not None else "",
+        f"greater than {meta['above']}" if meta["above"] is not None else "",
+        f"at most {meta['maximum']}" if meta["maximum"] is not None else "",
+    ]
+    text = meta["help"].replace("|", "\\|").replace("[", "\\[")
+    bounds = "; ".join(filter(None, limits))
+    return f"| `--{field.name}` | {f'`{shown}`' if shown else ''} | {text}{f' ({bounds})' if bounds else ''} |"
+
+
+def api_page() -> str:
+    """The page of all public names, grouped by the room that they come from."""
+    parts = [API]
+    for room, title in ROOMS.items():
+        names = [name for name, home in epnas_tf._HOMES.items() if home.split(".")[0] == room]
+        parts.append(f"## {title}\n")
+        parts += [f"::: {_place(name)}\n" for name in sorted(names)]
+    return "\n".join(parts)
+
+
+def _place(name: str) -> str:
+    """Where a public name is defined; what needs TensorFlow is not imported."""
+    home = f"epnas_tf.{epnas_tf._HOMES[name]}"
+    if (spec := importlib.util.find_spec(home)) is None or spec.submodule_search_locations is None:
+        return f"{home}.{name}"
+    room = importlib.import_module(home)
+    lazy = getattr(room, "_HOMES", {})
+    return f"{home}.{lazy[name]}.{name}" if name in lazy else f"{getattr(room, name).__module__}.{name}"
+
+
+def main(folder: Path) -> None:
+    """Writes both pages."""
+    unknown = {home.split(".")[0] for home in epnas_tf._HOMES.values()} - set(ROOMS)
+    if unknown:
+        sys.exit(f"Each room of a public name needs a title in ROOMS. Received: {', '.join(sorted(unknown))}.")
+    (folder / "flags.md").write_text(flags_page(), encoding="utf-8")
+    (folder / "api.md").write_text(api_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("Give the folder to write into: python tools/doc_pages.py docs/")
+    main(Path(sys.argv[1]))
