@@ -32,7 +32,7 @@ class SpaceConfig(Settings):
 
     Example:
         >>> import epnas_tf
-        >>> epnas_tf.SpaceConfig(space="micro", blocks=3).depth
+        >>> epnas_tf.SpaceConfig(space="micro", blocks=3).blocks
         3
     """
 

@@ -34,13 +34,13 @@ def test_children_and_the_first_whole_one_are_those_of_the_search(config):
 def test_workload_of_the_papers_macro_search():
     config = dataclasses.replace(RunConfig(), child=ChildConfig(epochs=3, batch_size=128))
     work = workload(config, DataSize(45_000, 5_000, (32, 32, 3), 10))
-    assert (work.num_children, work.steps, work.batch, work.fits) == (843, 1_053, 128, 36)  # SCALING.md's table
+    assert (work.num_children, work.steps, work.batch, work.fits) == (843, 1_053, 128, 36)  # docs/scaling.md's table
     loads = [work.loads[level] for level in range(1, 13)]
     for shallower, deeper in itertools.pairwise(loads):
         assert shallower.nodes < deeper.nodes
         assert shallower.outputs < deeper.outputs
     assert loads[0].nodes == 6
-    assert loads[-1].multiply_adds == pytest.approx(23.1e6, rel=0.3)  # SCALING.md's mean network
+    assert loads[-1].multiply_adds == pytest.approx(23.1e6, rel=0.3)  # docs/scaling.md's mean network
 
 
 def test_images_that_are_too_small_are_refused():

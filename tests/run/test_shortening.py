@@ -6,7 +6,7 @@ from epnas_tf.options import from_values, values_of
 from epnas_tf.run.forecast import shorter_by
 from epnas_tf.run.shortening import as_flags, shortened
 
-# As 2 cores without GPU have them, about: SCALING.md.
+# As 2 cores without GPU have them, about: docs/scaling.md.
 MODEL = CostModel(step_node=1e-3, step_multiply_add=2e-11, step_output=3e-9, graph=0.1, graph_node=0.01)
 PHOTOS = DataSize(486, 54, (300, 300, 3), 3)
 CIFAR = DataSize(45_000, 5_000, (32, 32, 3), 10)
