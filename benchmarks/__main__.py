@@ -8,7 +8,7 @@ from pathlib import Path
 from absl import flags
 
 from epnas_tf.bin.console import refuse_arguments, run_main
-from epnas_tf.flags import show_in_help
+from epnas_tf.bin.flags import show_in_help
 
 COMMANDS = {file.stem: file for file in sorted((Path(__file__).parent / "commands").glob("[!_]*.py"))}
 

@@ -84,7 +84,8 @@ if TYPE_CHECKING:
     from epnas_tf.network import Network, VariableStore, to_model
     from epnas_tf.report import write_report
     from epnas_tf.run.runner import Listener, SearchResult, run_search
-    from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+    from epnas_tf.search.candidate import Candidate
+    from epnas_tf.search.progressive import ProgressiveSearch
     from epnas_tf.space import (
         MacroArchitecture,
         MacroSpace,

@@ -18,7 +18,8 @@ from epnas_tf.data import ImageData, TrainingPipeline, evaluation_batches
 from epnas_tf.data.pipeline import EVALUATION_BATCH
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.run.runner import save_child, scalars
-from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+from epnas_tf.search.candidate import Candidate
+from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory
 

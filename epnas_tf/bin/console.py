@@ -21,8 +21,8 @@ from absl import app, flags, logging
 from rich.console import Console
 from rich.table import Table
 
-from epnas_tf import flags as config_flags
 from epnas_tf import plugins
+from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.displays.reading import show_reading
 from epnas_tf.data import progress
 from epnas_tf.data.checks.names import printable

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from epnas_tf import data
-from epnas_tf import flags as config_flags
+from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main, say
 from epnas_tf.config import NOT_AUGMENTED
 from epnas_tf.errors import ConfigError

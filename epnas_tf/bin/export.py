@@ -5,7 +5,7 @@ import shlex
 from absl import flags
 from rich.table import Table
 
-from epnas_tf import flags as config_flags
+from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import command, make_console, quiet_tensorflow, run_main, say
 from epnas_tf.errors import ConfigError, EPNASError
 from epnas_tf.export import FORMATS, Export, ExportResult

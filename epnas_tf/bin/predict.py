@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import Progress
 
-from epnas_tf import flags as config_flags
+from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main, say
 from epnas_tf.bin.evaluate import refuse_file
 from epnas_tf.data.sources import pictures

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from epnas_tf import data
-from epnas_tf import flags as config_flags
+from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import (
     define_verbose,
     interruptible,

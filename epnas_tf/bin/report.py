@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from epnas_tf import flags as config_flags
+from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import make_console, run_main
 from epnas_tf.errors import ConfigError
 from epnas_tf.report import write_report

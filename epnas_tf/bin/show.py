@@ -7,7 +7,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from epnas_tf import flags as config_flags
+from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import make_console, run_main, say
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.workload import children_of_iteration, first_whole_child

@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 
 from epnas_tf import data
-from epnas_tf import flags as config_flags
+from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import (
     define_verbose,
     interruptible,

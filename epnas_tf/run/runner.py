@@ -20,8 +20,9 @@ from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import VariableStore
 from epnas_tf.options import require
 from epnas_tf.run.forecast import Forecast, check_memory, forecast_search, size_of
+from epnas_tf.search.candidate import Candidate, Ranked
 from epnas_tf.search.limits import constraint
-from epnas_tf.search.progressive import Candidate, ProgressiveSearch, Ranked
+from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.search.search_state import SearchState
 from epnas_tf.space import NetworkShape, build_graph, make_space
 from epnas_tf.space.base import SearchSpace

@@ -8,7 +8,7 @@
 from epnas_tf.lazy import importer
 
 _HOMES = {
-    "Candidate": "progressive",
+    "Candidate": "candidate",
     "Limits": "limits",
     "ProgressiveSearch": "progressive",
 }

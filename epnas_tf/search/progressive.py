@@ -13,7 +13,6 @@ interrupted `advance` did not finish, the next one does again.
 """
 
 import collections
-import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -27,6 +26,7 @@ from epnas_tf.errors import SearchError
 from epnas_tf.metrics import rank_correlation
 from epnas_tf.options import require
 from epnas_tf.search import sampling
+from epnas_tf.search.candidate import Candidate, Ranked
 from epnas_tf.search.level_choice import Constraint, LevelChoice, no_candidate
 from epnas_tf.search.ranking import choose_adjusted_or_raw, estimates
 from epnas_tf.search.search_state import SearchState
@@ -42,59 +42,6 @@ TABLE = "table/"
 
 FIT, CHOICE, ORDER = 1, 2, 3
 """What a generator is for."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Candidate(Generic[A]):
-    """An architecture to train and score.
-
-    Attributes:
-        number: the trial's number, from 0.
-        architecture: the architecture.
-        iteration: the pass over all levels, from 0.
-        level: the architecture's depth, from 1.
-        temperature: the sampling temperature τ of the iteration.
-        predicted: the surrogate's score when the architecture was chosen, about in [0, 1]; None before the first fit.
-
-    Example:
-        >>> import epnas_tf
-        >>> config = epnas_tf.SearchConfig(k=3, shuffle=False)
-        >>> search = epnas_tf.ProgressiveSearch(epnas_tf.MacroSpace(layers=2), config)
-        >>> (candidate,) = search.ask(1)
-        >>> candidate.number, candidate.level, str(candidate.architecture)
-        (0, 1, '1 max_pool_3x3')
-    """
-
-    number: int
-    architecture: A
-    iteration: int
-    level: int
-    temperature: float
-    predicted: float | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Ranked(Generic[A]):
-    """A whole architecture in its place among all that were scored.
-
-    Attributes:
-        space: its search space.
-        indices: the architecture, as one extension index a level.
-        number: the number of its newest trial that was scored.
-        score: its newest score in [0, 1].
-        estimate: what it is ranked by: the score, or an estimate of what it would be without noise.
-    """
-
-    space: SearchSpace[A, Any] = dataclasses.field(repr=False, compare=False)
-    indices: Indices
-    number: int
-    score: float
-    estimate: float
-
-    @property
-    def architecture(self) -> A:
-        """The architecture; made when it is asked for, as most of a ranking never is."""
-        return self.space.architecture(self.indices)
 
 
 class ProgressiveSearch(Generic[A]):

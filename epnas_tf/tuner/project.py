@@ -89,6 +89,15 @@ def refuse_other_space(chief: keras_tuner.HyperParameters, own: keras_tuner.Hype
         )
 
 
+def lost_weights(trials: int, directory: Path, tuner_id: str) -> StateError:
+    """Returns the error of a project whose trials have trained shared weights that are not there."""
+    return StateError(
+        f"{trials} trials have trained shared weights that are not there; scores of others would not compare. Bring "
+        "`shared_weights` back, go on under the KERASTUNER_TUNER_ID that has them, or with the chief and its workers, "
+        f"or give `overwrite=True` to start anew. Received: {directory} without those of {tuner_id}"
+    )
+
+
 def call_again(client: Any) -> None:
     """Lets a worker's calls be made again where the chief dies while it answers; gRPC's default ends the worker.
 

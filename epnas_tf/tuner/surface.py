@@ -55,6 +55,38 @@ TUNER_METHODS = {
 """Methods of KerasTuner's tuners that `EPNASTuner` never calls."""
 
 
+SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
+VERBOSE = (0, 1, 2, "auto")
+
+
+def refuse_other_models(hypermodel: object) -> None:
+    """Refuses hypermodels that are not of a search space.
+
+    Raises:
+        ConfigError: if it is one.
+    """
+    if not isinstance(hypermodel, SpaceHyperModel):
+        raise ConfigError(
+            "`hypermodel` must be a MacroHyperModel, a MicroHyperModel or a SpaceHyperModel: children of other models "
+            f"share no weights. Received: {type(hypermodel).__name__}"
+        )
+
+
+def refuse_search_arguments(unknown: dict[str, Any], verbose: int | str) -> None:
+    """Refuses arguments of `search` that have no meaning.
+
+    Raises:
+        ConfigError: if there are any unknown ones, or `verbose` is none of `VERBOSE`.
+    """
+    if unknown:
+        raise ConfigError(
+            f"`search` takes {SEARCH_ARGUMENTS}; epochs, batch size and learning rates are settings of the tuner's "
+            f"`child`, a ChildConfig. Received: {', '.join(unknown)}"
+        )
+    if verbose not in VERBOSE:
+        raise ConfigError(f'`verbose` must be 0, 1, 2 or "auto". Received: verbose={verbose!r}')
+
+
 def refuse_arguments(given: dict[str, Any]) -> None:
     """Refuses arguments that have no meaning for `EPNASTuner`.
 

@@ -23,7 +23,7 @@ from epnas_tf.data.augmentation import NONE, Augmentation
 from epnas_tf.data.batches import data_error
 from epnas_tf.data.checks.names import check_path
 from epnas_tf.environment import check_environment
-from epnas_tf.errors import ConfigError, DataError, StateError
+from epnas_tf.errors import ConfigError, StateError
 from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.network.optimizer import NesterovSGD
@@ -40,32 +40,29 @@ from epnas_tf.tuner.project import (
     call_again,
     has_ended_trials,
     is_behind,
+    lost_weights,
     refuse_other_settings,
     refuse_other_space,
     replaceable,
 )
-from epnas_tf.tuner.surface import METRICS, check_oracle, refuse_arguments, refuse_beside_oracle, refuse_overridden
-from epnas_tf.tuner.tuner_data import keep_identity, search_data
+from epnas_tf.tuner.surface import (
+    METRICS,
+    check_oracle,
+    refuse_arguments,
+    refuse_beside_oracle,
+    refuse_other_models,
+    refuse_overridden,
+    refuse_search_arguments,
+)
+from epnas_tf.tuner.tuner_data import FatalDataError, keep_identity, search_data
 from epnas_tf.tuner.workers import (
-    SIGN_SECONDS,
-    ChiefWatch,
+    WORKER_TIMEOUT,
     chief_address,
     refuse_taken_port,
     refuse_tuner_id,
     say,
-    seconds_between_signs,
-    signs_of_life,
+    signs_of_worker,
 )
-
-WORKER_TIMEOUT = 60.0
-"""Seconds that a worker may be silent; it gives a sign of life every 5 of them."""
-
-SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
-VERBOSE = (0, 1, 2, "auto")
-
-
-class FatalDataError(DataError, keras_tuner.errors.FatalRuntimeError):
-    """A `DataError` that KerasTuner does not take for a bad architecture."""
 
 
 class EPNASTuner(keras_tuner.Tuner):
@@ -141,11 +138,7 @@ class EPNASTuner(keras_tuner.Tuner):
         check_path(directory or "", "a project")
         check_path(project_name or "", "a project")
         refuse_arguments(unsupported)
-        if not isinstance(hypermodel, SpaceHyperModel):
-            raise ConfigError(
-                "`hypermodel` must be a MacroHyperModel, a MicroHyperModel or a SpaceHyperModel: children of other "
-                f"models share no weights. Received: {type(hypermodel).__name__}"
-            )
+        refuse_other_models(hypermodel)
         refuse_overridden(type(self), hypermodel, keras_tuner.Tuner, SpaceHyperModel)
         require(ChildConfig, "child", child)
         require(LimitConfig, "limits", limits)
@@ -256,13 +249,7 @@ class EPNASTuner(keras_tuner.Tuner):
                 that child again.
         """
         check_environment()
-        if unknown:
-            raise ConfigError(
-                f"`search` takes {SEARCH_ARGUMENTS}; epochs, batch size and learning rates are settings of the tuner's "
-                f"`child`, a ChildConfig. Received: {', '.join(unknown)}"
-            )
-        if verbose not in VERBOSE:
-            raise ConfigError(f'`verbose` must be 0, 1, 2 or "auto". Received: verbose={verbose!r}')
+        refuse_search_arguments(unknown, verbose)
         allow_lock()
         if distribution.has_chief_oracle():
             conditions.print = lambda *_: None  # KerasTuner 1.4.8 prints every condition that it sends
@@ -285,7 +272,10 @@ class EPNASTuner(keras_tuner.Tuner):
             self._load_store()  # a search that was interrupted may have left a child half trained
             self._trainer = ChildTrainer(self.store, shape, self.child, data.training, data.validation, self._optimizer)
             self._was_idle, self._running = False, None
-            with only_new_garbage(), self._signs_of_life():
+            signs = (
+                signs_of_worker(self.oracle, lambda: self._running) if self._is_worker() else contextlib.nullcontext()
+            )
+            with only_new_garbage(), signs:
                 self._meet_chief()
                 super().search(verbose=verbose)
 
@@ -307,18 +297,6 @@ class EPNASTuner(keras_tuner.Tuner):
         if self._is_worker():
             refuse_other_space(self.oracle.get_space(), self.oracle._oracle.get_space())  # waits for the chief
             refuse_other_settings(Path(self.project_dir), self._settings)
-
-    @contextlib.contextmanager
-    def _signs_of_life(self) -> Iterator[None]:
-        """Lets the chief know that this worker lives, and the person whether the chief does."""
-        if not self._is_worker():
-            yield
-            return
-        timeout = getattr(self.oracle, "_oracle", self.oracle)  # the oracle that KerasTuner's client was made of
-        seconds = seconds_between_signs(getattr(timeout, "worker_timeout", WORKER_TIMEOUT))
-        show = signs_of_life(lambda: self._running and self.oracle.get_trial(self._running), seconds)
-        with show, signs_of_life(ChiefWatch().look, SIGN_SECONDS):
-            yield
 
     def pre_create_trial(self) -> None:
         """Waits a little where the last answer was that there is nothing to do for now."""
@@ -424,12 +402,7 @@ class EPNASTuner(keras_tuner.Tuner):
             say(f"{problem}; the shared weights before it are taken.")
         trained = [number for number in self._ended() if self.oracle.trials[number].status == TrialStatus.COMPLETED]
         if trained and state is None and self.child.share_weights and self.oracle.remaining_trials() != 0:
-            raise StateError(
-                f"{len(trained)} trials have trained shared weights that are not there; scores of others would not "
-                "compare. Bring `shared_weights` back, go on under the KERASTUNER_TUNER_ID that has them, "
-                "or with the chief and its workers, or give `overwrite=True` to start anew. Received: "
-                f"{self._store_files.directory} without those of {self.tuner_id}"
-            )
+            raise lost_weights(len(trained), self._store_files.directory, self.tuner_id)
         self._set_store(state)
 
     def _set_store(self, state: State | None) -> None:

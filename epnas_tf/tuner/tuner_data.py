@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras_tuner
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -31,6 +32,10 @@ OTHER_SCALE = 100
 
 Identity = dict[str, Any]
 """What is known of images and labels, as JSON has it."""
+
+
+class FatalDataError(DataError, keras_tuner.errors.FatalRuntimeError):
+    """A `DataError` that KerasTuner does not take for a bad architecture."""
 
 
 class SearchData(NamedTuple):

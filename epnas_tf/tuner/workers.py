@@ -15,6 +15,9 @@ from typing import Any
 
 from epnas_tf.errors import ConfigError
 
+WORKER_TIMEOUT = 60.0
+"""Seconds that a worker may be silent; it gives a sign of life every 5 of them."""
+
 SIGN_SECONDS = 5.0
 """How often a worker of `EPNASTuner` shows that it lives, and how often the chief looks, at most."""
 
@@ -181,3 +184,22 @@ def signs_of_life(call: Callable[[], Any], seconds: float) -> Iterator[None]:
 def say(line: str) -> None:
     """Prints a line where it does not mix with results."""
     print(line, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def signs_of_worker(oracle: Any, running: Callable[[], str | None]) -> Iterator[None]:
+    """Lets the chief know that this worker lives, and the person whether the chief does.
+
+    Args:
+        oracle: KerasTuner's client of the chief's oracle.
+        running: gives the id of the trial under way, None between two.
+    """
+    timeout = getattr(oracle, "_oracle", oracle)  # the oracle that KerasTuner's client was made of
+    seconds = seconds_between_signs(getattr(timeout, "worker_timeout", WORKER_TIMEOUT))
+
+    def show() -> Any:
+        trial_id = running()
+        return trial_id and oracle.get_trial(trial_id)
+
+    with signs_of_life(show, seconds), signs_of_life(ChiefWatch().look, SIGN_SECONDS):
+        yield

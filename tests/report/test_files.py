@@ -13,7 +13,8 @@ from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report.search_files import read_search
 from epnas_tf.report.training_files import read_training
 from epnas_tf.run.runner import trial_record
-from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+from epnas_tf.search.candidate import Candidate
+from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.space import make_space
 from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.trainer import examples

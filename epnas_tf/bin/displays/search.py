@@ -17,7 +17,8 @@ from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.run.forecast import Forecast, gigabytes
 from epnas_tf.run.runner import Listener
 from epnas_tf.run.timing import TimeLeft, format_seconds
-from epnas_tf.search.progressive import Candidate, ProgressiveSearch
+from epnas_tf.search.candidate import Candidate
+from epnas_tf.search.progressive import ProgressiveSearch
 
 REFRESH_PER_SECOND = 4
 

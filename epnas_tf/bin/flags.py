@@ -13,7 +13,7 @@ from epnas_tf.options import Settings, fields_of, from_values, groups_of
 
 T = TypeVar("T")
 
-PRESETS = Path(__file__).parent / "presets"
+PRESETS = Path(__file__).parents[1] / "presets"
 """The folder of the package's flag files: `flags/` in a clone."""
 
 OFTEN, OWN = "used most", "this program"

@@ -6,7 +6,7 @@ import sys
 import pytest
 from absl import flags
 
-from epnas_tf import flags as config_flags
+from epnas_tf.bin import flags as config_flags
 from epnas_tf.config import RunConfig, SpaceConfig
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import fields_of, from_values, values_of
@@ -88,7 +88,7 @@ def test_a_path_begins_at_home_where_it_says_so(monkeypatch):
 
 
 def test_the_module_defines_no_flag_when_it_is_imported():
-    code = "import json, sys; from absl import flags; before = set(flags.FLAGS); import epnas_tf.flags; "
+    code = "import json, sys; from absl import flags; before = set(flags.FLAGS); import epnas_tf.bin.flags; "
     code += "print(json.dumps([sorted(set(flags.FLAGS) - before), 'tensorflow' in sys.modules]))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(result.stdout) == [[], False]
