@@ -14,7 +14,7 @@ Step = Callable[..., Any]
 
 def compiled(step: Step) -> Step:
     """Returns a step that XLA compiles."""
-    return tf.function(step, autograph=False, jit_compile=True)  # type: ignore[no-any-return]  # TensorFlow has no stubs
+    return tf.function(step, autograph=False, jit_compile=True)
 
 
 @functools.cache  # two in one process would give the same keys to different collective operations

@@ -413,7 +413,7 @@ def make_fit(
             loss, values = take_step(*next(iterator), number, values)
             return number + 1, loss_sum + loss, values
 
-        return tf.while_loop(  # type: ignore[no-any-return]  # TensorFlow has no stubs
+        return tf.while_loop(
             lambda number, loss_sum, _: tf.logical_and(number < steps, tf.math.is_finite(loss_sum)),
             body,
             (tf.constant(0), tf.constant(0.0), values),

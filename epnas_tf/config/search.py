@@ -128,7 +128,7 @@ class SearchConfig(Settings):
     OFTEN: ClassVar[tuple[str, ...]] = ("k", "iterations")
 
     k: int = option(25, "architectures K sampled at each level [paper, section 5: 25]", minimum=1)
-    iterations: int = option(3, "passes over all levels [paper, section 5: three to five]", minimum=1)
+    iterations: int = option(3, "iterations over all levels [paper, section 5: three to five]", minimum=1)
     sampling: str = option(
         "thompson",
         "rule that picks the K: probability (p^(1/temperature) of the predicted scores [paper, section 4]), greedy "

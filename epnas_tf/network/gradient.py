@@ -89,7 +89,7 @@ def _backwards(
     arrived[network.graph.keys[-1], False].append(of_scores)
     gradients = {}
     for step in reversed(list(steps_of(network))):
-        of_output = added(arrived.pop(step.place)[::-1])
+        of_output = ordered_sum(arrived.pop(step.place)[::-1])
         if step.node is None:
             of_input = tf.raw_ops.ReluGrad(gradients=of_output, features=outputs[step.place])
             arrived[step.sources[0]].append(of_input)
@@ -115,7 +115,7 @@ def _told_apart(inputs: list[tf.Tensor], sources: tuple[Key, ...]) -> list[tf.Te
     return [tf.identity(x) if sources.count(key) > 1 else x for key, x in zip(sources, inputs, strict=True)]
 
 
-def added(tensors: list[tf.Tensor]) -> tf.Tensor:
+def ordered_sum(tensors: list[tf.Tensor]) -> tf.Tensor:
     """Returns ((a + b) + c) + …, bit for bit.
 
     `tf.add_n` would begin with whatever tensor nothing else reads any more, and so by what happens to be done first.

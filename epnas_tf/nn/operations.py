@@ -191,11 +191,11 @@ def trained_max_pool(inputs: tf.Tensor, stride: int) -> tf.Tensor:
         float [batch, ceil(height / stride), ceil(width / stride), channels].
     """
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]  # TensorFlow has no stubs
+    @tf.custom_gradient
     def pool(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         return max_pool(values, stride), lambda gradient: _max_pool_gradient(values, gradient, stride)
 
-    return pool(inputs)  # type: ignore[no-any-return]
+    return pool(inputs)
 
 
 def _max_pool_gradient_of(inputs: tf.Tensor, gradient: tf.Tensor, stride: int) -> tf.Tensor:

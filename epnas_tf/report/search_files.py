@@ -30,7 +30,7 @@ class Trial:
 
     Attributes:
         child: its number, from 1.
-        iteration: the pass over the levels, from 1.
+        iteration: the iteration over the levels, from 1.
         level: layers or blocks of its architecture.
         temperature: of the sampling in that iteration.
         predicted: the accuracy that the surrogate predicted, None before its first fit.

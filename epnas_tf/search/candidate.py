@@ -16,7 +16,7 @@ class Candidate(Generic[A]):
     Attributes:
         number: the trial's number, from 0.
         architecture: the architecture.
-        iteration: the pass over all levels, from 0.
+        iteration: the iteration over all levels, from 0.
         level: the architecture's depth, from 1.
         temperature: the sampling temperature τ of the iteration.
         predicted: the surrogate's score when the architecture was chosen, about in [0, 1]; None before the first fit.

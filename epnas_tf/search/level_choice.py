@@ -63,7 +63,7 @@ class LevelChoice:
 
         Args:
             parents: architectures of the level before, all of one level.
-            iteration: the pass over the levels, from 0.
+            iteration: the iteration over the levels, from 0.
             known: what the surrogate was fitted to.
             rng: source of the choice.
 

@@ -160,11 +160,17 @@ class ProgressiveSearch(Generic[A]):
         of a finished search are there after the `advance` that returns False: it fits the surrogate a last time.
         """
         groups = self._whole
-        moment = sum(map(len, groups)), self.surrogate.num_fits  # scores come in any order, so the newest says nothing
-        if self._ranked is None or self._ranked[0] != moment:
+        position = (
+            sum(map(len, groups)),
+            self.surrogate.num_fits,
+        )  # scores come in any order, so the newest says nothing
+        if self._ranked is None or self._ranked[0] != position:
             by_estimate = self._config.rank_by == "estimate" and groups
             worth = self._estimates(groups) if by_estimate else np.array([group[-1].score for group in groups])
-            self._ranked = moment, [self._in_place(groups[i][-1], worth[i]) for i in np.argsort(-worth, kind="stable")]
+            self._ranked = (
+                position,
+                [self._in_place(groups[i][-1], worth[i]) for i in np.argsort(-worth, kind="stable")],
+            )
         return self._ranked[1]
 
     def _in_place(self, newest: Measurement, estimate: float) -> Ranked[A]:
@@ -180,7 +186,7 @@ class ProgressiveSearch(Generic[A]):
         return estimates(scores, np.array(known))
 
     def _comparable(self, groups: list[list[Measurement]]) -> Sequence[FloatArray]:
-        """Returns the scores of whole architectures as if all had been measured at the same moment of the search."""
+        """Returns the scores of whole architectures as if all had been measured at the same position of the search."""
         measured = sorted((one for group in groups for one in group), key=lambda one: one.number)
         adjusted = self.surrogate.adjust_to_latest_iteration(to_rows(self.space, measured)).tolist()
         by_number = dict(zip([one.number for one in measured], adjusted, strict=True))
@@ -244,7 +250,7 @@ class ProgressiveSearch(Generic[A]):
         if self._level_is_told:
             pairs = [(p, self._scores[i]) for i, p in enumerate(self._predicted) if p is not None]
             self.rank_correlation = rank_correlation([(p, s) for p, s in pairs if s is not None])
-            if not (self.finished and self._whole):  # then earlier passes have a result
+            if not (self.finished and self._whole):  # then earlier iterations have a result
                 self._parents()  # raises if there are none
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:

@@ -65,7 +65,7 @@ class Scoring:
     def __call__(self, weights: lstm.Weights, parents: Parents, features: Float32Array, *others: Any) -> Float32Array:
         """Returns what the arithmetic gives for parents and the symbol arrays, float32 [n, F], of n extensions."""
         graph = self._plain if skip_xla(len(parents.base), len(features)) else self._fused
-        return graph(weights, parents, features, *others).numpy()  # type: ignore[no-any-return]  # no stubs
+        return graph(weights, parents, features, *others).numpy()
 
     @property
     def num_traces(self) -> int:

@@ -46,7 +46,7 @@ class Surrogate:
             num_levels: levels L of the longest sequence.
             config: which parts, their sizes and training.
             seed: decides the first weights, at least 0.
-            iterations: passes over the levels that there will be.
+            iterations: iterations over the levels that there will be.
         """
         self._config = config
         self._shape = (num_levels, num_features)
@@ -91,7 +91,7 @@ class Surrogate:
         shapes = [values.shape for values in (rows.scores, rows.iterations, rows.positions)]
         if set(shapes) != {rows.levels.shape} or not rows.scores.size:
             raise ValueError(
-                "`scores`, `passes` and `positions` must have one number a row, and at least one. Received: "
+                "`scores`, `iterations` and `positions` must have one number a row, and at least one. Received: "
                 f"shapes {', '.join(map(str, shapes))} for {rows.levels.shape[0]} rows"
             )
         before = self.get_state()

@@ -97,7 +97,7 @@ class LogTrainingDisplay(TrainingListener):
 
     def left(self, epochs_done: float) -> str:
         """Returns the time that the rest of the training will take."""
-        beginnings = [moment for moment in (self.first_steps, self.began) if moment and moment[0] < epochs_done]
+        beginnings = [start for start in (self.first_steps, self.began) if start and start[0] < epochs_done]
         first, when = beginnings[0]
         pace = (time.perf_counter() - when) / (epochs_done - first)
         return format_seconds(pace * (self.epochs - epochs_done))
