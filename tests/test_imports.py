@@ -11,10 +11,6 @@ import epnas_tf
 
 PACKAGE = Path(epnas_tf.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOTS = {"errors", "options", "plugins", "config", "seeds", "metrics", "devices", "memory", "environment", "lazy"} | {
-    "files"
-}
-
 # The rooms, from the bottom to the top; each may import those of the tiers below, and of its own tier those named here.
 TIERS = (
     {"nn": set()},
@@ -38,7 +34,7 @@ FORBIDDEN = {
 ALONE = {
     "errors": set(),
     "options": {"errors"},
-    "config": {"errors", "options", "plugins"},
+    "config": {"config", "errors", "options", "plugins"},
     "plugins": {"errors"},
     "environment": {"errors"},
     "flags": {"options"},
@@ -48,6 +44,7 @@ ALONE = {
     "memory": set(),
     "lazy": set(),
     "files": set(),
+    "arrays": set(),
 }
 
 
@@ -55,7 +52,7 @@ def allowed(part):
     """Returns the parts of the package that a part may import."""
     if part in ALONE:
         return ALONE[part]
-    below = set(ROOTS) | {"flags"} if part == "bin" else set(ROOTS)
+    below = set(ALONE) if part == "bin" else set(ALONE) - {"flags"}
     for tier in TIERS:
         if part in tier:
             return (below | {part} | tier[part]) - FORBIDDEN.get(part, set())
@@ -180,7 +177,7 @@ OF_A_SPACE = {
     "space/micro_network.py",
     "tuner/hypermodel.py",
 }
-SPACES_DEFAULT = "config.py"
+SPACES_DEFAULT = "config/shared.py"
 
 
 def spaces_named(module):

@@ -16,7 +16,7 @@ from epnas_tf.config import RankConfig, RunConfig, TrainingConfig
 COMMANDS = {"epnas-search": RunConfig, "epnas-train": TrainingConfig, "epnas-rank": RankConfig}
 FLAGS = """# Flags
 
-Every setting of the commands that have many. The page is made from `epnas_tf/config.py`. Square brackets say where a
+Every setting of the commands that have many. The page is made from `epnas_tf/config/`. Square brackets say where a
 setting comes from. From Python, each group is a dataclass whose fields have the same names.
 
 `epnas-COMMAND --help` also lists the flags that are no settings, such as `--run_dir`.

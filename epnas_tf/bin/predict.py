@@ -25,7 +25,7 @@ from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.prediction import BATCH_SIZE, FilePrediction, Predictor, find_images
 from epnas_tf.evaluation.preparation import to_document
 from epnas_tf.files import new_file
-from epnas_tf.storage.state_files import reported
+from epnas_tf.storage.state_files import translate_os_errors
 
 DESCRIPTION = """Classifies image files by a trained network.
 
@@ -126,16 +126,16 @@ def opened(output: str | None) -> Iterator[Callable[[str], None]]:
         return
     file = Path(output)
     with contextlib.ExitStack() as stack:
-        with reported(file):
+        with translate_os_errors(file):
             handle = stack.enter_context(new_file(file))
 
         def write(text: str) -> None:
-            with reported(file):
+            with translate_os_errors(file):
                 handle.write(text.encode("utf-8", "surrogateescape"))
 
         yield write
         refuse_file(file, "--output")
-        with reported(file):
+        with translate_os_errors(file):
             stack.close()
 
 

@@ -103,7 +103,7 @@ def best_lines(result: "SearchResult", config: RunConfig) -> list[str]:
         f"{with_interval(result.score, result.num_validation)} measured on {result.num_validation:,} validation images"
     )
     where, last = config.child.on_weights, f"  {result.architecture}"
-    if config.search.reported == "score":
+    if config.search.rank_by == "score":
         return [f"best architecture, by its newest accuracy {where}:", f"  {measured}", last]
     estimate = percent_of_images(result.estimate, result.num_validation)
     return [

@@ -30,7 +30,7 @@ RANKED_BY = {
     "estimate": "an estimate of each one's accuracy, between what is measured and what is predicted",
     "score": "each one's newest measured accuracy",
 }
-"""What whole networks are ranked by, for each value of the setting `reported`."""
+"""What whole networks are ranked by, for each value of the setting `rank_by`."""
 
 
 def main(arguments: list[str]) -> None:
@@ -76,7 +76,7 @@ def show_run(console: Console, path: Path, count: int) -> None:
         )
     say(
         console,
-        f"{path}: the best {len(ranked)} of {len(whole)} whole networks by {RANKED_BY[config.search.reported]}, "
+        f"{path}: the best {len(ranked)} of {len(whole)} whole networks by {RANKED_BY[config.search.rank_by]}, "
         f"{config.child.on_weights}" + ("" if images is None else f", on {images:,} validation images"),
     )
     console.print(table)
@@ -105,7 +105,7 @@ def show_architecture(console: Console, architecture: Architecture) -> None:
     definition = definition_of(architecture)
     levels = definition.operations_of(architecture)
     reads = definition.reads(architecture) if definition.reads else [()] * len(levels)
-    columns = ("operation", "of") if definition.reads else ("operation",)
+    columns = ("operation", "reads") if definition.reads else ("operation",)
     table = Table(definition.level, *columns * max(map(len, levels)), box=None, pad_edge=False)
     for number, (names, sources) in enumerate(zip(levels, reads, strict=True), 1):
         cells = itertools.chain.from_iterable(zip(names, sources, strict=True)) if sources else names

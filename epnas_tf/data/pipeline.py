@@ -7,10 +7,9 @@ seed is done once: the images lie in memory as bytes, and one traced function tu
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.data.augmentation import UNCHANGED, Augmentation
 from epnas_tf.data.values import ImageData, Images
 from epnas_tf.errors import ConfigError
@@ -18,7 +17,7 @@ from epnas_tf.errors import ConfigError
 EVALUATION_BATCH = 500
 """Images that are evaluated at a time; decides speed and memory, not the result."""
 
-Scale = npt.NDArray[np.float32] | float
+Scale = Float32Array | float
 """A number for each channel, or one for all."""
 
 BATCHES_AHEAD = 2

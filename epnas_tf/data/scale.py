@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Int64Array
 from epnas_tf.errors import DataError
 
 BIT_DEPTHS = (8, 10, 12, 14, 16)
@@ -404,7 +405,7 @@ def constant_notes(
     return notes
 
 
-def _constant_images(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def _constant_images(images: npt.NDArray[np.uint8]) -> Int64Array:
     """Returns the indices of images of one colour; a few pixels of each tell that nearly all others are none."""
     _, height, width, _ = images.shape
     few = images[:, :: max(1, height // 4), :: max(1, width // 4)]

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Int64Array
 from epnas_tf.errors import DataError, TooFewImagesError
 
 
-def quotas(
-    sizes: npt.NDArray[np.int64], total: int, lower: npt.NDArray[np.int64], upper: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def quotas(sizes: Int64Array, total: int, lower: Int64Array, upper: Int64Array) -> Int64Array:
     """Shares `total` out over classes in proportion to their sizes, by largest remainder, within bounds.
 
     Args:
@@ -36,7 +35,7 @@ def quotas(
 
 def stratified_draw(
     labels: npt.NDArray[np.int32], total: int, generator: np.random.Generator, *, leave: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[Int64Array, Int64Array]:
     """Draws images at random, the same part of every class.
 
     Every class with more than `leave` images gives at least one and keeps at least `leave`. This outranks `total`,
@@ -62,7 +61,7 @@ def limit(
     generator: np.random.Generator,
     class_names: Sequence[str],
     least: int = 2,
-) -> npt.NDArray[np.int64]:
+) -> Int64Array:
     """Draws `total` images, as near to the same part of every class as leaves `least` images to each.
 
     Args:
@@ -113,8 +112,8 @@ def check_class_sizes(labels: npt.NDArray[np.int32], class_names: Sequence[str],
 
 
 def _draw(
-    labels: npt.NDArray[np.int32], shares: npt.NDArray[np.int64], generator: np.random.Generator
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    labels: npt.NDArray[np.int32], shares: Int64Array, generator: np.random.Generator
+) -> tuple[Int64Array, Int64Array]:
     drawn = np.zeros(len(labels), bool)
     for label, share in enumerate(shares):
         members = np.flatnonzero(labels == label)

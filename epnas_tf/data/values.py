@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Float32Array, Int64Array
 from epnas_tf.data.augmentation import UNCHANGED, Augmentation
 from epnas_tf.errors import DataError
 
@@ -80,7 +81,7 @@ class Images:
         _, height, width, channels = self.images.shape
         return height, width, channels
 
-    def take(self, indices: npt.NDArray[np.int64]) -> "Images":
+    def take(self, indices: Int64Array) -> "Images":
         """Returns the images at `indices` (int64 [m], m ≥ 1), in that order."""
         return Images(self.images[indices], self.labels[indices])
 
@@ -118,8 +119,8 @@ class ImageData:
     validation: Images
     test: Images
     class_names: tuple[str, ...]
-    mean: npt.NDArray[np.float32]
-    std: npt.NDArray[np.float32]
+    mean: Float32Array
+    std: Float32Array
     augmentation: Augmentation = UNCHANGED
     test_is_drawn: bool = False
     validation_is_drawn: bool = True
@@ -178,9 +179,7 @@ class ImageData:
         return checksum.hexdigest()
 
 
-def statistics(
-    images: npt.NDArray[np.uint8], chunk: int = 4096
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def statistics(images: npt.NDArray[np.uint8], chunk: int = 4096) -> tuple[Float32Array, Float32Array]:
     """Mean and standard deviation of each channel, exact, from a count of every pixel value.
 
     Args:

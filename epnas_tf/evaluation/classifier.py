@@ -5,6 +5,7 @@ import abc
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.errors import DataError, EPNASError
 
 SUM_TOLERANCE = 0.01
@@ -63,10 +64,10 @@ class Classifier(abc.ABC):
         return bool(tf.config.list_physical_devices("GPU"))
 
     @abc.abstractmethod
-    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def run(self, images: npt.NDArray[np.uint8]) -> Float32Array:
         """Returns what the model itself gives for one batch, float [n, classes]."""
 
-    def predict(self, images: npt.NDArray[np.uint8], batch_size: int = 256) -> npt.NDArray[np.float32]:
+    def predict(self, images: npt.NDArray[np.uint8], batch_size: int = 256) -> Float32Array:
         """Returns the probabilities of the classes.
 
         Args:
@@ -94,14 +95,14 @@ class Classifier(abc.ABC):
         self._check(probabilities, len(images))
         return probabilities
 
-    def _run_batch(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def _run_batch(self, images: npt.NDArray[np.uint8]) -> Float32Array:
         missing = 0 if self._fixed_batch is None else self._fixed_batch - len(images)
         if not missing:
             return self.run(images)
         filled = np.concatenate([images, np.zeros((missing, *self.image_shape), np.uint8)])
         return self.run(filled)[: len(images)]
 
-    def _check(self, probabilities: npt.NDArray[np.float32], count: int) -> None:
+    def _check(self, probabilities: Float32Array, count: int) -> None:
         if probabilities.shape != (count, self.num_classes):
             raise ModelError(
                 f"A classifier gives probabilities [{count}, {self.num_classes}] for {count} images. "

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Int64Array
 from epnas_tf.data.sources import Source, pictures
 from epnas_tf.data.values import ImageData
 from epnas_tf.errors import DataError
@@ -32,7 +33,7 @@ class Matching:
     """
 
     class_names: tuple[str, ...]
-    to_model: npt.NDArray[np.int64]
+    to_model: Int64Array
     how: str
     channels: str | None = None
 

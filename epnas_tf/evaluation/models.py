@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.environment import check_environment
 from epnas_tf.evaluation.classifier import Classifier, ModelError
 from epnas_tf.evaluation.location import Location, broken, locate
@@ -79,7 +80,7 @@ class CheckpointClassifier(Classifier):
 
         self._function = probabilities
 
-    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def run(self, images: npt.NDArray[np.uint8]) -> Float32Array:
         return self._function(images).numpy()
 
 
@@ -111,7 +112,7 @@ class FunctionClassifier(Classifier):
         super().__init__(image_shape, num_classes, class_names, fixed_batch=input_shape[0], name=name)
         self._function, self._type = function, input_type
 
-    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def run(self, images: npt.NDArray[np.uint8]) -> Float32Array:
         import tensorflow as tf
 
         return self._function(tf.cast(tf.constant(images), self._type)).numpy()
@@ -164,7 +165,7 @@ class TFLiteClassifier(Classifier):
         """Whether it computes on a GPU: never."""
         return False
 
-    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def run(self, images: npt.NDArray[np.uint8]) -> Float32Array:
         index, interpreter = self._input["index"], self._interpreter
         if images.shape != self._allocated:
             interpreter.resize_tensor_input(index, images.shape)

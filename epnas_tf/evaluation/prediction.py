@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.data import scale
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.sources.listing import LeftOut, images_within
@@ -47,7 +48,7 @@ class FilePrediction:
     """
 
     file: str
-    probabilities: npt.NDArray[np.float32] | None
+    probabilities: Float32Array | None
     error: str = ""
 
 
@@ -71,7 +72,7 @@ class Predictions:
 
     class_names: tuple[str, ...]
     files: tuple[str, ...]
-    probabilities: npt.NDArray[np.float32]
+    probabilities: Float32Array
     broken: dict[str, str]
     notes: tuple[str, ...]
 

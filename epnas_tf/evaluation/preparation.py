@@ -16,10 +16,10 @@ KEY = "preparation"
 
 def to_document(preparation: Preparation) -> dict[str, Any]:
     """Returns a preparation as export.json holds it: its numbers, and how they are used."""
-    return {**dataclasses.asdict(preparation), "how": describe(preparation)}
+    return {**dataclasses.asdict(preparation), "how": describe_preparation(preparation)}
 
 
-def describe(preparation: Preparation) -> str:
+def describe_preparation(preparation: Preparation) -> str:
     """The steps of `epnas_tf.data.sources.pictures.decode` in words, exact enough to be programmed anew."""
     height, width = preparation.height, preparation.width
     grey = "grey, ({} R + {} G + {} B + 32768) >> 16".format(*LUMA)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.data.sources.pictures import LUMA, kept_side
 from epnas_tf.data.values import Preparation
 from epnas_tf.export import file_headers
@@ -71,7 +72,7 @@ def decode_file(file: tf.Tensor, position: tf.Tensor, preparation: Preparation) 
     return tf.ensure_shape(fitted, [preparation.height, preparation.width, preparation.channels])
 
 
-def classify_encoded(path: Path, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def classify_encoded(path: Path, images: npt.NDArray[np.uint8]) -> Float32Array:
     """Returns what a SavedModel's signature for files answers to images as PNG files.
 
     Args:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError
@@ -22,7 +23,7 @@ from epnas_tf.evaluation.preparation import to_document
 from epnas_tf.export.formats import FORMATS, OLDEST_KERAS, ExportError, Format, Parity, compare, select
 from epnas_tf.export.images import ExportImages, images_for_export
 from epnas_tf.export.target import Target, write_export_file
-from epnas_tf.storage.state_files import reported
+from epnas_tf.storage.state_files import translate_os_errors
 from epnas_tf.storage.training_directory import FOLDER as FINAL
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ class Export:
         folder: Path,
         trained: "TrainedNetwork",
         images: npt.NDArray[np.uint8],
-        expected: npt.NDArray[np.float32],
+        expected: Float32Array,
     ) -> ExportedFile:
         self._tell(f"comparing {entry.file} on {len(images)} images")
         path = folder / entry.file
@@ -225,7 +226,7 @@ class Export:
         return ExportedFile(entry, path, sum(file.stat().st_size for file in files), parity)
 
 
-def _compare_encoded(path: Path, images: npt.NDArray[np.uint8], expected: npt.NDArray[np.float32]) -> Parity:
+def _compare_encoded(path: Path, images: npt.NDArray[np.uint8], expected: Float32Array) -> Parity:
     """Compares the answers to the first images as PNG files, which lose nothing."""
     from epnas_tf.export.decoding import classify_encoded
 
@@ -324,7 +325,7 @@ def _writing(path: Path) -> Iterator[None]:
     import tensorflow as tf
 
     try:
-        with reported(path), warnings.catch_warnings():
+        with translate_os_errors(path), warnings.catch_warnings():
             # Keras saves variables in a form that NumPy 2 has deprecated, and a warning may have been made an error.
             warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
             yield

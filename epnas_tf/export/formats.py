@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.errors import ConfigError, EPNASError
 
 OLDEST_KERAS = "3.6"
@@ -51,7 +51,7 @@ class Parity:
         return 1 - self.num_differing / self.num_images
 
 
-def compare(expected: npt.NDArray[np.float32], found: npt.NDArray[np.float32]) -> Parity:
+def compare(expected: Float32Array, found: Float32Array) -> Parity:
     """Compares two classifiers' probabilities of the same images.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 from epnas_tf.data.checks.names import check_path
 from epnas_tf.evaluation.location import EXPORT_FILE
 from epnas_tf.export.formats import FORMATS, ExportError
-from epnas_tf.storage.state_files import reported, write_whole
+from epnas_tf.storage.state_files import translate_os_errors, write_whole
 
 FORMAT = "epnas_tf.export"
 VERSION = 1
@@ -35,7 +35,7 @@ class Target:
         self.path = path.resolve() if path.is_symlink() else path
         self.overwrite = overwrite
         self._check()
-        with reported(self.path):
+        with translate_os_errors(self.path):
             _check_writable(self.path)
 
     @contextlib.contextmanager
@@ -48,7 +48,7 @@ class Target:
         """
         parent = self.path.parent
         with contextlib.ExitStack() as stack:
-            with reported(parent):
+            with translate_os_errors(parent):
                 parent.mkdir(parents=True, exist_ok=True)
                 # Here, since a folder of the system's could not be renamed across disks.
                 beside = tempfile.TemporaryDirectory(
@@ -59,7 +59,7 @@ class Target:
                 folder.mkdir()
             yield folder
             self._check()
-            with reported(self.path):
+            with translate_os_errors(self.path):
                 _to_disk(folder)
                 self._move(folder)
 

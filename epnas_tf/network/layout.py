@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.network.store import Arrays, Reader, VariableStore, flat
 from epnas_tf.space.graph import Key
 
@@ -91,14 +91,14 @@ class Part:
         self.sizes = {key: size for key, size in sizes.items() if size}
         self.size = sum(self.sizes.values())
 
-    def filled(self, value_of: Callable[[tuple[int, ...]], float]) -> npt.NDArray[np.float32]:
+    def filled(self, value_of: Callable[[tuple[int, ...]], float]) -> Float32Array:
         """Returns a flat array in which all of a variable's part is what `value_of` gives for the variable's shape."""
         shapes = [shape for of_layer in self._shapes.values() for shape in of_layer]
         return np.repeat(
             np.array([value_of(shape) for shape in shapes], np.float32), [int(np.prod(shape)) for shape in shapes]
         )
 
-    def arrays(self, values: npt.NDArray[np.float32]) -> dict[Key, Arrays]:
+    def arrays(self, values: Float32Array) -> dict[Key, Arrays]:
         """Returns each layer's part of a flat array, as views of it."""
         reader = Reader(values)
         return {key: reader.take(shapes) for key, shapes in self._shapes.items()}

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.errors import StateError
 from epnas_tf.network.store import Reader, flat
 from epnas_tf.space.graph import Key
@@ -105,7 +105,7 @@ class NesterovSGD:
 
     def __init__(self, settings: OptimizerSettings) -> None:
         self.settings = settings
-        self._slots: dict[Key, npt.NDArray[np.float32]] = {}
+        self._slots: dict[Key, Float32Array] = {}
 
     def step(
         self, weights: tf.Tensor, momentum: tf.Tensor, gradient: tf.Tensor, learning_rate: tf.Tensor, decay: tf.Tensor
@@ -113,7 +113,7 @@ class NesterovSGD:
         """Returns weights and their momentum after a step; see `sgd_step`. It touches no slot."""
         return sgd_step(weights, momentum, gradient, learning_rate, decay, self.settings)
 
-    def read(self, sizes: Mapping[Key, int]) -> npt.NDArray[np.float32]:
+    def read(self, sizes: Mapping[Key, int]) -> Float32Array:
         """Returns the slots of some layers, one after the other.
 
         Args:
@@ -128,19 +128,19 @@ class NesterovSGD:
                 raise StateError(f"The momentum of {key} must be {size} numbers. Received: {slot.size}")
         return flat(slots)
 
-    def write(self, sizes: Mapping[Key, int], momentum: npt.NDArray[np.float32]) -> None:
+    def write(self, sizes: Mapping[Key, int], momentum: Float32Array) -> None:
         """Takes the slots of some layers, as `read` gives them."""
         reader = Reader(momentum)
         for key, size in sizes.items():
             self._slots[key] = reader.take([[size]])[0].copy()  # a view would keep the whole array alive
 
-    def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
+    def get_state(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
         """Returns the slots: a JSON-able index and a flat array, "momentum"."""
         keys = sorted(self._slots, key=str)
         index = [[list(key), self._slots[key].size] for key in keys]
         return {"slots": index}, {"momentum": flat([self._slots[key] for key in keys])}
 
-    def set_state(self, index: dict[str, Any], arrays: Mapping[str, npt.NDArray[np.float32]]) -> None:
+    def set_state(self, index: dict[str, Any], arrays: Mapping[str, Float32Array]) -> None:
         """Takes over a state of `get_state`.
 
         Raises:

@@ -3,13 +3,13 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.network.network import Network
 
 
-def predict(network: Network, batches: tf.data.Dataset) -> npt.NDArray[np.float32]:
+def predict(network: Network, batches: tf.data.Dataset) -> Float32Array:
     """Returns the probabilities of the classes for all images.
 
     Args:

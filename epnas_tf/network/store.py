@@ -7,14 +7,14 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.errors import StateError, StoreError
 from epnas_tf.nn import make_layer
 from epnas_tf.nn.base import Shape
 from epnas_tf.space.graph import Key, Node
 
-Arrays = list[npt.NDArray[np.float32]]
+Arrays = list[Float32Array]
 """The values of a layer's variables."""
 
 
@@ -146,7 +146,7 @@ class VariableStore:
         self._assigned.pop(key, None)
         _assign(key, self._layers[key].weights, values)
 
-    def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
+    def get_state(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
         """Returns everything the store holds: a JSON-able index and a flat array, "weights".
 
         One flat array, because thousands of small ones cost more to write than their bytes. Sorted, so equal stores
@@ -170,7 +170,7 @@ class VariableStore:
         known = self._waiting.get(key, self._assigned.get(key))
         return [variable.numpy() for variable in self._layers[key].weights] if known is None else known
 
-    def set_state(self, index: dict[str, Any], arrays: dict[str, npt.NDArray[np.float32]]) -> None:
+    def set_state(self, index: dict[str, Any], arrays: dict[str, Float32Array]) -> None:
         """Takes over a state of `get_state`; layers that exist get its values, others when they are first asked for.
 
         Raises:
@@ -207,7 +207,7 @@ def _channels(input_shapes: list[Shape]) -> tuple[int | None, ...]:
     return tuple(sorted({shape[-1] for shape in input_shapes}, key=str))
 
 
-def flat(arrays: Arrays) -> npt.NDArray[np.float32]:
+def flat(arrays: Arrays) -> Float32Array:
     """Returns arrays one after the other in one of rank 1."""
     return np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0, np.float32)
 
@@ -215,7 +215,7 @@ def flat(arrays: Arrays) -> npt.NDArray[np.float32]:
 class Reader:
     """Cuts a flat array into arrays of given shapes, from its beginning on."""
 
-    def __init__(self, flat: npt.NDArray[np.float32]) -> None:
+    def __init__(self, flat: Float32Array) -> None:
         self._flat = flat
         self._offset = 0
 

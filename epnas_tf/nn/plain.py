@@ -4,9 +4,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
-Arrays = list[npt.NDArray[np.float32]]
+from epnas_tf.arrays import Float32Array
+
+Arrays = list[Float32Array]
 
 IN_SPACE = (
     keras.layers.AveragePooling2D,
@@ -159,5 +160,5 @@ def classifier_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
     return [[np.concatenate([_value(source.kernel) for source in sources]), _value(layer.bias)]]
 
 
-def _value(variable: Any) -> npt.NDArray[np.float32]:
+def _value(variable: Any) -> Float32Array:
     return variable.numpy()

@@ -28,7 +28,7 @@ from epnas_tf.report.summary import Summary, summarise, training_status
 from epnas_tf.report.text import clean, decimal, plural
 from epnas_tf.report.training_files import Training, read_training
 from epnas_tf.storage.rank_directory import FOLDER as RANK_FOLDER
-from epnas_tf.storage.state_files import reported, write_whole
+from epnas_tf.storage.state_files import translate_os_errors, write_whole
 from epnas_tf.storage.training_directory import FOLDER, is_training
 
 FILE = "report.html"
@@ -91,14 +91,14 @@ def write_report(
     pictures = draw(search, training, summary, rank)
     page = render(search, training, summary, pictures, rank)
     folder = place / PICTURES
-    with reported(place):
+    with translate_os_errors(place):
         folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
         file = folder / f"{name}.svg"
         if name in pictures:
             write_whole(file, pictures[name].svg.encode())
         else:
-            with reported(folder):
+            with translate_os_errors(folder):
                 file.unlink(missing_ok=True)
     write_whole(place / FILE, page.encode())
     return place / FILE
@@ -113,7 +113,7 @@ def _check_earlier(place: Path, search: Search | None) -> None:
     file = place / FILE
     if not file.is_file():
         return
-    with reported(place):
+    with translate_os_errors(place):
         earlier = file.read_text(encoding="utf-8", errors="replace")
     if TITLE not in earlier:
         raise RunDirectoryError(
@@ -227,7 +227,7 @@ def _search_values(search: Search | None) -> dict[str, Any] | None:
         "operations": _used(best),
         "diverged": bool(search.trials) and not search.completed,
         "child": search.config.child,
-        "by_estimate": search.config.search.reported == "estimate",
+        "by_estimate": search.config.search.rank_by == "estimate",
         "images": None if search.num_validation is None else plural(search.num_validation, "validation image"),
         "accuracies": tables.accuracy_table(search),
         "correlations": tables.correlation_table(search),

@@ -124,7 +124,7 @@ def _best_tile(search: Search, best: list[Trial]) -> Tile:
         return f"{percent_of_images(score, images)} measured{interval}, {where}"
 
     if best:
-        title = "Best, estimated" if search.config.search.reported == "estimate" else "Best, measured"
+        title = "Best, estimated" if search.config.search.rank_by == "estimate" else "Best, measured"
         return Tile(title, percent_of_images(search.estimate(best[0]), images), measured(best[0]))
     first = first_whole_child(make_space(search.config.space), search.config.search.k)
     comes = f"whole networks come at level {search.depth}, from child {first} on"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Int64Array
 from epnas_tf.config import TrainingConfig
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.metrics import ClassMetrics
@@ -30,7 +31,7 @@ from epnas_tf.storage.training_directory import (
 
 
 @dataclasses.dataclass(frozen=True)
-class Candidate:
+class TrainedCandidate:
     """One of several architectures that were trained shortly to find the one to train in full.
 
     Attributes:
@@ -67,7 +68,7 @@ class TestFigures:
     epochs: int
     seconds: float
     classes: tuple[ClassMetrics, ...]
-    confusion: npt.NDArray[np.int64]
+    confusion: Int64Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,7 +97,7 @@ class Training:
     versions: dict[str, str]
     architecture: Architecture | None
     description: DataDescription | None
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[TrainedCandidate, ...]
     epochs: tuple[Epoch, ...]
     figures: TestFigures | None
     predictions: Predictions | None
@@ -131,8 +132,8 @@ def read_training(path: Path) -> Training:
     )
 
 
-def _candidate(record: dict[str, Any]) -> Candidate:
-    return Candidate(
+def _candidate(record: dict[str, Any]) -> TrainedCandidate:
+    return TrainedCandidate(
         number=int(record["candidate"]),
         architecture=architecture_from_dict(record["architecture"]),
         accuracy=optional(record["accuracy"], float),

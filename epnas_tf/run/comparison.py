@@ -21,7 +21,7 @@ from epnas_tf.run.runner import is_finished, network_shape, restore_store
 from epnas_tf.seeds import OWN, derived_seed
 from epnas_tf.space import make_space
 from epnas_tf.space.serialization import architecture_from_dict
-from epnas_tf.storage.data_file import describe
+from epnas_tf.storage.data_file import describe_data
 from epnas_tf.storage.rank_directory import FOLDER, REPEATED, RESULT, WAYS, RankDirectory
 from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import RunDirectory, read_config, refuse_changed_images
@@ -94,7 +94,7 @@ def run_rank(
         if not finished:
             data = data_module.load(search.data, search.seed)
             remedy = "Bring them back, or begin another search."
-            refuse_changed_images(run, RunDirectory.FORMAT, describe(data), remedy)
+            refuse_changed_images(run, RunDirectory.FORMAT, describe_data(data), remedy)
             scorer = _Scorer(search, data, state, config)
             listener.started(data, len(trials), len(records))
             for number, trial in list(enumerate(trials))[len(records) :]:

@@ -26,7 +26,7 @@ from epnas_tf.search.search_state import SearchState
 from epnas_tf.space import NetworkShape, build_graph, make_space
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.serialization import architecture_to_dict
-from epnas_tf.storage.data_file import describe
+from epnas_tf.storage.data_file import describe_data
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory
 from epnas_tf.storage.state_files import State, prefixed, with_prefix
@@ -197,7 +197,7 @@ def run_search(
     with RunDirectory(run_dir, config) as directory:
         data = data_module.load(config.data, config.seed)
         shape = network_shape(config, space, data)
-        directory.save_description(describe(data))
+        directory.save_description(describe_data(data))
         state = directory.load_state()
         forecast = forecast and not (state and is_finished(state, config, space))
         memory = check_memory(config, size_of(data)) if forecast else None

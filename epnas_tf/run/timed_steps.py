@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.arrays import Float64Array
 from epnas_tf.children.child import make_fit
 from epnas_tf.config import ChildConfig
 from epnas_tf.cost.workload import CostModel, Load, load_of
@@ -97,11 +97,11 @@ def model_of(timed: list[Timed], config: ChildConfig) -> CostModel:
     hidden = BEHIND if config.trace_ahead and config.share_weights and not config.mirrored else 1.0
     graphs = [((1.0, one.load.nodes), VALIDATION * (hidden * one.trace + one.first)) for one in timed]
 
-    def fitted(pairs: Sequence[tuple[tuple[float, ...], float]]) -> npt.NDArray[np.float64]:
+    def fitted(pairs: Sequence[tuple[tuple[float, ...], float]]) -> Float64Array:
         seconds = np.array([seconds for _, seconds in pairs])
         rows = np.array([row for row, _ in pairs]) / seconds[:, np.newaxis]
         scale = np.abs(rows).max(axis=0)  # multiply-adds are millions, nodes a few
-        found: npt.NDArray[np.float64] = nnls(rows / scale, np.ones(len(seconds)))[0] / scale
+        found: Float64Array = nnls(rows / scale, np.ones(len(seconds)))[0] / scale
         return found
 
     return CostModel(*map(float, fitted(steps)), *map(float, fitted(graphs)))

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from epnas_tf.arrays import BoolArray, Float64Array
 from epnas_tf.config import LimitConfig
 from epnas_tf.cost.latency import Latencies
 from epnas_tf.cost.network_cost import cost
@@ -49,7 +49,7 @@ class Limits:
         if "max_latency_ms" in limits:
             latencies.calibrate(space.sample(np.random.default_rng(0)), shape)
 
-        def cost_of(architecture: Any) -> npt.NDArray[np.float64]:
+        def cost_of(architecture: Any) -> Float64Array:
             graph = build_graph(architecture, shape)
             arithmetic = cost(graph, shape.image_shape)
             measures: dict[str, Callable[[], float]] = {
@@ -65,7 +65,7 @@ class Limits:
     def __str__(self) -> str:
         return ", ".join(f"{name}={limit}" for name, limit in self._limits.items())
 
-    def _refuse_impossible(self, least: npt.NDArray[np.float64]) -> None:
+    def _refuse_impossible(self, least: Float64Array) -> None:
         """Raises an error unless one of the cheapest networks, float64 [n, m], keeps all limits."""
         needs = dict(zip(self._limits, least.min(axis=0).tolist(), strict=True))
         short = [name for name, needed in needs.items() if needed > self._limits[name]]
@@ -93,7 +93,7 @@ class Limits:
         architectures = [self._space.architecture(indices) if indices else None for indices in parents]
         costs = self._costs.of_level(architectures, level)
 
-        def allowed(start: int, count: int) -> npt.NDArray[np.bool_]:
+        def allowed(start: int, count: int) -> BoolArray:
             first, last = start // len(parents), (start + count - 1) // len(parents)
             keeps = np.zeros((last + 1 - first, len(parents)), bool)
             for found in costs(np.arange(first, last + 1, dtype=np.int64)):
@@ -102,7 +102,7 @@ class Limits:
 
         return allowed
 
-    def _keeps(self, costs: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    def _keeps(self, costs: Float64Array) -> BoolArray:
         """Returns bool [n, parents], of costs [n, parents, m]: whether they keep all limits."""
         keeps = np.ones(costs.shape[:-1], bool)
         for measure, bound in enumerate(self._bounds):  # `all` over so short an axis takes many times as long

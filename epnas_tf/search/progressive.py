@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import FloatArray
 from epnas_tf.config import SearchConfig, SurrogateConfig, check_rule
 from epnas_tf.errors import SearchError
 from epnas_tf.metrics import rank_correlation
@@ -208,13 +209,13 @@ class ProgressiveSearch(Generic[A]):
     def ranking(self) -> list[Ranked[A]]:
         """Returns the whole architectures that were scored, the best first, of equal ones that of the earlier trial.
 
-        By the newest score, or (`reported`) by an estimate that takes the noise of scores into account. The estimates
+        By the newest score, or (`rank_by`) by an estimate that takes the noise of scores into account. The estimates
         of a finished search are there after the `advance` that returns False: it fits the surrogate a last time.
         """
         groups = self._whole
         moment = sum(map(len, groups)), self.surrogate.num_fits  # scores come in any order, so the newest says nothing
         if self._ranked is None or self._ranked[0] != moment:
-            by_estimate = self._config.reported == "estimate" and groups
+            by_estimate = self._config.rank_by == "estimate" and groups
             worth = self._estimates(groups) if by_estimate else np.array([group[-1].score for group in groups])
             self._ranked = moment, [self._in_place(groups[i][-1], worth[i]) for i in np.argsort(-worth, kind="stable")]
         return self._ranked[1]
@@ -222,7 +223,7 @@ class ProgressiveSearch(Generic[A]):
     def _in_place(self, newest: Measurement, estimate: float) -> Ranked[A]:
         return Ranked(self.space, newest.indices, newest.number, newest.score, float(estimate))
 
-    def _estimates(self, groups: list[list[Measurement]]) -> npt.NDArray[np.floating[Any]]:
+    def _estimates(self, groups: list[list[Measurement]]) -> FloatArray:
         """Returns the estimates of whole architectures, for their measurements."""
         scores = self._comparable(groups)
         at_choice = dict(zip(self._chosen, self._predicted, strict=True))
@@ -231,7 +232,7 @@ class ProgressiveSearch(Generic[A]):
         known = [mean if p is None else p for p, mean in zip(predictions, means, strict=True)]  # no fit yet: one level
         return estimates(scores, np.array(known))
 
-    def _comparable(self, groups: list[list[Measurement]]) -> Sequence[npt.NDArray[np.floating[Any]]]:
+    def _comparable(self, groups: list[list[Measurement]]) -> Sequence[FloatArray]:
         """Returns the scores of whole architectures as if all had been measured at the same moment of the search."""
         measured = sorted((one for group in groups for one in group), key=lambda one: one.number)
         adjusted = self.surrogate.adjust_to_latest_iteration(to_rows(self.space, measured)).tolist()
@@ -254,7 +255,7 @@ class ProgressiveSearch(Generic[A]):
             SearchError: if every child of the level failed, or the surrogate diverged.
         """
         if self.finished:
-            if self._config.reported == "estimate":
+            if self._config.rank_by == "estimate":
                 self._fit()
             return False
         if self._level_is_told:

@@ -6,12 +6,10 @@ mean of a normal distribution with the prediction as the prior's mean.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.floating[Any]]
+from epnas_tf.arrays import FloatArray
 
 CONFIDENCE = 0.95
 """Confidence that adjusted scores differ more than raw ones, above which the raw ones are used."""

@@ -9,24 +9,21 @@ exponentiated, and no temperature can overflow. The K largest of a stream need m
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from epnas_tf.arrays import BoolArray, Float64Array, FloatArray, Int64Array
 from epnas_tf.config import SearchConfig
 from epnas_tf.errors import SearchError
 
 RULES = ("probability", "greedy", "uniform")
 """Those of `choose`."""
 
-FloatArray = npt.NDArray[np.float64]
-IndexArray = npt.NDArray[np.int64]
 
-Chunks = Iterable[tuple[int, npt.NDArray[np.floating[Any]]]]
+Chunks = Iterable[tuple[int, FloatArray]]
 """A stream of log scores: the index of the first candidate of a chunk, and float [n], the log scores from there on."""
 
-Allowed = Callable[[int, int], npt.NDArray[np.bool_]]
+Allowed = Callable[[int, int], BoolArray]
 """Which of some candidates may be chosen, bool [count], for the index of the first one and their count."""
 
 
@@ -69,7 +66,7 @@ def choose(
     temperature: float,
     rng: np.random.Generator,
     allowed: Allowed | None = None,
-) -> tuple[IndexArray, FloatArray]:
+) -> tuple[Int64Array, Float64Array]:
     """Chooses K candidates out of a stream of log scores.
 
     The noise is drawn from one generator in the order of the candidates, so the choice does not depend on how the
@@ -111,7 +108,7 @@ def choose(
     return best[1], best[2]
 
 
-def choose_in_turns(chunks: Chunks, k: int, allowed: Allowed | None = None) -> tuple[IndexArray, FloatArray]:
+def choose_in_turns(chunks: Chunks, k: int, allowed: Allowed | None = None) -> tuple[Int64Array, Float64Array]:
     """Chooses K candidates by several scores of each: every score in turn takes its best that is left.
 
     With scores drawn from what is known of a candidate, this is Thompson sampling: a candidate is taken as often as it
@@ -160,7 +157,7 @@ def choose_in_turns(chunks: Chunks, k: int, allowed: Allowed | None = None) -> t
     return np.array(list(chosen), np.int64), np.array(list(chosen.values()), np.float64)
 
 
-def uniform_chunks(num_candidates: int, chunk_size: int) -> Iterator[tuple[int, FloatArray]]:
+def uniform_chunks(num_candidates: int, chunk_size: int) -> Iterator[tuple[int, Float64Array]]:
     """Yields chunks of equal log scores, for a choice that needs no prediction.
 
     Args:
@@ -171,7 +168,7 @@ def uniform_chunks(num_candidates: int, chunk_size: int) -> Iterator[tuple[int, 
         yield offset, np.zeros(min(chunk_size, num_candidates - offset))
 
 
-def _keys(scores: FloatArray, rule: str, temperature: float, rng: np.random.Generator) -> FloatArray:
+def _keys(scores: Float64Array, rule: str, temperature: float, rng: np.random.Generator) -> Float64Array:
     """Returns float64 [n], the numbers whose K largest are the choice, for log scores float64 [n]."""
     if rule == "greedy":
         return scores
@@ -179,7 +176,7 @@ def _keys(scores: FloatArray, rule: str, temperature: float, rng: np.random.Gene
     return noise if rule == "uniform" else scores / temperature + noise
 
 
-Triple = tuple[FloatArray, IndexArray, FloatArray]
+Triple = tuple[Float64Array, Int64Array, Float64Array]
 """Keys, indices and log scores of the same candidates, each of shape [n]."""
 
 
@@ -194,11 +191,11 @@ def _largest(best: Triple, chunk: Triple, k: int) -> Triple:
     return keys[order], ids[order], scores[order]
 
 
-def _where(triple: Triple, keep: npt.NDArray[np.bool_] | slice) -> Triple:
+def _where(triple: Triple, keep: BoolArray | slice) -> Triple:
     return triple[0][keep], triple[1][keep], triple[2][keep]
 
 
-def _contiguous(chunks: Chunks) -> Iterator[tuple[int, npt.NDArray[np.floating[Any]]]]:
+def _contiguous(chunks: Chunks) -> Iterator[tuple[int, FloatArray]]:
     """Yields the chunks, each checked to follow the one before and to hold log scores only."""
     expected = 0
     for offset, log_scores in chunks:

@@ -39,7 +39,7 @@ class SearchState:
         """Returns the state as JSON has it, marked with its format and its space."""
         return {
             "format": FORMAT,
-            "space": describe(space),
+            "space": describe_space(space),
             "iteration": self.iteration,
             "level": self.level,
             "first_number": self.first_number,
@@ -63,7 +63,7 @@ class SearchState:
         """
         if values.get("format") != FORMAT:
             raise StateError(f"A search state must have format {FORMAT}. Received: format={values.get('format')!r}")
-        expected = describe(space)
+        expected = describe_space(space)
         if values.get("space") != expected:
             raise StateError(
                 f"The state must be of the space {expected}. Give the same levels and operations to go on with it, or "
@@ -101,7 +101,7 @@ class SearchState:
             )
 
 
-def describe(space: SearchSpace[Any, Any]) -> dict[str, Any]:
+def describe_space(space: SearchSpace[Any, Any]) -> dict[str, Any]:
     """Returns what tells a space from another, as JSON has it: indices mean something in one table of extensions only.
 
     The extensions of level 1 stand for the operations and their order: two spaces of one shape may have different ones.

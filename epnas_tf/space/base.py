@@ -8,11 +8,11 @@ as objects, only encoded in chunks for the surrogate.
 import abc
 import math
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from epnas_tf.arrays import Float32Array, IntArray
 from epnas_tf.errors import ArchitectureError
 
 E = TypeVar("E")
@@ -56,7 +56,7 @@ class SearchSpace(abc.ABC, Generic[A, E]):
         """Returns the index of an extension of a level: the inverse of `extension`."""
 
     @abc.abstractmethod
-    def encode(self, level: int, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+    def encode(self, level: int, indices: IntArray) -> Float32Array:
         """Returns the symbol arrays of some extensions of a level.
 
         Args:

@@ -10,17 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from epnas_tf.arrays import Float64Array, Int64Array
 from epnas_tf.space.base import SearchSpace
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-
-CostOf = Callable[[Any], FloatArray]
+CostOf = Callable[[Any], Float64Array]
 """The costs of an architecture, float64 [m]: sums over the nodes of its graph."""
 
-LevelCosts = Callable[[IntArray], Iterable[FloatArray]]
+LevelCosts = Callable[[Int64Array], Iterable[Float64Array]]
 """The costs float64 [n, parents, m] of n extensions, given by their indices, of some parents: once for each of the ways
 to go on from them to the deepest level that may be the cheapest, with what that way adds."""
 
@@ -28,7 +25,7 @@ MAX_WAYS = 100
 """Ways to go on that are looked at. Where costs pull in different directions, there are more with every level."""
 
 
-def cheapest(costs: FloatArray) -> FloatArray:
+def cheapest(costs: Float64Array) -> Float64Array:
     """Returns the rows of costs [n, m] for which no other is as low in all and lower in one.
 
     Of more than `MAX_WAYS` these are the lowest in each, and others evenly in the order of the first.
@@ -42,7 +39,7 @@ def cheapest(costs: FloatArray) -> FloatArray:
     return rows[np.union1d(lowest, evenly)]
 
 
-def sums_of_cheapest(added: Sequence[FloatArray], shape: tuple[int, ...]) -> list[FloatArray]:
+def sums_of_cheapest(added: Sequence[Float64Array], shape: tuple[int, ...]) -> list[Float64Array]:
     """Returns what is added from each place on at least, [ways, *shape] for each, the last of which is one way of 0.
 
     Every way is a choice at its place and a way of the next one, so that who takes the one still has the other.
@@ -82,14 +79,14 @@ class CandidateCosts:
             level: the level of the extensions.
         """
 
-        def costs(indices: IntArray) -> Iterator[FloatArray]:
+        def costs(indices: Int64Array) -> Iterator[Float64Array]:
             extensions = [self.space.extension(level, index) for index in indices.tolist()]
             rows = [[self.cost_of(self.space.extend(parent, e)) for parent in parents] for e in extensions]
             yield np.array(rows, np.float64)
 
         return costs
 
-    def least(self) -> FloatArray:
+    def least(self) -> Float64Array:
         """Returns what the cheapest architectures of the deepest level cost, float64 [n, m]; see `cheapest`."""
         everything = np.arange(self.space.num_extensions(1), dtype=np.int64)
         return cheapest(np.concatenate([costs[:, 0] for costs in self.of_level([None], 1)(everything)]))

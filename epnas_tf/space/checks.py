@@ -4,8 +4,8 @@ import operator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from epnas_tf.arrays import Int64Array, IntArray
 from epnas_tf.errors import ArchitectureError, ConfigError
 from epnas_tf.space.base import SearchSpace
 
@@ -32,9 +32,7 @@ def check_index(space: SearchSpace[Any, Any], level: int, index: int) -> int:
     return operator.index(index)
 
 
-def check_indices(
-    space: SearchSpace[Any, Any], level: int, indices: npt.NDArray[np.integer[Any]]
-) -> npt.NDArray[np.int64]:
+def check_indices(space: SearchSpace[Any, Any], level: int, indices: IntArray) -> Int64Array:
     """Returns the indices as int64.
 
     Args:

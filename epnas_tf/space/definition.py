@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from epnas_tf import plugins
+from epnas_tf.arrays import BoolArray, Int64Array
 from epnas_tf.config import SpaceConfig
 from epnas_tf.errors import ArchitectureError, ConfigError
 from epnas_tf.nn.registry import check_operations, is_known, suggestion
@@ -20,7 +20,7 @@ from epnas_tf.space.candidate_costs import CandidateCosts, CostOf
 from epnas_tf.space.graph import Graph, Key, NetworkShape
 from epnas_tf.space.picture import Drawing, column
 
-Keeps = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]]
+Keeps = Callable[[Int64Array], BoolArray]
 """Says of int64 [n] extension indices of a level which may be used, bool [n]."""
 
 

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from epnas_tf.arrays import BoolArray, Float32Array, Float64Array, Int64Array, IntArray
 from epnas_tf.config import SpaceConfig
 from epnas_tf.errors import ArchitectureError
 from epnas_tf.nn.registry import check_operations
 from epnas_tf.space.architecture import MacroArchitecture, MacroLayer
 from epnas_tf.space.base import SearchSpace
-from epnas_tf.space.candidate_costs import CandidateCosts, FloatArray, IntArray, LevelCosts, sums_of_cheapest
+from epnas_tf.space.candidate_costs import CandidateCosts, LevelCosts, sums_of_cheapest
 from epnas_tf.space.checks import check_index, check_indices, check_level, check_size
 from epnas_tf.space.definition import Hyperparameters, Keeps, Parameter, SpaceDefinition, register_space
 from epnas_tf.space.graph import Graph, Key, NetworkShape, add_head, add_stem, check_image_size
@@ -108,7 +108,7 @@ class MacroSpace(SearchSpace[MacroArchitecture, MacroLayer]):
             )
         return (operation << (level - 1)) + sum(1 << skip for skip in extension.skips)
 
-    def encode(self, level: int, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+    def encode(self, level: int, indices: IntArray) -> Float32Array:
         """Returns the symbol arrays of some layers of a level.
 
         Args:
@@ -209,7 +209,7 @@ class MacroCosts(CandidateCosts):
         weights = np.stack([self._weights(parent, level) for parent in parents], axis=1)  # [features, parents, m]
         rests = self._rests[level - 1]
 
-        def costs(indices: IntArray) -> Iterator[FloatArray]:
+        def costs(indices: Int64Array) -> Iterator[Float64Array]:
             # Not a product of matrices: after one, BLAS's threads spin and take the scoring beside it its cores.
             own = np.einsum("nf,fpm->npm", self.space.encode(level, indices).astype(np.float64), weights)
             for rest in rests:
@@ -218,7 +218,7 @@ class MacroCosts(CandidateCosts):
         return costs
 
     @functools.cached_property
-    def _rests(self) -> list[FloatArray]:
+    def _rests(self) -> list[Float64Array]:
         """For each level, the least that the layers after it cost, [ways, m]: by one operation each, without skips."""
         operations = self.space.operations
         architecture = self._extended(None, operations[0])
@@ -232,7 +232,7 @@ class MacroCosts(CandidateCosts):
     def _extended(self, parent: MacroArchitecture | None, operation: str, *skips: int) -> MacroArchitecture:
         return self.space.extend(parent, MacroLayer(operation, skips))
 
-    def _weights(self, parent: MacroArchitecture | None, level: int) -> FloatArray:
+    def _weights(self, parent: MacroArchitecture | None, level: int) -> Float64Array:
         """Returns float64 [features, m]: the whole network for each operation, and what each skip adds to it."""
         operations = self.space.operations
         without = [self.cost_of(self._extended(parent, operation)) for operation in operations]
@@ -262,7 +262,7 @@ def _layers_kept(space: MacroSpace, values: Mapping[str, tuple[Any, ...]], level
     names = {skip: f"layer_{level}_skip_{skip}" for skip in range(level - 1)}
     skips = {skip: values[name] for skip, name in names.items() if name in values}
 
-    def keeps(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def keeps(indices: Int64Array) -> BoolArray:
         kept = operations[indices >> (level - 1)]
         for skip, allowed in skips.items():
             kept = kept & np.isin(indices >> skip & 1, np.array(allowed, np.int64))

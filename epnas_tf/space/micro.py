@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from epnas_tf.arrays import Float32Array, Int64Array, IntArray
 from epnas_tf.config import SpaceConfig
 from epnas_tf.errors import ArchitectureError, ConfigError
 from epnas_tf.nn.registry import check_operations
@@ -137,7 +137,7 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
         smaller, larger = sorted(self._option(level, side) for side in extension.sides)
         return math.comb(larger + 1, 2) + smaller
 
-    def encode(self, level: int, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+    def encode(self, level: int, indices: IntArray) -> Float32Array:
         """Returns the symbol arrays of some blocks of a level.
 
         Args:
@@ -201,7 +201,7 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
         return inputs.index(side.input) * len(self.operations) + operation
 
 
-def _ranks(names: Sequence[str]) -> npt.NDArray[np.int64]:
+def _ranks(names: Sequence[str]) -> Int64Array:
     """Returns int64 of shape [len(names)]: each name's place in alphabetical order."""
     ordered = sorted(names)
     return np.array([ordered.index(name) for name in names], np.int64)

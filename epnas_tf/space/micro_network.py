@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from epnas_tf.arrays import Float64Array, Int64Array
 from epnas_tf.errors import ArchitectureError
 from epnas_tf.space.architecture import CELL_BEFORE_PREVIOUS, PREVIOUS_CELL, BlockSide, MicroArchitecture, MicroBlock
-from epnas_tf.space.candidate_costs import CandidateCosts, FloatArray, IntArray, LevelCosts, sums_of_cheapest
+from epnas_tf.space.candidate_costs import CandidateCosts, LevelCosts, sums_of_cheapest
 from epnas_tf.space.graph import Graph, Key, NetworkShape, add_head, add_stem, check_image_size
 
-Description = tuple[tuple[bool, bool], npt.NDArray[np.int64], FloatArray]
+Description = tuple[tuple[bool, bool], Int64Array, Float64Array]
 """Of an architecture: whether it reads the cell before the previous and the previous one; its unused blocks by their
 place among a block's inputs, int64 [B + 2] of zeros and ones; the costs of its sides for each set in `READ`."""
 
@@ -138,7 +138,7 @@ class MicroCosts(CandidateCosts):
         described = [self._describe(parent) for parent in parents]
         num_operations = len(self.space.operations)
 
-        def costs(indices: IntArray) -> Iterator[FloatArray]:
+        def costs(indices: Int64Array) -> Iterator[Float64Array]:
             symbols = self.space.encode(level, indices)
             left, right = np.split(symbols.astype(bool), 2, axis=1)
             ends = [(np.argmax(s[:, :num_operations], 1), np.argmax(s[:, num_operations:], 1)) for s in (left, right)]
@@ -160,7 +160,7 @@ class MicroCosts(CandidateCosts):
         return costs
 
     @functools.cached_property
-    def _rests(self) -> list[FloatArray]:
+    def _rests(self) -> list[Float64Array]:
         """For each level, the least that the sides of the blocks after it cost, [ways, sets, m]."""
         side = self._tables[1][:, :, 0].swapaxes(0, 1)  # [operations, sets, m], of sides that read a block
         return sums_of_cheapest([side] * 2 * (self.space.num_levels - 1), side.shape[1:])[::2]
@@ -178,21 +178,21 @@ class MicroCosts(CandidateCosts):
         return (CELL_BEFORE_PREVIOUS in inputs, PREVIOUS_CELL in inputs), unused, costs
 
     @functools.cached_property
-    def _tables(self) -> tuple[FloatArray, FloatArray]:
+    def _tables(self) -> tuple[Float64Array, Float64Array]:
         """The costs of outputs, [sets, outputs, m], and of sides, [sets, operations, reads an earlier cell, m]."""
         outputs, sides = zip(*(self._tables_of(read) for read in READ), strict=True)
         return np.stack(outputs), np.stack(sides)
 
-    def _tables_of(self, read: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    def _tables_of(self, read: tuple[int, int]) -> tuple[Float64Array, Float64Array]:
         reference = self.space.operations[0]
         first = MicroBlock(BlockSide(reference, read[0]), BlockSide(reference, read[1]))
 
-        def cost(*blocks: MicroBlock) -> FloatArray:
+        def cost(*blocks: MicroBlock) -> Float64Array:
             return self.cost_of(MicroArchitecture((first, *blocks)))
 
         alone = cost()
 
-        def second(operation: str, source: int) -> FloatArray:
+        def second(operation: str, source: int) -> Float64Array:
             """What a second block adds that uses the first one, so that there is still one output."""
             return cost(MicroBlock(BlockSide(operation, source), BlockSide(reference, 1))) - alone
 

@@ -60,7 +60,14 @@ def architecture_from_dict(value: object) -> Architecture:
             f"`space` must be {' or '.join(known_spaces())}. Received: space={_short(value.get('space'))}. A module "
             "that registers another is named with --plugins."
         ) from None
-    return definition.from_json(_items(value, f"{definition.level}s"))
+    items = _items(value, f"{definition.level}s")
+    try:
+        return definition.from_json(items)
+    except (KeyError, TypeError, AttributeError) as error:  # a plugin's, which may look at less than ours do
+        raise ArchitectureError(
+            f"The {definition.level}s must be those of an architecture of the {definition.name} space, but "
+            f"{type(error).__name__}: {error}. Received: {_short(items)}"
+        ) from error
 
 
 def architecture_to_json(architecture: Architecture) -> str:

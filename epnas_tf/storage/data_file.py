@@ -60,7 +60,7 @@ class DataDescription:
         return Preparation(*self.image_shape, *self.value_range, self.deep)
 
 
-def describe(data: ImageData) -> DataDescription:
+def describe_data(data: ImageData) -> DataDescription:
     """Returns the description of a data set."""
     return DataDescription(
         name=data.name,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.storage.state_files import reported
+from epnas_tf.storage.state_files import translate_os_errors
 
 
 def take_lock(file: Path, remedy: str, where: Path | None = None) -> IO[str]:
@@ -22,7 +22,7 @@ def take_lock(file: Path, remedy: str, where: Path | None = None) -> IO[str]:
     Raises:
         RunDirectoryError: if another process has it, or it cannot be written.
     """
-    with reported(where or file.parent):
+    with translate_os_errors(where or file.parent):
         opened = open(file, "a")  # noqa: SIM115  (held by the caller)
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,7 +39,7 @@ def locked_for_a_moment(directory: Path) -> Iterator[None]:
     Args:
         directory: the directory, which exists.
     """
-    with reported(directory):
+    with translate_os_errors(directory):
         opened = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(opened, fcntl.LOCK_EX)

@@ -36,7 +36,7 @@ from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.data_file import DATA_FILE, DataDescription, refuse_other_images, save_description
 from epnas_tf.storage.locks import take_lock
 from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE
-from epnas_tf.storage.state_files import State, StateFiles, holds, reported, write_whole
+from epnas_tf.storage.state_files import State, StateFiles, holds, translate_os_errors, write_whole
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ class RunDirectory:
         self._records = self._records_bytes = 0
         self._moved: dict[str, Any] | None = None  # config.json with the new place of the data
         self._refuse_folder_of_another_kind()
-        with reported(self.path):
+        with translate_os_errors(self.path):
             self._refuse_foreign_files()
             (self.path / "state").mkdir(parents=True, exist_ok=True)
         remedy = f"Wait for it, or give another {self.FLAG}."
@@ -202,7 +202,7 @@ class RunDirectory:
             RunDirectoryError: if it cannot be written.
         """
         line = (json.dumps(record) + "\n").encode()
-        with reported(self.path), open(self.path / self.RECORDS, "ab") as file:
+        with translate_os_errors(self.path), open(self.path / self.RECORDS, "ab") as file:
             file.write(line)
             to_disk(file)
         self._records += 1
@@ -264,7 +264,7 @@ class RunDirectory:
                 f"anew. Received: {size} bytes, expected at least {self._records_bytes}"
             )
         if size > self._records_bytes:
-            with reported(self.path):
+            with translate_os_errors(self.path):
                 os.truncate(file, self._records_bytes)
         return state
 

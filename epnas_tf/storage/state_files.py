@@ -60,7 +60,7 @@ class StateFiles:
         Raises:
             RunDirectoryError: if it cannot be written. The states before it are untouched.
         """
-        with reported(self.directory):
+        with translate_os_errors(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
         header = json.dumps({"version": VERSION, "number": state.number, "values": state.values}).encode()
         arrays: dict[str, Any] = {JSON_ENTRY: np.frombuffer(header, np.uint8), **state.arrays}
@@ -135,7 +135,7 @@ class StateFiles:
         return int(file.stem.removeprefix(self.prefix))
 
     def _remove(self, files: list[Path]) -> None:
-        with reported(self.directory):
+        with translate_os_errors(self.directory):
             for file in files:
                 file.unlink(missing_ok=True)
 
@@ -146,7 +146,7 @@ def write_whole(file: Path, data: bytes) -> None:
     Raises:
         RunDirectoryError: if it cannot be written; a file of that name that was there before is untouched.
     """
-    with reported(file.parent), new_file(file) as handle:
+    with translate_os_errors(file.parent), new_file(file) as handle:
         handle.write(data)
 
 
@@ -156,7 +156,7 @@ def holds(file: Path, data: bytes) -> bool:
     Raises:
         RunDirectoryError: if it cannot be read.
     """
-    with reported(file.parent):
+    with translate_os_errors(file.parent):
         return file.exists() and file.read_bytes() == data
 
 
@@ -171,7 +171,7 @@ def with_prefix(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str
 
 
 @contextlib.contextmanager
-def reported(path: Path) -> Iterator[None]:
+def translate_os_errors(path: Path) -> Iterator[None]:
     """Turns the system's refusal to write into the project's own error."""
     try:
         yield

@@ -6,15 +6,11 @@ and extrapolates beyond the best architecture seen. The LSTMs learn the residual
 
 import dataclasses
 import itertools
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from epnas_tf.arrays import FloatArray, IntArray
 from epnas_tf.surrogate.table import Rows
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
 
 FEWEST_FOR_TREND = 4
 """Scores of a level and iteration below which a slope has no meaningful standard error."""

@@ -8,12 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.arrays import Float32Array, IntArray
 from epnas_tf.config import SurrogateConfig
 from epnas_tf.surrogate import lstm
 from epnas_tf.surrogate.lstm_graphs import Link, Slot, lstm_graphs
-
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.integer[Any]]
 
 ROWS_AT_ONCE = 1024
 """Rows of a whole-sequence prediction: at 20 levels of 100 units some 50 MB."""
@@ -84,7 +82,7 @@ class LSTMEnsemble:
             self._step.assign(0)
 
     def fit(
-        self, features: FloatArray, levels: IntArray, targets: FloatArray, rate: float, rng: np.random.Generator
+        self, features: Float32Array, levels: IntArray, targets: Float32Array, rate: float, rng: np.random.Generator
     ) -> None:
         """Trains each member for `surrogate_steps` steps on minibatches of its own. Adam's moments live on.
 
@@ -110,11 +108,11 @@ class LSTMEnsemble:
             self._graphs.train(slots, self._step.value(), *rows, batches, np.float32(rate))
             self._step.assign_add(len(batches))
 
-    def shift(self, by: FloatArray) -> None:
+    def shift(self, by: Float32Array) -> None:
         """Adds a number, float32 [members], to each member's outputs."""
         self._variables.output_bias.assign_add(by.astype(np.float32)[:, np.newaxis, np.newaxis])
 
-    def outputs(self, features: FloatArray, levels: IntArray) -> FloatArray:
+    def outputs(self, features: Float32Array, levels: IntArray) -> Float32Array:
         """Returns each member's outputs, float32 [members, rows]; the arguments are those of `fit`."""
         blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(levels), ROWS_AT_ONCE)]
         with tf.device(DEVICE):
@@ -122,7 +120,7 @@ class LSTMEnsemble:
             parts = [graph(weights, float32(features[block]), int32(levels[block])).numpy() for block in blocks]
         return np.concatenate([np.empty((self._config.ensemble, 0), np.float32), *parts], axis=1)
 
-    def states(self, features: FloatArray, levels: IntArray) -> tuple[FloatArray, FloatArray]:
+    def states(self, features: Float32Array, levels: IntArray) -> tuple[Float32Array, Float32Array]:
         """Returns the hidden and the cell state after each row's last level, float32 [members, rows, hidden units].
 
         A row of length 0 has the zero state, that before the first level.
@@ -179,7 +177,7 @@ def minibatches(rows: int, batch_size: int, steps: int, rng: np.random.Generator
     return np.concatenate(epochs)[: steps * size].reshape(steps, size).astype(np.int32)
 
 
-def float32(array: npt.NDArray[Any]) -> FloatArray:
+def float32(array: npt.NDArray[Any]) -> Float32Array:
     """Returns an array as TensorFlow takes it without a copy."""
     return np.ascontiguousarray(array, np.float32)
 

@@ -1,10 +1,10 @@
 """The weight of predicted residuals in a prediction, learned from scores that were measured after the prediction."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from epnas_tf.arrays import Float64Array, FloatArray
 
 FIRST_FACTOR = 0.5
 PRIOR_RESULTS = 10
@@ -15,8 +15,6 @@ FEWEST = 4
 
 MOST = 10
 """Bound of a result's influence: predictions count as if they had at most so many times the variance of results."""
-
-FloatArray = npt.NDArray[np.floating[Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +66,6 @@ class ResidualWeight:
             self.results + residuals.size,
         )
 
-    def sums(self) -> npt.NDArray[np.float64]:
+    def sums(self) -> Float64Array:
         """Returns the attributes as float64 [3]."""
         return np.array(dataclasses.astuple(self))

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.surrogate import lstm
-from epnas_tf.surrogate.ensemble import FloatArray
 from epnas_tf.surrogate.lstm_graphs import KEPT
 
 FEW = 2**12
@@ -30,10 +30,10 @@ class Parents(NamedTuple):
         kernel: float32 [F], the additive terms of the extension's symbol array; zeros if there are none.
     """
 
-    hidden: FloatArray
-    cell: FloatArray
-    base: FloatArray
-    kernel: FloatArray
+    hidden: Float32Array
+    cell: Float32Array
+    base: Float32Array
+    kernel: Float32Array
 
 
 class Draws(NamedTuple):
@@ -44,8 +44,8 @@ class Draws(NamedTuple):
         kernels: float32 [draws, F], of the extension's symbol array.
     """
 
-    bases: FloatArray
-    kernels: FloatArray
+    bases: Float32Array
+    kernels: Float32Array
 
 
 def skip_xla(parents: int, extensions: int) -> bool:
@@ -62,7 +62,7 @@ class Scoring:
         # Fused, the gates take half the time and none of the memory.
         self._fused = tf.function(arithmetic, signature, autograph=False, jit_compile=tf.test.is_built_with_xla())
 
-    def __call__(self, weights: lstm.Weights, parents: Parents, features: FloatArray, *others: Any) -> FloatArray:
+    def __call__(self, weights: lstm.Weights, parents: Parents, features: Float32Array, *others: Any) -> Float32Array:
         """Returns what the arithmetic gives for parents and the symbol arrays, float32 [n, F], of n extensions."""
         graph = self._plain if skip_xla(len(parents.base), len(features)) else self._fused
         return graph(weights, parents, features, *others).numpy()  # type: ignore[no-any-return]  # no stubs

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.arrays import Float32Array, FloatArray, IntArray
 from epnas_tf.config import SurrogateConfig
 from epnas_tf.errors import SearchError, StateError
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.surrogate.additive import AdditiveModel
-from epnas_tf.surrogate.ensemble import DEVICE, FloatArray, IntArray, LSTMEnsemble, float32
+from epnas_tf.surrogate.ensemble import DEVICE, LSTMEnsemble, float32
 from epnas_tf.surrogate.residual_weight import ResidualWeight
 from epnas_tf.surrogate.scoring import SMALLEST, Draws, Parents, Scoring, scoring_graphs, skip_xla
 from epnas_tf.surrogate.table import Rows
@@ -100,7 +101,7 @@ class Surrogate:
             self.set_state(before)
             raise
 
-    def predict(self, features: FloatArray, levels: IntArray) -> FloatArray:
+    def predict(self, features: Float32Array, levels: IntArray) -> Float32Array:
         """Returns the predicted scores, float32 [rows]; the arguments are those of `Rows`.
 
         In [0, 1], but with the additive part, which may lie a little outside.
@@ -111,18 +112,18 @@ class Surrogate:
             return 1 / (1 + np.exp(-mean))
         return (self._additive.predict(features, levels) + self._weight * mean).astype(np.float32)
 
-    def adjust_to_latest_iteration(self, rows: Rows) -> npt.NDArray[np.floating[Any]]:
+    def adjust_to_latest_iteration(self, rows: Rows) -> FloatArray:
         """Returns what scores would be in the latest iteration, float [rows]; without the additive part, the same."""
         return self._additive.adjust_to_latest_iteration(rows) if self._config.additive else rows.scores
 
-    def parents(self, features: FloatArray, levels: IntArray) -> Parents:
+    def parents(self, features: Float32Array, levels: IntArray) -> Parents:
         """Returns what `log_scores` needs of parents of one level, of level 0 (of one row) for the first extensions."""
         self._check_rows(features, levels)
         additive, level = self._additive, int(levels[0]) + 1
         base = additive.predict(features, levels) + additive.of_level(levels + 1) - additive.of_level(levels)
         return Parents(*self._ensemble.states(features, levels), float32(base), float32(additive.kernel[level - 1]))
 
-    def log_scores(self, parents: Parents, features: FloatArray) -> FloatArray:
+    def log_scores(self, parents: Parents, features: Float32Array) -> Float32Array:
         """Returns the log scores of every parent with every extension, float32 [n, parents].
 
         Args:
@@ -133,7 +134,7 @@ class Surrogate:
         """
         return self._scores(self._scoring.log_scores, parents, features)
 
-    def drawn_scores(self, parents: Parents, draws: Draws, features: FloatArray) -> FloatArray:
+    def drawn_scores(self, parents: Parents, draws: Draws, features: Float32Array) -> Float32Array:
         """Returns the scores of every parent with every extension by each draw, float32 [draws, n, parents].
 
         Args:
@@ -144,7 +145,7 @@ class Surrogate:
         return self._scores(self._scoring.drawn_scores, parents, features, draws)
 
     def draws(
-        self, rows: Rows, features: FloatArray, levels: IntArray, count: int, scale: float, rng: np.random.Generator
+        self, rows: Rows, features: Float32Array, levels: IntArray, count: int, scale: float, rng: np.random.Generator
     ) -> Draws:
         """Returns how the additive part may differ, for Thompson sampling: drawn from what the scores leave open.
 
@@ -205,14 +206,14 @@ class Surrogate:
             )
         return error
 
-    def _fit_additive(self, rows: Rows) -> FloatArray:
+    def _fit_additive(self, rows: Rows) -> Float32Array:
         """Fits the additive model and returns its residuals in units of their spread, the LSTMs' targets."""
         self._additive = self._additive.fitted(rows, self._config.additive_penalty)
         residuals = self._additive.residuals(rows)
         self._scale = np.maximum(residuals.std(dtype=np.float64), SMALLEST)
         return float32(residuals / self._scale)
 
-    def _fit_ensemble(self, rows: Rows, targets: FloatArray, rng: np.random.Generator) -> float:
+    def _fit_ensemble(self, rows: Rows, targets: Float32Array, rng: np.random.Generator) -> float:
         """Fits the LSTMs and returns the learning rate."""
         config, anew = self._config, not self.num_fits or self._config.refit
         if anew:
@@ -223,7 +224,7 @@ class Surrogate:
         self._ensemble.fit(rows.features, rows.levels, targets, rate, rng)
         return rate
 
-    def _centre(self, rows: Rows, targets: FloatArray) -> None:
+    def _centre(self, rows: Rows, targets: Float32Array) -> None:
         """Moves each member's outputs so that their median is that of the targets.
 
         With a bias of zero, scores that are all high pull every weight the same way in Adam's first steps, each by the
@@ -243,12 +244,12 @@ class Surrogate:
         predicted = float(self._scale) * self._ensemble.outputs(unseen.features, unseen.levels).mean(axis=0)
         return self._residual_weight.updated(residuals, predicted)
 
-    def _scores(self, scoring: Scoring, parents: Parents, features: FloatArray, *others: Any) -> FloatArray:
+    def _scores(self, scoring: Scoring, parents: Parents, features: Float32Array, *others: Any) -> Float32Array:
         """Returns what one way of scoring gives with the present weights."""
         with tf.device(DEVICE):
             return scoring(self._ensemble.weights, parents, float32(features), np.float32(self._weight), *others)
 
-    def _check_rows(self, features: FloatArray, levels: IntArray) -> None:
+    def _check_rows(self, features: Float32Array, levels: IntArray) -> None:
         if features.shape[1:] != self._shape or levels.shape != features.shape[:1]:
             raise ValueError(
                 f"`features` must have shape (rows, {self._shape[0]}, {self._shape[1]}) and `levels` (rows,). "
@@ -282,7 +283,7 @@ def score_candidates(
     level: int,
     parents: Parents,
     chunk_size: int = CHUNK_SIZE,
-) -> Iterator[tuple[int, FloatArray]]:
+) -> Iterator[tuple[int, Float32Array]]:
     """Yields the log scores of all parents × extensions of a level, in the order of their flat index.
 
     The flat index of a candidate is extension · parents + parent: each extension is then encoded once for all parents,
@@ -309,7 +310,7 @@ def draw_scores(
     parents: Parents,
     draws: Draws,
     chunk_size: int = CHUNK_SIZE,
-) -> Iterator[tuple[int, FloatArray]]:
+) -> Iterator[tuple[int, Float32Array]]:
     """Yields the scores of all parents × extensions of a level by each draw; see `score_candidates`.
 
     Yields:
@@ -323,7 +324,7 @@ def draw_scores(
 
 def _blocks(
     space: SearchSpace[Any, Any], level: int, parents: int, chunk_size: int
-) -> Iterator[tuple[int, int, FloatArray]]:
+) -> Iterator[tuple[int, int, Float32Array]]:
     """Yields the index of a block's first extension, their number, and their symbol arrays, always as many rows."""
     extensions = space.num_extensions(level)
     block = max(1, min(EXTENSIONS_AT_ONCE, chunk_size // parents))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Float32Array, FloatArray, IntArray
 from epnas_tf.errors import StateError
 from epnas_tf.space.base import SearchSpace
 
@@ -43,11 +44,11 @@ class Rows(NamedTuple):
         positions: float [rows], when in its level and iteration each was measured, from -½, the first, to ½, the last.
     """
 
-    features: npt.NDArray[np.floating[Any]]
-    levels: npt.NDArray[np.integer[Any]]
-    scores: npt.NDArray[np.floating[Any]]
-    iterations: npt.NDArray[np.integer[Any]]
-    positions: npt.NDArray[np.floating[Any]]
+    features: FloatArray
+    levels: IntArray
+    scores: FloatArray
+    iterations: IntArray
+    positions: FloatArray
 
 
 class ScoreTable:
@@ -87,9 +88,7 @@ def to_rows(space: SearchSpace[Any, Any], measurements: Sequence[Measurement]) -
     return Rows(features, levels, scores, iterations, positions(levels, iterations))
 
 
-def positions(
-    levels: npt.NDArray[np.integer[Any]], iterations: npt.NDArray[np.integer[Any]]
-) -> npt.NDArray[np.float32]:
+def positions(levels: IntArray, iterations: IntArray) -> Float32Array:
     """Returns the `positions` of rows that are in the order of their measurement; 0 where a row is alone."""
     found = np.zeros(len(levels), np.float32)
     for of_one in {(level, number) for level, number in zip(levels.tolist(), iterations.tolist(), strict=True)}:
@@ -131,9 +130,7 @@ def from_arrays(arrays: Mapping[str, npt.NDArray[Any]], space: SearchSpace[Any, 
     return rows
 
 
-def encode_rows(
-    space: SearchSpace[Any, Any], rows: Sequence[Indices]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+def encode_rows(space: SearchSpace[Any, Any], rows: Sequence[Indices]) -> tuple[Float32Array, npt.NDArray[np.int32]]:
     """Returns the symbol arrays of some architectures, as the surrogate takes them.
 
     Args:

@@ -14,7 +14,7 @@ from epnas_tf.storage.training_directory import FOLDER
 
 
 @dataclasses.dataclass(frozen=True)
-class Candidate:
+class RankedArchitecture:
     """An architecture that may be trained in full.
 
     Attributes:
@@ -38,7 +38,7 @@ def _refuse_unknown_operations(file: str, architecture: Architecture) -> None:
                 )
 
 
-def find_candidates(run_dir: Path, architecture_file: str | None, count: int) -> list[Candidate]:
+def find_candidates(run_dir: Path, architecture_file: str | None, count: int) -> list[RankedArchitecture]:
     """Returns the architectures to compare, the best of the search first.
 
     Args:
@@ -59,7 +59,7 @@ def find_candidates(run_dir: Path, architecture_file: str | None, count: int) ->
             )
         architecture = load_architecture(architecture_file)
         _refuse_unknown_operations(architecture_file, architecture)
-        return [Candidate(architecture, None)]
+        return [RankedArchitecture(architecture, None)]
     if not (run_dir / "config.json").exists():
         trained = run_dir / FOLDER / "architecture.json"
         example = f", such as --architecture={trained}" if trained.exists() else ""
@@ -71,4 +71,4 @@ def find_candidates(run_dir: Path, architecture_file: str | None, count: int) ->
     best = best_trials(run_dir, depth)[:count]
     if not best:
         raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {run_dir}. Let the search go on.")
-    return [Candidate(architecture_from_dict(trial["architecture"]), trial["score"]) for trial in best]
+    return [RankedArchitecture(architecture_from_dict(trial["architecture"]), trial["score"]) for trial in best]

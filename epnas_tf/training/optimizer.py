@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.config import RecipeConfig
 from epnas_tf.errors import ConfigError, StateError
 from epnas_tf.network.optimizer import VariableSGD, regularized
@@ -166,7 +166,7 @@ class FinalOptimizer:
                 variable.assign_sub(learning_rate * self._recipe.weight_decay * variable)
         self._sgd.apply(gradients, learning_rate)
 
-    def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
+    def get_state(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
         """Returns the slots and what counts the steps: a JSON-able index and a flat array, "slots"."""
         arrays = [np.asarray(slot, np.float32) for slot in self._slots]
         index = {
@@ -176,7 +176,7 @@ class FinalOptimizer:
         }
         return index, {"slots": flat(arrays)}
 
-    def set_state(self, index: dict[str, Any], arrays: dict[str, npt.NDArray[np.float32]]) -> None:
+    def set_state(self, index: dict[str, Any], arrays: dict[str, Float32Array]) -> None:
         """Takes over a state of `get_state`.
 
         Raises:

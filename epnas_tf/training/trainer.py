@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf import data as data_module
+from epnas_tf.arrays import Float32Array
 from epnas_tf.config import NOT_AUGMENTED, DataConfig, RunConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images, evaluation_batches
 from epnas_tf.data.checks.places import PLACES
@@ -26,12 +27,12 @@ from epnas_tf.options import require
 from epnas_tf.seeds import EXAMPLES, derived_seed
 from epnas_tf.space.definition import build_graph
 from epnas_tf.space.serialization import architecture_to_dict
-from epnas_tf.storage.data_file import DataDescription, describe
+from epnas_tf.storage.data_file import DataDescription, describe_data
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory, is_directory_of, read_config, refuse_changed_images
 from epnas_tf.storage.state_files import prefixed, with_prefix, write_whole
 from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, Epoch, TrainingDirectory
-from epnas_tf.training.architectures import Candidate, find_candidates
+from epnas_tf.training.architectures import RankedArchitecture, find_candidates
 from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged, training_graph
 from epnas_tf.training.optimizer import check_optimizer
 from epnas_tf.training.settings import training_config
@@ -155,7 +156,7 @@ class _FinalTraining:
     def __init__(
         self,
         config: TrainingConfig,
-        candidates: list[Candidate],
+        candidates: list[RankedArchitecture],
         directory: TrainingDirectory,
         run_dir: Path,
         listener: TrainingListener,
@@ -169,12 +170,12 @@ class _FinalTraining:
 
     def go(self) -> TrainingResult:
         data = data_module.load(self.config.data, self.config.seed)
-        description = describe(data)
+        description = describe_data(data)
         for candidate in self.candidates:  # refused here if it does not fit the images or the recipe
             shape = final_shape(candidate.architecture, description, self.config.network)
             training_graph(build_graph(candidate.architecture, shape), shape, self.config.recipe)
         trained_on = data if self.config.recipe.held_out else with_all_training_images(data)
-        self.directory.save_description(describe(trained_on))
+        self.directory.save_description(describe_data(trained_on))
         if not self.directory.finished:
             self._compare_with_search(description)
             self.listener.started(data, len(self.candidates))
@@ -212,7 +213,7 @@ class _FinalTraining:
             self.listener.warning(str(error))
 
     def _training(self, architecture: Any, data: ImageData, config: TrainingConfig) -> NetworkTraining:
-        shape = final_shape(architecture, describe(data), config.network)
+        shape = final_shape(architecture, describe_data(data), config.network)
         return NetworkTraining(architecture, shape, data, config.recipe, config.seed)
 
     def _choose(self, data: ImageData) -> Any:
@@ -318,7 +319,7 @@ def _which_images(config: RunConfig | TrainingConfig) -> tuple[DataConfig, int]:
     return dataclasses.replace(config.data, **places, **NOT_AUGMENTED), config.seed
 
 
-def examples(images: Images, probabilities: npt.NDArray[np.float32], seed: int) -> dict[str, npt.NDArray[Any]]:
+def examples(images: Images, probabilities: Float32Array, seed: int) -> dict[str, npt.NDArray[Any]]:
     """Returns some images that a network gets right and some that it gets wrong, drawn at random.
 
     Args:

@@ -13,9 +13,9 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-import numpy.typing as npt
 from keras_tuner.engine import hyperparameters as hp_types
 
+from epnas_tf.arrays import BoolArray
 from epnas_tf.errors import ConfigError
 from epnas_tf.search.level_choice import Constraint
 from epnas_tf.search.sampling import Allowed
@@ -175,7 +175,7 @@ class Restriction:
         """Returns which candidates of a level may be trained; see `epnas_tf.search.level_choice.Constraint`."""
         other = self._other.allowed(parents, level) if self._other is not None else None
 
-        def allowed(start: int, count: int) -> npt.NDArray[np.bool_]:
+        def allowed(start: int, count: int) -> BoolArray:
             first, last = start // len(parents), (start + count - 1) // len(parents)
             kept = self._keeps[level - 1](np.arange(first, last + 1, dtype=np.int64))
             kept = np.repeat(kept, len(parents))[start - first * len(parents) :][:count]

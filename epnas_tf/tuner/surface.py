@@ -8,7 +8,7 @@ from typing import Any
 import keras_tuner
 
 from epnas_tf.errors import ConfigError
-from epnas_tf.search.search_state import describe
+from epnas_tf.search.search_state import describe_space
 from epnas_tf.tuner.hypermodel import SpaceHyperModel
 from epnas_tf.tuner.restrictions import of_space, refuse_others
 
@@ -121,7 +121,7 @@ def check_oracle(oracle: keras_tuner.Oracle, hypermodel: SpaceHyperModel) -> Non
             f"The direction of `{objective}` must be {METRICS[objective]!r}, or the worst networks would be taken. "
             f"Received: {oracle.objective}"
         )
-    found, expected = describe(getattr(oracle, "space", hypermodel.space)), describe(hypermodel.space)
+    found, expected = describe_space(getattr(oracle, "space", hypermodel.space)), describe_space(hypermodel.space)
     if found != expected:
         raise ConfigError(f"The oracle's space must be the hypermodel's, {expected}. Received: {found}")
     names = [parameter.name for parameter in of_space(hypermodel.space).space]

@@ -38,7 +38,7 @@ def check_refusal(result, cwd, *words):
     assert not (cwd / "runs").exists() or not list((cwd / "runs").iterdir())
 
 
-MACRO_OPERATIONS = "max_pool_3x3, average_pool_3x3, conv_3x3, conv_5x5, sep_conv_3x3, sep_conv_5x5"
+OPERATIONS = "max_pool_3x3, average_pool_3x3, conv_3x3, conv_5x5, sep_conv_3x3, sep_conv_5x5, identity"
 
 
 @pytest.mark.parametrize(
@@ -56,15 +56,15 @@ MACRO_OPERATIONS = "max_pool_3x3, average_pool_3x3, conv_3x3, conv_5x5, sep_conv
         (["--layers=1000"], ["`layers` must be", "Received: layers=1000"]),
         (["--space=micro", "--blocks=0"], ["`blocks` must be at least 1. Received: blocks=0"]),
         (["--iterations=0"], ["`iterations` must be at least 1. Received: iterations=0"]),
-        (["--operations=conv_3x3,conv_9x9"], [f"`operations` must be among {MACRO_OPERATIONS}", "'conv_9x9'"]),
-        (["--operations=identity"], ["`operations` must be among", "'identity'"]),
+        (["--operations=conv_3x3,conv_9x9"], [f"`operations` must be among {OPERATIONS}", "'conv_9x9'", "--plugins"]),
+        (["--operations=stem"], ["`operations` must be among", "'stem'"]),
         (["--space=micro", "--operations=pool"], ["`operations` must be among", "identity", "'pool'"]),
         (["--operations=conv_3x3,conv_3x3"], ["`operations`", "conv_3x3"]),
         (["--learning_rate=-1"], ["`learning_rate` must be greater than 0. Received: learning_rate=-1.0"]),
         (["--learning_rate=nan"], ["`learning_rate` must be greater than 0. Received: learning_rate=nan"]),
         (["--epochs=abc"], ["--epochs must be a whole number. Received: 'abc'", "--help"]),
         (["--k=2.5"], ["--k must be a whole number. Received: '2.5'"]),
-        (["--space=nano"], ["--space must be one of macro, micro. Received: 'nano'"]),
+        (["--space=nano"], ["`space` must be one of macro, micro", "space='nano'", "--plugins"]),
         (["--unknown=3"], ["unknown", "--help"]),
         (["now"], ["Only flags are understood, see --help. Received: now"]),
         (["."], ["Received: ..", "For images of your own give --dataset=."]),

@@ -7,7 +7,7 @@ import pytest
 
 from epnas_tf.bin.export import files_table
 from epnas_tf.export import FORMATS, ExportedFile, ExportResult, Parity
-from epnas_tf.storage.data_file import describe
+from epnas_tf.storage.data_file import describe_data
 from tests.bin import runs
 from tests.export import networks
 
@@ -18,7 +18,7 @@ EXPORT = (sys.executable, "-m", "epnas_tf.bin.export")
 def trained(tmp_path_factory):
     """A run directory with nothing but a finished final training on the digits."""
     path, data = tmp_path_factory.mktemp("trained") / "run", networks.digits()
-    networks.save_final(path / "final", networks.train_digits(data), describe(data))
+    networks.save_final(path / "final", networks.train_digits(data), describe_data(data))
     return path
 
 

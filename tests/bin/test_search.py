@@ -289,9 +289,10 @@ def test_show_prints_an_architecture_file(unbroken):
     lines = result.stdout.splitlines()
     architecture = load_architecture(unbroken.path / "architecture.json")
     assert lines[0] == str(architecture)
-    assert lines[2].split() == ["layer", "operation", "inputs"]
+    assert lines[2].split() == ["layer", "operation", "reads"]
     assert re.split(r"\s{2,}", lines[3].strip()) == ["1", architecture.layers[0].operation, "stem"]
-    assert len(lines) == 3 + 3
+    assert lines[6].startswith("What each layer reads")
+    assert len(lines) == 3 + 3 + 1
 
 
 def test_show_prints_a_cell_block_by_block(tmp_path):
@@ -303,8 +304,9 @@ def test_show_prints_a_cell_block_by_block(tmp_path):
     assert result.returncode == 0
     rows = [re.split(r"\s{2,}", line.strip()) for line in result.stdout.splitlines()[3:]]
     assert rows == [
-        ["1", "identity", "cell before the previous", "conv_3x3", "previous cell"],
-        ["2", "identity", "cell before the previous", "conv_3x3", "block 1", "yes"],
+        ["1", "identity", "the cell before the previous", "conv_3x3", "the previous cell"],
+        ["2", "identity", "the cell before the previous", "conv_3x3", "block 1"],
+        ["What each operation of a block is applied to. The cell’s output is block 2."],
     ]
 
 

@@ -2,7 +2,6 @@ import pytest
 
 from epnas_tf.cost.latency import Latencies
 from epnas_tf.cost.network_cost import node_sizes
-from epnas_tf.network import Network, VariableStore
 from epnas_tf.space import MacroArchitecture, MacroLayer, NetworkShape, build_graph
 
 IMAGE = (8, 8, 3)
@@ -20,7 +19,7 @@ LARGE = macro(("conv_3x3", ()), ("max_pool_3x3", (0,)), ("conv_3x3", (0, 1)))
 @pytest.fixture(scope="module")
 def latencies():
     found = Latencies()
-    found.calibrate(Network(SMALL, SHAPE, VariableStore()))
+    found.calibrate(SMALL, SHAPE)
     return found
 
 
@@ -57,7 +56,7 @@ def _nodes_with_sizes(architecture):
 def test_what_was_measured_is_not_measured_again(latencies):
     first = milliseconds(latencies, LARGE)
     again = Latencies(latencies.times)
-    again.calibrate(Network(LARGE, SHAPE, VariableStore()))
+    again.calibrate(LARGE, SHAPE)
     assert milliseconds(again, LARGE) == first
     assert again.times == latencies.times
 

@@ -11,7 +11,7 @@ from epnas_tf.config import DataConfig, FinalNetworkConfig, RecipeConfig, Traini
 from epnas_tf.data import load
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.space.serialization import architecture_from_dict
-from epnas_tf.storage.data_file import describe, save_description
+from epnas_tf.storage.data_file import describe_data, save_description
 from epnas_tf.storage.training_directory import TrainingDirectory
 from epnas_tf.training.trained import STORE, final_shape
 
@@ -82,7 +82,7 @@ def tflite(model, **options):
 def save_final(final_dir, data):
     """Writes a finished final training and returns its network as a Keras model of normalised images."""
     architecture = architecture_from_dict(ARCHITECTURE)
-    description = describe(data)
+    description = describe_data(data)
     store = VariableStore(CONFIG.seed)
     network = Network(architecture, final_shape(architecture, description, CONFIG.network), store)
     model = train(to_model(network), (data.train.images - data.mean) / data.std, data.train.labels)

@@ -5,7 +5,7 @@ import pytest
 
 from epnas_tf.evaluation import load_classifier
 from epnas_tf.export import export_network
-from epnas_tf.storage.data_file import describe
+from epnas_tf.storage.data_file import describe_data
 from tests.export import networks
 
 
@@ -19,7 +19,7 @@ def final(digits, tmp_path_factory):
     """A run directory with nothing but a finished final training on the digits."""
     path = tmp_path_factory.mktemp("trained") / "run"
     network = networks.train_digits(digits)
-    networks.save_final(path / "final", network, describe(digits))
+    networks.save_final(path / "final", network, describe_data(digits))
     return types.SimpleNamespace(path=path, network=network, expected=load_classifier(path).predict(digits.test.images))
 
 

@@ -8,7 +8,7 @@ from epnas_tf.config import DataConfig, FinalNetworkConfig, RecipeConfig, Traini
 from epnas_tf.data import load
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.space import NetworkShape
-from epnas_tf.storage.data_file import describe, save_description
+from epnas_tf.storage.data_file import describe_data, save_description
 from epnas_tf.storage.training_directory import TrainingDirectory
 from epnas_tf.training.trained import STORE, final_shape
 from tests.network.architectures import macro, micro
@@ -78,7 +78,7 @@ def digits():
 
 def train_digits(data, architecture=SMALL, config=CONFIG):
     """Returns a network trained on the digits for a few epochs."""
-    network = Network(architecture, final_shape(architecture, describe(data), config.network), VariableStore(0))
+    network = Network(architecture, final_shape(architecture, describe_data(data), config.network), VariableStore(0))
     model = to_model(network)
     model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
     model.fit((data.train.images - data.mean) / data.std, data.train.labels, epochs=4, batch_size=64, verbose=0)

@@ -17,7 +17,7 @@ from epnas_tf.evaluation import load_classifier, predict
 from epnas_tf.evaluation.preparation import to_document
 from epnas_tf.export import ExportError, decoding, export_network
 from epnas_tf.network import Network, VariableStore, to_model
-from epnas_tf.storage.data_file import describe, load_description
+from epnas_tf.storage.data_file import describe_data, load_description
 from epnas_tf.training.trained import final_shape
 from tests.export import networks, photographs
 
@@ -35,12 +35,14 @@ def run_dir(tmp_path_factory):
             piece.save(path / "images" / name / f"{number}.png")
     config = dataclasses.replace(networks.CONFIG, data=DataConfig(dataset=str(path / "images")))
     data = load(config.data, config.seed)
-    network = Network(networks.SMALL, final_shape(networks.SMALL, describe(data), config.network), VariableStore(0))
+    network = Network(
+        networks.SMALL, final_shape(networks.SMALL, describe_data(data), config.network), VariableStore(0)
+    )
     model = to_model(network)
     model.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy")
     model.fit((data.train.images - data.mean) / data.std, data.train.labels, epochs=3, batch_size=16, verbose=0)
     networks.randomise(network)  # brings the scores to a size where the softmax hides nothing
-    networks.save_final(path / "final", network, describe(data), config)
+    networks.save_final(path / "final", network, describe_data(data), config)
     export_network(path, ["saved_model"])
     return path
 

@@ -270,7 +270,7 @@ def test_export_file_says_what_was_measured(exported, final):
 def test_every_operation_passes(architecture, digits, tmp_path):
     config = dataclasses.replace(networks.CONFIG, network=FinalNetworkConfig(channels=4, normal_cells=1))
     network = networks.make_network(architecture, digits.image_shape, channels=4)
-    networks.save_final(tmp_path / "final", network, networks.describe(digits), config)
+    networks.save_final(tmp_path / "final", network, networks.describe_data(digits), config)
     assert 0.15 < load_classifier(tmp_path).predict(digits.test.images).max() < 0.99  # the softmax hides nothing
     result = export_network(tmp_path, ["saved_model", "keras", "tflite", "tflite_full_int8"])
     assert result.output == tmp_path / "export"
@@ -339,7 +339,7 @@ def test_images_that_the_training_kept_do_where_the_data_set_is_gone(digits, tmp
     np.savez(tmp_path / "mine.npz", x_train=digits.train.images, y_train=digits.train.labels)
     config = TrainingConfig(networks.CONFIG.network, networks.CONFIG.recipe, DataConfig(str(tmp_path / "mine.npz")))
     data = networks.load(config.data, config.seed)
-    networks.save_final(tmp_path / "final", networks.train_digits(data), networks.describe(data), config)
+    networks.save_final(tmp_path / "final", networks.train_digits(data), networks.describe_data(data), config)
     (tmp_path / "mine.npz").unlink()
     with pytest.raises(DataError, match="no images to compare the export on"):
         export_network(tmp_path, ["keras"])

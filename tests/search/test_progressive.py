@@ -86,7 +86,7 @@ class TestCourse:
         assert {(c.iteration, c.temperature) for c in finished[1]} == {(0, 4.0), (1, 1.0)}
 
     def test_best_is_the_newest_score_of_the_deepest_level(self):
-        search = make(reported="score", sampling="probability")
+        search = make(rank_by="score", sampling="probability")
         candidates = run(search)
         newest = {c.architecture: score(c) for c in candidates if c.level == 3}
         assert search.best == (max(newest, key=newest.get), max(newest.values()))
@@ -113,7 +113,7 @@ class TestCourse:
         assert finished[0].surrogate.num_fits == 6
 
     def test_of_the_paper_is_not_fitted_after_the_very_last_level(self):
-        search = make(reported="score")
+        search = make(rank_by="score")
         run(search)
         assert search.surrogate.num_fits == 5
 
@@ -263,13 +263,13 @@ class TestFailures:
         assert search.num_children == (3 + 6) + (3 + 9)
 
     def test_a_failure_leaves_the_score_of_an_earlier_iteration(self):
-        search = make(ChainSpace(layers=1), reported="score")
+        search = make(ChainSpace(layers=1), rank_by="score")
         run(search, lambda c: 0.5 if c.iteration == 0 else (None if c.architecture == "0" else 0.2))
         assert search.best == ("0", 0.5)
 
-    @pytest.mark.parametrize("reported", ["score", "estimate"])
-    def test_a_score_that_comes_late_is_ranked(self, reported):
-        search = make(ChainSpace(layers=1), iterations=1, reported=reported)
+    @pytest.mark.parametrize("rank_by", ["score", "estimate"])
+    def test_a_score_that_comes_late_is_ranked(self, rank_by):
+        search = make(ChainSpace(layers=1), iterations=1, rank_by=rank_by)
         first, late, last = search.ask(3)
         search.tell(first, 0.5)
         search.tell(last, 0.6)
@@ -351,7 +351,7 @@ class TestTable:
 
 class TestRanking:
     def test_by_score_ties_go_to_the_earlier_trial(self):
-        search = make(ChainSpace(layers=1), reported="score", iterations=1, shuffle=False)
+        search = make(ChainSpace(layers=1), rank_by="score", iterations=1, shuffle=False)
         run(search, lambda c: 0.5)
         assert [(r.architecture, r.number, r.score, r.estimate) for r in search.ranking()] == [
             (str(number), number, 0.5, 0.5) for number in range(3)

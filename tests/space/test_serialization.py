@@ -1,5 +1,6 @@
 """Architectures as JSON: exact both ways, easy to write by hand, clear about what is wrong."""
 
+import dataclasses
 import json
 import os
 
@@ -14,9 +15,11 @@ from epnas_tf.space import (
     architecture_from_json,
     architecture_to_dict,
     architecture_to_json,
+    definition_of_space,
     load_architecture,
     save_architecture,
 )
+from epnas_tf.space.definition import _SPACES
 from tests.space.test_architecture import MACRO, MICRO
 
 MACRO_JSON = """{
@@ -203,3 +206,19 @@ def test_a_failed_save_leaves_the_old_file_alone(tmp_path, monkeypatch):
 def test_save_refuses_a_missing_folder(tmp_path):
     with pytest.raises(ArchitectureError, match=r"No such file.*Received: .*nowhere"):
         save_architecture(MACRO, tmp_path / "nowhere" / "architecture.json")
+
+
+class Word(str):
+    """An architecture of a space whose `from_json` looks at nothing."""
+
+    __slots__ = ()
+
+
+def test_what_another_spaces_reader_stumbles_over_is_refused(monkeypatch):
+    words = dataclasses.replace(
+        definition_of_space("macro"), name="words", architecture=Word, from_json=lambda items: Word("".join(items))
+    )
+    monkeypatch.setitem(_SPACES, "words", words)
+    assert architecture_from_dict({**HEADER, "space": "words", "layers": ["a", "b"]}) == "ab"
+    with pytest.raises(ArchitectureError, match=r"layers must be those .* words space, but TypeError.*Received: \[1\]"):
+        architecture_from_dict({**HEADER, "space": "words", "layers": [1]})

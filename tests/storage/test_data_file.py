@@ -3,10 +3,10 @@ import dataclasses
 import pytest
 
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.storage.data_file import describe, load_description, refuse_other_images, save_description
+from epnas_tf.storage.data_file import describe_data, load_description, refuse_other_images, save_description
 from tests.data.helpers import make_data
 
-DESCRIPTION = describe(make_data())
+DESCRIPTION = describe_data(make_data())
 
 
 def refuse(directory, description, same_versions=True):

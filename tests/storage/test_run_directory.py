@@ -303,7 +303,7 @@ def test_place_that_cannot_be_written_is_reported(tmp_path):
     [
         ({"k": 0}, "`k` must be at least 1"),
         ({"k": "many"}, "a setting that is not allowed"),
-        ({"space": "nano"}, "nano"),
+        ({"plugins": ["no_such_module"]}, "no_such_module"),
     ],
 )
 def test_settings_that_are_not_allowed_are_reported(path, settings, words):

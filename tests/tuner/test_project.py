@@ -14,7 +14,6 @@ from keras_tuner.src.engine import conditions
 from epnas_tf.children.child import ChildResult, ChildTrainer
 from epnas_tf.config import ChildConfig, SearchConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
-from epnas_tf.storage.state_files import State
 from epnas_tf.tuner.oracle import EPNASOracle
 from epnas_tf.tuner.project import call_again, refuse_other_settings, refuse_other_space
 from epnas_tf.tuner.restrictions import of_space
@@ -94,7 +93,7 @@ def test_place_of_a_project_that_is_a_file(tmp_path):
 
 def test_looking_at_a_project_removes_nothing(half):
     """A notebook beside a search that has saved what oracle.json does not speak of yet."""
-    make(half.parent)._store_files.save(State(3, *make(half.parent).store.get_state()))
+    make(half.parent)._save_store(3)
     shutil.copy(next((half / "surrogate").iterdir()), half / "surrogate" / "fit-000009.npz")
     before = sorted(half.rglob("*.npz"))
     make(half.parent).reload()

@@ -129,7 +129,7 @@ class LogDisplay(Listener):
         ranking = self.started_search.ranking()
         if ranking:
             measured = self.percent(ranking[0].score)
-            estimate = f"{self.percent(ranking[0].estimate)} estimated, " if self.config.reported == "estimate" else ""
+            estimate = f"{self.percent(ranking[0].estimate)} estimated, " if self.config.rank_by == "estimate" else ""
             return f"{estimate}{measured} measured"
         if self.deepest is None:
             return "-"
@@ -236,7 +236,7 @@ class LiveDisplay(LogDisplay):
         ranking = self.started_search.ranking()
         if ranking:
             measured = f"{self.interval(ranking[0].score)} measured"
-            estimate = f"{self.percent(ranking[0].estimate)} estimated, " if self.config.reported == "estimate" else ""
+            estimate = f"{self.percent(ranking[0].estimate)} estimated, " if self.config.rank_by == "estimate" else ""
             return f"{estimate}{measured}  {ranking[0].architecture}"
         missing = whole_networks_come(self.started_search)
         if self.deepest is None:

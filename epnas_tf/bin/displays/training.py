@@ -82,7 +82,7 @@ class LogTrainingDisplay(TrainingListener):
 
     def epoch_ended(self, epoch: Epoch) -> None:
         """Writes the epoch's line."""
-        figures = describe(epoch, self.num_train, self.num_validation)
+        figures = epoch_figures(epoch, self.num_train, self.num_validation)
         self.write(f"epoch {epoch.epoch}/{self.epochs}  {figures}  left {self.left(epoch.epoch)}")
 
     def write(self, line: str) -> None:
@@ -148,7 +148,7 @@ class LiveTrainingDisplay(LogTrainingDisplay):
             self.bar.update(self.task, completed=epoch + step / steps, description=description)
 
 
-def describe(epoch: Epoch, num_train: int, num_validation: int) -> str:
+def epoch_figures(epoch: Epoch, num_train: int, num_validation: int) -> str:
     """Returns what there is to say of an epoch.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Int64Array
 from epnas_tf.errors import DataError
 
 FORMS = "class numbers [n] or [n, 1], or one-hot rows [n, classes]"
@@ -18,9 +19,7 @@ END = 2**31
 """What every class number is below: they are kept in 32 bits."""
 
 
-def class_numbers(
-    labels: Any, num_classes: int | None, name: str = "Labels", count: int | None = None
-) -> npt.NDArray[np.int64]:
+def class_numbers(labels: Any, num_classes: int | None, name: str = "Labels", count: int | None = None) -> Int64Array:
     """Returns the class number of each image.
 
     >>> class_numbers([[0, 1, 0], [0, 0, 1]], num_classes=3)
@@ -60,7 +59,7 @@ def class_numbers(
     return _from_numbers(values.reshape(-1), num_classes, name)
 
 
-def _from_numbers(values: npt.NDArray[Any], num_classes: int | None, name: str) -> npt.NDArray[np.int64]:
+def _from_numbers(values: npt.NDArray[Any], num_classes: int | None, name: str) -> Int64Array:
     if values.dtype.kind == "f":
         fractions = values[~np.isfinite(values) | (values != np.floor(values))]
         if fractions.size:
@@ -71,7 +70,7 @@ def _from_numbers(values: npt.NDArray[Any], num_classes: int | None, name: str) 
     return values.astype(np.int64)
 
 
-def _from_rows(rows: npt.NDArray[Any], num_classes: int | None, name: str) -> npt.NDArray[np.int64]:
+def _from_rows(rows: npt.NDArray[Any], num_classes: int | None, name: str) -> Int64Array:
     check_width(rows.shape[1], num_classes, name)
     ones = rows == 1
     others = ~ones & (rows != 0)  # also NaN

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Int64Array
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.checks.copies import Place, copies_warning
@@ -218,7 +219,7 @@ def _labels(
     labels: Mapping[str, npt.NDArray[Any]],
     images: Mapping[str, npt.NDArray[Any]],
     keys: Mapping[str, tuple[str, str]],
-) -> dict[str, npt.NDArray[np.int64]]:
+) -> dict[str, Int64Array]:
     """Returns the class numbers of each array of labels; one-hot rows must be of one width in all of them."""
     train = labels[keys["train"][1]]
     width = train.shape[1] if train.ndim == 2 and train.shape[1] > 1 else None

@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from epnas_tf.arrays import Float64Array, Int64Array
 from epnas_tf.metrics import percent_of_images
 from epnas_tf.nn import known
 from epnas_tf.report.figures.drawing import (
@@ -126,9 +126,7 @@ def updates_picture(search: Search) -> Picture | None:
     return heat_map("updates", rows, names, counts, alt, caption)
 
 
-def updates_by_place(
-    updates: Updates, definition: SpaceDefinition
-) -> tuple[list[str], list[str], npt.NDArray[np.int64]]:
+def updates_by_place(updates: Updates, definition: SpaceDefinition) -> tuple[list[str], list[str], Int64Array]:
     """Returns the places of an architecture, the operations and int [places, operations], the training steps of each.
 
     Several keys may be of one place: those of the micro space's cells, or of an operation that halves.
@@ -144,9 +142,7 @@ def updates_by_place(
     return [" ".join(map(str, place)) for place in places], names, np.array(counts, np.int64)
 
 
-def heat_map(
-    name: str, rows: list[str], names: list[str], counts: npt.NDArray[np.int64], alt: str, caption: str
-) -> Picture:
+def heat_map(name: str, rows: list[str], names: list[str], counts: Int64Array, alt: str, caption: str) -> Picture:
     """Draws counts as fields of a colour, int [rows, names], with the counts in them."""
     words = [operation(column).label.replace(" ", "\n") for column in names]
     left, top, height = 12 + 6.8 * max(map(len, rows)), 16 + 13 * max(w.count("\n") + 1 for w in words), 27
@@ -168,7 +164,7 @@ def _dot_area(number: int) -> float:
     return float(np.clip(6000 / number, 9, 42))
 
 
-def _leave_room(axes: Axes, scores: npt.NDArray[np.float64], lines: int) -> None:
+def _leave_room(axes: Axes, scores: Float64Array, lines: int) -> None:
     """Leaves room above the dots for the names of the iterations, so many lines, and the figure of the best below."""
     span = max(float(np.ptp(scores)), 0.02)
     axes.set_ylim(float(scores.min()) - 0.06 * span, float(scores.max()) + (0.22 + 0.12 * lines) * span)
@@ -192,7 +188,7 @@ def _mark_iterations(axes: Axes, trials: Sequence[Trial], tempered: bool) -> Non
 
 
 def _ring_caption(search: Search) -> str:
-    if search.config.search.reported == "score":
+    if search.config.search.rank_by == "score":
         return "The ring is the best whole architecture, by its newest accuracy."
     return "The ring is the whole architecture that is ranked first by its estimate, with its measured accuracy."
 

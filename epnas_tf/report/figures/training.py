@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import MaxNLocator
 
+from epnas_tf.arrays import Int64Array
 from epnas_tf.config import RecipeConfig
 from epnas_tf.report.figures.drawing import (
     BLUE,
@@ -153,7 +153,7 @@ def _confusion_fields(figures: TestFigures, names: list[str], alt: str, caption:
     return picture(figure, "confusion", alt, caption)
 
 
-def _confusion_image(counts: npt.NDArray[np.int64], names: list[str], alt: str, caption: str) -> Picture:
+def _confusion_image(counts: Int64Array, names: list[str], alt: str, caption: str) -> Picture:
     named = len(names) <= CLASSES_WITH_NAMES
     left = top = 12 + 6.4 * max(map(letters_wide, names)) if named else 24
     side = WIDTH - left - 4
@@ -174,7 +174,7 @@ def _confusion_image(counts: npt.NDArray[np.int64], names: list[str], alt: str, 
     return picture(figure, "confusion", alt, caption)
 
 
-def _confusion_colors(counts: npt.NDArray[np.int64]) -> list[list[str | None]]:
+def _confusion_colors(counts: Int64Array) -> list[list[str | None]]:
     """Returns a colour for each field, None for an empty one; mistakes are shaded by the largest part of a row."""
     parts = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     mistakes = parts - np.diag(np.diag(parts))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Int64Array
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.sources import pictures
@@ -175,7 +176,7 @@ class _Reader:
     def _fixed(self) -> bool:
         return self._height is not None and self._width is not None
 
-    def labels(self, split: str) -> npt.NDArray[np.int64]:
+    def labels(self, split: str) -> Int64Array:
         """Returns the labels of a split, int64 [n]; negative ones stand for none."""
         batches = self._batches(split, self._label_key, _READ_BATCH)
         return np.concatenate([np.asarray(batch, np.int64) for batch in batches])

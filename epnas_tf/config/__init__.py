@@ -1,0 +1,50 @@
+"""Every setting, each with its default, its bounds, its unit and its source, in one place.
+
+Flags, the page of flags and the printed settings are made from these dataclasses.
+"""
+
+from epnas_tf.config.search import (
+    PAPER_SEARCH,
+    PAPER_SURROGATE,
+    ChildConfig,
+    LimitConfig,
+    RankConfig,
+    RunConfig,
+    SearchConfig,
+    SurrogateConfig,
+    check_rule,
+)
+from epnas_tf.config.shared import (
+    L2_CHOICES,
+    L2_ON,
+    MIXED_PRECISION,
+    NOT_AUGMENTED,
+    XLA,
+    DataConfig,
+    NetworkConfig,
+    SpaceConfig,
+)
+from epnas_tf.config.training import FinalNetworkConfig, RecipeConfig, TrainingConfig
+
+__all__ = [
+    "L2_CHOICES",
+    "L2_ON",
+    "MIXED_PRECISION",
+    "NOT_AUGMENTED",
+    "PAPER_SEARCH",
+    "PAPER_SURROGATE",
+    "XLA",
+    "ChildConfig",
+    "DataConfig",
+    "FinalNetworkConfig",
+    "LimitConfig",
+    "NetworkConfig",
+    "RankConfig",
+    "RecipeConfig",
+    "RunConfig",
+    "SearchConfig",
+    "SpaceConfig",
+    "SurrogateConfig",
+    "TrainingConfig",
+    "check_rule",
+]
