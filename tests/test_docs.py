@@ -81,7 +81,7 @@ def run(program, arguments, folder, made=set()):  # noqa: B006  (remembers from 
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_run_as_they_stand(page, folder):
     for marked, kind, block in BLOCK.findall(text_of(page)):
-        if marked or ELSEWHERE in block or block.startswith("--8<--"):
+        if marked or ELSEWHERE in block:
             continue
         if kind == "python":
             script = folder / "block.py"
