@@ -108,11 +108,10 @@ def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used (PEP 562)."""
     if name in _HOMES:
         try:
-            home = importlib.import_module(f"epnas_tf.{_HOMES[name]}")
+            return getattr(importlib.import_module(f"epnas_tf.{_HOMES[name]}"), name)
         except Exception:  # Keras raises several where it is set to a backend that is not there
             importlib.import_module("epnas_tf.environment").check_backend()
             raise
-        return getattr(home, name)
     raise AttributeError(f"module 'epnas_tf' has no attribute {name!r}")
 
 

@@ -119,7 +119,10 @@ def other(field):
 
 
 def test_settings_survive_json():
-    values = {field.name: other(field) for field in FIELDS} | {"mirrored": False}  # not to be had with XLA
+    values = {field.name: other(field) for field in FIELDS} | {
+        "mirrored": False,
+        "augmentation": "",
+    }  # not to be had beside others
     config = from_values(RunConfig, values)
     assert values_of(config) == values
     assert config != RunConfig()

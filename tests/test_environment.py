@@ -115,7 +115,7 @@ def test_nnx_is_told_as_such_where_flax_is_not_there(monkeypatch):
 
 TUNED = """
 from pathlib import Path
-from tests.search.kt_helpers import SearchConfig, make_tuner, split_digits
+from tests.tuner.kt_helpers import SearchConfig, make_tuner, split_digits
 x, y, validation_data = split_digits(60)
 tuner = make_tuner(Path(".").absolute(), search=SearchConfig(k=2, iterations=1))
 tuner.search(x, y, validation_data=validation_data, verbose=0)
