@@ -207,7 +207,7 @@ def test_show_refuses_what_it_cannot_show(tmp_path):
         ([300 * "a"], ["a path cannot be used: File name too long. Received: aaa"]),
         ([], ["Give one run directory or one architecture file"]),
         (["one", "two"], ["Received: one two"]),
-        (["--best=0", "one"], ["--best=0"]),
+        (["--best=0", "one"], ["--best must be a whole number of at least 1"]),
     ):
         runs.assert_clear_error(runs.call(runs.SHOW, *arguments), *words)
 
