@@ -21,6 +21,7 @@ from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.models import no_deprecation_of_tflite
 from epnas_tf.export import FORMATS, Export, ExportError, export_network, plain, writers
 from epnas_tf.export.formats import MAX_DIFFERENCE, OLDEST_KERAS
+from epnas_tf.nn import plain as nn_plain
 from epnas_tf.space.serialization import save_architecture
 from epnas_tf.storage.data_file import load_description
 from epnas_tf.training.trainer import train_final
@@ -288,18 +289,18 @@ def test_auxiliary_head_is_no_part_of_the_export(tmp_path):
     assert not [layer.name for layer in model.layers if "auxiliary" in layer.name]
 
 
-def swapped_classes(maker, layers, copy=plain.copy_weights):
+def swapped_classes(node, maker, layers, copy=plain.copy_weights):
     """Copies as it should be done, but for the classifier's first two classes."""
-    copy(maker, layers)
-    if maker.node.kind == "sum_bias":
+    copy(node, maker, layers)
+    if node.kind == "sum_bias":
         kernel, bias = maker.layers[-1].get_weights()
         maker.layers[-1].set_weights([kernel[:, [1, 0, *range(2, 10)]], bias])
 
 
-def initial_statistics(maker, layers, copy=plain.copy_weights):
+def initial_statistics(node, maker, layers, copy=plain.copy_weights):
     """Copies as it should be done, but for the statistics of one batch norm."""
-    copy(maker, layers)
-    if maker.node.kind == "stem":
+    copy(node, maker, layers)
+    if node.kind == "stem":
         gamma, beta, _, _ = maker.layers[-1].get_weights()
         maker.layers[-1].set_weights([gamma, beta, np.zeros_like(gamma), np.ones_like(gamma)])
 
@@ -316,7 +317,7 @@ def test_file_that_differs_is_not_left(name, corrupt, run_dir, monkeypatch):
 
 
 def test_small_difference_is_noticed(run_dir, monkeypatch):
-    monkeypatch.setitem(plain.BATCH_NORM, "epsilon", 1e-3)  # Keras's own default
+    monkeypatch.setitem(nn_plain.BATCH_NORM, "epsilon", 1e-3)  # Keras's own default
     with pytest.raises(ExportError, match=r"saved_model does not answer"):
         export_network(run_dir)
 
