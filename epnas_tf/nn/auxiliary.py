@@ -1,4 +1,4 @@
-"""Layers of an auxiliary head alone (ENAS, after Szegedy et al., 2015)."""
+"""Layers used only in an auxiliary head (ENAS, after Szegedy et al., 2015)."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ class AuxiliaryPooling(ReluFirst):
         return tf.nn.avg_pool2d(inputs, window, POOL_STRIDE, "VALID")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Returns the output's shape."""
+        """The output's shape."""
         batch, height, width, channels = input_shape
         return (batch, _pooled(height), _pooled(width), channels)
 
@@ -72,5 +72,5 @@ class FullConvolution(ReluFirst):
         return self.batch_norm(outputs, training=training)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Returns [batch, 1, 1, channels]."""
+        """[batch, 1, 1, channels]."""
         return (input_shape[0], 1, 1, self.channels)
