@@ -195,7 +195,7 @@ def _augmentation(config: DataConfig) -> Augmentation:
 def _may_mirror(config: DataConfig) -> bool:
     """Whether a data set is not known to show digits or letters."""
     if sources.kind(config) in ("folder", "npz"):
-        name = PurePath(config.dataset).stem  # the well-known mnist.npz holds digits as much as mnist does
+        name = PurePath(config.dataset).stem  # the well-known mnist.npz holds digits, as mnist does
     else:
         name = sources.base_name(config.dataset)
     return name.lower() not in _NOT_MIRRORED

@@ -65,7 +65,7 @@ def call_layer(
     with keras.StatelessScope(mapping) as scope:
         output = layer(inputs if layer_takes_list(layer) else inputs[0], training=training, **options)
         after = [scope.get_current_value(variable) for variable in moving]
-    # A gradient tells tensors apart: what an identity gives must be another tensor than what it reads.
+    # The tape distinguishes tensors by identity: an identity layer's output must not be its input tensor.
     output = tf.identity(output) if output is inputs[0] else output
     return output, tf.stop_gradient(tf.concat(after, 0)) if training and after else statistics
 

@@ -28,7 +28,7 @@ class AuxiliaryPooling(ReluFirst):
     """
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         window = [min(POOL_SIZE, side) for side in inputs.shape[1:3]]
         return tf.nn.avg_pool2d(inputs, window, POOL_STRIDE, "VALID")
 
@@ -67,7 +67,7 @@ class FullConvolution(ReluFirst):
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         outputs = tf.nn.conv2d(inputs, tf.convert_to_tensor(self.kernel), 1, "VALID")
         return self.batch_norm(outputs, training=training)
 

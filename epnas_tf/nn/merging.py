@@ -39,7 +39,7 @@ class SourceProjection(ReluFirst):
             self.kernels = (self.add_kernel("kernel", (1, 1, input_shape[-1], self.channels)),)
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         kernels = [tf.convert_to_tensor(kernel) for kernel in self.kernels]
         return halved_pointwise(inputs, *kernels) if self.stride == 2 else pointwise(inputs, kernels[0])
 
@@ -114,7 +114,7 @@ class PooledDense(ReluFirst):
         self.kernel = self.add_kernel("kernel", (input_shape[-1], self.channels))
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         return tf.matmul(tf.reduce_mean(inputs, axis=[1, 2]), tf.convert_to_tensor(self.kernel))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

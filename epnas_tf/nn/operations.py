@@ -40,7 +40,7 @@ class Convolution(ReluFirst):
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
 
         def convolved(kernel: tf.Tensor) -> tf.Tensor:
             return tf.nn.conv2d(inputs, kernel, self.stride, "SAME")
@@ -81,7 +81,7 @@ class SeparableConvolution(ReluFirst):
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         strides = [1, self.stride, self.stride, 1]
         spread = tf.nn.depthwise_conv2d(inputs, tf.convert_to_tensor(self.depthwise_kernel), strides, "SAME")
         kernel = tf.convert_to_tensor(self.pointwise_kernel)
@@ -280,7 +280,7 @@ class FactorizedReduction(ReluFirst):
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         kernels = (tf.convert_to_tensor(kernel) for kernel in self.kernels)
         return self.batch_norm.after(functools.partial(halved_pointwise, inputs), *kernels, training=training)
 

@@ -65,7 +65,7 @@ def build_micro_graph(architecture: MicroArchitecture, shape: NetworkShape) -> G
         before, last = last, _Output(parts, halved)
     add_head(graph, last.parts, shape)
     graph = graph.without_unread()
-    # No cell need read the last reduction: where none reads the previous one, every second cell is left out.
+    # Perhaps no cell reads the last reduction: if none reads the previous cell, every second cell is left out.
     graph.taps = next(parts for parts in behind_last_halving if set(parts) <= set(graph.keys))
     return graph
 
