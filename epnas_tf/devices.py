@@ -1,4 +1,4 @@
-"""How TensorFlow is started, and what a step runs on: compiled by XLA, or on devices that share each batch."""
+"""The start of TensorFlow, and the execution of steps: compiled by XLA, or on devices that share each batch."""
 
 import contextlib
 import functools
@@ -13,13 +13,13 @@ Step = Callable[..., Any]
 
 
 def compiled(step: Step) -> Step:
-    """Returns a step that XLA compiles."""
+    """Makes a step that XLA compiles."""
     return tf.function(step, autograph=False, jit_compile=True)
 
 
 @functools.cache  # two in one process would give the same keys to different collective operations
 def mirrored_strategy() -> tf.distribute.MirroredStrategy:
-    """Returns the strategy for all GPUs of this computer; where there is none, for its logical CPU devices.
+    """The strategy for all GPUs of this computer; without any, for its logical CPU devices.
 
     Raises:
         ConfigError: if there are fewer than two devices.
@@ -33,7 +33,7 @@ def mirrored_strategy() -> tf.distribute.MirroredStrategy:
 
 
 def on_all_devices(step: Step, strategy: tf.distribute.Strategy) -> Step:
-    """Returns a step that runs on every device of a strategy, and gives what the first one gives: all the same."""
+    """Makes a step that runs on every device of a strategy and returns the first result: all are the same."""
 
     def everywhere(*arguments: Any) -> Any:
         results = strategy.run(step, arguments)
@@ -43,16 +43,16 @@ def on_all_devices(step: Step, strategy: tf.distribute.Strategy) -> Step:
 
 
 def num_replicas() -> int:
-    """Returns how many devices take the present step together; 1 outside `on_all_devices`."""
+    """The number of devices that share the current step; 1 outside `on_all_devices`."""
     context = tf.distribute.get_replica_context()
     return 1 if context is None else context.num_replicas_in_sync
 
 
 def part_of_replica(batch: tf.Tensor) -> tf.Tensor:
-    """Returns the part of a batch that is this device's: all of it where there is but one.
+    """This device's part of a batch: all of it if there is only one device.
 
     Raises:
-        ConfigError: if the devices do not share it evenly.
+        ConfigError: if the batch does not divide evenly.
     """
     if num_replicas() == 1:
         return batch
@@ -68,21 +68,21 @@ def part_of_replica(batch: tf.Tensor) -> tf.Tensor:
 
 
 def mean_over_replicas(values: Any) -> Any:
-    """Returns the mean of a tensor, or of each of a list, over the devices of a step; differentiable."""
+    """The mean of a tensor, or of each tensor of a list, over the devices of a step; differentiable."""
     if num_replicas() == 1:
         return values
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
 
 
 def prepare_tensorflow(xla: bool = False, long_runs: bool = False) -> None:
-    """Starts TensorFlow: GPU memory as it is needed, and on the CPU the same numbers for the same seed.
+    """Starts TensorFlow: GPU memory grows on demand, and results on a CPU are reproducible.
 
-    Deterministic operations cost a GPU much of its speed, and some do not exist there, so they are asked for on
-    computers without one.
+    Deterministic operations slow a GPU down considerably, and some do not exist there, so they are enabled only on
+    computers without a GPU.
 
     Args:
-        xla: whether XLA compiles the steps: it has no deterministic form of max pooling's gradient, so deterministic
-            operations are then not asked for.
+        xla: whether XLA compiles the steps. It has no deterministic gradient of max pooling, so deterministic
+            operations are then not enabled.
         long_runs: whether a graph runs for many thousand steps, so that Grappler's passes are worth their time.
 
     Example:
@@ -91,15 +91,15 @@ def prepare_tensorflow(xla: bool = False, long_runs: bool = False) -> None:
     """
     if not grow_gpu_memory() and not xla:
         tf.config.experimental.enable_op_determinism()
-    # A child's graph runs for a few hundred steps: what Grappler's passes cost before the first is not won back.
+    # A child's graph runs for a few hundred steps, too few to make up for the time of Grappler's passes.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not long_runs})
     tf.config.list_logical_devices()
 
 
 def grow_gpu_memory() -> int:
-    """Takes GPU memory as it is needed, so that a training beside this can go on; returns the number of GPUs."""
+    """Lets GPU memory grow on demand, so that other trainings can run beside; returns the number of GPUs."""
     devices = tf.config.list_physical_devices("GPU")
     for device in devices:
-        with contextlib.suppress(RuntimeError):  # a program that uses us has started TensorFlow its own way
+        with contextlib.suppress(RuntimeError):  # the calling program has already started TensorFlow
             tf.config.experimental.set_memory_growth(device, True)
     return len(devices)

@@ -1,4 +1,4 @@
-"""What must not be set for Keras or TensorFlow. Neither is imported before a function is called: that may fail, too."""
+"""Checks of Keras's and TensorFlow's settings. Both are imported inside the functions, as that may fail, too."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from epnas_tf.errors import ConfigError
 
 
 def check_environment() -> None:
-    """Refuses what this process has set for Keras or TensorFlow and that nothing here can work with.
+    """Rejects settings of Keras or TensorFlow in this process under which the package cannot work.
 
-    Every function that trains, evaluates or exports calls it first. Of all else that can be set (Keras's `floatx`, data
-    format and dtype policy, NumPy's `seterr`, …) the results are independent.
+    Every function that trains, evaluates or exports calls it first. All other settings (Keras's `floatx`, data format
+    and dtype policy, NumPy's `seterr`, …) do not affect the results.
 
     Raises:
         ConfigError: if Keras does not run on TensorFlow; TensorFlow runs functions or data pipelines eagerly to debug
@@ -18,7 +18,7 @@ def check_environment() -> None:
     """
     check_backend()
     import tensorflow as tf
-    from keras.src.backend.common.stateless_scope import in_stateless_scope  # no public function tells of these four
+    from keras.src.backend.common.stateless_scope import in_stateless_scope  # these four have no public function
     from tensorflow.python.data.ops import debug_mode
     from tensorflow.python.eager import context
     from tensorflow.python.framework import ops
@@ -73,16 +73,16 @@ def _records_gradients(tf: Any) -> bool:
 
 
 def check_backend() -> None:
-    """Refuses another backend of Keras than TensorFlow; Keras is imported for that.
+    """Rejects any Keras backend but TensorFlow; imports Keras.
 
     Raises:
-        ConfigError: if Keras has another one, or cannot be imported with it or with what else is in its keras.json.
+        ConfigError: if Keras has another backend, or cannot be imported with it or with its keras.json.
     """
     try:
         import keras
 
         found = keras.config.backend()
-    except Exception as error:  # a backend that is not installed or unknown, a broken keras.json: each its own
+    except Exception as error:  # differs by cause: a backend that is unknown or not installed, a broken keras.json
         found = f"Keras cannot be imported ({type(error).__name__}: {error})"
     if found != "tensorflow":
         remedy = "KERAS_NNX_ENABLED=false" if "NNX" in found else "KERAS_BACKEND=tensorflow"

@@ -1,17 +1,17 @@
 """The exceptions of the project.
 
-Everything that a user can cause derives from `EPNASError`, so a binary turns it into one clear line and an exit code,
-and never into a traceback. Anything else that is raised is a bug of ours.
+Every error that a user can cause derives from `EPNASError`; a binary turns it into one clear line and an exit code,
+never a traceback. Any other exception is a bug in this package.
 """
 
 import re
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-"""What the `repr` of an object without one of its own ends with; it says nothing to a reader."""
+"""The end of Python's default `repr`, which means nothing to a reader."""
 
 
 class EPNASError(Exception):
-    """Base class of every error that the project raises on purpose; its text names no addresses of objects.
+    """Base class of every error that the package raises on purpose; addresses of objects are cut from its text.
 
     Example:
         >>> import epnas_tf
@@ -39,15 +39,15 @@ class DataError(EPNASError, ValueError):
 
 
 class TooFewImagesError(DataError):
-    """A data set with too few classes, or images of one, for all parts of a training; it may be evaluated on."""
+    """A data set with too few classes, or too few images of one, to train on; evaluation may still be possible."""
 
 
 class RunDirectoryError(EPNASError):
-    """A run directory that cannot be read, written or belongs to other settings."""
+    """A run directory that cannot be read or written, or belongs to other settings."""
 
 
 class StateError(RunDirectoryError):
-    """A saved state that is cut short or does not belong here."""
+    """A saved state that is incomplete or belongs to something else."""
 
 
 class SearchError(EPNASError, RuntimeError):
@@ -55,4 +55,4 @@ class SearchError(EPNASError, RuntimeError):
 
 
 class StoreError(EPNASError, ValueError):
-    """A shared variable that does not have the shape or the place that was asked for."""
+    """A shared variable that does not have the requested shape or place."""

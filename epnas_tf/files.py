@@ -9,12 +9,12 @@ from typing import Any, BinaryIO
 
 @contextlib.contextmanager
 def new_file(file: Path) -> Iterator[BinaryIO]:
-    """Opens a file that is written beside its place and renamed at the end; after an error, what was there stays.
+    """Opens a temporary file that is renamed at the end; after an error, the old file stays.
 
-    Not by `tempfile`, whose files their owner alone may read.
+    `tempfile` is not used, since only the owner may read its files.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if the file cannot be written.
     """
     beside = file.with_name(file.name + ".tmp")
     try:
@@ -24,7 +24,7 @@ def new_file(file: Path) -> Iterator[BinaryIO]:
         beside.replace(file)
     except BaseException:
         with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)  # what was written of it may be what fills the disk
+            beside.unlink(missing_ok=True)  # the partial file may be what fills the disk
         raise
 
 

@@ -1,4 +1,4 @@
-"""The names that a package offers, each imported when it is first used (PEP 562)."""
+"""Lazy imports: a package's names, each imported on first use (PEP 562)."""
 
 import functools
 import importlib
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def importer(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Returns a `__getattr__` for a package's `__init__`, so that importing the package imports no library.
+    """A `__getattr__` for a package's `__init__`, so that importing the package imports no library.
 
     Args:
         package: the package's `__name__`.
-        homes: for each name that the package offers, its module, relative to the package.
+        homes: for each public name, its module relative to the package.
 
     Example:
         >>> from epnas_tf.lazy import importer
@@ -28,11 +28,11 @@ def importer(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
 
 def deferred(place: str, **options: Any) -> Callable[..., Any]:
-    """Returns a function that imports another when it is first called: naming it imports no library.
+    """A function that imports another on its first call, so that referring to it imports no library.
 
     Args:
-        place: the module and the function's name in it, with a dot between.
-        **options: what it is always given.
+        place: the full name of the function: its module, a dot, its name.
+        **options: keyword arguments of every call.
 
     Example:
         >>> from epnas_tf.lazy import deferred

@@ -1,7 +1,7 @@
-"""Figures of a classifier from its probabilities and the true labels, and of predicted scores. No TensorFlow.
+"""Metrics of a classifier from its probabilities and the true labels, and of predicted scores. No TensorFlow.
 
-Conventions: of equal probabilities that of the lower class number counts as the higher. What would be a division by
-zero, the precision of a class that was never predicted or the recall of one without images, is 0.
+Conventions: of equal probabilities, that of the lower class number ranks higher. The precision of a class that was
+never predicted, and the recall of a class without images, are 0.
 """
 
 import dataclasses
@@ -18,18 +18,18 @@ TOP = 5
 """The k of the top-k accuracy."""
 
 SMALLEST_PROBABILITY = 1e-12
-"""What a probability below it counts as in the loss, so that one image costs at most 27.6 nats and never infinity."""
+"""Lower bound of a probability in the loss, so that one image costs at most 27.6 nats."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassMetrics:
-    """The figures of one class.
+    """The metrics of one class.
 
     Attributes:
-        name: the class.
-        precision: of the images predicted as this class, the part that is; 0 if none was predicted.
-        recall: of the images of this class, the part predicted as it; 0 if there are none.
-        f1: the harmonic mean of the two; 0 if both are.
+        name: the name of the class.
+        precision: the fraction of images predicted as this class that belong to it; 0 if none was predicted.
+        recall: the fraction of this class's images that are predicted as it; 0 if there are none.
+        f1: the harmonic mean of the two; 0 if both are 0.
         num_images: images of this class.
     """
 
@@ -41,10 +41,10 @@ class ClassMetrics:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ClassMetrics":
-        """Builds the figures from the attributes by their names.
+        """Builds the metrics from a mapping of the attributes' names to their values.
 
         Raises:
-            KeyError, TypeError, ValueError: if a figure is missing or of another form.
+            KeyError, TypeError, ValueError: if a value is missing or has another form.
         """
         return cls(
             name=str(values["name"]),
@@ -57,14 +57,14 @@ class ClassMetrics:
 
 @dataclasses.dataclass(frozen=True)
 class Metrics:
-    """The figures of a classifier on a set of images.
+    """The metrics of a classifier on a set of images.
 
     Attributes:
-        accuracy: the part of the images whose most probable class is the true one, in [0, 1].
-        top_5: the part whose true class is among the five most probable; None where there are five classes or fewer.
-        loss: mean cross-entropy in nats, probabilities below `SMALLEST_PROBABILITY` counted as that.
-        num_images: how many images were judged.
-        classes: the figures of each class, in the order of the labels.
+        accuracy: the fraction of images whose most probable class is the true one, in [0, 1].
+        top_5: the fraction whose true class is among the five most probable; None for five classes or fewer.
+        loss: mean cross-entropy in nats, with probabilities of at least `SMALLEST_PROBABILITY`.
+        num_images: the number of images.
+        classes: the metrics of each class, in the order of the labels.
         confusion: images of each true class (rows) that were predicted as each class (columns).
 
     Example:
@@ -87,7 +87,7 @@ class Metrics:
         return tuple(figures.name for figures in self.classes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the figures as JSON takes them: the attributes under their names, tuples as lists."""
+        """The metrics as values for JSON: the attributes by name, tuples as lists."""
         return {
             **dataclasses.asdict(self),
             "classes": [dataclasses.asdict(figures) for figures in self.classes],
@@ -96,10 +96,10 @@ class Metrics:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Metrics":
-        """Builds the figures from what `to_dict` gave; other keys, such as those of metrics.json, are passed over.
+        """Builds the metrics from the values of `to_dict`; further keys, such as those of metrics.json, are ignored.
 
         Raises:
-            DataError: if a figure is missing or of another form.
+            DataError: if a value is missing or has another form.
         """
         try:
             return cls(
@@ -118,7 +118,7 @@ class Metrics:
 
 
 def measure(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any], class_names: Sequence[str]) -> Metrics:
-    """Compares predictions with the truth.
+    """Computes the metrics of predictions.
 
     Args:
         labels: the true classes, integers [n] from 0 to classes − 1, n ≥ 1.
@@ -126,7 +126,7 @@ def measure(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any], class_nam
         class_names: the name of each class, in the order of the labels; two or more.
 
     Returns:
-        The figures.
+        The metrics.
 
     Raises:
         DataError: if the arrays do not fit each other or the names, or a value is out of its range.
@@ -176,10 +176,10 @@ def _check(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any], classes: i
 
 
 def rank_correlation(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
-    """Returns Spearman's rank correlation of pairs of a predicted and a measured score.
+    """Spearman's rank correlation of pairs of a predicted and a measured score.
 
-    None where it is undefined, or says nothing: of fewer than three pairs, where one is not finite, or where all on a
-    side are alike.
+    None if it is undefined or meaningless: for fewer than three pairs, if a score is not finite, or if all predicted or
+    all measured scores are equal.
     """
     from scipy.stats import spearmanr  # slow to import, and not needed without predictions
 
@@ -190,14 +190,14 @@ def rank_correlation(pairs: Sequence[tuple[float | None, float | None]]) -> floa
 
 
 def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
-    """Returns what nothing else beats at no more cost: the Pareto front of low costs and high scores.
+    """The Pareto front of low costs and high scores.
 
     Args:
         costs: the lower the better.
-        scores: as many; the higher the better.
+        scores: one for each cost; the higher the better.
 
     Returns:
-        The positions on the front, by rising cost, each with a higher score than all before it. Of equal ones the
+        The positions on the front, by rising cost, each with a higher score than all before it; of equal pairs, the
         first.
     """
     front: list[int] = []
@@ -208,15 +208,15 @@ def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
 
 
 NORMAL_QUANTILE = 1.959964
-"""Of 97.5 %, for intervals of 95 %."""
+"""The 97.5 % quantile of the standard normal distribution, for 95 % intervals."""
 
 
 def accuracy_interval(accuracy: float, num_images: int) -> tuple[float, float]:
-    """Returns Wilson's 95 % interval of an accuracy: what it may be on other images of the same kind.
+    """Wilson's 95 % confidence interval of an accuracy.
 
     Args:
-        accuracy: in [0, 1], measured.
-        num_images: images that it was measured on, at least 1.
+        accuracy: the measured accuracy, in [0, 1].
+        num_images: the number of images, at least 1.
     """
     square = NORMAL_QUANTILE**2
     centre = (accuracy + square / (2 * num_images)) / (1 + square / num_images)
@@ -226,25 +226,25 @@ def accuracy_interval(accuracy: float, num_images: int) -> tuple[float, float]:
 
 
 def decimals(num_images: int | None) -> int:
-    """Returns the decimals of a percentage: as many as one image more or less can change; 2 if that is not known."""
+    """The decimals of a percentage that one image more or less can change; 2 if the number of images is unknown."""
     return 2 if num_images is None or num_images > 1000 else 1 if num_images > 100 else 0
 
 
 def percent_of_images(part: float | None, num_images: int | None) -> str:
-    """Returns an accuracy in per cent, with the decimals that its images allow; "-" for None.
+    """An accuracy in per cent, with the decimals that the number of images justifies; "-" for None.
 
-    A prediction may lie beyond what an accuracy can be, and is then shown as the nearest that can.
+    A predicted accuracy may lie outside [0, 1] and is then clipped.
     """
     return "-" if part is None else f"{100 * min(max(part, 0.0), 1.0):.{decimals(num_images)}f} %"
 
 
 def with_interval(accuracy: float, num_images: int) -> str:
-    """Returns an accuracy in per cent with its 95 % interval, such as `61 % (48 … 73 %)`."""
+    """An accuracy in per cent with its 95 % interval, such as `61 % (48 … 73 %)`."""
     return f"{percent_of_images(accuracy, num_images)} ({interval_text(accuracy, num_images)})"
 
 
 def interval_text(accuracy: float, num_images: int) -> str:
-    """Returns the 95 % interval of an accuracy, such as `48 … 73 %`."""
+    """The 95 % interval of an accuracy, such as `48 … 73 %`."""
     low, high = (100 * end for end in accuracy_interval(accuracy, num_images))
     digits = decimals(num_images)
     return f"{low:.{digits}f} … {high:.{digits}f} %"

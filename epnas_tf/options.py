@@ -1,4 +1,4 @@
-"""What the settings are made of: a dataclass's field that carries its help and bounds, and the check of a value."""
+"""Building blocks of the settings: dataclass fields that carry help and bounds, and the checks of values."""
 
 import dataclasses
 import math
@@ -24,12 +24,12 @@ def option(
     """A dataclass field that carries its help text and its bounds.
 
     Args:
-        default: the value that holds unless another is given.
-        help: what the setting does, its unit, and where the paper (or ENAS, or PNAS) says so.
+        default: the default value.
+        help: the effect of the setting, its unit, and its source in the paper (or ENAS, or PNAS).
         minimum: the smallest value allowed, inclusive.
         maximum: the largest value allowed, inclusive.
-        above: a value that must be exceeded.
-        choices: the values allowed, for a setting that is one word of a list.
+        above: a lower bound, exclusive.
+        choices: the values allowed, for a setting with a list of words.
     """
     metadata: dict[str, Any] = {
         "help": help,
@@ -42,11 +42,11 @@ def option(
 
 
 class Settings:
-    """Base of the frozen settings: each field is checked against its own bounds when the value is made.
+    """Base of the frozen settings: each field is checked against its own bounds on construction.
 
     Attributes:
-        TITLE: what the settings are about, over their flags in `--help`.
-        OFTEN: names of the settings that people give most often; their flags stand first.
+        TITLE: the heading of their flags in `--help`.
+        OFTEN: names of the most used settings, whose flags come first.
     """
 
     TITLE: ClassVar[str] = ""
@@ -58,7 +58,7 @@ class Settings:
         self.check()
 
     def check(self) -> None:
-        """Refuses values that are allowed each, but not together."""
+        """Rejects values that are allowed singly, but not jointly."""
 
 
 _KINDS = {
@@ -68,7 +68,7 @@ _KINDS = {
     str: (str, "a text"),
     tuple: (tuple, "a tuple of texts"),
 }
-"""What a field of a default's type takes, and how to say it."""
+"""For the type of a field's default: the type of its values, and the words for it."""
 
 
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
@@ -91,7 +91,7 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
 
 
 def same_place(one: str, other: str) -> bool:
-    """Tells whether two values of a setting name the same data set, file or folder; of a place there are many names."""
+    """Whether two values of a setting name the same data set, file or folder, also by different paths."""
     if one == other:
         return True
     paths = [os.path.expanduser(name) for name in (one, other)]
@@ -99,17 +99,17 @@ def same_place(one: str, other: str) -> bool:
 
 
 def require(config_type: type, name: str, value: object) -> None:
-    """Refuses an argument that is not of a settings dataclass.
+    """Rejects an argument that is not an instance of `config_type`.
 
     Raises:
-        ConfigError: if it is something else.
+        ConfigError: if it has another type.
     """
     if not isinstance(value, config_type):
         raise ConfigError(f"`{name}` must be a {config_type.__name__}. Received: {value!r}")
 
 
 def fields_of(config_type: type) -> Iterator[dataclasses.Field[Any]]:
-    """Yields the plain fields of a settings dataclass, those of its groups in their order."""
+    """Yields the plain fields of a settings dataclass, including those of its groups, in order."""
     for field in dataclasses.fields(config_type):
         if dataclasses.is_dataclass(field.type):
             yield from fields_of(field.type)  # type: ignore[arg-type]  # is_dataclass also holds for instances
@@ -118,7 +118,7 @@ def fields_of(config_type: type) -> Iterator[dataclasses.Field[Any]]:
 
 
 def groups_of(config_type: type[Settings]) -> Iterator[tuple[type[Settings], list[dataclasses.Field[Any]]]]:
-    """Yields the groups in a settings dataclass, and itself, each with its own plain fields, in their order."""
+    """Yields the groups in a settings dataclass, and the class itself, each with its own plain fields, in order."""
     own = []
     for field in dataclasses.fields(config_type):  # type: ignore[arg-type]  # every subclass is a dataclass
         if dataclasses.is_dataclass(field.type):
@@ -130,7 +130,7 @@ def groups_of(config_type: type[Settings]) -> Iterator[tuple[type[Settings], lis
 
 
 def values_of(config: Any) -> dict[str, Any]:
-    """Returns the plain values of a settings object, groups flattened, in the order of `fields_of`."""
+    """The plain values of a settings object, groups flattened, in the order of `fields_of`."""
     values: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -139,11 +139,11 @@ def values_of(config: Any) -> dict[str, Any]:
 
 
 def from_values(config_type: type[T], values: dict[str, Any]) -> T:
-    """Builds a settings object from plain values as `values_of` gives them (JSON's lists are taken as tuples).
+    """Builds a settings object from plain values in the form of `values_of` (lists from JSON become tuples).
 
     Args:
         config_type: a settings dataclass, `RunConfig` for all of them.
-        values: a value for some or all plain fields; what is absent keeps its default.
+        values: values for some or all plain fields; the others keep their defaults.
 
     Raises:
         ConfigError: if a value is out of its bounds.

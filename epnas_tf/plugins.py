@@ -1,4 +1,4 @@
-"""A person's own operations and spaces: modules that register them when they are imported.
+"""Plugins: modules that register a user's own operations and spaces when they are imported.
 
 They are named by the setting `plugins` (`--plugins=my_nets`), or installed with an entry point of the group
 `epnas_tf.plugins`. A module that a program imports itself needs neither.
@@ -22,7 +22,7 @@ HELP = (
 
 
 def load(names: Iterable[str]) -> None:
-    """Imports the modules that a setting names; one of the current folder is found, too.
+    """Imports the modules that a setting names, also from the current folder.
 
     Args:
         names: modules, such as `my_package.my_nets`.
@@ -36,7 +36,7 @@ def load(names: Iterable[str]) -> None:
     """
     for name in names:
         if os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())  # last, so that no file of the folder hides a library
+            sys.path.append(os.getcwd())  # last, so that no file in the folder hides a library
         _load(name, name)
 
 
@@ -55,8 +55,8 @@ def _load(module: str, received: str) -> None:
     try:
         importlib.import_module(module)
     except ConfigError:
-        raise  # a name that is taken, say
-    except Exception as error:  # it is somebody's own code
+        raise  # for example, a name that is taken
+    except Exception as error:  # a user's code may raise anything
         raise ConfigError(
             f"`plugins` must name modules that can be imported. Received: {received}: {type(error).__name__}: {error}. "
             "Check the name; start in the folder that holds the module, set PYTHONPATH to it, or install it."

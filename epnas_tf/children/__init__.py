@@ -1,7 +1,7 @@
 """Trains children on the shared weights and scores them (paper, sections 4 and 5).
 
 - `child`: trains and scores one architecture; `prefetch`: traces the next one meanwhile.
-- `no_learning`: notices that children score as by chance.
+- `no_learning`: detects children that score no better than chance.
 """
 
 from epnas_tf.lazy import importer

@@ -28,23 +28,23 @@ from epnas_tf.space.graph import NetworkShape
 PROFILED_STEPS = 5
 
 DIVERGED_LOSS = 100.0
-"""Validation loss, in nats an image, beyond which a child has destroyed its weights, whatever its training loss says.
+"""Validation loss, in nats an image, above which a child counts as diverged, whatever its training loss.
 
-Batch norm keeps the training loss finite and small while weights grow without bound, and gradients that are rounding
-noise make them: where a channel is constant, batch norm multiplies the noise by up to 316, layer after layer. Of 22,000
-children of searches on digits and Fashion-MNIST 7 were beyond this, and all scored as by chance.
+Batch norm keeps the training loss small while weights grow without bound. Gradients of pure rounding noise cause this:
+where a channel is constant, batch norm multiplies the noise by up to 316, layer after layer. Of 22,000 children of
+searches on digits and Fashion-MNIST, 7 exceeded the bound, and all of them scored as by chance.
 """
 
 CHILDREN_BETWEEN_COLLECTIONS = 5
-"""After how many children the memory of their graphs is given back: a child of 4 layers leaves some 10 MB."""
+"""Children between two releases of their graphs' memory: a child of 4 layers leaves about 10 MB."""
 
 
 class ChildDiverged(EPNASError):  # noqa: N818  (an outcome of a trial, not a mistake)
-    """A child's loss or variables became NaN, infinite or absurd; the shared weights are as they were before it."""
+    """A child's loss or variables became NaN, infinite or absurd; the shared weights are unchanged."""
 
 
 class TrainingBatches(Protocol):
-    """Where a child's training batches come from; `epnas_tf.data.TrainingPipeline` is one."""
+    """A source of a child's training batches, such as `epnas_tf.data.TrainingPipeline`."""
 
     @property
     def steps(self) -> int:
@@ -52,15 +52,15 @@ class TrainingBatches(Protocol):
 
     @property
     def element_spec(self) -> Any:
-        """What a batch is: float32 images [batch, height, width, channels] and integer labels [batch]."""
+        """The specification of a batch: float32 images [batch, height, width, channels], integer labels [batch]."""
 
     def batches(self, seed: int) -> tf.data.Dataset:
-        """Returns at least `steps` batches, shuffled and augmented anew for each seed."""
+        """At least `steps` batches, shuffled and augmented by the seed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ChildResult:
-    """What the training of a child gave.
+    """The result of a child's training.
 
     Attributes:
         score: accuracy on the validation images, in [0, 1].
@@ -68,7 +68,7 @@ class ChildResult:
         training_loss: mean cross-entropy over all training steps, in nats.
         steps: training steps.
         parameters: trainable parameters of the child's network.
-        build_seconds: making layers and tracing; where it was traced ahead, what was still to be waited for.
+        build_seconds: making layers and tracing; if the child was traced ahead, the remaining wait.
         train_seconds: training.
         evaluate_seconds: validation.
     """
@@ -85,13 +85,13 @@ class ChildResult:
 
 @dataclasses.dataclass(frozen=True)
 class ChildOutcome:
-    """What the run of a prepared child gave; nothing of it is shared before it is committed.
+    """The outcome of a prepared child's run; nothing is shared before it is committed.
 
     Attributes:
-        layout: where the child's variables lie in the values.
+        layout: the positions of the child's variables in the values.
         values: the values after the training, as arrays.
-        result: the scores; without the time that it took to build the child.
-        failure: why the child diverged; None if it did not.
+        result: the scores, without the time to build the child.
+        failure: the reason for divergence; None if the child did not diverge.
     """
 
     layout: Layout
@@ -102,13 +102,13 @@ class ChildOutcome:
 
 @dataclasses.dataclass(frozen=True)
 class PreparedChild:
-    """A traced child, to be run as often as is liked.
+    """A traced child, which can be run any number of times.
 
     Attributes:
         network: its network.
-        layout: where its variables lie in flat values.
+        layout: the positions of its variables in flat values.
         fit: its training, a whole loop inside a traced graph; see `make_fit`.
-        evaluate: its evaluation likewise; see `make_evaluate`.
+        evaluate: its evaluation, likewise; see `make_evaluate`.
         training: the training batches.
         validation: the validation batches.
     """
@@ -121,10 +121,10 @@ class PreparedChild:
     validation: tf.data.Dataset
 
     def run(self, values: FlatValues, seed: int) -> ChildOutcome:
-        """Trains and scores the child. It reads and changes no shared state: values go in, and values come out.
+        """Trains and scores the child. A pure function of the values: it reads and changes no shared state.
 
         Args:
-            values: the values to begin with, of `ChildTrainer.snapshot`.
+            values: the initial values, from `ChildTrainer.snapshot`.
             seed: decides the order of the images and their augmentation.
         """
         began = time.perf_counter()
@@ -146,7 +146,7 @@ class PreparedChild:
         return ChildOutcome(self.layout, arrays, result, self._failure(result, arrays))
 
     def _failure(self, result: ChildResult, values: FlatValues) -> str | None:
-        """Says why a child diverged; None if it did not."""
+        """The reason for divergence; None if the child did not diverge."""
         where = f"after {result.steps} of {self.training.steps} steps"
         if not math.isfinite(result.training_loss + result.validation_loss):
             return f"The loss became {result.training_loss} {where}, {result.validation_loss} in validation."
@@ -163,15 +163,15 @@ class ChildTrainer:
 
         child = trainer.prepare(architecture)                     # traces
         outcome = child.run(trainer.snapshot(child), seed)        # values in, values and scores out
-        trainer.commit(outcome)                                   # the only step that changes what children share
+        trainer.commit(outcome)                                   # the only step that changes shared state
 
-    Each child has a cosine of its own from `learning_rate` to `final_learning_rate`, SGD with Nesterov momentum, L2 and
-    a bound on the gradient's global norm.
+    Each child trains with SGD: a cosine schedule from `learning_rate` to `final_learning_rate`, Nesterov momentum, L2
+    and gradient clipping by global norm.
 
     Args:
         store: the shared variables.
-        shape: the image shape, the number of classes and what else fixes the networks.
-        config: epochs, learning rates and so on; the epochs and the batch size are the training batches' own.
+        shape: fixes the networks beside their architecture.
+        config: the settings of the training; epochs and batch size are those of the training batches.
         training: the training batches.
         validation: the validation batches, of the same structure.
         optimizer: keeps the momentum of the shared variables; a new one by default.
@@ -194,41 +194,41 @@ class ChildTrainer:
         self.optimizer = NesterovSGD(config) if optimizer is None else optimizer
         self.strategy = mirrored_strategy() if config.mirrored else None
         self._num_trained = 0
-        # Several devices meet within batch norm, which they could not in the middle of a function.
+        # Several devices synchronise within batch norm, which is not possible inside a function.
         self.call_layer = LayerFunctions() if config.reuse_traces and not config.mirrored else call_layer
         self._prefetcher = TracePrefetcher(self.trace)
 
     def prepare(self, architecture: Any, store: VariableStore | None = None) -> PreparedChild:
-        """Returns the traced child of an architecture, which may have been traced ahead.
+        """Traces the child of an architecture, unless it was traced ahead.
 
         Args:
-            architecture: the child.
+            architecture: the child's architecture.
             store: weights of its own; None for the shared ones.
         """
-        ahead = self._prefetcher.take(architecture)  # also if it is not wanted: it waits for the thread
+        ahead = self._prefetcher.take(architecture)  # even if it is not wanted: it waits for the thread
         if ahead is not None and store is None:
             return ahead
         store = self.store if store is None else store
         return self.trace(Network(architecture, self.shape, store), store)
 
     def prepare_ahead(self, architecture: Any) -> None:
-        """Begins to trace the child that is prepared next, in a thread, where that can be done."""
+        """Starts to trace the next child in a thread, if the settings allow it."""
         # Weights of a child's own come with its seed; several devices are entered by one thread.
         if self.config.trace_ahead and self.config.share_weights and self.strategy is None:
             self._prefetcher.begin(Network(architecture, self.shape, self.store))
 
     def snapshot(self, child: PreparedChild) -> FlatValues:
-        """Returns the values that a child begins with: those of its store, and the momentum that the optimizer kept."""
+        """A child's initial values: those of its store, and the momentum that the optimizer kept."""
         values = child.layout.read()
         if self._keeps_momentum(child.layout):
             values = values._replace(momentum=self.optimizer.read(child.layout.weights.sizes))
         return values
 
     def commit(self, outcome: ChildOutcome) -> None:
-        """Gives the shared variables what a child has learnt; what was run on weights of its own leaves nothing.
+        """Writes a child's trained values to the shared variables; a child with weights of its own changes nothing.
 
         Raises:
-            ChildDiverged: if the child diverged. Nothing is changed then.
+            ChildDiverged: if the child diverged; nothing is changed then.
         """
         if outcome.failure is not None:
             raise ChildDiverged(outcome.failure)
@@ -247,13 +247,13 @@ class ChildTrainer:
         """Prepares, runs and commits a child: trains it on the shared weights, or on its own, and scores it.
 
         Args:
-            architecture: the child.
+            architecture: the child's architecture.
             seed: decides the order of the images and their augmentation.
-            following: the child after this one, to be traced meanwhile; None if it is not known.
+            following: the architecture of the next child, to be traced meanwhile; None if it is not known.
 
         Raises:
-            ChildDiverged: if a loss or a variable became NaN or infinite, or the validation loss is beyond
-                `DIVERGED_LOSS`. The shared weights are then as before, bit for bit.
+            ChildDiverged: if a loss or a variable became NaN or infinite, or the validation loss exceeds
+                `DIVERGED_LOSS`. The shared weights are then unchanged, bit for bit.
         """
         began = time.perf_counter()
         if self._num_trained and self._num_trained % CHILDREN_BETWEEN_COLLECTIONS == 0:
@@ -269,21 +269,21 @@ class ChildTrainer:
         return dataclasses.replace(outcome.result, build_seconds=built - began)
 
     def wait(self) -> None:
-        """Waits until the child that follows is traced."""
+        """Waits until the next child is traced."""
         self._prefetcher.wait()
 
     def score(self, architecture: Any) -> float:
-        """Returns an architecture's validation accuracy in [0, 1] on the shared weights as they are, untrained."""
+        """An architecture's validation accuracy in [0, 1] on the current shared weights, without training."""
         network = Network(architecture, self.shape, self.store)
         layout = Layout(self.store, network.layers)
         correct, _, count = self._evaluate(network, layout)(self.validation, layout.read())
         return float(correct) / float(count)
 
     def profile(self, architecture: Any, seed: int, folder: str | os.PathLike[str]) -> None:
-        """Writes a TensorBoard profile of a few training steps of an architecture. The shared weights are as before it.
+        """Writes a TensorBoard profile of a few training steps; the shared weights stay unchanged.
 
         Args:
-            architecture: the child.
+            architecture: the architecture to profile.
             seed: decides the order of the images and their augmentation.
             folder: TensorBoard's log directory; the profile goes into `plugins/profile` in it.
         """
@@ -291,7 +291,7 @@ class ChildTrainer:
         layout = Layout(self.store, network.layers)
         fit = self._fit(network, layout, min(PROFILED_STEPS, self.training.steps))
         values = layout.read()
-        fit(self.training.batches(seed), values)  # what happens once, before the first step, is not looked for
+        fit(self.training.batches(seed), values)  # not profiled: what happens once, before the first step
         tf.profiler.experimental.start(os.fspath(folder))
         try:
             fit(self.training.batches(seed), values)
@@ -299,7 +299,7 @@ class ChildTrainer:
             tf.profiler.experimental.stop()
 
     def trace(self, network: Network, store: VariableStore | None = None) -> PreparedChild:
-        """Traces the training and the evaluation of a network whose variables are in a store, the shared one."""
+        """Traces the training and evaluation of a network; its variables are in `store`, by default the shared one."""
         layout = Layout(self.store if store is None else store, network.layers)
         return PreparedChild(
             network,
@@ -311,7 +311,7 @@ class ChildTrainer:
         )
 
     def _evaluate(self, network: Network, layout: Layout) -> Callable[..., Any]:
-        """Returns the evaluation of a network's values, by batch norm's moving statistics."""
+        """Traces the evaluation of a network's values; batch norm uses its moving statistics."""
 
         def forward(images: tf.Tensor, values: FlatValues) -> tf.Tensor:
             weights, statistics = layout.weights.split(values.weights), layout.statistics.split(values.statistics)
@@ -322,7 +322,7 @@ class ChildTrainer:
         return traced
 
     def _fit(self, network: Network, layout: Layout, steps: int) -> Callable[..., Any]:
-        # XLA would take images and weights that go into functions for constants, and compile every step anew.
+        # XLA would treat images and weights passed to functions as constants, and recompile every step.
         call = call_layer if self.config.xla else self.call_layer
         fit = make_fit(network, layout, self.config, self.optimizer, steps, call, self.strategy)
         spec = tf.data.DatasetSpec(self.training.element_spec)
@@ -331,10 +331,10 @@ class ChildTrainer:
 
 
 def child_store(config: ChildConfig, seed: int) -> VariableStore:
-    """Returns an empty store for children of these settings.
+    """An empty store for children with these settings.
 
     Raises:
-        ConfigError: if they are to be trained on several devices, and there are none.
+        ConfigError: if they need several devices, and there are fewer than two.
     """
     if config.mirrored:
         mirrored_strategy()
@@ -342,17 +342,17 @@ def child_store(config: ChildConfig, seed: int) -> VariableStore:
 
 
 def child_seed(seed: int, number: int) -> int:
-    """Returns the seed of a trial's training: it follows from the run's seed and the trial's number alone."""
+    """The seed of a child's training; it follows from the run's seed and the child's number alone."""
     return derived_seed(seed, CHILD, number)
 
 
 def cosine_learning_rate(step: tf.Tensor, steps: int, config: ChildConfig) -> tf.Tensor:
-    """Returns the learning rate of a step: a half cosine from the first to the final one (Loshchilov and Hutter).
+    """The learning rate of a step: a half cosine from the first to the final one (Loshchilov and Hutter).
 
     Args:
         step: int32 scalar, from 0.
-        steps: steps of the child.
-        config: gives the two learning rates.
+        steps: the child's number of steps.
+        config: holds the two learning rates.
 
     Returns:
         float32 scalar.
@@ -370,11 +370,11 @@ def make_fit(
     call: CallLayer = call_layer,
     strategy: tf.distribute.Strategy | None = None,
 ) -> Any:
-    """Returns the training of a network as one `tf.function` of the batches.
+    """Makes the training of a network, one `tf.function` of the batches.
 
     Args:
-        network: what to train.
-        layout: where its variables lie.
+        network: the network to train.
+        layout: the positions of its variables.
         config: learning rates, L2, and whether XLA compiles the step.
         optimizer: takes the steps; none of its slots is touched.
         steps: training steps.
@@ -382,10 +382,10 @@ def make_fit(
         strategy: the devices that share each batch; None for one device.
 
     Returns:
-        A function from a dataset and the values before to (steps done, int32; summed cross-entropy, float32; the values
-        after). It stops early once the loss is not finite.
+        A function from a dataset and the initial values to (steps done, int32; summed cross-entropy, float32; the final
+        values). It stops early once the loss is not finite.
     """
-    # A tensor outside the graph, which then does not hold a copy of it.
+    # A tensor outside the graph, so that the graph holds no copy of it.
     decay = tf.constant(layout.weights.filled(lambda shape: decay_of(shape, config)))
 
     def step(

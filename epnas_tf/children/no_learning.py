@@ -1,4 +1,4 @@
-"""Children that learn nothing: a search whose scores say nothing goes on to its end unless somebody is told."""
+"""A warning about children that learn nothing; otherwise a search with meaningless scores would run to its end."""
 
 import math
 
@@ -8,24 +8,24 @@ import numpy.typing as npt
 from epnas_tf.config import ChildConfig
 
 PATIENCE = 10
-"""Children in a row that are no accident."""
+"""Children in a row that are taken for more than chance."""
 
 DEVIATIONS = 2.0
-"""How far beyond chance a score must be to say something, in standard deviations of a guess's."""
+"""Standard deviations of a guess's score by which a score must exceed chance."""
 
 
 class NoLearningMonitor:
-    """Notices children that, one after the other, score no better than guesses.
+    """Detects runs of children that score no better than guesses.
 
-    Networks that learned nothing do not all answer the same class, so a score of chance is one that a guess which is
-    right as often as the most common class may have.
+    Untrained networks do not all predict the same class, so the score of chance is that of guesses that are right as
+    often as the most common class occurs.
 
     Args:
-        labels: int [n], the labels that the children are scored by.
-        child: how the children are trained.
+        labels: int [n], the labels that the children are scored on.
+        child: the settings of the children's training.
 
     Attributes:
-        in_a_row: how many children of the last ones scored so; a search that goes on begins with it.
+        in_a_row: the number of latest children in a row that scored so; a resumed search restores it.
     """
 
     def __init__(self, labels: npt.NDArray[np.integer], child: ChildConfig) -> None:
@@ -35,7 +35,7 @@ class NoLearningMonitor:
         self.in_a_row = 0
 
     def warning(self, score: float) -> str | None:
-        """Takes a child's score, in [0, 1], and returns what there is to say of it: once for each row of them."""
+        """Records a child's score, in [0, 1]; returns a warning, once for each run of such children."""
         self.in_a_row = self.in_a_row + 1 if score <= self.bound else 0
         if self.in_a_row != PATIENCE:
             return None

@@ -12,11 +12,11 @@ T = TypeVar("T")
 class TracePrefetcher(Generic[T]):
     """Traces one network at a time in a second thread.
 
-    A graph is made by Python, which a training does not need: it is one call of TensorFlow. The second thread only
-    traces; it makes no variable and reads no value, so that nothing depends on which of the two is faster.
+    Tracing needs Python, while training is a single call of TensorFlow. The second thread only traces; it makes no
+    variable and reads no value, so results do not depend on timing.
 
     Args:
-        trace: makes what is wanted of a network.
+        trace: the function to apply to a network.
     """
 
     def __init__(self, trace: Callable[[Network], T]) -> None:
@@ -25,22 +25,22 @@ class TracePrefetcher(Generic[T]):
         self._begun: tuple[Network, concurrent.futures.Future[T]] | None = None
 
     def begin(self, network: Network) -> None:
-        """Begins with a network, whose variables are made."""
+        """Starts to trace a network whose variables exist."""
         self._begun = network, self._thread.submit(self._trace, network)
 
     def take(self, architecture: Any) -> T | None:
-        """Returns what was made of the network, once it is; None if it is of another architecture, or there is none.
+        """Waits for the result of `trace`; None if it is of another architecture, or nothing was started.
 
         Raises:
-            Exception: what `trace` raised.
+            Exception: whatever `trace` raised.
         """
-        self.wait()  # also if it is not wanted: two threads should not trace at a time
+        self.wait()  # even if it is not wanted: only one thread may trace at a time
         begun, self._begun = self._begun, None
         if begun is None or begun[0].architecture != architecture:
             return None
         return begun[1].result()
 
     def wait(self) -> None:
-        """Waits until what was begun is traced."""
+        """Waits until the started trace is done."""
         if self._begun is not None:
             concurrent.futures.wait([self._begun[1]])

@@ -1,4 +1,4 @@
-"""What networks and searches cost, by arithmetic over graphs, and by a few measured layers.
+"""The costs of networks and searches, by arithmetic over graphs, and by a few measured layers.
 
 - `network_cost`: parameters and multiply-adds; `latency`: milliseconds on this device.
 - all candidates of a level at once: `epnas_tf.space.candidate_costs`.

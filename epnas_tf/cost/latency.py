@@ -1,7 +1,7 @@
-"""How long networks take on this device, as the sum of their nodes' times, each measured once.
+"""The latency of networks on this device: the scaled sum of their nodes' times, each measured once.
 
-A search compares millions of candidates, so it cannot time each. It times each kind of node, of which there are few
-dozens, and one whole network: what that takes beside the sum of its nodes' times scales all sums.
+A search compares millions of candidates and cannot time each. It times each kind of node, a few dozen, and one whole
+network: the ratio of its time to the sum of its nodes' times scales all sums.
 """
 
 import statistics
@@ -18,20 +18,20 @@ from epnas_tf.nn import make_layer
 from epnas_tf.space.graph import Graph, NetworkShape, Node
 
 COPIES = 8
-"""A node is run so many times a call, so that what a call itself takes weighs little."""
+"""Runs of a node in one timed call, so that the overhead of the call weighs little."""
 
 CALLS = 15
-"""Timed calls; their median counts."""
+"""Number of timed calls; the median is used."""
 
 FURTHER = 4
-"""Further sources of a node that joins several, from which the time of one is taken."""
+"""Further sources of a joining node, from which the time of one further source is measured."""
 
 
 class Latencies:
-    """The times of networks for one image, in milliseconds, while not training.
+    """The inference times of networks for one image, in milliseconds.
 
     Attributes:
-        times: what was measured so far, by name, in milliseconds. A search keeps it, since times differ from one
+        times: the measurements so far, by name, in milliseconds. A search saves them, since times vary from one
             measurement to the next.
 
     Args:
@@ -42,7 +42,7 @@ class Latencies:
         self.times = dict(known or {})
 
     def milliseconds(self, graph: Graph, image_shape: Size) -> float:
-        """Returns the time of a network: the scaled sum of its nodes' times.
+        """The time of a network: the scaled sum of its nodes' times.
 
         Args:
             graph: the network.
@@ -51,7 +51,7 @@ class Latencies:
         return self.times.get("scale", 1.0) * self._sum(graph, image_shape)
 
     def calibrate(self, architecture: Any, shape: NetworkShape) -> None:
-        """Times a whole network, unless that was done: the sum of its nodes' times is scaled to what it takes."""
+        """Times a whole network, once, to scale the sum of its nodes' times to its time."""
         if "scale" in self.times:
             return
         network = Network(architecture, shape, VariableStore())
@@ -77,7 +77,7 @@ class Latencies:
         return self.times[name] + (len(node.sources) - 1) * self.times[further]
 
     def _time(self, node: Node, size: Size, sources: int) -> float:
-        """Returns the milliseconds of a node with so many sources of one size."""
+        """The time of a node with `sources` sources of one size, in milliseconds."""
         layer = make_layer(node.kind, node.channels, node.stride, seed=0, name="timed")
         shape = (1, *size) if node.kind != "sum_bias" else (1, size[-1])
         joins = layer_takes_list(layer)
@@ -88,7 +88,7 @@ class Latencies:
         def run() -> tf.Tensor:
             output = tf.zeros([])
             for _ in range(COPIES):
-                with tf.control_dependencies([output]):  # one after the other, and none is left out
+                with tf.control_dependencies([output]):  # in sequence, and none is optimised away
                     output = layer(tf.nest.map_structure(tf.identity, inputs))
             return output
 
@@ -96,7 +96,7 @@ class Latencies:
 
 
 def _milliseconds(run: Callable[[], tf.Tensor]) -> float:
-    """Returns the median time of a call; the first ones, which trace and warm up, are not counted."""
+    """The median time of a call; the first calls, which trace and warm up, do not count."""
     times = []
     for number in range(CALLS + 2):
         began = time.perf_counter()

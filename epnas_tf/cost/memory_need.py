@@ -1,4 +1,4 @@
-"""How much main memory a search takes, from its networks' sizes alone: before anything is tried."""
+"""An estimate of a search's main memory from its networks' sizes alone, before anything runs."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,23 +13,23 @@ from epnas_tf.space import NetworkShape, build_graph, make_space
 from epnas_tf.space.graph import Graph, Key
 
 SAMPLES = 12
-"""Whole architectures of which the largest counts; they are drawn by a seed of their own."""
+"""Whole architectures that are sampled, with a fixed seed; the largest counts."""
 
 NUMBER = 4
-"""Bytes of a number in float32."""
+"""Bytes of a float32 number."""
 
 FURTHER = 6
-"""Outputs as large as a network's largest that a training step has beside those of all layers: within a layer, and
-gradients. Measured, as the tolerance is: see `TOLERANCE`."""
+"""Tensors of the size of a network's largest output that a training step holds besides all outputs: gradients, and
+temporaries within a layer. Measured, see `TOLERANCE`."""
 
 NODE = 1_200_000
 """Bytes of a node's graphs."""
 
 FIXED = 300_000_000
-"""Bytes that a search takes on, whatever its networks: threads, pools, the surrogate, what stays of children."""
+"""Bytes that every search needs, whatever its networks: threads, pools, the surrogate, remains of children."""
 
 TOLERANCE = 0.2
-"""How far the estimate may be off, as a part of it.
+"""Relative error of the estimate.
 
 Measured peaks of whole searches over the estimate: macro, 6 layers, 64×64 1.05; 4 layers of 64 channels, 32×32 0.87;
 3 layers, 64×64, where 560 validation images need more than the training, 0.91. Of training steps alone, by the slope
@@ -38,12 +38,12 @@ over the batch: macro, 12 layers, 64×64 0.97; 3 layers, 128×128 0.96; micro, 5
 
 
 def bytes_needed(config: RunConfig, data: DataSize, cores: int) -> int:
-    """Returns the bytes that a search takes beside what the process has when its data set is in memory.
+    """The bytes that a search needs in addition to those of the process with its data set in memory.
 
     Args:
-        config: its settings.
+        config: the settings of the search.
         data: the images.
-        cores: that make batches ahead.
+        cores: the number of cores that make batches ahead.
 
     Raises:
         DataError: if the images are too small for the space.
@@ -65,13 +65,13 @@ def bytes_needed(config: RunConfig, data: DataSize, cores: int) -> int:
 
 
 def training_bytes(graph: Graph, image_shape: tuple[int, int, int]) -> int:
-    """Returns the bytes that a training step has for each of its images at its peak."""
+    """The peak bytes of a training step for each image."""
     sizes = output_sizes(graph, image_shape)
     return NUMBER * (sum(sizes.values()) + FURTHER * max(sizes.values()))
 
 
 def forward_bytes(graph: Graph, image_shape: tuple[int, int, int]) -> int:
-    """Returns the bytes that a network has for each image at its peak without a gradient: what is still to be read."""
+    """The peak bytes of inference for each image: the outputs that are still to be read."""
     sizes = output_sizes(graph, image_shape)
     last_read = {source: number for number, node in enumerate(graph) for source in node.sources}
     living: dict[Key, int] = {}
@@ -84,7 +84,7 @@ def forward_bytes(graph: Graph, image_shape: tuple[int, int, int]) -> int:
 
 
 def _of_weights(graphs: Iterable[Graph], image_shape: tuple[int, int, int]) -> int:
-    """Returns the bytes of the shared variables, their momentum, and the copies that training and saving make."""
+    """The bytes of the shared variables, their momentum, and the copies for training and saving."""
     every: dict[Key, int] = {}
     largest = 0
     for graph in graphs:

@@ -1,6 +1,6 @@
-"""What a network costs, by arithmetic over its graph: no TensorFlow, no variables, microseconds.
+"""The cost of a network, computed from its graph in microseconds: no TensorFlow, no variables.
 
-What each node costs is said by its operation's record, see `epnas_tf.nn.Operation`.
+The cost of each node comes from its operation's record, see `epnas_tf.nn.Operation`.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ Size = tuple[int, int, int]
 
 
 def cost(graph: Graph, image_shape: tuple[int, int, int]) -> Cost:
-    """Returns the parameters and multiply-adds of a network.
+    """The parameters and multiply-adds of a network.
 
     Args:
         graph: the network.
         image_shape: (height, width, channels) of its images.
 
     Raises:
-        ArchitectureError: if an operation is not registered, or without its cost.
+        ArchitectureError: if an operation is not registered, or has no cost.
     """
     sizes = node_sizes(graph, image_shape)
     total = FREE
@@ -31,14 +31,14 @@ def cost(graph: Graph, image_shape: tuple[int, int, int]) -> Cost:
 
 
 def node_cost(node: Node, sizes: Mapping[Key, Size]) -> Cost:
-    """Returns the parameters and multiply-adds of a node.
+    """The parameters and multiply-adds of a node.
 
     Args:
         node: the node.
-        sizes: those of `node_sizes`.
+        sizes: the result of `node_sizes`.
 
     Raises:
-        ArchitectureError: if its operation is not registered, or without its cost.
+        ArchitectureError: if its operation is not registered, or has no cost.
     """
     known = operation(node.kind)
     if known.cost is None:
@@ -50,7 +50,7 @@ def node_cost(node: Node, sizes: Mapping[Key, Size]) -> Cost:
 
 
 def node_sizes(graph: Graph, image_shape: Size) -> dict[Key, Size]:
-    """Returns the sizes of the images and of each node's output; class scores have a height and a width of 1.
+    """The sizes of the images and of each node's output; class scores have a height and a width of 1.
 
     Args:
         graph: the network.

@@ -1,4 +1,4 @@
-"""How much a search has to do, by arithmetic alone: its children, their networks' sizes, their steps. No TensorFlow."""
+"""The workload of a search, by arithmetic alone: its children, their networks' sizes, their steps. No TensorFlow."""
 
 import dataclasses
 import functools
@@ -14,22 +14,22 @@ from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.graph import IMAGE, Graph
 
 SAMPLES = 8
-"""Architectures of a level whose mean stands for the level; they are drawn by a seed of their own."""
+"""Architectures that are sampled from a level, with a fixed seed; their mean stands for the level."""
 
 LEVELS = 5
-"""Levels that are looked at; those between lie on a line."""
+"""Number of levels that are sampled; the others are interpolated."""
 
 FORWARD = 1 / 3
-"""What an image costs without its gradient, as a part of what it costs with it."""
+"""Cost of an image without its gradient, relative to that with it."""
 
 
 class Load(NamedTuple):
-    """What one network has to compute for one image; means of several have fractions.
+    """The computation of one network for one image; means of several networks have fractions.
 
     Attributes:
-        nodes: layers.
-        multiply_adds: of the convolutions and dense layers.
-        outputs: numbers that the layers give together.
+        nodes: number of layers.
+        multiply_adds: multiply-adds of the convolutions and dense layers.
+        outputs: numbers in the outputs of all layers.
     """
 
     nodes: float
@@ -39,7 +39,7 @@ class Load(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class DataSize:
-    """What of a data set decides how long a search takes.
+    """The properties of a data set that decide how long a search takes.
 
     Attributes:
         num_train: images to train on.
@@ -56,15 +56,15 @@ class DataSize:
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """What a whole search has to do.
+    """The work of a whole search.
 
     Attributes:
-        children: for each level, how many.
-        loads: for each level, the mean network.
+        children: number of children of each level.
+        loads: mean load of each level's networks.
         steps: training steps of a child.
         batch: images of a step.
         validated: images that a child is scored on.
-        fits: how often the surrogate is fitted.
+        fits: number of fits of the surrogate.
         candidates: architectures that the surrogate scores.
     """
 
@@ -78,26 +78,26 @@ class Workload:
 
     @property
     def num_children(self) -> int:
-        """The children of all levels."""
+        """The number of children of all levels."""
         return sum(self.children.values())
 
 
 def load_of(graph: Graph, image_shape: tuple[int, int, int]) -> Load:
-    """Returns what a network has to compute for one image."""
+    """The load of a network for one image."""
     return Load(len(graph), cost(graph, image_shape).multiply_adds, sum(output_sizes(graph, image_shape).values()))
 
 
 def output_sizes(graph: Graph, image_shape: tuple[int, int, int]) -> dict[Any, int]:
-    """Returns how many numbers each node of a network gives for one image."""
+    """The number of values in each node's output for one image."""
     sizes = node_sizes(graph, image_shape)
     return {key: int(np.prod(size)) for key, size in sizes.items() if key != IMAGE}
 
 
 def workload(config: RunConfig, data: DataSize) -> Workload:
-    """Returns what a search has to do if no child fails and no limit forbids one.
+    """The work of a search in which no child fails and no limit forbids one.
 
     Args:
-        config: its settings; the data set's own are not looked at, `data` has what they led to.
+        config: the settings of the search; `data` replaces those of the data set.
         data: the images.
 
     Raises:
@@ -124,7 +124,7 @@ def workload(config: RunConfig, data: DataSize) -> Workload:
 
 
 def children_of_iteration(space: SearchSpace[Any, Any], k: int) -> dict[int, int]:
-    """Returns how many children each level has in one iteration."""
+    """The number of children of each level in one iteration."""
     counts = {1: space.num_extensions(1)}
     for level in range(2, space.num_levels + 1):
         counts[level] = min(k, counts[level - 1] * space.num_extensions(level))
@@ -132,14 +132,14 @@ def children_of_iteration(space: SearchSpace[Any, Any], k: int) -> dict[int, int
 
 
 def first_whole_child(space: SearchSpace[Any, Any], k: int) -> int:
-    """Returns the number, from 1, of the first child of the deepest level, if no limit forbids any before it."""
+    """The number, from 1, of the first child of the deepest level, if no limit forbids any before it."""
     counts = children_of_iteration(space, k)
     return sum(counts.values()) - counts[space.num_levels] + 1
 
 
 @functools.lru_cache(256)
 def _loads(config: SpaceConfig, shape: NetworkShape) -> dict[int, Load]:
-    """Returns the mean network of each level."""
+    """The mean load of each level."""
     space, rng = make_space(config), np.random.default_rng(0)
     levels = np.unique(np.linspace(1, space.num_levels, LEVELS).round().astype(int)).tolist()
     means = [
@@ -153,16 +153,16 @@ def _loads(config: SpaceConfig, shape: NetworkShape) -> dict[int, Load]:
 
 @dataclasses.dataclass(frozen=True)
 class CostModel:
-    """The seconds of a search's parts, as a few timed steps have them.
+    """The times of a search's parts, in seconds, derived from a few timed steps.
 
     Attributes:
-        step_node: of a node in a training step, whatever the batch.
-        step_multiply_add: of a multiply-add in a training step.
-        step_output: of a number that a layer gives, in a training step.
-        graph: what a child takes beside its steps, whatever its network: tracing, the first step's extra.
-        graph_node: the same for each node.
-        fit: of a fit of the surrogate.
-        candidate: of a candidate that the surrogate scores.
+        step_node: time of a node in a training step, whatever the batch.
+        step_multiply_add: time of a multiply-add in a training step.
+        step_output: time of a number in a layer's output, in a training step.
+        graph: time of a child besides its steps, whatever its network: tracing, and the first step's overhead.
+        graph_node: the same, for each node.
+        fit: time of a fit of the surrogate.
+        candidate: time to score a candidate by the surrogate.
     """
 
     step_node: float
@@ -174,21 +174,21 @@ class CostModel:
     candidate: float = 1 / 3e6
 
     def step(self, load: Load, batch: float) -> float:
-        """Returns the seconds of a training step."""
+        """The seconds of a training step."""
         of_image = load.multiply_adds * self.step_multiply_add + load.outputs * self.step_output
         return load.nodes * self.step_node + batch * of_image
 
     def child(self, load: Load, work: Workload) -> float:
-        """Returns the seconds of a child."""
+        """The seconds of a child."""
         validation = FORWARD * self.step(load, work.validated)
         return self.graph + load.nodes * self.graph_node + work.steps * self.step(load, work.batch) + validation
 
     def by_level(self, work: Workload) -> dict[int, float]:
-        """Returns the seconds of a mean child of each level, its part of the surrogate's time included."""
+        """The seconds of a mean child of each level, including its share of the surrogate's time."""
         surrogate = (work.fits * self.fit + work.candidates * self.candidate) / work.num_children
         return {level: self.child(load, work) + surrogate for level, load in work.loads.items()}
 
     def seconds(self, work: Workload) -> float:
-        """Returns the seconds of the whole search."""
+        """The seconds of the whole search."""
         by_level = self.by_level(work)
         return sum(count * by_level[level] for level, count in work.children.items())

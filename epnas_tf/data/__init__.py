@@ -1,7 +1,7 @@
-"""Labelled images: where they come from, how they are split and how they reach a network.
+"""Labelled images: reading, splitting, and batches for a network.
 
-Importing this package imports neither TensorFlow nor any of the libraries that read images: each is imported when it is
-first needed, so that a wrong setting is refused at once.
+Importing this package imports neither TensorFlow nor any library that reads images. Each is imported on first use, so
+that a wrong setting is rejected at once.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ __all__ = ["ImageData", "Images", "TrainingPipeline", "check", "evaluation_batch
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the names that need TensorFlow when they are first asked for (PEP 562)."""
+    """Imports the names that need TensorFlow on first use (PEP 562)."""
     if name in ("TrainingPipeline", "evaluation_batches"):
         from epnas_tf.data import pipeline
 

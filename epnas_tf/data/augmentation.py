@@ -1,11 +1,11 @@
 """Augmentation of training images: a sequence of named steps, each of which changes a batch at random.
 
-A step is a frozen record that is registered under its name by being defined, and then can be set by it:
+A step is a frozen record. Defining it registers it under its name, by which settings refer to it:
 
     --augmentation=crop(4),mirror,cutout(8)
 
-Images are floats whose zero is the mean of their channel, as ENAS pads and cuts out after it has normalised. TensorFlow
-is imported when a step first runs, so that a wrong setting is refused at once.
+Images are floats with the mean of each channel at zero, since ENAS pads and cuts out after normalising. TensorFlow is
+imported when a step first runs, so that a wrong setting is rejected at once.
 """
 
 import dataclasses
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 NONE = "none"
-"""The text of no augmentation."""
+"""The text for no augmentation."""
 
 STEPS: dict[str, type["Step"]] = {}
-"""All that are known, by name."""
+"""All registered steps, by name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Step(Settings):
     """A random change of each image of a batch, independently of the others.
 
     A subclass is a frozen dataclass. Its fields are the numbers between the parentheses of its text, each an `option`
-    with a default and bounds; `name` is what it is set by. Define it, and name it in the help of the setting.
+    with a default and bounds; `name` is its name in settings. A new step is also named in the help of the setting.
 
     Example:
         >>> import dataclasses
@@ -61,7 +61,7 @@ class Step(Settings):
         STEPS[name] = cls
 
     def check_fits(self, side: int) -> None:
-        """Refuses sizes that do not fit images of `side` pixels at their shorter side."""
+        """Rejects sizes that do not fit images with a shorter side of `side` pixels."""
 
     def __call__(self, images: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
         """Changes a batch.
@@ -82,10 +82,10 @@ class Step(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """The steps that training images go through, in their order.
+    """The augmentation steps of training images, in order.
 
     Attributes:
-        steps: the steps; none leave the images as they are.
+        steps: the steps; without any, images are unchanged.
 
     Example:
         >>> from epnas_tf.data.augmentation import Augmentation
@@ -97,7 +97,7 @@ class Augmentation:
 
     @classmethod
     def parse(cls, text: str) -> "Augmentation":
-        """Makes an augmentation of its text, steps separated by commas, or "none".
+        """Parses the text of an augmentation: steps separated by commas, or "none".
 
         Raises:
             ConfigError: if a step is unknown, or a number is out of its bounds.
@@ -108,16 +108,16 @@ class Augmentation:
         return cls(tuple(_step(part.strip()) for part in re.split(r",(?![^()]*\))", text)))
 
     def check_fits(self, side: int) -> None:
-        """Refuses a step that does not fit images of `side` pixels at their shorter side.
+        """Rejects steps that do not fit images with a shorter side of `side` pixels.
 
         Raises:
-            ConfigError: if one does not.
+            ConfigError: if a step does not fit.
         """
         for step in self.steps:
             step.check_fits(side)
 
     def __call__(self, images: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
-        """Changes a batch by all steps, each with a seed of its own; see `Step.__call__`."""
+        """Applies all steps to a batch, each with a seed of its own; see `Step.__call__`."""
         import tensorflow as tf
 
         seeds = tf.unstack(tf.random.split(seed, len(self.steps))) if self.steps else []
@@ -130,11 +130,11 @@ class Augmentation:
 
 
 UNCHANGED = Augmentation()
-"""Images as they are."""
+"""No augmentation."""
 
 
 def _step(text: str) -> Step:
-    """Makes a step of its text, such as "crop(4)"; numbers that are left out have their defaults."""
+    """Parses the text of a step, such as "crop(4)"; missing numbers have their defaults."""
     form = re.fullmatch(r"(\w+)(?:\((.*)\))?", text)
     if not form or form[1] not in STEPS:
         raise ConfigError(
@@ -157,12 +157,12 @@ def _step(text: str) -> Step:
 
 @dataclasses.dataclass(frozen=True)
 class Crop(Step, name="crop"):
-    """Padding by zeros, and a crop of the image's size at a place that is uniform over all (2 · padding + 1)²."""
+    """Zero padding, and a crop of the image's size at a position uniform over all (2 · padding + 1)²."""
 
     padding: int = option(-1, "pixels on each side; -1 for an eighth of the shorter side, 0 for no crop", minimum=-1)
 
     def check_fits(self, side: int) -> None:
-        """Refuses padding that could show nothing of an image."""
+        """Rejects padding with which a crop could miss the image."""
         if self.padding >= side:
             raise ConfigError(
                 f"`crop_padding` must be less than the images' shorter side, {side} pixels, or a crop could miss them. "
@@ -170,7 +170,7 @@ class Crop(Step, name="crop"):
             )
 
     def __call__(self, images: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
-        """Shifts each image; the padding is never built: pixels are gathered by their source row and column."""
+        """Shifts each image. No padded image is made: pixels are gathered by source row and column."""
         import tensorflow as tf
 
         _, height, width, _ = images.shape
@@ -188,7 +188,7 @@ class Crop(Step, name="crop"):
 
 @dataclasses.dataclass(frozen=True)
 class Mirror(Step, name="mirror"):
-    """A mirror image, left to right."""
+    """A horizontal flip."""
 
     chance: float = option(0.5, "the probability of each image to be mirrored", minimum=0, maximum=1)
 
@@ -199,18 +199,18 @@ class Mirror(Step, name="mirror"):
         if not self.chance:
             return images
         mirrored = tf.random.stateless_uniform([tf.shape(images)[0]], seed) < self.chance
-        # A condition for each image, not spread over its pixels as `tf.where` does: a third of the time.
+        # One condition an image, not broadcast to its pixels as by `tf.where`: a third of the time.
         return tf.raw_ops.Select(condition=mirrored, x=tf.reverse(images, [2]), y=images)
 
 
 @dataclasses.dataclass(frozen=True)
 class Cutout(Step, name="cutout"):
-    """A square that is blanked, its centre uniform over the image (DeVries & Taylor, arXiv:1708.04552)."""
+    """A blanked square, with its centre uniform over the image (DeVries & Taylor, arXiv:1708.04552)."""
 
     side: int = option(-1, "pixels a side; -1 for half of the shorter side, 0 for none", minimum=-1)
 
     def check_fits(self, side: int) -> None:
-        """Refuses a square that is larger than the images."""
+        """Rejects a square that is larger than the images."""
         if self.side > side:
             raise ConfigError(
                 f"`cutout` must be within 0 and the images' shorter side, {side} pixels. Received: cutout={self.side}. "
@@ -218,7 +218,7 @@ class Cutout(Step, name="cutout"):
             )
 
     def __call__(self, images: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
-        """Blanks rows from centre − side // 2 to that + side − 1, columns likewise; cut off at the image's border."""
+        """Blanks `side` rows and columns from centre − side // 2 on, clipped at the image's border."""
         import tensorflow as tf
 
         _, height, width, _ = images.shape
@@ -235,7 +235,7 @@ class Cutout(Step, name="cutout"):
 
 @dataclasses.dataclass(frozen=True)
 class Brightness(Step, name="brightness"):
-    """The same number added to all pixels of an image."""
+    """A random number, added to all pixels of an image."""
 
     most: float = option(0.2, "the largest number to add or take away, in standard deviations of a channel", minimum=0)
 
@@ -248,12 +248,12 @@ class Brightness(Step, name="brightness"):
 
 @dataclasses.dataclass(frozen=True)
 class Contrast(Step, name="contrast"):
-    """Pixels nearer to the mean of their image and channel, or farther from it, as `keras.layers.RandomContrast`."""
+    """A random factor on the distance of pixels from the mean of their image and channel (Keras's `RandomContrast`)."""
 
     most: float = option(0.2, "the factor is uniform within 1 − most and 1 + most", minimum=0, maximum=1)
 
     def __call__(self, images: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
-        """Gives each image more contrast, or less."""
+        """Raises or lowers the contrast of each image."""
         import tensorflow as tf
 
         factor = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed, 1 - self.most, 1 + self.most)
@@ -263,12 +263,12 @@ class Contrast(Step, name="contrast"):
 
 @dataclasses.dataclass(frozen=True)
 class Rotate(Step, name="rotate"):
-    """A turn about the image's centre, bilinear; zero where nothing was."""
+    """A rotation about the image's centre, with bilinear interpolation; zero outside the image."""
 
     degrees: float = option(10.0, "the largest angle to either side", minimum=0, maximum=180)
 
     def __call__(self, images: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
-        """Turns each image by an angle of its own."""
+        """Rotates each image by a random angle."""
         import keras
         import tensorflow as tf
 
@@ -282,7 +282,7 @@ class Rotate(Step, name="rotate"):
 
 
 def blank(images: "tf.Tensor", shown: "tf.Tensor") -> "tf.Tensor":
-    """Sets to zero what is not shown.
+    """Sets hidden pixels to zero.
 
     Args:
         images: float32 [batch, height, width, channels].

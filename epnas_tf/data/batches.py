@@ -1,4 +1,4 @@
-"""What Keras users have, checked and made ready for children: arrays, or a `tf.data.Dataset`."""
+"""Data of Keras users, arrays or a `tf.data.Dataset`: checks, and training batches for children."""
 
 import re
 from collections.abc import Callable
@@ -26,26 +26,26 @@ from epnas_tf.space.graph import NetworkShape
 
 IMAGES_OF_NUMBERS = "Images must be an array of numbers, or a tf.data.Dataset of images and labels."
 NOT_FINITE = "Images must hold finite numbers. Received: {}. Mend those images, or leave them out."
-"""Refusals that arrays and a `tf.data.Dataset` have in common; those of labels are in `epnas_tf.data.checks.labels`."""
+"""Error texts for arrays and a `tf.data.Dataset`; those for labels are in `epnas_tf.data.checks.labels`."""
 
 
 class DatasetBatches:
-    """Training batches of the user's own `tf.data.Dataset`, over and over for each epoch.
+    """Training batches from the user's own `tf.data.Dataset`, repeated for each epoch.
 
     Args:
         dataset: batches of (images, labels), finite. Its own shuffling and augmentation run anew in each epoch.
-            `tf.data` tunes it only if its options turn that on, see `made_ahead`.
+            `tf.data` tunes it only if its options enable that, see `made_ahead`.
         shape: the networks' image shape and number of classes.
         epochs: epochs of a child.
-        augmentation: what its images go through beside.
+        augmentation: further augmentation of its images.
 
     Attributes:
         steps: training steps of a child, over all its epochs.
-        element_spec: of the batches.
+        element_spec: the specification of a batch.
 
     Raises:
         ConfigError: if the augmentation does not fit the images.
-        DataError: if the data set has no batches or no end, or its elements are no pairs of images and labels.
+        DataError: if the data set is empty or infinite, or its elements are not pairs of images and labels.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class DatasetBatches:
         self.element_spec = self._dataset.element_spec
 
     def batches(self, seed: int) -> tf.data.Dataset:
-        """Returns the data set, augmented by the seed; the order is its own."""
+        """The data set in its own order, augmented by the seed."""
         if not self._augmentation.steps:
             return self._dataset
 
@@ -72,15 +72,15 @@ class DatasetBatches:
 
 
 def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset:
-    """Returns a user's data set with float32 images and int32 class numbers.
+    """Converts a user's data set to float32 images and int32 class numbers.
 
     Args:
         dataset: batches of (images, labels).
         shape: the networks' image shape and number of classes.
 
     Raises:
-        DataError: if its elements are no batches of (images, labels), or do not fit the shape. What is wrong with the
-            values is found only while the batches are made: `tf.errors.InvalidArgumentError`, see `data_error`.
+        DataError: if its elements are not batches of (images, labels), or do not fit the shape. Wrong values are found
+            only while the batches are made: `tf.errors.InvalidArgumentError`, see `data_error`.
     """
     spec = dataset.element_spec
     pair = isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(part, tf.TensorSpec) for part in spec)
@@ -129,10 +129,10 @@ def _from_numbers(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
         labels = tf.cast(labels, tf.float64)
         fraction = ~tf.math.is_finite(labels) | (labels != tf.floor(labels))
         checks = [_refuse(fraction, lambda index: _text(not_whole, "Labels", "{}", labels[index]))]
-        labels = tf.clip_by_value(labels, -(2.0**31), 2.0**31)  # casts of what is larger are not defined
+        labels = tf.clip_by_value(labels, -(2.0**31), 2.0**31)  # casts of larger values are undefined
     with tf.control_dependencies(checks):
         whole = tf.cast(labels, tf.int64)
-    # On a GPU the loss of a label out of range is NaN, and every child would seem to have diverged.
+    # On a GPU, a label out of range makes the loss NaN, and every child would seem to diverge.
     wrong = (whole < 0) | (whole >= num_classes)
 
     def text(index: tf.Tensor) -> tf.Tensor:
@@ -162,18 +162,18 @@ def _from_rows(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
 
 
 def _text(refusal: Callable[..., str] | str, *arguments: Any) -> tf.Tensor:
-    """The words of a refusal around values of tensors, one for each "{}" among the arguments."""
+    """Formats an error text inside a graph: each "{}" among the arguments takes the next tensor's value."""
     texts = [argument for argument in arguments if not tf.is_tensor(argument)]
     template = refusal(*texts) if callable(refusal) else refusal.format(*texts)
     return tf.strings.format(template, [argument for argument in arguments if tf.is_tensor(argument)])
 
 
 def _refuse(wrong: tf.Tensor, text: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """An operation that ends the pass over the data where something is wrong.
+    """An operation that fails, and so ends the pass over the data, if something is wrong.
 
     Args:
         wrong: bool [n].
-        text: the refusal, made of the index of the first that is wrong.
+        text: makes the error text from the index of the first wrong element.
     """
 
     def fail() -> tf.Tensor:
@@ -185,7 +185,7 @@ def _refuse(wrong: tf.Tensor, text: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tens
 
 
 def data_error(error: BaseException) -> DataError | None:
-    """What is wrong with the images or labels of a `tf.data.Dataset`, out of the error that ended the pass over it.
+    """Converts an error from a pass over a `tf.data.Dataset` to the `DataError` about its images or labels.
 
     None for an error of another kind.
     """
@@ -196,10 +196,10 @@ def data_error(error: BaseException) -> DataError | None:
 
 
 def labels_of(batches: tf.data.Dataset) -> npt.NDArray[np.int32]:
-    """Returns the labels of all batches of `as_batches` or `evaluation_batches`, [n].
+    """The labels of all batches of `as_batches` or `evaluation_batches`, [n].
 
     Raises:
-        DataError: if one of them is no class number, or an image holds NaN or infinity.
+        DataError: if a label is not a class number, or an image holds NaN or infinity.
     """
     try:
         return np.concatenate(list(batches.map(lambda _, labels: labels).as_numpy_iterator()))
@@ -208,10 +208,10 @@ def labels_of(batches: tf.data.Dataset) -> npt.NDArray[np.int32]:
 
 
 def num_batches(dataset: tf.data.Dataset) -> int:
-    """Returns how many batches a data set has; where it does not know, they are counted once.
+    """The number of batches of a data set, counted if its cardinality is unknown.
 
     Raises:
-        DataError: if it has none, or no end.
+        DataError: if it is empty or infinite.
     """
     cardinality = int(dataset.cardinality())
     if cardinality == tf.data.INFINITE_CARDINALITY:
@@ -226,7 +226,7 @@ def checked_arrays(images: Any, labels: Any, shape: NetworkShape) -> Arrays:
     """Checks arrays and returns them as tensors.
 
     Raises:
-        DataError: if they do not fit one another or the shape, or hold something else than pixels and classes.
+        DataError: if they do not fit each other or the shape, or do not hold pixels and classes.
     """
     try:
         refuse_masked("Images", images)
@@ -250,7 +250,7 @@ def checked_arrays(images: Any, labels: Any, shape: NetworkShape) -> Arrays:
 
 
 def _check_finite(images: npt.NDArray[Any]) -> None:
-    """Refuses values with which every child would seem to have diverged."""
+    """Rejects values that are not finite: with them, every child would seem to diverge."""
     wrong = [value for value in (images.min(), images.max()) if not np.isfinite(value)]  # NaN is passed on by both
     if wrong:
         raise DataError(NOT_FINITE.format(wrong[0]))

@@ -1,4 +1,4 @@
-"""From the settings to a data set in memory: read, split, measure."""
+"""Loads the data set of the settings into memory: reads, splits and measures it."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from epnas_tf.data.checks.places import refuse_moved
 from epnas_tf.data.values import ImageData, Images, Preparation, statistics
 from epnas_tf.errors import ConfigError, TooFewImagesError
 
-# The test images must be the same whatever the run: otherwise two runs with different seeds could not be compared, and
-# an image that one run tested on would train the next. So this seed is fixed, and the run's own seed never reaches it.
+# The test images must be the same in every run. Otherwise runs with different seeds could not be compared, and one run
+# would train on images that another tests on. So this seed is fixed and independent of the run's seed.
 _TEST_SEED = 20_211_019
 
-# Streams of the run's seed, one for each random choice, so that one choice does not move the other.
+# Streams of the run's seed, one for each random choice, so that the choices are independent.
 _LIMIT_STREAM = 1
 _VALIDATION_STREAM = 2
 
-# Data sets of digits and letters: a mirrored "2" is no digit, a mirrored "b" is another letter.
+# Data sets of digits and letters: a mirrored "2" is not a digit, a mirrored "b" is another letter.
 _NOT_MIRRORED = frozenset({
     "binarized_mnist", "binary_alpha_digits", "cmaterdb", "digits", "emnist", "kmnist", "mnist", "mnist_corrupted",
     "omniglot", "qmnist", "svhn", "svhn_cropped", "usps",
@@ -34,15 +34,15 @@ _MIRRORED = (
 
 
 def check(config: DataConfig, fewest_classes: int = 2) -> None:
-    """Refuses, as cheaply and as early as can be, settings that `load` would refuse: no image is read.
+    """Rejects settings that `load` would reject, early and cheaply: no image is read.
 
     Args:
-        config: which data set, and how to split it.
-        fewest_classes: how many classes a folder must have; one is enough to evaluate on.
+        config: the data set and its split.
+        fewest_classes: the fewest classes of a folder; one is enough for evaluation.
 
     Raises:
         ConfigError: if two settings contradict each other, or a step of the augmentation is unknown.
-        DataError: if the data set's name is unknown, or its files are not there.
+        DataError: if the data set's name is unknown, or its files are missing.
     """
     if config.manual_dir and sources.kind(config) not in ("idx", "tfds"):
         raise ConfigError(
@@ -57,14 +57,14 @@ def check(config: DataConfig, fewest_classes: int = 2) -> None:
 def load(config: DataConfig, seed: int, trained: Preparation | None = None) -> ImageData:
     """Reads a data set, splits it and measures its training part.
 
-    Where the data set has no validation part of its own, one is drawn from the training images at random, the same part
-    of every class, by `seed`. Where it has no test part of its own, one is drawn first in the same way, but by a fixed
-    seed: the test images are the same whatever the run.
+    If the data set has no validation part, a stratified random sample of the training images is drawn by `seed`. If it
+    has no test part, one is drawn first in the same way, but by a fixed seed: the test images are the same in every
+    run.
 
     Args:
-        config: which data set, and how to split it.
-        seed: the run's seed, at least 0; decides which images validate and which are left out by `train_images`.
-        trained: how a model's training images were prepared, see `sources.read`.
+        config: the data set and its split.
+        seed: the run's seed, at least 0; decides the validation images and those left out by `train_images`.
+        trained: the preparation of a model's training images, see `sources.read`.
 
     Returns:
         The data set, with labels 0 … num_classes − 1.
@@ -81,7 +81,7 @@ def load(config: DataConfig, seed: int, trained: Preparation | None = None) -> I
             f"{len(source.train)} training images. Add images of another class."
         )
     train, test = (source.train, source.test) if source.test is not None else _drawn_test(source, config)
-    least = 1 if source.validation is not None else 2  # a class gives an image to the validation if that is drawn
+    least = 1 if source.validation is not None else 2  # if the validation is drawn, each class gives an image to it
     splits.check_class_sizes(train.labels, source.class_names, least)
     notes = tuple(_unused(config))
     if config.train_images > len(train):
@@ -119,7 +119,7 @@ def load(config: DataConfig, seed: int, trained: Preparation | None = None) -> I
 
 
 def _drawn_test(source: sources.Source, config: DataConfig) -> tuple[Images, Images]:
-    """Draws the test images from the training images of a data set without a test part; returns both."""
+    """Draws test images from the training images of a data set without a test part; returns both parts."""
     train = source.train
     least = 1 if source.validation is not None else 2
     total = round(config.test_fraction * len(train))
@@ -134,7 +134,7 @@ def _drawn_test(source: sources.Source, config: DataConfig) -> tuple[Images, Ima
 
 
 def _unused(config: DataConfig) -> list[str]:
-    """Names settings that were given and say nothing about this kind of data set."""
+    """Notes on settings that do not apply to this kind of data set."""
     kind = sources.kind(config)
     return [
         f"--{name} is not used: {config.dataset} is no {what}"
@@ -147,7 +147,7 @@ def _unused(config: DataConfig) -> list[str]:
 
 
 def _part_notes(source: sources.Source, config: DataConfig, num_train: int, num_test: int) -> list[str]:
-    """Says what the parts are where a data set brings some: then settings mean something else, or nothing."""
+    """Notes on the parts that a data set provides: settings for them change their meaning, or have none."""
     notes = []
     if source.test is not None:
         notes = [_missing("test", source.test, source.class_names, "so nothing is known of these at the end")]
@@ -175,7 +175,7 @@ def _missing(part: str, images: Images, class_names: Sequence[str], effect: str)
 
 
 def with_all_training_images(data: ImageData) -> ImageData:
-    """Returns the data set with its validation images among those of the training, and measured anew."""
+    """Adds the validation images to the training part, and updates the statistics."""
     train = Images(
         np.concatenate([data.train.images, data.validation.images]),
         np.concatenate([data.train.labels, data.validation.labels]),
@@ -185,7 +185,7 @@ def with_all_training_images(data: ImageData) -> ImageData:
 
 
 def _augmentation(config: DataConfig) -> Augmentation:
-    """The one of `augmentation`, or of the settings that came before; a step that is off keeps the others' seeds."""
+    """The augmentation of `augmentation` or of the older settings, whose disabled steps keep the others' seeds."""
     if config.augmentation:
         return Augmentation.parse(config.augmentation)
     mirror = _may_mirror(config) if config.mirror == "auto" else config.mirror == "yes"
@@ -193,9 +193,9 @@ def _augmentation(config: DataConfig) -> Augmentation:
 
 
 def _may_mirror(config: DataConfig) -> bool:
-    """Tells whether a data set is none of those that are known to show digits or letters."""
+    """Whether a data set is not known to show digits or letters."""
     if sources.kind(config) in ("folder", "npz"):
-        name = PurePath(config.dataset).stem  # the well-known mnist.npz holds digits as much as mnist does
+        name = PurePath(config.dataset).stem  # the well-known mnist.npz holds digits, as mnist does
     else:
         name = sources.base_name(config.dataset)
     return name.lower() not in _NOT_MIRRORED

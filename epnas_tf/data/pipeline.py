@@ -1,7 +1,7 @@
 """From images in memory to batches of tensors.
 
-A search trains hundreds of children, one after the other, on the same images. So everything that does not depend on the
-seed is done once: the images lie in memory as bytes, and one traced function turns a seed into a data set.
+A search trains hundreds of children, one after the other, on the same images. Work that does not depend on the seed is
+done once: the images stay in memory as bytes, and one traced function turns a seed into a data set.
 """
 
 from collections.abc import Callable
@@ -15,36 +15,36 @@ from epnas_tf.data.values import ImageData, Images
 from epnas_tf.errors import ConfigError
 
 EVALUATION_BATCH = 500
-"""Images that are evaluated at a time; decides speed and memory, not the result."""
+"""Images of an evaluation batch; affects speed and memory, not the result."""
 
 Scale = Float32Array | float
-"""A number for each channel, or one for all."""
+"""One number for each channel, or one for all channels."""
 
 BATCHES_AHEAD = 2
-"""Batches that lie ready, beside those that are being made, at most one a core and 16."""
+"""Finished batches that are kept ready, besides those being made (one a core, at most 16)."""
 
 
 def map_in_order(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
-    """Returns what a function makes of a data set's elements, several at a time, in their order.
+    """Maps a function over a data set in parallel, keeping the order.
 
     Args:
         dataset: the data set.
-        function: of TensorFlow operations only: AutoGraph does not look for control flow in it, which takes time.
+        function: a function of TensorFlow operations only; AutoGraph, which takes time, is not applied.
     """
     function = tf.autograph.experimental.do_not_convert(function)
     return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def made_ahead(dataset: tf.data.Dataset, tuned: bool = False) -> tf.data.Dataset:
-    """Returns a data set whose next elements are made while one is in use.
+    """Prefetches a data set: its next elements are made while one is in use.
 
-    TensorFlow does not tune how: the thread that tunes sleeps for 10, 20, 40 ms and so on, up to a minute, and the end
-    of a pass often waits until it wakes, which can double the time of the pass. Without tuning, AUTOTUNE in `map` means
-    a call for each core, at most 16.
+    TensorFlow's autotuning is off by default: its thread sleeps for 10, 20, 40 ms and so on, up to a minute, and the
+    end of a pass often waits for it, which can double the time of the pass. Without autotuning, AUTOTUNE in `map` means
+    one call a core, at most 16.
 
     Args:
         dataset: the data set.
-        tuned: whether TensorFlow is to tune it all the same.
+        tuned: whether to enable autotuning.
     """
     options = tf.data.Options()
     options.autotune.enabled = tuned
@@ -55,7 +55,7 @@ class Arrays(NamedTuple):
     """Labelled images in main memory, as tensors.
 
     Attributes:
-        images: [n, height, width, channels], bytes as bytes and else float32.
+        images: [n, height, width, channels], uint8 or float32.
         labels: int32 [n], class numbers.
     """
 
@@ -64,13 +64,13 @@ class Arrays(NamedTuple):
 
 
 class ArrayData(NamedTuple):
-    """Training images that are taken as they are, where an `ImageData` is normalised.
+    """Training images that are used as they are; those of an `ImageData` are normalised.
 
     Attributes:
         train: the images.
-        augmentation: what they go through; its zero is zero.
-        mean: what is taken from each pixel.
-        std: what each pixel is then divided by.
+        augmentation: their augmentation, which fills with 0.
+        mean: the number subtracted from each pixel.
+        std: the number that each pixel is then divided by.
     """
 
     train: Arrays
@@ -80,11 +80,11 @@ class ArrayData(NamedTuple):
 
 
 def normalise(images: tf.Tensor, mean: Scale, std: Scale) -> tf.Tensor:
-    """Brings pixels to mean 0 and standard deviation 1.
+    """Normalises pixels to mean 0 and standard deviation 1.
 
     Args:
         images: [batch, height, width, channels], any numeric type; the last three sizes are known.
-        mean: float32 [channels], or one number for all of them, in the images' unit.
+        mean: float32 [channels], or one number for all, in the unit of the images.
         std: the same, above 0.
 
     Returns:
@@ -100,17 +100,17 @@ def normalise(images: tf.Tensor, mean: Scale, std: Scale) -> tf.Tensor:
 class TrainingPipeline:
     """Makes the training batches of any number of children.
 
-    Every epoch goes through the images in a new order, drops those that fill no whole batch (other ones each time), and
-    augments each image anew.
+    Every epoch shuffles the images, drops those that do not fill a whole batch (different ones each time), and augments
+    each image anew.
 
     Args:
-        data: the data set; its `train` part is used, and its `augmentation`.
+        data: the data set; its `train` part and its `augmentation` are used.
         batch_size: images a batch; if there are fewer, each batch has all of them.
-        epochs: how often to go through the images.
+        epochs: number of passes over the images.
 
     Attributes:
-        steps: batches in all epochs together.
-        element_spec: what one batch is: float32 [batch, height, width, channels], normalised, and int32 [batch].
+        steps: number of batches of all epochs.
+        element_spec: specification of a batch: float32 [batch, height, width, channels], normalised, and int32 [batch].
 
     Raises:
         ConfigError: if `batch_size` or `epochs` is less than 1, or the augmentation does not fit the images.
@@ -127,35 +127,35 @@ class TrainingPipeline:
         self._batch_size = min(batch_size, self._count)
         self._steps_per_epoch = self._count // self._batch_size
         self._epochs = epochs
-        # Batches are made on the CPU, also where a GPU trains on them.
+        # Batches are made on the CPU, even if a GPU trains on them.
         with tf.device("CPU:0"):
             self._images = tf.constant(data.train.images)
             self._labels = tf.constant(data.train.labels)
-            # Traced by hand: TensorFlow warns of a program that calls several of one `tf.function` for the first time.
+            # Traced explicitly: TensorFlow warns of programs that make and call many `tf.function`s.
             make = tf.function(self._dataset, input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
             self._make = make.get_concrete_function()
 
     @property
     def steps(self) -> int:
-        """Batches in all epochs together."""
+        """The number of batches of all epochs."""
         return self._steps_per_epoch * self._epochs
 
     @property
     def element_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """What one batch is: images and labels, the batch size known."""
+        """The specification of a batch of images and labels, with a known batch size."""
         return (
             tf.TensorSpec([self._batch_size, *self._image_shape], tf.float32),
             tf.TensorSpec([self._batch_size], tf.int32),
         )
 
     def batches(self, seed: int) -> tf.data.Dataset:
-        """Returns the batches of all epochs; cheap, and nothing is traced again for another seed.
+        """The batches of all epochs; cheap, since another seed needs no new trace.
 
         Args:
             seed: decides the order and the augmentation. The same seed gives the same batches, bit for bit.
 
         Returns:
-            `steps` elements of `element_spec`. It can be passed to a `tf.function` that has
+            `steps` elements of `element_spec`. The data set can be passed to a `tf.function` with
             `tf.data.DatasetSpec(pipeline.element_spec)` in its signature. Keep the pipeline while it is in use.
         """
         with tf.device("CPU:0"):
@@ -166,7 +166,7 @@ class TrainingPipeline:
         size, steps = self._batch_size, self._steps_per_epoch
 
         def epoch_plan(epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            """The images of each step, int64 [steps, size], and a seed for each, int64 [steps, 2]."""
+            """The images of each step, int64 [steps, size], and a seed for each step, int64 [steps, 2]."""
             seeds = tf.random.split(tf.random.fold_in(run_seed, epoch), steps + 1)
             order = tf.random.experimental.stateless_shuffle(tf.range(self._count, dtype=tf.int64), seeds[0])
             return tf.reshape(order[: steps * size], [steps, size]), seeds[1:]
@@ -176,11 +176,11 @@ class TrainingPipeline:
             images = self._data.augmentation(images, batch_seed)
             return tf.ensure_shape(images, [size, *self._image_shape]), tf.gather(self._labels, indices)
 
-        # One epoch is planned at a time: a plan of all would hold up the first batch of a long training.
+        # One epoch is planned at a time: a plan of all would delay the first batch of a long training.
         dataset = tf.data.Dataset.range(self._epochs).map(epoch_plan).unbatch()
         dataset = map_in_order(dataset, batch)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.steps))
-        # Nothing here is left to rewrite, and rewriting took a third of the time until a child's first batch.
+        # Graph rewriting finds nothing to improve here, and took a third of the time until a child's first batch.
         options = tf.data.Options()
         options.experimental_optimization.apply_default_optimizations = False
         return made_ahead(dataset).with_options(options)
@@ -189,13 +189,13 @@ class TrainingPipeline:
 def evaluation_batches(
     images: Images | Arrays, mean: Scale = 0.0, std: Scale = 1.0, batch_size: int = EVALUATION_BATCH
 ) -> tf.data.Dataset:
-    """Returns the batches of a validation or test part: in order, normalised, nothing left out.
+    """The batches of a validation or test part: in order, normalised and complete.
 
     Args:
         images: the images and labels, n of them.
-        mean: as `ImageData` has it; images are taken as they are unless it is given.
-        std: the same.
-        batch_size: images a batch; the last batch has what is left.
+        mean: the mean, as in `ImageData`; by default, images are not normalised.
+        std: the standard deviation, likewise.
+        batch_size: images a batch; the last batch may be smaller.
 
     Returns:
         Batches of float32 [batch, height, width, channels] and int32 [batch], the batch size unknown.
@@ -212,6 +212,6 @@ def evaluation_batches(
         part = pixels[start : start + batch_size]
         return normalise(part, mean, std), labels[start : start + batch_size]
 
-    # Slices of the whole array: to take images one by one and batch them would copy each twice.
+    # Slices of the whole array: batching single images would copy each of them twice.
     dataset = tf.data.Dataset.range(0, len(images.labels), batch_size)
     return made_ahead(map_in_order(dataset, batch))

@@ -1,4 +1,4 @@
-"""How far the reading of image files is. The library itself shows nothing: a command sets what does."""
+"""Progress of reading image files. The library itself shows nothing; a command sets `display`."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -6,15 +6,15 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 display: Callable[[Iterable[Any], int, str], Iterable[Any]] | None = None
-"""What `watched` calls; None to show nothing."""
+"""The function that `watched` calls; None to show nothing."""
 
 
 def watched(items: Iterable[T], total: int, what: str) -> Iterable[T]:
-    """Passes items on, and lets the command show how far it is.
+    """Passes items on, and lets the command show the progress.
 
     Args:
-        items: as they are done.
-        total: how many there will be.
-        what: what is done, to be shown.
+        items: the items, as they are done.
+        total: the number of items.
+        what: a description of the work.
     """
     return items if display is None else display(items, total, what)

@@ -1,8 +1,8 @@
 """The scale of pixel values: which values become 0 (black) and 255 (white). NumPy alone, no files.
 
-The scale is a property of a whole data set, so it is decided once, over all parts: guessed for each part or image anew,
-the same value could become several pixels. Arrays go through `of_parts`; files of more than 8 bits are measured one
-by one (`measure`), and `choose` is asked once for all.
+The scale is a property of a whole data set, so it is decided once, over all parts. Decided separately for each part or
+image, the same value could become different pixels. `of_parts` is for arrays; files of more than 8 bits are measured
+one by one (`measure`), followed by one call of `choose`.
 """
 
 import dataclasses
@@ -21,35 +21,35 @@ BIT_DEPTHS = (8, 10, 12, 14, 16)
 """Bits of the known scales of whole numbers: images, cameras, microscopes and scanners."""
 
 _INTEGER_SCALES = tuple((0.0, 2.0**bits - 1) for bits in BIT_DEPTHS)
-# In the order in which they are tried: what lies within 0 … 1 is taken for that, not for the bright half of −1 … 1.
+# In the order in which they are tried: values within 0 … 1 are not taken for the bright half of −1 … 1.
 _FLOAT_SCALES = ((0.0, 1.0), (-0.5, 0.5), (-1.0, 1.0), *_INTEGER_SCALES)
 
-# Resizing (bicubic, Lanczos) and augmentation leave values a little beyond the scale. They are clipped, and counted.
-_OVERSHOOT = 0.25  # part of the scale's width by which no value may lie outside
-_SMALL_OVERSHOOT = 0.05  # part of it by which nearly no value may
-_PART_OUTSIDE = 0.05  # part of the values that may lie outside at all
-_PART_FAR_OUTSIDE = 0.001  # part of the values that may lie outside by more than the small overshoot
+# Resizing (bicubic, Lanczos) and augmentation leave values slightly beyond the scale. They are clipped and counted.
+_OVERSHOOT = 0.25  # the most that a value may lie outside, relative to the scale's width
+_SMALL_OVERSHOOT = 0.05  # the most that nearly all values may lie outside, likewise
+_PART_OUTSIDE = 0.05  # fraction of the values that may lie outside
+_PART_FAR_OUTSIDE = 0.001  # fraction of the values that may exceed the small overshoot
 
-# Fractions that end below this are no pixels of 0 … 255: rounding would leave a few grey levels of them.
+# Fractional values that end below this are not pixels of 0 … 255: rounding would leave only a few grey levels.
 _LEAST_WHITE = 32.0
-_FEW_LEVELS = 32  # a whole data set within as few neighbouring grey levels looks like one of another scale
-_OTHER_SCALE = 16.0  # times as wide as a part's own scale: likely, the parts were not prepared alike
-_CONSTANT = 1  # grey levels between an image's darkest and brightest pixel of a channel
-_MANY = 0.1  # part of the images of a part that are constant from which on it is a warning
+_FEW_LEVELS = 32  # a whole data set within so few neighbouring grey levels seems to have another scale
+_OTHER_SCALE = 16.0  # a scale wider than a part's own by this factor: the parts probably differ in preparation
+_CONSTANT = 1  # the most grey levels between the darkest and brightest pixel of a constant image's channel
+_MANY = 0.1  # fraction of constant images in a part from which on there is a warning
 _CHUNK = 1024  # images converted at a time, to bound the memory
 
 
 @dataclasses.dataclass(frozen=True)
 class Extent:
-    """Which values some images have. The sum of two (`+`) is that of both, if both are floats or neither is.
+    """The range of some images' values. The sum (`+`) of two covers both, if both are floats or neither is.
 
     Attributes:
         low: the least value.
         high: the greatest value.
-        count: how many values there are.
-        floats: whether they are of a floating-point type.
+        count: the number of values.
+        floats: whether they have a floating-point type.
         whole: whether all are whole numbers.
-        outside: for each of the scales of floats, how many values lie outside; 0 where `low` and `high` tell enough.
+        outside: for each scale of floats, the number of values outside; 0 where `low` and `high` suffice.
         far_outside: the same for values outside by more than the small overshoot.
     """
 
@@ -75,12 +75,12 @@ class Extent:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Which values become black and white.
+    """The values of black and white.
 
     Attributes:
         low: the value that becomes 0.
         high: the value that becomes 255, above `low`. Values beyond the two are clipped.
-        note: what was decided, a line.
+        note: the decision, as one line.
     """
 
     low: float
@@ -98,7 +98,7 @@ class Scale:
 
 
 def to_8_bits(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
-    """Brings values to 8 bits: `low` becomes 0, `high` 255, what lies beyond is clipped, the rest is rounded.
+    """Converts values to 8 bits: `low` becomes 0, `high` 255; values are clipped and rounded.
 
     Args:
         values: any shape and numeric type, finite.
@@ -110,14 +110,14 @@ def to_8_bits(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[
 
 
 def measure(values: npt.NDArray[Any], name: str) -> Extent:
-    """Returns which values images have.
+    """Measures the range of images' values.
 
     Args:
         values: an array of images or a file's pixels, one axis or more, not empty.
-        name: of the array or file, for the error.
+        name: the name of the array or file, for the error.
 
     Raises:
-        DataError: if they are no numbers, or some are NaN or infinite.
+        DataError: if they are not numbers, or some are NaN or infinite.
     """
     if values.dtype.kind not in "buif":
         raise DataError(
@@ -154,7 +154,7 @@ def _extent(values: npt.NDArray[Any]) -> Extent:
 
 
 def _outside(values: npt.NDArray[Any], low: float, high: float, black: float, white: float) -> tuple[int, int]:
-    """Counts the values outside a scale; only where it can matter, as counting takes time."""
+    """Counts the values outside a scale, if the count can matter: counting takes time."""
     width = white - black
     if (black <= low and high <= white) or not _holds(low, high, black, white, _OVERSHOOT):
         return 0, 0
@@ -171,13 +171,13 @@ def _holds(low: float, high: float, black: float, white: float, overshoot: float
 def choose(extents: Iterable[Extent], name: str) -> Scale:
     """Decides the scale of a data set.
 
-    Whole numbers are on the smallest known scale, of 8, 10, 12, 14 or 16 bits, that holds the greatest one; 0 and 1
-    alone are black and white. Floats are
-    on 0 … 1, −0.5 … 0.5, −1 … 1 or one of those, the first that holds them but for a small overshoot.
+    Whole numbers get the smallest known scale, of 8, 10, 12, 14 or 16 bits, that holds the greatest one; 0 and 1 alone
+    are black and white. Floats get the first of 0 … 1, −0.5 … 0.5, −1 … 1 and those scales that holds them, apart from
+    a small overshoot.
 
     Args:
-        extents: of all images, of all parts: one extent for each array or file, one or more.
-        name: of the data set, for the error.
+        extents: one extent for each array or file of all parts, one or more.
+        name: the data set's name, for the error.
 
     Raises:
         DataError: if no known scale fits, or some are floats and others whole numbers.
@@ -195,7 +195,7 @@ def choose(extents: Iterable[Extent], name: str) -> Scale:
     low, high = _FLOAT_SCALES[index]
     note = f"pixels {_number(extent.low)} … {_number(extent.high)}, "
     if (low, high) == (0, 255):
-        # The fractions are gone after this, so it is said.
+        # Rounding loses the fractions, so the note says so.
         note += "read as 0 … 255" + ("" if extent.whole else " and rounded")
     else:
         note += f"scaled to 0 … 255 from {_number(low)} … {_number(high)}"
@@ -207,11 +207,11 @@ def choose(extents: Iterable[Extent], name: str) -> Scale:
 
 
 def choose_of_files(extents: Sequence[Extent], name: str) -> Scale:
-    """Decides the scale of image files of more than 8 bits: whole numbers and floats may stand side by side on one.
+    """Decides the scale of image files of more than 8 bits; whole numbers and floats may share one.
 
     Args:
-        extents: of each file, one or more.
-        name: of the data set, for the error.
+        extents: one extent for each file, one or more.
+        name: the data set's name, for the error.
 
     Raises:
         DataError: as `choose`, or if whole numbers and floats differ in scale.
@@ -230,17 +230,17 @@ def choose_of_files(extents: Sequence[Extent], name: str) -> Scale:
 
 
 def _fitting(extent: Extent) -> int | None:
-    """Returns the index of the scale that fits, among those of floats."""
+    """The index of the scale that fits, among those of floats; None if none fits."""
     for index, (black, white) in enumerate(_FLOAT_SCALES):
         if not extent.floats:
-            # Masks of 0 and 1 are black and white, as bool ones are; a data set that is all 0 says nothing.
+            # Masks of 0 and 1 are black and white, as bool ones are; a data set of zeros alone is undecided.
             fits = extent.low >= 0 and (extent.high <= white if white >= 255 else (black, white) == (0, extent.high))
         else:
             fits = (
                 _holds(extent.low, extent.high, black, white, _OVERSHOOT)
                 and extent.outside[index] <= max(1, _PART_OUTSIDE * extent.count)
                 and extent.far_outside[index] <= max(1, _PART_FAR_OUTSIDE * extent.count)
-                # Signed only if dark pixels show it: what ends at −0.05 is an overshoot.
+                # Signed only if dark pixels show it: −0.05 as the lowest value is an overshoot.
                 and (black == 0 or extent.low <= black / 2)
                 and (white <= 1 or extent.whole or extent.high >= _LEAST_WHITE)
             )
@@ -273,16 +273,16 @@ def _refused(extent: Extent, name: str) -> DataError:
 
 
 def of_parts(parts: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[Scale, list[str]]:
-    """Decides the one scale of arrays that belong together.
+    """Decides the common scale of arrays that belong together.
 
     Args:
         parts: the images of each part by its array's name, the training part first: any numeric type or bool,
             [n, …], not empty.
-        name: of the data set, for the error.
+        name: the data set's name, for the error.
 
     Returns:
-        The scale, and notes: what was decided (none where all parts are uint8, which stays as it is), and warnings,
-        which begin with "warning: ".
+        The scale, and notes: the decision (none if all parts are uint8, which stays unchanged), and warnings, which
+        begin with "warning: ".
 
     Raises:
         DataError: if values are not finite or fit no known scale, or the parts differ in scale.
@@ -306,7 +306,7 @@ def of_parts(parts: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[Scale, l
 
 
 def _differing_parts(extents: Mapping[str, Extent], scale: Scale, name: str) -> list[str]:
-    """Looks for parts that were prepared unlike the others; a part that is black tells nothing."""
+    """Notes on parts that seem to be prepared unlike the others; black parts are ignored."""
     notes = []
     shown = ", ".join(f"{key} {_number(e.low)} … {_number(e.high)}" for key, e in extents.items())
     for key, extent in extents.items():
@@ -326,10 +326,10 @@ def _differing_parts(extents: Mapping[str, Extent], scale: Scale, name: str) -> 
 
 
 def as_trained_warning(found: tuple[float, float], trained: tuple[float, float]) -> str:
-    """Returns the warning that images are scaled as a model's training images were, and not as they look.
+    """The warning that images are scaled as a model's training images were, not as their values suggest.
 
     Args:
-        found: the values that look like black and white.
+        found: the values that seem to be black and white.
         trained: those of the training images.
     """
     looks, used = (f"{low:g} … {high:g}" for low, high in (found, trained))
@@ -339,13 +339,13 @@ def as_trained_warning(found: tuple[float, float], trained: tuple[float, float])
 def as_trained(
     found: Scale, notes: list[str], trained: tuple[float, float] | None, dtype: np.dtype[Any]
 ) -> tuple[Scale, list[str]]:
-    """Returns the scale of arrays that a model is evaluated on: that of its training images of more than 8 bits.
+    """The scale of arrays that a model is evaluated on: that of its training images of more than 8 bits.
 
     Args:
-        found: the arrays' own scale, which stays where they are bytes or floats, or `trained` is no scale for them.
-        notes: on it, the first on what was decided.
-        trained: the values that became 0 and 255 in the training; None where it tells none.
-        dtype: of the arrays.
+        found: the arrays' own scale, which is kept if they are bytes or floats, or `trained` does not apply to them.
+        notes: the notes on it, first that on the decision.
+        trained: the values that became 0 and 255 in training; None if unknown.
+        dtype: the data type of the arrays.
     """
     own = (found.low, found.high)
     if not trained or dtype.kind not in "ui" or dtype == np.uint8 or trained[1] <= 255 or own == trained:
@@ -355,7 +355,7 @@ def as_trained(
 
 
 def own_scale_note(found: tuple[float, float]) -> str:
-    """Returns the note that images of more than 8 bits are on their own scale, as a model's training tells none."""
+    """The note that images of more than 8 bits keep their own scale, since a model's training has none."""
     low, high = found
     return (
         "no image file of the training had more than 8 bits, and these have: "
@@ -366,15 +366,15 @@ def own_scale_note(found: tuple[float, float]) -> str:
 def constant_notes(
     parts: Mapping[str, npt.NDArray[np.uint8]], where: Callable[[str, int], str] | None = None
 ) -> list[str]:
-    """Looks for images that show nothing, however they came to be so.
+    """Notes on images that show nothing, for whatever reason.
 
     Args:
         parts: the images of each part by its name, as the network takes them, uint8 [n, height, width, channels].
         where: names an image by its part and index; by default "image 7 of x_train".
 
     Returns:
-        Notes, a line each: on a data set within a few grey levels, and on images of one colour, which is a warning
-        from one in ten of a part on.
+        Notes, one line each, on a data set within a few grey levels and on images of one colour; the latter is a
+        warning if they are at least a tenth of a part.
     """
     low = min(int(images.min()) for images in parts.values())
     high = max(int(images.max()) for images in parts.values())
@@ -406,7 +406,7 @@ def constant_notes(
 
 
 def _constant_images(images: npt.NDArray[np.uint8]) -> Int64Array:
-    """Returns the indices of images of one colour; a few pixels of each tell that nearly all others are none."""
+    """The indices of images of one colour; a few pixels of each image rule out nearly all others."""
     _, height, width, _ = images.shape
     few = images[:, :: max(1, height // 4), :: max(1, width // 4)]
     candidates = np.flatnonzero(_spans(few) <= _CONSTANT)
@@ -414,7 +414,7 @@ def _constant_images(images: npt.NDArray[np.uint8]) -> Int64Array:
 
 
 def _spans(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Returns the difference of brightest and darkest pixel of each image, in the channel where it is greatest: [n]."""
+    """The difference of brightest and darkest pixel of each image, in the channel with the greatest: [n]."""
     rows = images.reshape(len(images), -1, images.shape[-1])
     spans: npt.NDArray[np.uint8] = (rows.max(axis=1) - rows.min(axis=1)).max(axis=1)
     return spans

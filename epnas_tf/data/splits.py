@@ -1,4 +1,4 @@
-"""Drawing some images of every class: pure functions of the labels and a random generator."""
+"""Stratified draws of images: pure functions of the labels and a random generator."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from epnas_tf.errors import DataError, TooFewImagesError
 
 
 def quotas(sizes: Int64Array, total: int, lower: Int64Array, upper: Int64Array) -> Int64Array:
-    """Shares `total` out over classes in proportion to their sizes, by largest remainder, within bounds.
+    """Apportions `total` to classes in proportion to their sizes, by largest remainder, within bounds.
 
     Args:
         sizes: int64 [classes], images of each class.
-        total: images to share out. Brought into what the bounds allow: a bound outranks the total.
+        total: images to apportion, clipped to what the bounds allow: bounds take precedence.
         lower: int64 [classes], fewest images of each class.
         upper: int64 [classes], most images of each class, each at least its `lower`.
 
@@ -36,19 +36,19 @@ def quotas(sizes: Int64Array, total: int, lower: Int64Array, upper: Int64Array) 
 def stratified_draw(
     labels: npt.NDArray[np.int32], total: int, generator: np.random.Generator, *, leave: int
 ) -> tuple[Int64Array, Int64Array]:
-    """Draws images at random, the same part of every class.
+    """Draws images at random, the same fraction of every class.
 
-    Every class with more than `leave` images gives at least one and keeps at least `leave`. This outranks `total`,
-    which is met exactly whenever both can be had.
+    Every class with more than `leave` images gives at least one and keeps at least `leave`. This takes precedence over
+    `total`, which is met exactly whenever possible.
 
     Args:
         labels: int32 [n], the class of each image.
-        total: how many images to draw.
+        total: the number of images to draw.
         generator: source of the random choice.
-        leave: images of each class that must not be drawn.
+        leave: the fewest images of each class to leave.
 
     Returns:
-        The indices that were left and those that were drawn, both int64, ascending, together 0 … n − 1.
+        The indices left and the indices drawn, both int64, ascending, together 0 … n − 1.
     """
     sizes = np.bincount(labels).astype(np.int64)
     upper = np.maximum(sizes - leave, 0)
@@ -62,14 +62,14 @@ def limit(
     class_names: Sequence[str],
     least: int = 2,
 ) -> Int64Array:
-    """Draws `total` images, as near to the same part of every class as leaves `least` images to each.
+    """Draws `total` images, of every class the same fraction, but at least `least` images.
 
     Args:
         labels: int32 [n], the class of each image; each class has `least` images or more.
-        total: how many images to draw; all are, where there are fewer.
+        total: the number of images to draw; all images if there are fewer.
         generator: source of the random choice.
         class_names: the name of each class.
-        least: images that each class needs: 2 where validation images are drawn from them, else 1.
+        least: the fewest images of a class: 2 if validation images are drawn from them, else 1.
 
     Returns:
         int64 [total], or as many as there are, the indices drawn, ascending.
@@ -88,16 +88,16 @@ def limit(
 
 
 _NEEDED = {1: ("one", ""), 2: ("two", ", one to train on and one to validate on")}
-"""How to say how many training images a class needs."""
+"""Words for the number of training images that a class needs."""
 
 
 def check_class_sizes(labels: npt.NDArray[np.int32], class_names: Sequence[str], least: int = 2) -> None:
-    """Refuses a class that cannot be in both the training and the validation part.
+    """Rejects classes that cannot be in both the training and the validation part.
 
     Args:
         labels: int32 [n], the class of each training image.
         class_names: the name of each class.
-        least: images that each class needs, see `limit`.
+        least: the fewest images of a class, see `limit`.
 
     Raises:
         TooFewImagesError: if a class has fewer.

@@ -1,4 +1,4 @@
-"""What a data set is once it is in memory: frozen values that refuse to be wrong."""
+"""A data set in memory, as frozen values that are validated on construction."""
 
 import dataclasses
 import functools
@@ -14,17 +14,16 @@ from epnas_tf.errors import DataError
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """How an image file becomes the pixels that a network takes: `epnas_tf.data.sources.pictures.decode` does it.
+    """The conversion of an image file to a network's pixels, done by `epnas_tf.data.sources.pictures.decode`.
 
     Attributes:
         height: pixels, at least 1.
         width: pixels, at least 1.
         channels: 1 for grey, 3 for red, green and blue.
-        low: value that becomes 0 in a file of more than 8 bits a channel (16-bit or float).
-        high: value that becomes 255 in such a file, above `low`; values beyond the two are clipped. A file of 8 bits
-            keeps its values.
-        deep: whether `low` and `high` are those of training images of more than 8 bits; if not, there were none, and
-            the two are a guess.
+        low: the value that becomes 0 in a file of more than 8 bits a channel (16-bit or float).
+        high: the value that becomes 255 in such a file, above `low`; values beyond the two are clipped. A file of 8
+            bits keeps its values.
+        deep: whether `low` and `high` come from training images of more than 8 bits; otherwise they are a guess.
     """
 
     height: int
@@ -36,7 +35,7 @@ class Preparation:
 
     @property
     def known_range(self) -> tuple[float, float] | None:
-        """Values that become 0 and 255 where the training tells, else None."""
+        """The values that become 0 and 255, or None if the training images do not determine them."""
         return (self.low, self.high) if self.deep else None
 
 
@@ -82,33 +81,31 @@ class Images:
         return height, width, channels
 
     def take(self, indices: Int64Array) -> "Images":
-        """Returns the images at `indices` (int64 [m], m ≥ 1), in that order."""
+        """The images at `indices` (int64 [m], m ≥ 1), in that order."""
         return Images(self.images[indices], self.labels[indices])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageData:
-    """A data set that is ready to be searched on.
+    """A data set, ready for a search.
 
     Attributes:
         name: the data set's name, or the last part of its path.
-        train: the images whose loss is minimised.
-        validation: the images that score the children; never from the test.
-        test: the images that are looked at once, at the very end.
+        train: the images to train on.
+        validation: the images that score the children; never from the test part.
+        test: the images that are used once, at the very end.
         class_names: the name of each class, in the order of the labels; two or more.
         mean: float32 [channels], mean of `train` in pixel units, 0 to 255.
-        std: float32 [channels], standard deviation of `train` in pixel units; 1 for a channel that is constant, so that
-            dividing by it is always safe.
-        augmentation: what the training images go through, at random.
-        test_is_drawn: whether the data set has no test part of its own, so that `test` was drawn from its training
-            images.
-        validation_is_drawn: whether the data set has no validation part of its own, so that `validation` was drawn from
-            its training images.
-        value_range: values that become 0 and 255 in image files of more than 8 bits a channel, see `Preparation`.
-        deep: whether there were images of more than 8 bits that tell `value_range`.
-        notes: what was decided about the person's data, a line each, to be shown; a line to worry about begins with
-            "warning: ".
+        std: float32 [channels], standard deviation of `train` in pixel units; 1 for a constant channel, so that
+            dividing by it is safe.
+        augmentation: the random augmentation of the training images.
+        test_is_drawn: whether `test` was drawn from the training images, as the data set has no test part.
+        validation_is_drawn: whether `validation` was drawn from the training images, as the data set has no validation
+            part.
+        value_range: the values that become 0 and 255 in image files of more than 8 bits a channel, see `Preparation`.
+        notes: notes for the user on decisions about the data, one line each; warnings begin with "warning: ".
         skipped: the broken image files that were left out, each with the reason.
+        deep: whether images of more than 8 bits determined `value_range`.
 
     Raises:
         DataError: if the parts differ in image size, a label has no name, or the statistics do not fit the channels.
@@ -160,17 +157,17 @@ class ImageData:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_names)
 
     @property
     def preparation(self) -> Preparation:
-        """How an image file becomes an image like these."""
+        """The preparation that turns an image file into an image like these."""
         return Preparation(*self.image_shape, *self.value_range, self.deep)
 
     @functools.cached_property
     def digest(self) -> str:
-        """A checksum of all images and labels, in their order and parts: other images have another one."""
+        """A checksum of all images and labels, in their order and parts."""
         checksum = hashlib.blake2b(digest_size=16)
         for part in (self.train, self.validation, self.test):
             for array in (part.images, part.labels):
@@ -180,15 +177,15 @@ class ImageData:
 
 
 def statistics(images: npt.NDArray[np.uint8], chunk: int = 4096) -> tuple[Float32Array, Float32Array]:
-    """Mean and standard deviation of each channel, exact, from a count of every pixel value.
+    """The exact mean and standard deviation of each channel, from a histogram of the pixel values.
 
     Args:
         images: uint8 [n, height, width, channels].
-        chunk: images to count at a time; bounds the memory that counting needs.
+        chunk: images to count at a time; bounds the memory.
 
     Returns:
         Mean and standard deviation, each float32 [channels], in pixel units (0 to 255). The standard deviation of a
-        constant channel is given as 1.
+        constant channel is 1.
     """
     channels = images.shape[3]
     counts = np.zeros((channels, 256), np.int64)

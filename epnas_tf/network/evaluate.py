@@ -1,4 +1,4 @@
-"""The evaluation of a network, its loop inside the graph."""
+"""The evaluation of a network, with its loop inside the graph."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ import tensorflow as tf
 
 
 def make_evaluate(class_scores: Callable[..., tf.Tensor]) -> Any:
-    """Returns the evaluation of a network as one `tf.function` of the batches.
+    """Makes the evaluation of a network, one `tf.function` of the batches.
 
     Args:
-        class_scores: gives the class scores, float32 [batch, classes], of images and the further arguments; it decides
-            which statistics batch norm uses.
+        class_scores: maps images and the further arguments to class scores, float32 [batch, classes]; it decides which
+            statistics batch norm uses.
 
     Returns:
         A function from a dataset, and the further arguments, to (correct answers, summed cross-entropy, number of

@@ -1,7 +1,7 @@
-"""Layers as functions of their values: what they compute with is handed to them, not read from their variables.
+"""Layers as pure functions: their values are arguments, not read from variables.
 
-A network has many layers and the space has few kinds of them, so a search that trains hundreds of networks traces the
-same layers over and over. `LayerFunctions` traces a kind once, forwards and backwards, and later networks only call it.
+A search trains hundreds of networks made of few kinds of layers. `LayerFunctions` traces each kind once, forward and
+backward; later networks only call it.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from epnas_tf.network.store import layer_takes_list
 from epnas_tf.space.graph import IMAGE, Key, Node
 
 Flat: TypeAlias = tf.Tensor | None
-"""Some variables of one layer, one after the other, float32 [n]; None for none."""
+"""Some variables of one layer, concatenated, float32 [n]; None for none."""
 
 
 class CallLayer(Protocol):
-    """Computes what a layer gives, as `call_layer` does."""
+    """Computes a layer's output, as `call_layer` does."""
 
     def __call__(
         self,
@@ -31,7 +31,7 @@ class CallLayer(Protocol):
         statistics: Flat,
         training: bool,
     ) -> tuple[tf.Tensor, Flat]:
-        """Returns what the layer gives, and its statistics after it."""
+        """Returns the layer's output and its updated statistics."""
 
 
 def call_layer(
@@ -42,34 +42,38 @@ def call_layer(
     statistics: Flat,
     training: bool,
 ) -> tuple[tf.Tensor, Flat]:
-    """Returns what a layer gives when it computes with these values in place of its variables.
+    """Calls a layer with these values in place of its variables.
 
     Args:
         node: the layer's place. No gradient is taken with respect to images.
         layer: the layer.
-        inputs: what it reads, one for each source; behind the ReLU that the layer begins with if it `shares_relu`.
+        inputs: one tensor for each source; already behind the layer's first ReLU if it `shares_relu`.
         weights: its trainable variables.
         statistics: its other variables, the moving statistics of its batch norm.
         training: whether batch norm uses the batch's statistics and moves its averages.
 
     Returns:
-        What it gives, and its statistics after it; without a gradient.
+        The output, and the updated statistics, which have no gradient.
     """
+    # Nothing trains the images, so their gradient is never computed.
     inputs = [tf.stop_gradient(x) if key == IMAGE else x for key, x in zip(node.sources, inputs, strict=True)]
     moving = layer.non_trainable_variables
+    # With a shared ReLU, the layer must not apply its own again.
     options = {"activated": True} if shares_relu(node, layer) else {}
     mapping = [*_cut(layer.trainable_variables, weights), *_cut(moving, statistics)]
+    # In the scope Keras reads the mapped values, and keeps assignments to itself: batch norm's averages are read back.
     with keras.StatelessScope(mapping) as scope:
         output = layer(inputs if layer_takes_list(layer) else inputs[0], training=training, **options)
         after = [scope.get_current_value(variable) for variable in moving]
-    # A gradient tells tensors apart: what an identity gives must be another tensor than what it reads.
+    # The tape distinguishes tensors by identity: an identity layer's output must not be its input tensor.
     output = tf.identity(output) if output is inputs[0] else output
     return output, tf.stop_gradient(tf.concat(after, 0)) if training and after else statistics
 
 
 def _cut(variables: list[keras.Variable], values: Flat) -> Iterator[tuple[keras.Variable, tf.Tensor]]:
-    """Yields each variable with its part of flat values."""
+    """Pairs each variable with its part of flat values."""
     shapes = [tuple(variable.shape) for variable in variables]
+    # Consecutive parts, as long as the variables; vectors need no reshape, which saves operations.
     parts = [] if values is None else tf.split(values, [int(np.prod(shape)) for shape in shapes])
     for variable, part, shape in zip(variables, parts, shapes, strict=True):
         yield variable, part if len(shape) == 1 else tf.reshape(part, shape)
@@ -78,9 +82,9 @@ def _cut(variables: list[keras.Variable], values: Flat) -> Iterator[tuple[keras.
 class LayerFunctions:
     """`call_layer`, traced once for all layers of one kind, size and input shape.
 
-    It gives the same bits on a CPU, if Grappler is off (`prepare_tensorflow`), whose passes see more of a graph without
-    functions. Where several devices share a batch it cannot be used: they would have to meet in the middle of a
-    function. Nor in a step that XLA compiles: it would take what goes into the functions for constants.
+    On a CPU the results are the same bits, provided that Grappler is off (`prepare_tensorflow`): its passes see more of
+    a graph without functions. Two cases are excluded: devices that share a batch, which would have to synchronise
+    inside a function, and steps that XLA compiles, as it would treat the functions' inputs as constants.
     """
 
     def __init__(self) -> None:
@@ -95,9 +99,10 @@ class LayerFunctions:
         statistics: Flat,
         training: bool,
     ) -> tuple[tf.Tensor, Flat]:
-        """Returns what `call_layer` does."""
+        """Calls a layer, as `call_layer` does."""
         reads_images = tuple(source == IMAGE for source in node.sources)
         shapes = tuple((x.dtype, *x.shape) for x in inputs)
+        # Everything that the traced graph depends on.
         kind = (node.kind, node.channels, node.stride, layer.compute_dtype, reads_images, shapes, training)
         function = self._traced.get(kind)
         if function is None:
@@ -123,15 +128,15 @@ def _trace(
 
 
 Place: TypeAlias = tuple[Key, bool]
-"""What a node gives, or with True what a ReLU makes of it."""
+"""A node's output, or with True the ReLU of that output."""
 
 
 class Step(NamedTuple):
-    """What is computed at a time: a layer, or the ReLU that the layers begin with which read the same.
+    """One step of a network: a layer, or a ReLU that several layers with the same source share.
 
     Attributes:
-        place: of what it gives.
-        sources: the places of what it reads.
+        place: the place of its output.
+        sources: the places of its inputs.
         node: the layer's place in the network; None for a ReLU.
     """
 
@@ -141,19 +146,20 @@ class Step(NamedTuple):
 
 
 def shares_relu(node: Node, layer: keras.layers.Layer) -> bool:
-    """Tells whether a layer leaves the ReLU it begins with to others that read the same.
+    """Whether a layer shares its first ReLU with other layers that read the same source.
 
-    One that reads the image does not: no gradient is taken there.
+    A layer that reads the image does not: no gradient is taken there.
     """
     return getattr(layer, "begins_with_relu", False) and IMAGE not in node.sources
 
 
 def steps_of(network: Network) -> Iterator[Step]:
-    """Yields a network's layers in order, and before the first one that shares a ReLU of something that ReLU."""
+    """Yields a network's layers in order, and each shared ReLU before the first layer that reads it."""
     taken: set[Place] = set()
     for node in network.graph:
         shares = shares_relu(node, network.layers[node.key])
         sources = tuple((source, shares) for source in node.sources)
+        # The first reader of a shared ReLU brings that ReLU with it.
         for place in sources:
             if shares and place not in taken:
                 taken.add(place)
@@ -169,9 +175,9 @@ def outputs_of(
     call: CallLayer,
     training: bool,
 ) -> tuple[dict[Place, tf.Tensor], dict[Key, tf.Tensor]]:
-    """Returns what every step gives, of given values, and the statistics after them; see `class_scores`.
+    """The outputs of all steps, and the updated statistics; the arguments are those of `class_scores`.
 
-    With `training` batch norm uses the batch's statistics and moves its averages.
+    With `training`, batch norm uses the batch's statistics and moves its averages.
     """
     outputs: dict[Place, tf.Tensor] = {(IMAGE, False): images}
     after: dict[Key, tf.Tensor] = {}
@@ -181,6 +187,7 @@ def outputs_of(
             outputs[step.place] = tf.nn.relu(inputs[0])
             continue
         key = step.node.key
+        # The layer's values, each float32 [n]; None where it has none.
         own = weights.get(key), statistics.get(key)
         outputs[step.place], moved = call(step.node, network.layers[key], inputs, *own, training=training)
         if moved is not None:
@@ -195,10 +202,10 @@ def class_scores(
     statistics: dict[Key, tf.Tensor],
     call: CallLayer = call_layer,
 ) -> tf.Tensor:
-    """Returns a network's class scores before the softmax, of given values; batch norm uses its moving statistics.
+    """A network's class scores before the softmax; batch norm uses its moving statistics.
 
     Args:
-        network: gives the nodes and the layers.
+        network: supplies the nodes and the layers.
         images: float [batch, height, width, channels].
         weights: the trainable variables of each layer that has any, flat.
         statistics: the other variables likewise.

@@ -1,8 +1,8 @@
-"""The gradient of a network's loss, layer after layer.
+"""The gradient of a network's loss, layer by layer.
 
-Backwards through the layers by hand, and through each of them by a tape of its own: so the gradient of what several
-layers read is added up in the order of these layers, whatever a layer's own graph looks like. The ReLUs that they share
-have no tape: the gradient of each is one operation.
+The backward pass visits the layers in reverse; within each layer a tape of its own does the work. The gradient of an
+output that several layers read is therefore summed in the order of those layers, whatever the graph inside a layer.
+Shared ReLUs have no tape: the gradient of each is one operation.
 """
 
 import functools
@@ -18,12 +18,12 @@ from epnas_tf.space.graph import IMAGE, Key, Node
 
 
 class Gradient(NamedTuple):
-    """A loss while training, and what comes with it.
+    """A training loss, its gradient, and the statistics after the forward pass.
 
     Attributes:
         loss: float32 scalar.
-        weights: its gradient with respect to each layer's trainable variables, flat.
-        statistics: what each layer's other variables have become, flat.
+        weights: the gradient with respect to each layer's trainable variables, flat.
+        statistics: the updated values of each layer's other variables, flat.
     """
 
     loss: tf.Tensor
@@ -46,14 +46,14 @@ def loss_and_gradients(
     loss_of: Callable[[tf.Tensor], tf.Tensor],
     call: CallLayer = call_layer,
 ) -> Gradient:
-    """Returns a loss of the network's class scores while training, and its gradient.
+    """Computes a training loss of the network's class scores, and its gradient.
 
     Args:
-        network: gives the nodes and the layers.
+        network: supplies the nodes and the layers.
         images: float [batch, height, width, channels].
         weights: the trainable variables of each layer that has any, flat.
         statistics: the other variables likewise.
-        loss_of: gives the loss, a scalar, of the class scores, float32 [batch, classes].
+        loss_of: maps class scores, float32 [batch, classes], to a scalar loss.
         call: calls a layer.
     """
     recorded: dict[Key, Recorded] = {}
@@ -61,6 +61,7 @@ def loss_and_gradients(
     def call_recorded(
         node: Node, layer: keras.layers.Layer, inputs: list[tf.Tensor], weights: Flat, statistics: Flat, training: bool
     ) -> tuple[tf.Tensor, Flat]:
+        # One tape a layer: it watches the layer's inputs and its flat weights, and records nothing of other layers.
         inputs = _told_apart(inputs, node.sources)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([tensor for tensor in (*inputs, weights) if tensor is not None])
@@ -68,11 +69,13 @@ def loss_and_gradients(
         recorded[node.key] = Recorded(tape, inputs)
         return output, moved
 
+    # The forward pass. The last node gives the class scores, float32 [batch, classes].
     outputs, after = outputs_of(network, images, weights, statistics, call_recorded, training=True)
     scores = outputs[network.graph.keys[-1], False]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(scores)
         loss = loss_of(scores)
+    # The backward pass starts from the gradient with respect to the class scores.
     gradients = _backwards(network, outputs, recorded, weights, tape.gradient(loss, scores))
     return Gradient(loss, gradients, after)
 
@@ -84,19 +87,25 @@ def _backwards(
     weights: dict[Key, tf.Tensor],
     of_scores: tf.Tensor,
 ) -> dict[Key, tf.Tensor]:
-    """Returns the gradient with respect to the weights of each layer, given that with respect to the class scores."""
+    """Propagates the gradient of the class scores back to the weights of each layer."""
+    # For each place, the gradients that its readers have sent back so far, each in the shape of its output.
     arrived: dict[Place, list[tf.Tensor]] = {place: [] for place in outputs}
     arrived[network.graph.keys[-1], False].append(of_scores)
     gradients = {}
     for step in reversed(list(steps_of(network))):
+        # Every reader comes later in the network, so all gradients have arrived. They came from the last reader to the
+        # first; reversed, they are summed in the order of the layers.
         of_output = ordered_sum(arrived.pop(step.place)[::-1])
+        # A shared ReLU passes the gradient where its output is positive.
         if step.node is None:
             of_input = tf.raw_ops.ReluGrad(gradients=of_output, features=outputs[step.place])
             arrived[step.sources[0]].append(of_input)
             continue
         key, (tape, inputs) = step.node.key, recorded[step.node.key]
+        # The images and layers without weights need no gradient.
         read = [(place, x) for place, x in zip(step.sources, inputs, strict=True) if place[0] != IMAGE]
         own = [weights[key]] if key in weights else []
+        # A source that the output does not depend on gets zeros, so every source gets a gradient.
         of_inputs, of_own = tape.gradient(
             outputs[step.place],
             ([x for _, x in read], own),
@@ -111,13 +120,13 @@ def _backwards(
 
 
 def _told_apart(inputs: list[tf.Tensor], sources: tuple[Key, ...]) -> list[tf.Tensor]:
-    """Returns a layer's inputs; where it reads one several times, as other tensors, or each would get the sum."""
+    """Makes repeated inputs of a layer distinct tensors; otherwise each would get the gradient of their sum."""
     return [tf.identity(x) if sources.count(key) > 1 else x for key, x in zip(sources, inputs, strict=True)]
 
 
 def ordered_sum(tensors: list[tf.Tensor]) -> tf.Tensor:
-    """Returns ((a + b) + c) + …, bit for bit.
+    """Sums tensors as ((a + b) + c) + …, bit for bit.
 
-    `tf.add_n` would begin with whatever tensor nothing else reads any more, and so by what happens to be done first.
+    `tf.add_n` may start from any tensor that has no other reader left, so its order depends on execution timing.
     """
     return functools.reduce(tf.add, tensors)

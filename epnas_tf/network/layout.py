@@ -1,7 +1,7 @@
-"""The variables of some layers as three flat arrays, so that a graph is handed three tensors and not hundreds.
+"""The variables of some layers as three flat arrays, so that a graph takes three tensors and not hundreds.
 
-A child's graph is traced and started anew each time, and how long that takes follows from its number of operations.
-With the values as tensors, the optimiser is some ten operations whatever the network, and no variable is captured.
+Every child's graph is traced and started anew; the time grows with its number of operations. On flat tensors the
+optimizer is about ten operations, whatever the network, and the graph captures no variable.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ class FlatValues(NamedTuple):
 
     Attributes:
         weights: the trainable variables.
-        momentum: theirs, as many.
+        momentum: the momentum of each weight.
         statistics: the other variables, the moving statistics of batch norms.
     """
 
@@ -31,17 +31,17 @@ class FlatValues(NamedTuple):
 
 
 class Layout:
-    """Where the variables of some layers lie in flat arrays.
+    """The positions of some layers' variables in flat arrays.
 
     Args:
-        store: holds the layers, which must be made.
-        keys: the layers, in the order in which they are to lie.
+        store: holds the layers, which must exist.
+        keys: the layers, in the order of the flat arrays.
 
     Attributes:
         store: the store.
         keys: the layers.
-        weights: where their trainable variables lie, and as well the momentum of these.
-        statistics: where their other variables lie.
+        weights: the positions of the trainable variables, and of their momentum.
+        statistics: the positions of the other variables.
     """
 
     def __init__(self, store: VariableStore, keys: Iterable[Key]) -> None:
@@ -55,23 +55,25 @@ class Layout:
 
     @property
     def specs(self) -> FlatValues:
-        """What the flat tensors are, as `tf.TensorSpec`s."""
+        """The `tf.TensorSpec`s of the flat tensors."""
         sizes = (self.weights.size, self.weights.size, self.statistics.size)
         return FlatValues(*(tf.TensorSpec([size], tf.float32) for size in sizes))
 
     def read(self) -> FlatValues:
-        """Returns the store's values, with no momentum (zeros): the store knows of none."""
+        """Reads the store's values, with zero momentum: the store holds none."""
         weights: Arrays = []
         statistics: Arrays = []
+        # A layer's values mix trainable variables and statistics; sort them into the two arrays.
         for key in self.keys:
             for array, trained in zip(self.store.values(key), self._is_trained[key], strict=True):
                 (weights if trained else statistics).append(array)
         return FlatValues(flat(weights), np.zeros(self.weights.size, np.float32), flat(statistics))
 
     def write(self, values: FlatValues) -> None:
-        """Gives the store new values, as arrays; it takes no momentum."""
+        """Writes values, as arrays, to the store, which holds no momentum."""
         weights, statistics = self.weights.arrays(values.weights), self.statistics.arrays(values.statistics)
         for key in self.keys:
+            # Interleave the two again, in the order of the store's values.
             trained, others = iter(weights[key]), iter(statistics[key])
             arrays = [next(trained if is_trained else others) for is_trained in self._is_trained[key]]
             self.store.assign(key, arrays)
@@ -81,33 +83,35 @@ class Part:
     """Some variables of each layer in one flat array.
 
     Attributes:
-        size: of the array.
-        sizes: of the part of each layer that has any.
+        size: the length of the array.
+        sizes: the length of each layer's part, for layers that have any.
     """
 
     def __init__(self, variables: dict[Key, list[keras.Variable]]) -> None:
         self._shapes = {key: [tuple(variable.shape) for variable in of_layer] for key, of_layer in variables.items()}
+        # How many numbers each layer has. A layer with none keeps an empty list of shapes, but no part.
         sizes = {key: sum(int(np.prod(shape)) for shape in shapes) for key, shapes in self._shapes.items()}
         self.sizes = {key: size for key, size in sizes.items() if size}
         self.size = sum(self.sizes.values())
 
     def filled(self, value_of: Callable[[tuple[int, ...]], float]) -> Float32Array:
-        """Returns a flat array in which all of a variable's part is what `value_of` gives for the variable's shape."""
+        """A flat array with one number for each variable, repeated: `value_of` the variable's shape."""
         shapes = [shape for of_layer in self._shapes.values() for shape in of_layer]
+        # One number a variable, repeated over the variable's length: float32 [size].
         return np.repeat(
             np.array([value_of(shape) for shape in shapes], np.float32), [int(np.prod(shape)) for shape in shapes]
         )
 
     def arrays(self, values: Float32Array) -> dict[Key, Arrays]:
-        """Returns each layer's part of a flat array, as views of it."""
+        """Splits a flat array into the arrays of each layer, as views."""
         reader = Reader(values)
         return {key: reader.take(shapes) for key, shapes in self._shapes.items()}
 
     def split(self, values: tf.Tensor) -> dict[Key, tf.Tensor]:
-        """Returns the part of each layer that has any, flat, out of a flat tensor."""
+        """Splits a flat tensor into the flat part of each layer that has any."""
         sizes = self.sizes
         return dict(zip(sizes, tf.split(values, list(sizes.values())), strict=True)) if sizes else {}
 
     def join(self, parts: dict[Key, tf.Tensor]) -> tf.Tensor:
-        """Returns one flat tensor; the opposite of `split`."""
+        """Joins the parts into one flat tensor: the inverse of `split`."""
         return tf.concat([parts[key] for key in self.sizes], 0) if self.sizes else tf.zeros([0])

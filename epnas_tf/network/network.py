@@ -12,25 +12,25 @@ from epnas_tf.space.graph import IMAGE, Graph, Key, NetworkShape, Node
 
 
 class Regularizer(Protocol):
-    """What training does to the values between the layers."""
+    """A change of the values between layers during training, such as drop-path."""
 
     def inputs(self, node: Node, tensors: list[Any]) -> list[Any]:
-        """Returns what a node is to read instead of `tensors`."""
+        """The inputs of a node in place of `tensors`."""
 
     def output(self, node: Node, tensor: Any) -> Any:
-        """Returns what a node is to give instead of `tensor`."""
+        """The output of a node in place of `tensor`."""
 
 
 class Network:
     """The layers of one architecture, called in order.
 
-    The search traces it on tensors, `to_model` runs it on a symbolic input: the same code builds both.
+    The search traces it on tensors; `to_model` calls it on a symbolic input.
 
     Args:
-        architecture: what `build_graph` takes.
-        shape: the image shape, the number of classes and what else fixes the network.
+        architecture: an architecture that `build_graph` takes.
+        shape: fixes the network beside its architecture.
         store: holds the layers; a store of its own makes the network independent.
-        graph: the network's nodes where they are not just those of the architecture; None for these.
+        graph: the network's nodes, if they differ from those of the architecture.
 
     Raises:
         ValueError: if the architecture's class scores do not depend on every node.
@@ -61,12 +61,12 @@ class Network:
             shapes[node.key] = layer.compute_output_shape(joined)
 
     def __call__(self, images: Any, training: bool | None = False) -> Any:
-        """Returns the class scores before the softmax.
+        """Computes the class scores before the softmax.
 
         Args:
             images: float [batch, height, width, channels], a tensor or a `keras.KerasTensor`.
             training: whether batch norm uses the batch's statistics and moves its averages; None leaves it to the
-                Keras model that the network becomes part of.
+                Keras model that contains the network.
 
         Returns:
             float32 [batch, classes].
@@ -76,12 +76,12 @@ class Network:
     def outputs(
         self, images: Any, training: bool | None = False, regularizer: Regularizer | None = None
     ) -> dict[Key, Any]:
-        """Returns what every node gives.
+        """Computes the output of every node.
 
         Args:
             images: as for a call.
             training: as for a call.
-            regularizer: changes what nodes read and give; None for the network as it is.
+            regularizer: changes the inputs and outputs of nodes; None for no change.
         """
         outputs: dict[Key, Any] = {IMAGE: images}
         for node in self.graph:
@@ -93,7 +93,7 @@ class Network:
         return outputs
 
     def call(self, node: Node, inputs: list[Any], training: bool | None) -> Any:
-        """Returns what a node gives for its inputs."""
+        """Computes the output of a node for its inputs."""
         layer = self.layers[node.key]
         return layer(inputs if layer_takes_list(layer) else inputs[0], training=training)
 
@@ -119,9 +119,9 @@ def _whole_graph(architecture: Any, shape: NetworkShape) -> Graph:
 
 
 def to_model(network: Network, name: str = "epnas_network") -> keras.Model:
-    """Returns the network as a functional Keras model that ends in a softmax (paper, section 3).
+    """Makes a functional Keras model of the network that ends in a softmax (paper, section 3).
 
-    The model holds the network's own layers: training one trains the other.
+    The two share their layers: training one trains the other.
 
     Example:
         >>> import epnas_tf

@@ -1,6 +1,6 @@
-"""SGD with Nesterov momentum, L2 and a bound on the gradient's norm, as the search and the final training do it (ENAS).
+"""SGD with Nesterov momentum, L2 and gradient clipping, for the search and the final training (ENAS).
 
-`NesterovSGD` is for the children: on flat values, with a slot for each layer. `VariableSGD` is the same on variables.
+`NesterovSGD` is for the children: on flat values, with a slot for each layer. `VariableSGD` does the same on variables.
 """
 
 import math
@@ -18,7 +18,7 @@ from epnas_tf.space.graph import Key
 
 
 class OptimizerSettings(Protocol):
-    """What a step of the optimiser needs to know; the settings of children and of the final training have it."""
+    """The settings of an optimizer step; those of children and of the final training provide them."""
 
     @property
     def momentum(self) -> float:
@@ -30,7 +30,7 @@ class OptimizerSettings(Protocol):
 
     @property
     def l2_on(self) -> str:
-        """What that sum is taken of: "kernels" or "all" variables."""
+        """The variables in that sum: "kernels" or "all"."""
 
     @property
     def clip_norm(self) -> float:
@@ -38,7 +38,7 @@ class OptimizerSettings(Protocol):
 
 
 def cosine(progress: tf.Tensor, first: float, last: float) -> tf.Tensor:
-    """Returns the learning rate on a half cosine (Loshchilov and Hutter).
+    """The learning rate on a half cosine (Loshchilov and Hutter).
 
     Args:
         progress: float32 scalar, from 0 to 1.
@@ -52,8 +52,8 @@ def cosine(progress: tf.Tensor, first: float, last: float) -> tf.Tensor:
 def clip_by_global_norm(gradients: list[tf.Tensor], bound: float) -> list[tf.Tensor]:
     """Scales gradients down to a global norm of at most `bound`.
 
-    `tf.clip_by_global_norm` in half the operations: a child's graph is traced and started anew each time, and its size
-    decides how long that takes. A norm that is not finite makes all gradients NaN, so the child fails.
+    It needs half the operations of `tf.clip_by_global_norm`, and every child's graph is traced and started anew, which
+    takes time in proportion to its size. A norm that is not finite makes all gradients NaN, so the child fails.
     """
     norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(gradient) for gradient in gradients]))
     scale = bound / tf.maximum(norm, bound)
@@ -61,9 +61,9 @@ def clip_by_global_norm(gradients: list[tf.Tensor], bound: float) -> list[tf.Ten
 
 
 def decay_of(shape: tuple[int, ...], settings: OptimizerSettings) -> float:
-    """Returns by what a variable of this shape is multiplied for the gradient of L2, l2 * sum(w²) without ENAS's ½.
+    """The factor of a variable in the gradient of L2, which is l2 * sum(w²), without ENAS's ½.
 
-    Where only kernels have L2: a kernel has more than one axis, batch norm's variables and biases have one.
+    If only kernels have L2: kernels have more than one axis, batch norm's variables and biases have one.
     """
     return 2.0 * settings.l2 if settings.l2_on == "all" or len(shape) > 1 else 0.0
 
@@ -76,15 +76,15 @@ def sgd_step(
     decay: tf.Tensor,
     settings: OptimizerSettings,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns weights and their momentum after a step, L2 and clipping included.
+    """Computes the weights and their momentum after a step, with L2 and clipping.
 
     Args:
         weights: float32 [n].
         momentum: float32 [n].
-        gradient: of the loss without L2, float32 [n].
+        gradient: float32 [n], the gradient of the loss without L2.
         learning_rate: float32 scalar.
-        decay: by what each weight is multiplied for the gradient of L2, float32 [n]; see `decay_of`.
-        settings: momentum and the gradient's bound, and whether there is L2.
+        decay: float32 [n], the factor of each weight in the gradient of L2; see `decay_of`.
+        settings: momentum, the gradient's bound, and whether there is L2.
     """
     if settings.l2:
         gradient += decay * weights
@@ -95,9 +95,9 @@ def sgd_step(
 
 
 class NesterovSGD:
-    """The children's optimizer. It owns a slot for each layer: the momentum of its trainable variables, flat.
+    """The children's optimizer. It owns a slot for each layer: the flat momentum of its trainable variables.
 
-    A slot begins at zero and lives on from child to child, as the layer's weights do.
+    A slot starts at zero and persists from child to child, as the layer's weights do.
 
     Args:
         settings: momentum, L2 and the gradient's bound.
@@ -110,14 +110,14 @@ class NesterovSGD:
     def step(
         self, weights: tf.Tensor, momentum: tf.Tensor, gradient: tf.Tensor, learning_rate: tf.Tensor, decay: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns weights and their momentum after a step; see `sgd_step`. It touches no slot."""
+        """Computes the weights and their momentum after a step, see `sgd_step`; changes no slot."""
         return sgd_step(weights, momentum, gradient, learning_rate, decay, self.settings)
 
     def read(self, sizes: Mapping[Key, int]) -> Float32Array:
-        """Returns the slots of some layers, one after the other.
+        """Concatenates the slots of some layers.
 
         Args:
-            sizes: of each layer's slot.
+            sizes: the size of each layer's slot.
 
         Raises:
             StateError: if a slot has another size: it was restored from a state of other networks.
@@ -129,19 +129,19 @@ class NesterovSGD:
         return flat(slots)
 
     def write(self, sizes: Mapping[Key, int], momentum: Float32Array) -> None:
-        """Takes the slots of some layers, as `read` gives them."""
+        """Sets the slots of some layers, in the form of `read`."""
         reader = Reader(momentum)
         for key, size in sizes.items():
             self._slots[key] = reader.take([[size]])[0].copy()  # a view would keep the whole array alive
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
-        """Returns the slots: a JSON-able index and a flat array, "momentum"."""
+        """The slots: an index for JSON, and a flat array, "momentum"."""
         keys = sorted(self._slots, key=str)
         index = [[list(key), self._slots[key].size] for key in keys]
         return {"slots": index}, {"momentum": flat([self._slots[key] for key in keys])}
 
     def set_state(self, index: dict[str, Any], arrays: Mapping[str, Float32Array]) -> None:
-        """Takes over a state of `get_state`.
+        """Restores a state of `get_state`.
 
         Raises:
             StateError: if index and array do not belong together.
@@ -155,11 +155,11 @@ class NesterovSGD:
 def regularized(
     gradients: list[tf.Tensor], variables: list[tf.Variable], settings: OptimizerSettings
 ) -> list[tf.Tensor]:
-    """Returns the gradients of the loss with L2, scaled down to the bound of their global norm.
+    """The gradients of the loss with L2, clipped by their global norm.
 
     Args:
         gradients: the gradient of the loss without L2 for each variable.
-        variables: what they are the gradients of.
+        variables: the variables.
         settings: L2 and the bound.
     """
     decays = [decay_of(variable.shape, settings) for variable in variables]
@@ -168,14 +168,14 @@ def regularized(
 
 
 class VariableSGD:
-    """Moves variables step by step; it owns their momentum.
+    """SGD with Nesterov momentum on Keras variables; it owns their momentum.
 
     Args:
-        variables: what to move.
+        variables: the variables to update.
         momentum: Nesterov momentum.
 
     Attributes:
-        slots: the momentum, a variable for each one, zeros at first.
+        slots: the momentum of each variable, initially zero.
     """
 
     def __init__(self, variables: list[keras.Variable], momentum: float) -> None:
@@ -184,7 +184,7 @@ class VariableSGD:
         self.slots = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self._variables]
 
     def apply(self, gradients: list[tf.Tensor], learning_rate: tf.Tensor) -> None:
-        """Takes a step by the gradient of each variable, at a float32 scalar's learning rate."""
+        """Takes a step by the gradient of each variable; `learning_rate` is a float32 scalar."""
         momentum = tf.constant(self._momentum)
         for variable, slot, gradient in zip(self._variables, self.slots, gradients, strict=True):
             tf.raw_ops.ResourceApplyMomentum(

@@ -1,4 +1,4 @@
-"""The answers of a network to many images."""
+"""The predictions of a network for many images."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from epnas_tf.network.network import Network
 
 
 def predict(network: Network, batches: tf.data.Dataset) -> Float32Array:
-    """Returns the probabilities of the classes for all images.
+    """Predicts the class probabilities of all images.
 
     Args:
         network: the network; batch norm uses its moving statistics.
-        batches: float32 images [batch, height, width, channels], normalised, with labels, which are not looked at.
+        batches: float32 images [batch, height, width, channels], normalised, with labels, which are ignored.
 
     Returns:
         float32 [n, classes].

@@ -19,34 +19,35 @@ Arrays = list[Float32Array]
 
 
 def layer_name(key: Key) -> str:
-    """Returns Keras's name of the layer of a key; Keras refuses slashes and the like, so the two are kept apart."""
+    """The Keras name of a key's layer; a name may not hold slashes and the like, so it differs from the key."""
     return "_".join(str(part).replace("-", "minus_") for part in key)
 
 
 def layer_seed(seed: int, key: Key) -> int:
-    """Returns the seed of a key's initial values: they follow from the store's seed and the key alone."""
+    """The seed of a key's initial values; it follows from the store's seed and the key alone."""
     digest = hashlib.sha256(f"{seed}:{json.dumps(key)}".encode()).digest()
+    # 31 bits: a seed that is not negative as an int32.
     return int.from_bytes(digest[:4], "little") % 2**31
 
 
 def dtype_policy(mixed_precision: bool) -> str:
-    """Returns Keras's name of the policy for mixed precision: bfloat16 has float32's range, so no loss is scaled."""
+    """The Keras dtype policy, with or without mixed precision; bfloat16 has float32's range, so no loss is scaled."""
     return "mixed_bfloat16" if mixed_precision else "float32"
 
 
 class VariableStore:
     """Maps (position, operation) to a built Keras layer and the number of its updates.
 
-    Two architectures that use the same operation at the same position get the very same layer, hence its kernels and
-    its batch norm's statistics. A layer is made when it is first asked for; its initial values follow from
-    the store's seed and the key, so it does not matter which architecture came first.
+    Two architectures that use the same operation at the same position share one layer, with its kernels and its batch
+    norm's statistics. A layer is made on first request. Its initial values follow from the store's seed and the key, so
+    the order of the architectures does not matter.
 
     Args:
         seed: decides all initial values.
-        dtype_policy: Keras's name of what the layers compute in and keep their variables in.
+        dtype_policy: the Keras dtype policy of the layers.
 
     Attributes:
-        updates: training steps that each key's layer took part in; after `set_state`, one for each key of it.
+        updates: for each key, the training steps that its layer took part in; `set_state` restores all of them.
 
     Example:
         >>> import epnas_tf
@@ -63,9 +64,9 @@ class VariableStore:
         self.dtype_policy = dtype_policy
         self.updates: dict[Key, int] = {}
         self._layers: dict[Key, keras.layers.Layer] = {}
-        # Values of a restored state for keys that no architecture has asked for since.
+        # Restored values of keys that no architecture has requested since.
         self._waiting: dict[Key, Arrays] = {}
-        # Values that were assigned to layers that nobody has been given since: reading hundreds of variables is slow.
+        # Values assigned to layers that were not handed out since: reading hundreds of variables is slow.
         self._assigned: dict[Key, Arrays] = {}
 
     def __contains__(self, key: Key) -> bool:
@@ -78,19 +79,21 @@ class VariableStore:
         return len(self._layers.keys() | self._waiting.keys())
 
     def layer(self, node: Node, input_shapes: list[Shape]) -> keras.layers.Layer:
-        """Returns the layer of a node, made and built at the first call.
+        """The layer of a node, made and built on first request.
 
         Args:
-            node: gives the key, and for the first call the operation, the channels and the stride.
+            node: its key; for the first call also its operation, channels and stride.
             input_shapes: the shape [batch, …] of each source.
 
         Raises:
             StoreError: if the key's layer exists with variables of other shapes.
         """
         found = self._layers.get(node.key)
+        # The caller may change the variables by other means, so the cached values are dropped.
         self._assigned.pop(node.key, None)
         if found is None:
             found = self._make(node, input_shapes)
+        # Shared kernels fit one number of output channels, one stride and one set of input channels.
         elif found.built_for != (node.channels, node.stride, _channels(input_shapes)):
             raise StoreError(
                 f"The layer of {node.key} was made with (channels, stride, input channels) {found.built_for}. "
@@ -99,7 +102,7 @@ class VariableStore:
         return found
 
     def count_updates(self, keys: Iterable[Key], steps: int) -> None:
-        """Notes that the layers of these keys took part in so many training steps."""
+        """Adds `steps` training steps to the counts of some keys."""
         for key in keys:
             self.updates[key] = self.updates.get(key, 0) + steps
 
@@ -112,29 +115,30 @@ class VariableStore:
             layer_name(node.key),
             self.dtype_policy,
         )
+        # A layer that joins sources is built from a list of shapes, even of one.
         layer.build(input_shapes if len(input_shapes) > 1 or layer_takes_list(layer) else input_shapes[0])
         layer.built_for = (node.channels, node.stride, _channels(input_shapes))
         if node.key in self._waiting:
             _assign(node.key, layer.weights, self._waiting[node.key])
             del self._waiting[node.key]
-        # Only now: a layer that its state does not fit must be refused again, not found with its initial values.
+        # Last: if the state does not fit, the next request must fail again, not find a layer with initial values.
         self._layers[node.key] = layer
         return layer
 
     def snapshot(self, keys: Iterable[Key]) -> dict[Key, Arrays]:
-        """Returns copies of the variables of some layers, for `restore`."""
+        """Copies the variables of some layers, for `restore`."""
         return {key: [array.copy() for array in self.values(key)] for key in keys}
 
     def restore(self, snapshot: dict[Key, Arrays]) -> None:
-        """Puts the values of a snapshot back, bit for bit."""
+        """Restores a snapshot, bit for bit."""
         for key, values in snapshot.items():
             self._assign(key, values)
 
     def assign(self, key: Key, values: Arrays) -> None:
-        """Gives a layer new values.
+        """Sets the values of a layer's variables.
 
-        The arrays are kept, and are what `values` and `get_state` give until `layer` hands the layer out again: who
-        changes its variables by other means asks for it before, as every `Network` does.
+        The arrays are cached: `values` and `get_state` use them until `layer` hands the layer out again. Code that
+        changes the variables by other means must request the layer first, as every `Network` does.
 
         Raises:
             StateError: if the shapes are not those of the variables.
@@ -147,12 +151,13 @@ class VariableStore:
         _assign(key, self._layers[key].weights, values)
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
-        """Returns everything the store holds: a JSON-able index and a flat array, "weights".
+        """The whole state: an index for JSON, and one flat array, "weights".
 
-        One flat array, because thousands of small ones cost more to write than their bytes. Sorted, so equal stores
-        give equal states whichever architecture came first, and whether or not they were restored between.
+        Writing one array is faster than writing thousands of small ones. The keys are sorted, so equal stores give
+        equal states, whatever the order of the architectures and whether or not they were restored.
         """
         index, weights = [], []
+        # Sorted as text: the parts of a key are strings and integers, which do not compare.
         for key in sorted(self._layers.keys() | self._waiting.keys(), key=str):
             kept = self.values(key)
             index.append(
@@ -166,12 +171,13 @@ class VariableStore:
         return {"seed": self.seed, "layers": index}, {"weights": flat(weights)}
 
     def values(self, key: Key) -> Arrays:
-        """Returns the values of a layer's variables."""
+        """The values of a layer's variables."""
+        # The first that there is: values restored for a layer not yet made, cached values, the variables themselves.
         known = self._waiting.get(key, self._assigned.get(key))
         return [variable.numpy() for variable in self._layers[key].weights] if known is None else known
 
     def set_state(self, index: dict[str, Any], arrays: dict[str, Float32Array]) -> None:
-        """Takes over a state of `get_state`; layers that exist get its values, others when they are first asked for.
+        """Restores a state of `get_state`. Existing layers take their values now, others when first requested.
 
         Raises:
             StateError: if index and arrays do not belong together, or a layer has variables of other shapes.
@@ -179,6 +185,7 @@ class VariableStore:
         weights = Reader(arrays["weights"])
         waiting: dict[Key, Arrays] = {}
         updates: dict[Key, int] = {}
+        # Cut the flat array in the order of the index. Nothing has changed yet if the two do not match.
         for entry in index["layers"]:
             key = tuple(entry["key"])
             waiting[key] = weights.take(entry["weights"])
@@ -190,6 +197,7 @@ class VariableStore:
 
 
 def _assign(key: Key, variables: list[Any], arrays: Arrays) -> None:
+    # Compare all shapes before the first variable changes.
     found, given = [tuple(v.shape) for v in variables], [array.shape for array in arrays]
     if found != given:
         raise StateError(f"The layer of {key} has variables of the shapes {found}. Received: {given}")
@@ -198,32 +206,32 @@ def _assign(key: Key, variables: list[Any], arrays: Arrays) -> None:
 
 
 def layer_takes_list(layer: keras.layers.Layer) -> bool:
-    """Tells whether a layer joins sources and so takes a list of inputs, even of one."""
+    """Whether a layer joins sources, and so takes a list of inputs, even of one."""
     return getattr(layer, "joins_sources", False)
 
 
 def _channels(input_shapes: list[Shape]) -> tuple[int | None, ...]:
-    """Returns the different input channels: how many sources a joining layer has may differ, their channels may not."""
+    """The distinct input channels: a joining layer may have any number of sources, but of the same channels."""
     return tuple(sorted({shape[-1] for shape in input_shapes}, key=str))
 
 
 def flat(arrays: Arrays) -> Float32Array:
-    """Returns arrays one after the other in one of rank 1."""
+    """Concatenates arrays, flattened, into one of rank 1."""
     return np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0, np.float32)
 
 
 class Reader:
-    """Cuts a flat array into arrays of given shapes, from its beginning on."""
+    """Cuts a flat array into arrays of given shapes, from the start."""
 
     def __init__(self, flat: Float32Array) -> None:
         self._flat = flat
         self._offset = 0
 
     def take(self, shapes: Sequence[Sequence[int]]) -> Arrays:
-        """Returns the next arrays, as views.
+        """The next arrays, as views.
 
         Raises:
-            StateError: if the flat array ends before.
+            StateError: if the flat array ends too soon.
         """
         arrays = []
         for shape in shapes:
@@ -235,6 +243,6 @@ class Reader:
         return arrays
 
     def check_used_up(self) -> None:
-        """Raises a `StateError` if something is left."""
+        """Raises a `StateError` if numbers are left over."""
         if self._offset != self._flat.size:
             raise StateError(f"The state's index names {self._offset} numbers. Received: {self._flat.size}")

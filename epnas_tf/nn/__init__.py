@@ -1,8 +1,8 @@
-"""Operations: one record for each, and the Keras layers that they are made of.
+"""Operations: one record for each, and the Keras layers that implement them.
 
 - `registry`: the record `Operation`, `register` and `operation`; no TensorFlow.
-- `catalogue`: the paper's operations, registered; `costs` and `plain`: what they cost, and how they are exported.
-- `operations`, `merging`, `auxiliary`, `batch_norm`: the layers, imported when they are first used.
+- `catalogue`: the paper's operations, registered; `costs` and `plain`: their costs and their export.
+- `operations`, `merging`, `auxiliary`, `batch_norm`: the layers, imported on first use.
 """
 
 from epnas_tf.lazy import importer

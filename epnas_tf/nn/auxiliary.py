@@ -1,4 +1,4 @@
-"""Layers of an auxiliary head alone (ENAS, after Szegedy et al., 2015)."""
+"""Layers used only in an auxiliary head (ENAS, after Szegedy et al., 2015)."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ class AuxiliaryPooling(ReluFirst):
     """
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         window = [min(POOL_SIZE, side) for side in inputs.shape[1:3]]
         return tf.nn.avg_pool2d(inputs, window, POOL_STRIDE, "VALID")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Returns the output's shape."""
+        """The output's shape."""
         batch, height, width, channels = input_shape
         return (batch, _pooled(height), _pooled(width), channels)
 
@@ -67,10 +67,10 @@ class FullConvolution(ReluFirst):
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         outputs = tf.nn.conv2d(inputs, tf.convert_to_tensor(self.kernel), 1, "VALID")
         return self.batch_norm(outputs, training=training)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Returns [batch, 1, 1, channels]."""
+        """[batch, 1, 1, channels]."""
         return (input_shape[0], 1, 1, self.channels)

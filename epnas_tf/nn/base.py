@@ -1,4 +1,4 @@
-"""What the layers have in common: channels, stride, and initial values that follow from a seed."""
+"""Base classes of the layers: channels, stride, and initial values that follow from a seed."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ Shape = tuple[int | None, ...]
 
 
 class SeededLayer(keras.layers.Layer):
-    """Base of the layers that a network is made of.
+    """Base of a network's layers.
 
     Args:
         channels: output channels.
         stride: 1, or 2 to halve height and width (rounded up).
-        seed: decides the initial values alone, so they do not depend on the order in which layers are made.
+        seed: alone decides the initial values, so they do not depend on the order in which layers are made.
         **kwargs: of `keras.layers.Layer`.
 
     Raises:
@@ -37,7 +37,7 @@ class SeededLayer(keras.layers.Layer):
         Args:
             name: the variable's name.
             shape: the kernel's shape.
-            seed_offset: keeps several kernels of one layer apart.
+            seed_offset: gives each kernel of a layer a seed of its own.
         """
         initializer = keras.initializers.HeNormal(seed=(self.seed + seed_offset) % 2**31)
         return self.add_weight(name=name, shape=shape, initializer=initializer)
@@ -56,12 +56,12 @@ class SeededLayer(keras.layers.Layer):
 
 
 class ReluFirst(SeededLayer):
-    """Base of the layers that begin with a ReLU: they say in `after_relu` what comes behind it.
+    """Base of the layers that begin with a ReLU; subclasses implement `after_relu`.
 
-    A search takes the ReLU once for all layers that read the same; for a layer that overrides `call` it does not.
+    A search computes the ReLU once for all layers that read the same source, unless a layer overrides `call`.
 
     Attributes:
-        activate: whether the ReLU is there.
+        activate: whether the layer has the ReLU.
     """
 
     activate = True
@@ -70,24 +70,24 @@ class ReluFirst(SeededLayer):
         """Applies the layer.
 
         Args:
-            inputs: what it reads.
-            training: chooses the statistics of batch norm.
-            activated: whether the inputs are behind the ReLU.
+            inputs: the layer's inputs.
+            training: whether batch norm uses the batch's statistics.
+            activated: whether the ReLU has already been applied to the inputs.
         """
         if self.activate and not activated:
             inputs = tf.nest.map_structure(tf.nn.relu, inputs)
         return self.after_relu(inputs, training)
 
     def after_relu(self, inputs: Any, training: bool) -> tf.Tensor:
-        """Returns what the layer makes of what is behind the ReLU."""
+        """Applies the rest of the layer to the ReLU's output."""
         raise NotImplementedError
 
     @property
     def begins_with_relu(self) -> bool:
-        """Whether the layer takes `activated=True`, and is the same then behind a ReLU."""
+        """Whether the layer takes `activated=True`, so that the ReLU can be applied outside it."""
         return self.activate and type(self).call is ReluFirst.call
 
 
 def sublayer_name(layer: keras.layers.Layer, part: str) -> str:
-    """Names a part of a layer after it: Keras names may not hold a slash."""
+    """The name of a layer's part, with an underscore: Keras names may not hold a slash."""
     return f"{layer.name}_{part}"

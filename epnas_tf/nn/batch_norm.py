@@ -37,7 +37,7 @@ class FusedBatchNormalization(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes scale, offset and the two moving statistics, each float32 [channels]."""
+        """Makes the scale, the offset and the two moving statistics, each float32 [channels]."""
         shape = (input_shape[-1],)
         # The fused operation wants float32 statistics whatever the compute dtype, hence no autocast.
         self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", autocast=False)
@@ -73,7 +73,7 @@ class FusedBatchNormalization(keras.layers.Layer):
         return outputs.y
 
     def after(self, linear: Callable[..., tf.Tensor], *kernels: tf.Tensor, training: bool) -> tf.Tensor:
-        """Normalises what a linear operation gives; but while training, its kernels take the scale over.
+        """Normalises the output of a linear operation; outside training, the scale is folded into its kernels.
 
         Args:
             linear: a function of the kernels, linear in each, to float [batch, height, width, channels].
@@ -88,7 +88,7 @@ class FusedBatchNormalization(keras.layers.Layer):
         return outputs + tf.cast(shift, outputs.dtype)
 
     def _call_by_moving(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Normalises by the moving statistics: a product and a sum, on a CPU a third of the fused operation's time."""
+        """Normalises by the moving statistics: a product and a sum, a third of the fused operation's time on a CPU."""
         scale, shift = self._moving_scale_and_shift()
         return tf.cast(tf.cast(inputs, tf.float32) * scale + shift, inputs.dtype)
 
@@ -97,7 +97,7 @@ class FusedBatchNormalization(keras.layers.Layer):
         return scale, tf.convert_to_tensor(self.beta) - tf.convert_to_tensor(self.moving_mean) * scale
 
     def _call_with_others(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Normalises by the statistics of the whole batch, of which every device has an equal part."""
+        """Normalises by the statistics of the whole batch, of which each device has an equal part."""
         values = tf.cast(inputs, tf.float32)
         [mean] = mean_over_replicas([tf.reduce_mean(values, [0, 1, 2])])
         # Not the mean square less the squared mean: far from zero that loses the variance to rounding.
@@ -117,7 +117,7 @@ class FusedBatchNormalization(keras.layers.Layer):
 
 
 def _num_values(inputs: tf.Tensor) -> Any:
-    """Returns how many values a channel has: a number where the shape is known, which keeps the graph small."""
+    """The number of values in a channel: a Python number if the shape is known, which keeps the graph small."""
     batch, height, width, _ = inputs.shape
     if None in (batch, height, width):
         return tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)

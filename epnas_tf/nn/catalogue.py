@@ -1,6 +1,6 @@
 """The paper's operations (section 3) and the layers between them, each registered once. No TensorFlow.
 
-A layer and its plain form are named by where they are, and imported when one is made.
+A layer and its plain form are given by their import paths, and imported on first use.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ def _plain(build: str, weights: str, **options: Any) -> Plain:
 
 
 def convolution(name: str, kernel_size: int, **shown: Any) -> Operation:
-    """Returns an operation of ReLU, convolution and batch norm, with its cost and its plain form.
+    """An operation of ReLU, convolution and batch norm, with its cost and its plain form.
 
     Args:
         name: its name.
@@ -43,7 +43,7 @@ def convolution(name: str, kernel_size: int, **shown: Any) -> Operation:
 
 
 def separable_convolution(name: str, kernel_size: int, **shown: Any) -> Operation:
-    """Returns an operation of ReLU, depthwise convolution, 1×1 convolution and batch norm; see `convolution`."""
+    """An operation of ReLU, depthwise convolution, 1×1 convolution and batch norm; see `convolution`."""
     layer = deferred(f"{_NN}.operations.SeparableConvolution", kernel_size=kernel_size)
     plain = _plain("separable_convolution", "separable_convolution_weights", kernel_size=kernel_size)
     return Operation(name, layer, separable_convolution_cost(kernel_size), plain, **shown)
@@ -55,12 +55,12 @@ def _pooling(name: str, kind: str, **shown: Any) -> Operation:
 
 
 def _identity(channels: int, stride: int, **options: Any) -> Any:
-    """The identity cannot halve; where a reduction cell asks it to, a factorised reduction does (as in NASNet)."""
+    """The identity; in a reduction cell, which halves, a factorised reduction takes its place (as in NASNet)."""
     layer = "Identity" if stride == 1 else "FactorizedReduction"
     return deferred(f"{_NN}.operations.{layer}")(channels, **options)
 
 
-# Related operations have one hue, the larger window is the darker.
+# Related operations share a hue; the larger window is darker.
 register(_pooling("max_pool_3x3", "max", label="max pool 3×3", short="M3", color="#f0a83c"))
 register(_pooling("average_pool_3x3", "average", label="average pool 3×3", short="A3", color="#f7d58b"))
 register(convolution("conv_3x3", 3, label="conv 3×3", short="C3", color="#9dcdf0"))
@@ -103,6 +103,6 @@ _internal("sum_batch_norm", "merging.SumBatchNorm", batch_norm_cost, _plain("add
 # The kernel of its plain form is part of the classifier's.
 _internal("pooled_dense", "merging.PooledDense", dense_cost, _plain("features", "no_weights"), vector=True)
 _internal("sum_bias", "merging.SumBias", bias_cost, _plain("classifier", "classifier_weights"), vector=True)
-# An auxiliary head's, which the training alone has.
+# Layers of an auxiliary head, which exists during training only.
 _internal("auxiliary_pool", "auxiliary.AuxiliaryPooling")
 _internal("full_convolution", "auxiliary.FullConvolution")

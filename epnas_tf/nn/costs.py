@@ -1,22 +1,21 @@
-"""What operations cost, by arithmetic on plain values: no TensorFlow."""
+"""The costs of operations, by arithmetic on plain values: no TensorFlow."""
 
 import dataclasses
 from collections.abc import Callable
 
 CostFunction = Callable[[int, int, int, tuple[int, int]], "Cost"]
-"""Takes the channels of input and output, the stride, and the (height, width) of the output."""
+"""Maps the input and output channels, the stride, and the output's (height, width) to a cost."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What a network, or a part of it, costs.
+    """The cost of a network, or of a part of it.
 
     Attributes:
-        parameters: trainable parameters: kernels, biases, batch norm's scales and offsets. The moving statistics of
-            batch norm are not among them.
-        multiply_adds: multiplications, each with its addition, that the convolutions and the dense layers need for one
-            image. Batch norm, additions, pooling and activations are not counted, and a window that reaches over the
-            border counts whole, as is usual.
+        parameters: trainable parameters: kernels, biases, batch norm's scales and offsets, but not its moving
+            statistics.
+        multiply_adds: multiply-adds of the convolutions and dense layers for one image. Batch norm, additions, pooling
+            and activations are not counted, and a window at the border counts in full, as usual.
     """
 
     parameters: int
@@ -30,11 +29,11 @@ FREE = Cost(0, 0)
 
 
 def convolution_cost(kernel_size: int, batch_norm: bool = True) -> CostFunction:
-    """Returns the cost of a convolution without bias.
+    """The cost of a convolution without bias.
 
     Args:
         kernel_size: side of the square kernel.
-        batch_norm: whether batch norm comes behind it.
+        batch_norm: whether batch norm follows.
 
     Example:
         >>> from epnas_tf.nn import convolution_cost
@@ -50,7 +49,7 @@ def convolution_cost(kernel_size: int, batch_norm: bool = True) -> CostFunction:
 
 
 def separable_convolution_cost(kernel_size: int) -> CostFunction:
-    """Returns the cost of a depthwise convolution, a 1×1 convolution and batch norm.
+    """The cost of a depthwise convolution, a 1×1 convolution and batch norm.
 
     Args:
         kernel_size: side of the square depthwise kernel.
@@ -74,7 +73,7 @@ def batch_norm_cost(inputs: int, channels: int, stride: int, area: tuple[int, in
 
 
 def identity_cost(inputs: int, channels: int, stride: int, area: tuple[int, int]) -> Cost:
-    """The cost of the identity; where it halves, of two 1×1 convolutions that share the output channels."""
+    """The cost of the identity; if it halves, that of two 1×1 convolutions that share the output channels."""
     return FREE if stride == 1 else convolution_cost(1)(inputs, channels, stride, area)
 
 

@@ -1,8 +1,8 @@
-"""Layers that join outputs: each source has a kernel of its own, so an architecture owns exactly those of its sources.
+"""Layers that join outputs, with a separate kernel for each source.
 
-A 1×1 convolution of concatenated sources is the sum of a 1×1 convolution of each source; likewise the classifier over
-concatenated blocks. Held apart, the kernels can be shared by the source they belong to (paper, section 5: "1×1
-convolutions in between cells and layers … also shared among sampled architectures").
+A 1×1 convolution of concatenated sources equals the sum of a 1×1 convolution of each source; likewise the classifier
+over concatenated blocks. Separate kernels can be shared by source (paper, section 5: "1×1 convolutions in between cells
+and layers … also shared among sampled architectures").
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ class SourceProjection(ReluFirst):
     """
 
     def build(self, input_shape: Shape) -> None:
-        """Makes the kernel [1, 1, inputs, channels], or the two that share its channels."""
+        """Makes the kernel [1, 1, inputs, channels], or two kernels that share the channels."""
         self.kernels: tuple[keras.Variable, ...]
         if self.stride == 2:
             self.kernels = add_halved_kernels(self, input_shape)
@@ -39,18 +39,18 @@ class SourceProjection(ReluFirst):
             self.kernels = (self.add_kernel("kernel", (1, 1, input_shape[-1], self.channels)),)
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         kernels = [tf.convert_to_tensor(kernel) for kernel in self.kernels]
         return halved_pointwise(inputs, *kernels) if self.stride == 2 else pointwise(inputs, kernels[0])
 
 
 class _Sum(SeededLayer):
-    """Base of the layers that add a list of equally shaped inputs, also a list of one."""
+    """Base of the layers that add a list of one or more inputs of one shape."""
 
     joins_sources = True
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:  # type: ignore[override]  # several inputs
-        """Returns the shape that all inputs have."""
+        """The shape of every input."""
         return tuple(input_shape[0])
 
 
@@ -72,7 +72,7 @@ class Sum(_Sum):
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
 class SumBatchNorm(_Sum):
-    """Adds its inputs, then batch norm: the end of the 1×1 convolution of all sources.
+    """Adds its inputs, then applies batch norm: the end of the 1×1 convolution of all sources.
 
     Input shape:
         A list of float [batch, height, width, channels].
@@ -90,7 +90,7 @@ class SumBatchNorm(_Sum):
         self.batch_norm.build(input_shape[0])
 
     def call(self, inputs: list[tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Applies the layer; `training` chooses the batch norm's statistics."""
+        """Applies the layer; with `training`, batch norm uses the batch's statistics."""
         return self.batch_norm(tf.add_n(inputs), training=training)
 
 
@@ -114,11 +114,11 @@ class PooledDense(ReluFirst):
         self.kernel = self.add_kernel("kernel", (input_shape[-1], self.channels))
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         return tf.matmul(tf.reduce_mean(inputs, axis=[1, 2]), tf.convert_to_tensor(self.kernel))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Returns [batch, channels]."""
+        """[batch, channels]."""
         return (input_shape[0], self.channels)
 
 
@@ -143,5 +143,5 @@ class SumBias(_Sum):
         return tf.cast(tf.add_n(inputs), tf.float32) + tf.convert_to_tensor(self.bias)
 
     def compute_output_spec(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
-        """Returns the symbolic output: float32, where Keras would take the compute dtype."""
+        """The symbolic output, in float32: Keras would use the compute dtype."""
         return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype="float32")

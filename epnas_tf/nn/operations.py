@@ -40,7 +40,7 @@ class Convolution(ReluFirst):
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
 
         def convolved(kernel: tf.Tensor) -> tf.Tensor:
             return tf.nn.conv2d(inputs, kernel, self.stride, "SAME")
@@ -81,7 +81,7 @@ class SeparableConvolution(ReluFirst):
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         strides = [1, self.stride, self.stride, 1]
         spread = tf.nn.depthwise_conv2d(inputs, tf.convert_to_tensor(self.depthwise_kernel), strides, "SAME")
         kernel = tf.convert_to_tensor(self.pointwise_kernel)
@@ -94,7 +94,7 @@ class SeparableConvolution(ReluFirst):
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
 class Pooling(SeededLayer):
-    """3×3 pooling, by the largest value or by the mean of the values inside the image; it has no variables.
+    """3×3 pooling by the maximum, or by the mean of the values inside the image; it has no variables.
 
     Args:
         channels: channels of input and output.
@@ -134,7 +134,7 @@ class Pooling(SeededLayer):
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
 class Identity(SeededLayer):
-    """Passes its input on: the micro space's seventh operation, where nothing is halved.
+    """Returns its input: the micro space's seventh operation at stride 1.
 
     Input shape:
         float [batch, height, width, channels].
@@ -176,12 +176,12 @@ def max_pool(inputs: tf.Tensor, stride: int) -> tf.Tensor:
 
 
 def trained_max_pool(inputs: tf.Tensor, stride: int) -> tf.Tensor:
-    """`max_pool` whose gradient is the same each time that it is traced, and fast each time.
+    """`max_pool` with a gradient that is equally fast, and bit for bit the same, in every trace.
 
-    On a CPU TensorFlow gives the gradient oneDNN's kernel only if it comes upon it after the pooling. In a loop's
-    graph, which has a cycle, either may come first, from one trace to the next. The other kernel takes up to ten times
-    as long and adds up in another order, so that a seed would not decide the last bits. So the gradient is a function,
-    whose graph has no cycle; it pools again, for a tenth of its time.
+    On a CPU, TensorFlow uses oneDNN's kernel for the gradient only if it visits the pooling first. In the graph of a
+    loop, which has a cycle, the order varies from trace to trace. The other kernel is up to ten times slower and sums
+    in a different order, so results would not be reproducible. The gradient is therefore a function, whose graph has no
+    cycle; it repeats the pooling, for a tenth of its time.
 
     Args:
         inputs: float [batch, height, width, channels].
@@ -213,7 +213,7 @@ _max_pool_gradient = tf.function(_max_pool_gradient_of, autograph=False, experim
 
 
 def pointwise(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """1×1 convolution, as the matrix product that it is: with its gradient, 1.3 to 2 times as fast on a CPU.
+    """1×1 convolution as a matrix product: including its gradient, 1.3 to 2 times as fast on a CPU.
 
     Args:
         inputs: float [batch, height, width, inputs]; all but the batch are known.
@@ -228,9 +228,9 @@ def pointwise(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def halved_pointwise(inputs: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """Height and width halved (rounded up) by two 1×1 convolutions of stride 2, one pixel apart (ENAS).
+    """Halves height and width (rounded up) by two 1×1 convolutions of stride 2, one pixel apart (ENAS).
 
-    The first convolution sees the pixels of even row and column, the second those of odd row and column.
+    The first convolution reads the pixels of even row and column, the second those of odd row and column.
 
     Args:
         inputs: float [batch, height, width, inputs]; all but the batch are known.
@@ -280,7 +280,7 @@ class FactorizedReduction(ReluFirst):
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
     def after_relu(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies what comes behind the ReLU."""
+        """Applies the rest of the layer, after the ReLU."""
         kernels = (tf.convert_to_tensor(kernel) for kernel in self.kernels)
         return self.batch_norm.after(functools.partial(halved_pointwise, inputs), *kernels, training=training)
 

@@ -18,17 +18,17 @@ IN_SPACE = (
     keras.layers.SeparableConv2D,
     keras.layers.ZeroPadding2D,
 )
-"""Layers that must know which axis the channels are on, and would take that from a global setting."""
+"""Layers with a channel axis, which would otherwise depend on a global Keras setting."""
 
 # Those of `epnas_tf.nn.FusedBatchNormalization`.
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 
 class Maker:
-    """Makes the plain layers of one node, named after it: float32 and channels last, whatever is set for Keras.
+    """Makes the plain layers of one node, named after it: float32 and channels last, whatever Keras's settings.
 
     Args:
-        name: what the layers' names begin with.
+        name: prefix of the layers' names.
         channels: output channels of the node.
         stride: 1 or 2.
     """
@@ -75,7 +75,7 @@ def separable_convolution(make: Maker, inputs: list[Any], kernel_size: int) -> A
 
 
 def projection(make: Maker, inputs: list[Any]) -> Any:
-    """ReLU and a 1×1 convolution; where the node halves two, one pixel apart (`halved_pointwise`)."""
+    """ReLU and a 1×1 convolution; if the node halves, two of them, one pixel apart (`halved_pointwise`)."""
     x, channels, options = _relu(make, inputs[0]), make.channels, {"use_bias": False}
     if make.stride == 1:
         return make(keras.layers.Conv2D, "conv", channels, 1, **options)(x)
@@ -94,7 +94,7 @@ def reduction(make: Maker, inputs: list[Any]) -> Any:
 
 
 def identity(make: Maker, inputs: list[Any]) -> Any:
-    """The input; where the node halves, a factorised reduction."""
+    """The input; if the node halves, a factorised reduction."""
     return inputs[0] if make.stride == 1 else reduction(make, inputs)
 
 
@@ -109,7 +109,7 @@ def add_batch_norm(make: Maker, inputs: list[Any]) -> Any:
 
 
 def features(make: Maker, inputs: list[Any]) -> Any:
-    """ReLU and the mean over all pixels: what the classifier reads of a source."""
+    """ReLU and the mean over all pixels: the classifier's input from a source."""
     return make(keras.layers.GlobalAveragePooling2D, "mean")(_relu(make, inputs[0]))
 
 
@@ -120,12 +120,12 @@ def classifier(make: Maker, inputs: list[Any]) -> Any:
 
 
 def no_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
-    """Of what has no variables."""
+    """No values, for layers without variables."""
     return []
 
 
 def projection_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
-    """The kernel, or the two that halve."""
+    """The kernel, or the two kernels of a halving projection."""
     return [[_value(kernel)] for kernel in layer.kernels]
 
 
@@ -151,12 +151,12 @@ def reduction_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
 
 
 def identity_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
-    """Nothing, or those of a factorised reduction."""
+    """Nothing, or the values of a factorised reduction."""
     return [] if layer.stride == 1 else reduction_weights(layer, sources)
 
 
 def classifier_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
-    """The kernels of all parts, one below the other, and the bias."""
+    """The kernels of all parts, stacked, and the bias."""
     return [[np.concatenate([_value(source.kernel) for source in sources]), _value(layer.bias)]]
 
 

@@ -1,7 +1,7 @@
-"""One record for an operation, registered once: its layer, its cost, its plain form, how it is shown. No TensorFlow.
+"""The registry of operations: one record each, with its layer, cost, plain form and appearance. No TensorFlow.
 
-Everything else asks here by an operation's name: the variable store, costs, export, report, and the checks of flags and
-files. The paper's operations and the layers between them are registered in `catalogue`, in the same way as a person's.
+Everything else looks operations up here by name: the variable store, costs, export, report, and the checks of flags and
+files. `catalogue` registers the paper's operations and the layers between them in the same way as a plugin does.
 """
 
 import dataclasses
@@ -18,17 +18,17 @@ from epnas_tf.nn.costs import CostFunction
 _NAME = re.compile(r"[A-Za-z0-9_.\-]+")
 
 WIDEST_LABEL, WIDEST_SHORT = 18, 4
-"""Letters that fit where an operation is shown."""
+"""The most characters of an operation's label and short name."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Plain:
-    """An operation in layers of Keras's own, so that what is exported needs nothing of this package.
+    """An operation in Keras's own layers, so that an exported model does not need this package.
 
     Attributes:
         build: takes a `plain.Maker` and the inputs, symbolic tensors, and returns the output.
-        weights: takes the trained layer and a list of the layers that it reads, and returns the values for each plain
-            layer that has variables, in the order in which they are made.
+        weights: takes the trained layer and a list of its source layers, and returns the values of each plain layer
+            that has variables, in the order in which they are made.
     """
 
     build: Callable[[Any, list[Any]], Any]
@@ -37,23 +37,23 @@ class Plain:
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
-    """What the package knows of an operation.
+    """The record of an operation.
 
     Attributes:
         name: its name in flags, files and architectures.
         make_layer: takes `channels`, `stride`, `seed`, `name` and `dtype`, and returns a Keras layer, not yet built.
-            It imports Keras itself, so that a module of operations can be imported without it.
+            It imports Keras itself, so that a module of operations can be imported without Keras.
         cost: takes the channels of input and output, the stride and the output's (height, width), and returns a `Cost`;
-            None for one that is refused wherever costs are asked for.
-        plain: how it is exported; None for a layer that Keras has, or that is made of such layers alone.
+            None for an operation that is rejected wherever costs are needed.
+        plain: its exported form; None for a layer of Keras's own, or made of such layers alone.
         label: its name in the report; `name` unless given.
-        short: its name where there is little room.
-        color: of its boxes in the report.
-        internal: whether it stands between operations, and is not for people to choose.
-        vector: whether it gives [batch, channels] and no image.
+        short: its abbreviation, for narrow places.
+        color: the colour of its boxes in the report.
+        internal: whether it is a layer between operations, which users cannot choose.
+        vector: whether its output is [batch, channels] and not an image.
 
     Raises:
-        ConfigError: if `name` cannot be one.
+        ConfigError: if `name` is not a valid name.
 
     Example:
         >>> from epnas_tf.nn import Operation, convolution_cost
@@ -93,7 +93,7 @@ _OPERATIONS: dict[str, Operation] = {}
 
 
 def register(operation: Operation) -> Operation:
-    """Makes an operation known under its name, and returns it.
+    """Registers an operation under its name, and returns it.
 
     Raises:
         ConfigError: if the name is taken.
@@ -121,13 +121,13 @@ def _find(name: object) -> Operation | None:
 
 
 def is_known(name: object) -> bool:
-    """Tells whether there is an operation of this name for people to choose."""
+    """Whether there is an operation of this name that users can choose."""
     found = _find(name)
     return found is not None and not found.internal
 
 
 def operation(name: str) -> Operation:
-    """Returns the record of an operation.
+    """The record of an operation.
 
     Raises:
         ArchitectureError: if there is none of this name.
@@ -142,16 +142,16 @@ def operation(name: str) -> Operation:
 
 
 def known(internal: bool = False) -> tuple[str, ...]:
-    """Returns the names of the operations that people may choose, the paper's first, in its order.
+    """The names of the operations that users can choose, the paper's first, in its order.
 
     Args:
-        internal: whether those that stand between them are named as well.
+        internal: whether to include the internal layers between operations.
     """
     return tuple(name for name, entry in _OPERATIONS.items() if internal or not entry.internal)
 
 
 def make_layer(kind: str, channels: int, stride: int, seed: int, name: str, dtype_policy: str = "float32") -> Any:
-    """Makes the layer of an operation, not yet built.
+    """Makes the layer of an operation, unbuilt.
 
     Args:
         kind: the operation's name.
@@ -159,7 +159,7 @@ def make_layer(kind: str, channels: int, stride: int, seed: int, name: str, dtyp
         stride: 1 or 2.
         seed: decides the initial values.
         name: Keras's name of the layer, without a slash.
-        dtype_policy: Keras's name of what it computes in and keeps its variables in.
+        dtype_policy: the layer's Keras dtype policy.
 
     Raises:
         ArchitectureError: if there is no such operation.
@@ -168,16 +168,16 @@ def make_layer(kind: str, channels: int, stride: int, seed: int, name: str, dtyp
 
 
 def is_operation_name(value: object) -> bool:
-    """Returns whether the value can be an operation's name: letters, digits, "_", "." and "-", at least one."""
+    """Whether a value is a valid operation name: one or more letters, digits, "_", "." and "-"."""
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def check_operations(names: Sequence[str], registered: bool = False) -> tuple[str, ...]:
-    """Refuses a list of operations that a space cannot be made of.
+    """Checks the list of operations of a space.
 
     Args:
         names: the names of the operations to choose from.
-        registered: whether each must be one that people may choose; else any name that `is_operation_name` is taken.
+        registered: whether each must be one that users can choose; otherwise any `is_operation_name` is accepted.
 
     Returns:
         The names, as a tuple.
@@ -185,7 +185,7 @@ def check_operations(names: Sequence[str], registered: bool = False) -> tuple[st
     Raises:
         ConfigError: if the list is empty, names an operation twice, or holds a name that is not known.
     """
-    if isinstance(names, str) or not names:  # a lone string would be taken apart into letters
+    if isinstance(names, str) or not names:  # a string would be split into letters
         raise ConfigError(f"`operations` must be a list of at least one operation. Received: operations={names!r}")
     for position, name in enumerate(names):
         if registered and not is_known(name):
@@ -201,6 +201,6 @@ def check_operations(names: Sequence[str], registered: bool = False) -> tuple[st
 
 
 def suggestion(name: object, names: Sequence[str]) -> str:
-    """Returns the name that was meant, for an error text; "" where none is near."""
+    """The name that was probably meant, for an error text; "" if none is close."""
     near = difflib.get_close_matches(str(name), names, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,4 +1,4 @@
-"""What a search hands out, an architecture to be trained, and what it gives in the end, a place in a ranking."""
+"""The values that a search gives out: architectures to train, and places in its ranking."""
 
 import dataclasses
 from typing import Any, Generic, TypeVar
@@ -40,14 +40,14 @@ class Candidate(Generic[A]):
 
 @dataclasses.dataclass(frozen=True)
 class Ranked(Generic[A]):
-    """A whole architecture in its place among all that were scored.
+    """A whole architecture in the ranking of all that were scored.
 
     Attributes:
         space: its search space.
         indices: the architecture, as one extension index a level.
-        number: the number of its newest trial that was scored.
+        number: the number of its newest scored trial.
         score: its newest score in [0, 1].
-        estimate: what it is ranked by: the score, or an estimate of what it would be without noise.
+        estimate: the value it is ranked by: the score, or an estimate of the score without noise.
     """
 
     space: SearchSpace[A, Any] = dataclasses.field(repr=False, compare=False)
@@ -58,5 +58,5 @@ class Ranked(Generic[A]):
 
     @property
     def architecture(self) -> A:
-        """The architecture; made when it is asked for, as most of a ranking never is."""
+        """The architecture, made on request: most of a ranking is never looked at."""
         return self.space.architecture(self.indices)

@@ -21,10 +21,10 @@ MAX_DRAWS = 25
 
 
 class Constraint(Protocol):
-    """Says which candidates may be trained; `epnas_tf.search.limits.Limits` is one."""
+    """A rule for which candidates may be trained, such as `epnas_tf.search.limits.Limits`."""
 
     def allowed(self, parents: Sequence[Indices], level: int) -> sampling.Allowed:
-        """Returns what says so for the candidates of a level, in the order of their flat index.
+        """The rule for the candidates of a level, in the order of their flat index.
 
         Args:
             parents: the architectures of the level before; [()] before the first one.
@@ -33,7 +33,7 @@ class Constraint(Protocol):
 
 
 def no_candidate(what: str, limits: Constraint | None) -> str:
-    """Returns the message where limits, each of which can be kept, leave nothing together."""
+    """The error message for limits that can be met singly, but not jointly."""
     return (
         f"No {what} keeps all limits together, though each of them can be kept: loosen one of them, and give another "
         f"run directory. Received: {limits}"
@@ -42,11 +42,11 @@ def no_candidate(what: str, limits: Constraint | None) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class LevelChoice:
-    """What a choice is made by.
+    """The settings and the surrogate by which a level's architectures are chosen.
 
     Attributes:
         space: the search space.
-        surrogate: predicts the scores; it was fitted on all that is known.
+        surrogate: predicts the scores; fitted to all measurements.
         config: K and the sampling rule.
         constraint: which candidates may be chosen; None for all.
     """
@@ -59,12 +59,12 @@ class LevelChoice:
     def choose(
         self, parents: list[Indices], iteration: int, known: list[Measurement], rng: np.random.Generator
     ) -> list[Indices]:
-        """Returns the K architectures of the next level.
+        """Chooses the K architectures of the next level.
 
         Args:
             parents: architectures of the level before, all of one level.
             iteration: the iteration over the levels, from 0.
-            known: what the surrogate was fitted to.
+            known: the measurements that the surrogate was fitted to.
             rng: source of the choice.
 
         Raises:
@@ -89,14 +89,14 @@ class LevelChoice:
         return [(*parents[index % len(parents)], index // len(parents)) for index in flat.tolist()]
 
     def _scored(self, parents: list[Indices], level: int) -> sampling.Chunks:
-        """Returns the log scores of the candidates of a level."""
+        """The log scores of a level's candidates."""
         of_parents = self.surrogate.parents(*encode_rows(self.space, parents))
         return score_candidates(self.surrogate, self.space, level, of_parents)
 
     def _drawn(
         self, parents: list[Indices], level: int, scale: float, known: list[Measurement], rng: np.random.Generator
     ) -> sampling.Chunks:
-        """Returns the scores of a level's candidates by some draws of what is not known; without exploration one."""
+        """The scores of a level's candidates by draws from the posterior; a single draw without exploration."""
         encoded = encode_rows(self.space, parents)
         count = min(self.config.k, MAX_DRAWS) if scale else 1
         draws = self.surrogate.draws(to_rows(self.space, known), *encoded, count, scale, rng)

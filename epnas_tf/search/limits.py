@@ -1,4 +1,4 @@
-"""Hard limits: which candidates of a level may be sampled, decided by arithmetic over all of them at once."""
+"""Hard limits on the candidates that may be sampled, computed for all candidates of a level at once."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -20,19 +20,19 @@ from epnas_tf.surrogate.table import Indices
 
 
 class Limits:
-    """Limits of what a child's network costs: parameters, multiply-adds, milliseconds.
+    """Limits on the costs of a child's network: parameters, multiply-adds, milliseconds.
 
-    A candidate is allowed if one of the cheapest networks of the deepest level that it can become, as far as those are
-    known (`CandidateCosts`), keeps every limit; it then does so itself, since a network only grows.
+    A candidate is allowed if one of the cheapest networks of the deepest level that it can grow into, as far as they
+    are known (`CandidateCosts`), meets every limit. It then meets them itself, since a network only grows.
 
     Args:
         space: the search space.
-        shape: what else fixes the children's networks.
+        shape: fixes the children's networks beside their architecture.
         config: the limits.
-        latencies: the layers' times, measured as they are needed; kept by a search that may go on later.
+        latencies: the layers' times, measured on demand; a search that may be resumed keeps them.
 
     Raises:
-        ConfigError: if no architecture of the deepest level keeps them; says what the least is.
+        ConfigError: if no architecture of the deepest level meets them; the message names the required minimum.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Limits:
         return ", ".join(f"{name}={limit}" for name, limit in self._limits.items())
 
     def _refuse_impossible(self, least: Float64Array) -> None:
-        """Raises an error unless one of the cheapest networks, float64 [n, m], keeps all limits."""
+        """Rejects limits that none of the cheapest networks, float64 [n, m], meets, with the required minimum."""
         needs = dict(zip(self._limits, least.min(axis=0).tolist(), strict=True))
         short = [name for name, needed in needs.items() if needed > self._limits[name]]
         if short:
@@ -78,7 +78,7 @@ class Limits:
         keeps = least <= self._bounds
         if keeps.all(axis=1).any():
             return
-        enough = []  # what one limit would have to be where the others stay
+        enough = []  # for each limit, the value that would do if the others stay
         for measure, name in enumerate(self._limits):
             others = least[np.delete(keeps, measure, axis=1).all(axis=1), measure]
             enough += [_at_least(name, others.min())] if others.size else []
@@ -89,7 +89,7 @@ class Limits:
         )
 
     def allowed(self, parents: Sequence[Indices], level: int) -> Allowed:
-        """Returns which candidates of a level keep all limits; see `epnas_tf.search.progressive.Constraint`."""
+        """The rule for the candidates of a level that meet all limits; see `level_choice.Constraint`."""
         architectures = [self._space.architecture(indices) if indices else None for indices in parents]
         costs = self._costs.of_level(architectures, level)
 
@@ -103,7 +103,7 @@ class Limits:
         return allowed
 
     def _keeps(self, costs: Float64Array) -> BoolArray:
-        """Returns bool [n, parents], of costs [n, parents, m]: whether they keep all limits."""
+        """Whether costs, [n, parents, m], meet all limits, bool [n, parents]."""
         keeps = np.ones(costs.shape[:-1], bool)
         for measure, bound in enumerate(self._bounds):  # `all` over so short an axis takes many times as long
             keeps &= costs[..., measure] <= bound
@@ -120,8 +120,8 @@ def _at_least(name: str, least: float) -> str:
 def constraint(
     space: SearchSpace[Any, Any], shape: NetworkShape, config: LimitConfig, latencies: Latencies | None = None
 ) -> Limits | None:
-    """Returns the limits of a search; None where there are none, so that choosing a level asks for nothing.
+    """The limits of a search, or None if none is set: the choice of a level then checks nothing.
 
-    The arguments, and what is raised, are those of `Limits`.
+    The arguments and errors are those of `Limits`.
     """
     return Limits(space, shape, config, latencies) if any(values_of(config).values()) else None

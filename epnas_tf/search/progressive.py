@@ -1,15 +1,15 @@
-"""The progressive search by ask and tell (paper, section 4, Fig. 3), which leaves the training of a child to its host.
+"""The progressive search by ask and tell (paper, section 4, Fig. 3); the host trains the children.
 
     search = ProgressiveSearch(space, SearchConfig(), SurrogateConfig(), seed=0)
     while search.advance():
         for candidate in search.ask(4):
             search.tell(candidate, train_and_score(candidate.architecture))
 
-`ask` only answers and `tell` only takes a note. The surrogate is fitted by `advance`, once a level is complete.
+`ask` changes nothing and `tell` only records a score; `advance` fits the surrogate once a level is complete.
 
-Every random choice has a generator of its own, made from the seed, its purpose, the iteration and level. So there is
-no generator to save, and a search that goes on from a saved state ends like one that was never stopped: what an
-interrupted `advance` did not finish, the next one does again.
+Every random choice has a generator of its own, seeded by the run's seed, the purpose, the iteration and the level. No
+generator state is saved, and a resumed search ends exactly like one that was never stopped: `advance` repeats whatever
+an interrupted `advance` did not finish.
 """
 
 import collections
@@ -38,22 +38,22 @@ from epnas_tf.surrogate.table import Indices, Measurement, ScoreTable, encode_ro
 A = TypeVar("A")
 
 TABLE = "table/"
-"""What the names of the table's arrays begin with in a saved state."""
+"""Prefix of the table's arrays in a saved state."""
 
 FIT, CHOICE, ORDER = 1, 2, 3
-"""What a generator is for."""
+"""The purposes of random generators."""
 
 
 class ProgressiveSearch(Generic[A]):
-    """EPNAS: from level to level, K architectures drawn by the surrogate's scores, over a few iterations.
+    """EPNAS: draws K architectures by the surrogate's scores, level by level, over a few iterations.
 
     Attributes:
         space: the search space.
         surrogate: the surrogate function.
         iteration: the current iteration, from 0.
         level: the current level, from 1.
-        rank_correlation: Spearman's rank correlation of predicted and measured scores of the last level that was
-            completed; None where it is undefined.
+        rank_correlation: Spearman's rank correlation of predicted and measured scores in the last completed level;
+            None if it is undefined.
 
     Example:
         >>> import epnas_tf
@@ -99,12 +99,12 @@ class ProgressiveSearch(Generic[A]):
         self._first_level = self._level_one()
         self._table = ScoreTable()
         self._saved_table = to_arrays([], space.num_levels)  # the table as it was at the last fit
-        self._whole_predicted: dict[Indices, float] = {}  # what the last fit predicts of whole architectures measured
-        self._ranked: tuple[tuple[int, int], list[Ranked[A]]] | None = None  # the ranking, and when it was made
+        self._whole_predicted: dict[Indices, float] = {}  # the last fit's predictions of whole architectures
+        self._ranked: tuple[tuple[int, int], list[Ranked[A]]] | None = None  # the ranking and its position
         self._first_number = 0  # trial number of the level's first architecture
         self._chosen: list[Indices] = []  # the architectures of the level; their positions count from 0
         self._predicted: list[float | None] = []  # their predicted scores
-        self._scores: dict[int, float | None] = {}  # what was told, by position
+        self._scores: dict[int, float | None] = {}  # the scores told, by position
         self._begin_level(0, 1, self._in_order(self._first_level, 0, 1), None, 0)
 
     @property
@@ -115,10 +115,9 @@ class ProgressiveSearch(Generic[A]):
 
     @property
     def num_children(self) -> int:
-        """The exact number of children of the whole search, those told included.
+        """The exact number of children of the whole search, including those already told.
 
-        A failed child has no extensions; where so many fail, or a constraint leaves so few, that K candidates are no
-        longer there, the number shrinks.
+        It shrinks when failures, which have no extensions, or a constraint leave fewer than K candidates.
         """
         return self.num_told + sum(self.remaining_levels.values())
 
@@ -149,21 +148,21 @@ class ProgressiveSearch(Generic[A]):
 
     @property
     def best(self) -> tuple[A, float] | None:
-        """The first architecture of the ranking and its newest score; None before there is one."""
+        """The first architecture of the ranking and its newest score; None if the ranking is empty."""
         ranking = self.ranking()
         return None if not ranking else (ranking[0].architecture, ranking[0].score)
 
     def ranking(self) -> list[Ranked[A]]:
-        """Returns the whole architectures that were scored, the best first, of equal ones that of the earlier trial.
+        """The whole architectures that were scored, best first; ties keep the order of their trials.
 
-        By the newest score, or (`rank_by`) by an estimate that takes the noise of scores into account. The estimates
-        of a finished search are there after the `advance` that returns False: it fits the surrogate a last time.
+        They are ranked by the newest score, or (`rank_by`) by an estimate that accounts for noise. The final estimates
+        are available after the `advance` that returns False: it fits the surrogate a last time.
         """
         groups = self._whole
         position = (
             sum(map(len, groups)),
             self.surrogate.num_fits,
-        )  # scores come in any order, so the newest says nothing
+        )  # counts: scores come in any order
         if self._ranked is None or self._ranked[0] != position:
             by_estimate = self._config.rank_by == "estimate" and groups
             worth = self._estimates(groups) if by_estimate else np.array([group[-1].score for group in groups])
@@ -177,7 +176,7 @@ class ProgressiveSearch(Generic[A]):
         return Ranked(self.space, newest.indices, newest.number, newest.score, float(estimate))
 
     def _estimates(self, groups: list[list[Measurement]]) -> FloatArray:
-        """Returns the estimates of whole architectures, for their measurements."""
+        """The estimates of whole architectures, given their measurements."""
         scores = self._comparable(groups)
         at_choice = dict(zip(self._chosen, self._predicted, strict=True))
         predictions = [self._whole_predicted.get(group[0].indices, at_choice.get(group[0].indices)) for group in groups]
@@ -186,7 +185,7 @@ class ProgressiveSearch(Generic[A]):
         return estimates(scores, np.array(known))
 
     def _comparable(self, groups: list[list[Measurement]]) -> Sequence[FloatArray]:
-        """Returns the scores of whole architectures as if all had been measured at the same position of the search."""
+        """The scores of whole architectures, adjusted to the same position of the search."""
         measured = sorted((one for group in groups for one in group), key=lambda one: one.number)
         adjusted = self.surrogate.adjust_to_latest_iteration(to_rows(self.space, measured)).tolist()
         by_number = dict(zip([one.number for one in measured], adjusted, strict=True))
@@ -196,10 +195,10 @@ class ProgressiveSearch(Generic[A]):
         )
 
     def advance(self) -> bool:
-        """Begins the next level if every child of this one is told; tells whether the search goes on.
+        """Starts the next level once every child of this one is told.
 
-        It fits the surrogate and chooses the level's architectures, which takes seconds. While children are
-        outstanding it does nothing. At the end it fits a last time, where the ranking is by estimates.
+        Fitting the surrogate and choosing the architectures takes seconds. While children are outstanding it does
+        nothing. At the end it fits a last time if the ranking is by estimates.
 
         Returns:
             False if the search is finished.
@@ -216,27 +215,27 @@ class ProgressiveSearch(Generic[A]):
         return True
 
     def ask(self, count: int = 1) -> list[Candidate[A]]:
-        """Returns the first architectures of the level that are not told yet; changes nothing.
+        """The first architectures of the level that are not told yet; changes nothing.
 
         Args:
-            count: how many, at least 1. There are fewer at the level's end, and none between its last `tell` and
-                `advance`.
+            count: the most to return, at least 1. There are fewer at the level's end, and none between its last `tell`
+                and `advance`.
         """
         untold = (position for position in range(len(self._chosen)) if position not in self._scores)
         return [self._candidate(position) for position in itertools.islice(untold, count)]
 
     def tell(self, candidate: Candidate[A] | int, score: float | None) -> None:
-        """Takes the score of an architecture of the level; the order of telling within a level does not matter.
+        """Records the score of an architecture of the level; the order within a level does not matter.
 
         Args:
-            candidate: what `ask` returned, or its number.
+            candidate: a result of `ask`, or its number.
             score: the validation accuracy in [0, 1], or None if the training failed (it diverged, say). A failed
-                architecture has no extensions, and leaves an earlier score of the same architecture as it is.
+                architecture has no extensions; an earlier score of the same architecture stays.
 
         Raises:
-            ValueError: if the level has nothing of that number to be told, or the score is not in [0, 1].
-            SearchError: if with this one every child of the level failed; not at the very end, where there is a result
-                of an earlier pass.
+            ValueError: if no untold architecture of the level has that number, or the score is not in [0, 1].
+            SearchError: if every child of the level has now failed, unless it is the last level of the search and an
+                earlier iteration has a result.
         """
         number = candidate.number if isinstance(candidate, Candidate) else candidate
         position = number - self._first_number
@@ -254,9 +253,9 @@ class ProgressiveSearch(Generic[A]):
                 self._parents()  # raises if there are none
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """Returns what is needed to go on from here: values for JSON, and arrays by name.
+        """The state needed to resume: values for JSON, and arrays by name.
 
-        The settings are not part of it; they are given again to the constructor.
+        It holds no settings; these are given to the constructor again.
         """
         state = SearchState(
             iteration=self.iteration,
@@ -270,10 +269,10 @@ class ProgressiveSearch(Generic[A]):
         return state.to_values(self.space), {**self.surrogate.get_state(), **prefixed(TABLE, self._saved_table)}
 
     def set_state(self, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Goes on from what `get_state` returned.
+        """Resumes from a state of `get_state`.
 
         Args:
-            values: the values, as they come out of JSON.
+            values: the values, as read from JSON.
             arrays: the arrays by name.
 
         Raises:
@@ -304,7 +303,7 @@ class ProgressiveSearch(Generic[A]):
         predicted: Sequence[float | None] | None,
         first_number: int,
     ) -> None:
-        """Makes `chosen` the architectures of the current level, the first one with trial number `first_number`."""
+        """Makes `chosen` the current level's architectures, with trial numbers from `first_number` on."""
         self.iteration, self.level = iteration, level
         self._first_number = first_number
         self._chosen = list(chosen)
@@ -326,7 +325,7 @@ class ProgressiveSearch(Generic[A]):
         )
 
     def _parents(self) -> list[Indices]:
-        """Returns the architectures of the current level that did not fail, in the order of their trials."""
+        """The architectures of the current level that did not fail, in the order of their trials."""
         parents = [indices for position, indices in enumerate(self._chosen) if self._scores[position] is not None]
         if not parents:
             raise SearchError(
@@ -337,7 +336,7 @@ class ProgressiveSearch(Generic[A]):
         return parents
 
     def _num_sampled(self, parents: int, level: int) -> dict[int, int]:
-        """Returns how many children each level after `level` has in one iteration, if none of them fails."""
+        """The number of children of each level after `level` in one iteration, if none of them fails."""
         sampled = {}
         for deeper in range(level + 1, self.space.num_levels + 1):
             parents = min(self._config.k, parents * self.space.num_extensions(deeper))
@@ -345,7 +344,7 @@ class ProgressiveSearch(Generic[A]):
         return sampled
 
     def _begin_next(self) -> None:
-        """Fits the surrogate and begins the next level, or the next iteration after the last one."""
+        """Fits the surrogate and starts the next level, or after the last level the next iteration."""
         parents = self._parents()
         self._fit()
         if self.level < self.space.num_levels:
@@ -357,9 +356,9 @@ class ProgressiveSearch(Generic[A]):
         self._begin_level(iteration, level, chosen, predicted, self._first_number + len(self._chosen))
 
     def _fit(self) -> None:
-        """Fits the surrogate on the whole table.
+        """Fits the surrogate to the whole table.
 
-        What is already done, because an `advance` was interrupted after it, is not done again.
+        If an interrupted `advance` has already done the fit, it is not repeated.
         """
         if self.surrogate.num_fits < self.iteration * self.space.num_levels + self.level:
             level = [one for one in self._table.measurements() if one.number >= self._first_number]
@@ -367,7 +366,7 @@ class ProgressiveSearch(Generic[A]):
             self.surrogate.fit(
                 to_rows(self.space, rows), self._rng(FIT, self.iteration, self.level), unseen=to_rows(self.space, level)
             )
-        self._note_fit()  # also where the interruption came before it
+        self._note_fit()  # also if the interruption came before it
 
     @property
     def _whole(self) -> list[list[Measurement]]:
@@ -375,26 +374,26 @@ class ProgressiveSearch(Generic[A]):
         return self._table.at_level(self.space.num_levels)
 
     def _note_fit(self) -> None:
-        """Keeps what the table and the predictions of whole architectures are at a fit, or at one that is restored."""
+        """Stores the table and the predictions of whole architectures as of a fit, or of a restored one."""
         self._saved_table = to_arrays(self._table.measurements(), self.space.num_levels)
         whole = [group[0].indices for group in self._whole]
         predicted = self.surrogate.predict(*encode_rows(self.space, whole)).tolist()
         self._whole_predicted = dict(zip(whole, predicted, strict=True))
 
     def _choose(self, parents: list[Indices]) -> list[Indices]:
-        """Returns the architectures of the next level, out of parents × extensions (paper, section 4)."""
+        """Chooses the architectures of the next level out of parents × extensions (paper, section 4)."""
         known = self._table.measurements(self._config.repeated)  # as in the fit: nothing was told since
         choice = LevelChoice(self.space, self.surrogate, self._config, self._constraint)
         return choice.choose(parents, self.iteration, known, self._rng(CHOICE, self.iteration, self.level))
 
     def _in_order(self, chosen: Sequence[Indices], iteration: int, level: int) -> list[Indices]:
-        """Returns the architectures of a level in the order in which they are to be trained."""
+        """The architectures of a level in the order of training."""
         if not self._config.shuffle:
             return list(chosen)
         return [chosen[index] for index in self._rng(ORDER, iteration, level).permutation(len(chosen)).tolist()]
 
     def _level_one(self) -> list[Indices]:
-        """Returns every architecture of level 1 (paper, Fig. 3, step 1) that may be trained."""
+        """Every architecture of level 1 (paper, Fig. 3, step 1) that may be trained."""
         count = self.space.num_extensions(1)
         allowed = self._constraint.allowed([()], 1)(0, count) if self._constraint else np.ones(count, bool)
         if not allowed.any():
@@ -402,5 +401,5 @@ class ProgressiveSearch(Generic[A]):
         return [(index,) for index in np.flatnonzero(allowed).tolist()]
 
     def _rng(self, purpose: int, iteration: int, level: int) -> np.random.Generator:
-        """Returns the generator of one purpose at a level of an iteration."""
+        """The generator for one purpose at a level of an iteration."""
         return np.random.default_rng(np.random.SeedSequence((self._seed, purpose, iteration, level)))

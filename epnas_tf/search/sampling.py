@@ -1,10 +1,10 @@
 """The choice of the K architectures of a level out of millions of candidates (paper, section 4).
 
-The paper draws architecture i with probability p_i^(1/τ) / Σ_j p_j^(1/τ), where p_i = s_i / Σ_j s_j. K of them, all
-different, are drawn by adding Gumbel noise to log p_i / τ and keeping the K largest sums: that is drawing one after the
-other without replacement, each time in proportion to p^(1/τ) of what is left (Gumbel top-K). The normaliser Σ_j s_j
-shifts every log p alike, so the order of the sums does not depend on it: log s takes the place of log p, nothing is
-exponentiated, and no temperature can overflow. The K largest of a stream need memory for one chunk and K candidates.
+The paper draws architecture i with probability p_i^(1/τ) / Σ_j p_j^(1/τ), where p_i = s_i / Σ_j s_j. K distinct ones
+are drawn by adding Gumbel noise to log p_i / τ and keeping the K largest sums. This equals drawing one after the other
+without replacement, each in proportion to p^(1/τ) among those left (Gumbel top-K). The normaliser Σ_j s_j shifts every
+log p equally and does not change the order of the sums, so log s replaces log p: nothing is exponentiated, and no
+temperature can overflow. The K largest of a stream need memory for one chunk and K candidates.
 """
 
 import itertools
@@ -17,21 +17,21 @@ from epnas_tf.config import SearchConfig
 from epnas_tf.errors import SearchError
 
 RULES = ("probability", "greedy", "uniform")
-"""Those of `choose`."""
+"""The rules of `choose`."""
 
 
 Chunks = Iterable[tuple[int, FloatArray]]
-"""A stream of log scores: the index of the first candidate of a chunk, and float [n], the log scores from there on."""
+"""A stream of log scores: the index of a chunk's first candidate, and the log scores from there on, float [n]."""
 
 Allowed = Callable[[int, int], BoolArray]
-"""Which of some candidates may be chosen, bool [count], for the index of the first one and their count."""
+"""Maps the index of a first candidate and a count to which of these candidates may be chosen, bool [count]."""
 
 
 def temperature(config: SearchConfig, iteration: int) -> float:
-    """Returns the sampling temperature of an iteration (paper, section 4: "decaying quickly to one").
+    """The sampling temperature of an iteration (paper, section 4: "decaying quickly to one").
 
-    The first iteration has `config.initial_temperature`, the last one `config.final_temperature`. A search of a single
-    iteration has the final one: its first pass is also "the end", where the surrogate is fully trusted.
+    It goes from `config.initial_temperature` to `config.final_temperature`. A single iteration has the final one: it
+    is also "the end", where the surrogate is fully trusted.
 
     Args:
         config: the settings of the search.
@@ -48,13 +48,14 @@ def temperature(config: SearchConfig, iteration: int) -> float:
     fraction = iteration / (config.iterations - 1)
     if config.temperature_schedule == "linear":
         return first + fraction * (last - first)
+    # Geometric: the ratio from one iteration to the next is constant.
     return float(first ** (1 - fraction) * last**fraction)
 
 
 def exploration(config: SearchConfig, iteration: int) -> float:
-    """Returns the scale of Thompson sampling's draws in an iteration, from 0: 0 in the last one of several.
+    """The scale of Thompson sampling's draws in an iteration, counted from 0; it is 0 in the last one of several.
 
-    As the paper has it of its temperature: explored more randomly first, fully trusting the surrogate at the end.
+    As the paper says of its temperature: more random exploration first, full trust in the surrogate at the end.
     """
     return 0.0 if 1 < config.iterations == iteration + 1 else config.exploration
 
@@ -78,7 +79,7 @@ def choose(
         k: how many candidates to choose; all of them if there are fewer.
         rule: "probability" (the paper's: without replacement, in proportion to s^(1/temperature)), "greedy" (the K
             largest scores, as PNAS; of equal ones those of lower index) or "uniform" (any K with equal chance).
-        temperature: τ of the rule "probability", above 0; the other rules do not look at it.
+        temperature: τ of the rule "probability", above 0; the other rules ignore it.
         rng: source of the noise; "greedy" draws nothing from it.
         allowed: which candidates may be chosen; all by default.
 
@@ -97,6 +98,7 @@ def choose(
         raise ValueError(f"`rule` must be one of {', '.join(RULES)}. Received: rule={rule!r}")
     if not 0 < temperature < np.inf:
         raise ValueError(f"`temperature` must be a positive number. Received: temperature={temperature}")
+    # Keys, indices and log scores of the K best candidates so far.
     best = (np.empty(0), np.empty(0, np.int64), np.empty(0))
     for offset, log_scores in _contiguous(chunks):
         scores = log_scores.astype(np.float64)
@@ -104,15 +106,15 @@ def choose(
         chunk = (_keys(scores, rule, temperature, rng), ids, scores)
         if allowed is not None:
             chunk = _where(chunk, allowed(offset, scores.size))
+        # Merge the chunk into the K best: memory for one chunk and K candidates.
         best = _largest(best, chunk, k)
     return best[1], best[2]
 
 
 def choose_in_turns(chunks: Chunks, k: int, allowed: Allowed | None = None) -> tuple[Int64Array, Float64Array]:
-    """Chooses K candidates by several scores of each: every score in turn takes its best that is left.
+    """Chooses K candidates by several draws of their scores: each draw in turn takes its best candidate that is left.
 
-    With scores drawn from what is known of a candidate, this is Thompson sampling: a candidate is taken as often as it
-    may be the best.
+    With draws from the posterior this is Thompson sampling: a candidate is taken as often as it may be the best.
 
     Args:
         chunks: pairs of the index of the chunk's first candidate and float [draws, n], the scores of n candidates by
@@ -130,6 +132,7 @@ def choose_in_turns(chunks: Chunks, k: int, allowed: Allowed | None = None) -> t
     """
     if k < 1:
         raise ValueError(f"`k` must be at least 1. Received: k={k}")
+    # For each draw, the K best candidates so far.
     best: list[Triple] = []
     for offset, scores in chunks:
         highest = scores.max(axis=1)  # NaN where one of them is
@@ -139,7 +142,7 @@ def choose_in_turns(chunks: Chunks, k: int, allowed: Allowed | None = None) -> t
                 f"help. Received: NaN from candidate {offset} on"
             )
         best = best or [(np.empty(0), np.empty(0, np.int64), np.empty(0))] * len(scores)
-        # After the first chunks few draws find anything better in one, and only for those is it looked through.
+        # After the first chunks few draws find a better candidate; only those look through the chunk.
         better = [draw for draw, top in enumerate(best) if top[0].size < k or highest[draw] > top[0][-1]]
         if not better:
             continue
@@ -148,6 +151,7 @@ def choose_in_turns(chunks: Chunks, k: int, allowed: Allowed | None = None) -> t
         for draw in better:
             keys = scores[draw]
             best[draw] = _largest(best[draw], _where((keys, ids, keys), keep), k)
+    # Turn by turn, each draw takes its best candidate that no other draw has taken.
     chosen: dict[int, float] = {}
     left = [iter(zip(ids.tolist(), keys.tolist(), strict=True)) for keys, ids, _ in best]
     for ranked in itertools.islice(itertools.cycle(left), k * len(left)):
@@ -158,7 +162,7 @@ def choose_in_turns(chunks: Chunks, k: int, allowed: Allowed | None = None) -> t
 
 
 def uniform_chunks(num_candidates: int, chunk_size: int) -> Iterator[tuple[int, Float64Array]]:
-    """Yields chunks of equal log scores, for a choice that needs no prediction.
+    """Yields chunks of equal log scores, for a choice that needs no predictions.
 
     Args:
         num_candidates: how many candidates there are.
@@ -169,23 +173,27 @@ def uniform_chunks(num_candidates: int, chunk_size: int) -> Iterator[tuple[int, 
 
 
 def _keys(scores: Float64Array, rule: str, temperature: float, rng: np.random.Generator) -> Float64Array:
-    """Returns float64 [n], the numbers whose K largest are the choice, for log scores float64 [n]."""
+    """The keys of candidates with some log scores, float64 [n] each; the K largest keys are the choice."""
     if rule == "greedy":
         return scores
+    # Gumbel top-K (paper, section 4): the K largest sums are a draw without replacement.
     noise = rng.gumbel(size=scores.size)
+    # Noise alone makes all candidates equally likely.
     return noise if rule == "uniform" else scores / temperature + noise
 
 
 Triple = tuple[Float64Array, Int64Array, Float64Array]
-"""Keys, indices and log scores of the same candidates, each of shape [n]."""
+"""Keys, indices and log scores of some candidates, each of shape [n]."""
 
 
 def _largest(best: Triple, chunk: Triple, k: int) -> Triple:
-    """Returns the K largest keys of both, the largest first, of equal ones the lower index first."""
+    """The K largest keys of both, in descending order; of equal keys, the lower index first."""
     if best[0].size == k:
-        chunk = _where(chunk, chunk[0] > best[0][-1])  # an equal key of a later candidate loses to the earlier one
+        # Only what beats the K-th key counts; of equal keys, the earlier candidate stays.
+        chunk = _where(chunk, chunk[0] > best[0][-1])
     if chunk[0].size > k:
-        chunk = _where(chunk, chunk[0] >= np.partition(chunk[0], -k)[-k])  # keeps ties for the sort to decide
+        # Keep the K largest without a full sort, ties included, which the sort below decides.
+        chunk = _where(chunk, chunk[0] >= np.partition(chunk[0], -k)[-k])
     keys, ids, scores = (np.concatenate(pair) for pair in zip(best, chunk, strict=True))
     order = np.lexsort((ids, -keys))[:k]
     return keys[order], ids[order], scores[order]
@@ -196,7 +204,7 @@ def _where(triple: Triple, keep: BoolArray | slice) -> Triple:
 
 
 def _contiguous(chunks: Chunks) -> Iterator[tuple[int, FloatArray]]:
-    """Yields the chunks, each checked to follow the one before and to hold log scores only."""
+    """Yields the chunks after checking that each follows the one before and holds log scores only."""
     expected = 0
     for offset, log_scores in chunks:
         if offset != expected or log_scores.ndim != 1:

@@ -1,4 +1,4 @@
-"""What a progressive search saves of itself besides the surrogate, as values for JSON and back."""
+"""The saved state of a progressive search, besides the surrogate, as values for JSON and back."""
 
 import dataclasses
 import hashlib
@@ -15,7 +15,7 @@ FORMAT = 3
 
 @dataclasses.dataclass(frozen=True)
 class SearchState:
-    """A moment of a search: its current level. The scores of the levels before are arrays, see `ScoreTable`.
+    """The state of a search within its current level. The scores of earlier levels are arrays, see `ScoreTable`.
 
     Attributes:
         iteration: the current iteration, from 0.
@@ -23,8 +23,8 @@ class SearchState:
         first_number: the trial number of the level's first architecture.
         chosen: the architectures of the level.
         predicted: their predicted scores.
-        scores: what was told, by position in `chosen`; None is a failure.
-        rank_correlation: that of the last level that was completed.
+        scores: the scores told so far, by position in `chosen`; None is a failure.
+        rank_correlation: the rank correlation of the last completed level.
     """
 
     iteration: int
@@ -36,7 +36,7 @@ class SearchState:
     rank_correlation: float | None
 
     def to_values(self, space: SearchSpace[Any, Any]) -> dict[str, Any]:
-        """Returns the state as JSON has it, marked with its format and its space."""
+        """The state as values for JSON, with its format and its space."""
         return {
             "format": FORMAT,
             "space": describe_space(space),
@@ -51,12 +51,12 @@ class SearchState:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], space: SearchSpace[Any, Any], iterations: int) -> "SearchState":
-        """Returns the state that `to_values` gave.
+        """Restores a state of `to_values`.
 
         Args:
-            values: the values, as they come out of JSON.
-            space: the space of the search that takes the state.
-            iterations: how many iterations that search has.
+            values: the values, as read from JSON.
+            space: the space of the search to restore.
+            iterations: the number of iterations of that search.
 
         Raises:
             StateError: if the state is of another format or of another space, incomplete, or contradicts itself.
@@ -102,9 +102,9 @@ class SearchState:
 
 
 def describe_space(space: SearchSpace[Any, Any]) -> dict[str, Any]:
-    """Returns what tells a space from another, as JSON has it: indices mean something in one table of extensions only.
+    """A description of a space for JSON that tells it from others: indices are valid in one table of extensions only.
 
-    The extensions of level 1 stand for the operations and their order: two spaces of one shape may have different ones.
+    The extensions of level 1 stand for the operations and their order, in which spaces of one shape may differ.
     """
     extensions = [space.num_extensions(level) for level in range(1, space.num_levels + 1)]
     first = "\n".join(repr(space.extension(1, index)) for index in range(extensions[0]))

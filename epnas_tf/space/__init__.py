@@ -1,9 +1,9 @@
-"""What an architecture is and which ones there are (paper, section 3): plain values and NumPy, no TensorFlow.
+"""Architectures and search spaces (paper, section 3): plain values and NumPy, no TensorFlow.
 
 - `architecture`: the frozen values `MacroArchitecture` and `MicroArchitecture`; `serialization`: their JSON form.
-- `base`: `SearchSpace`, the six members that a space has to give.
-- `definition`: `SpaceDefinition`, all that is particular to a space; `macro` and `micro` are the paper's two.
-- `graph`: a network as a value; `picture`: its picture as one.
+- `base`: `SearchSpace` and its six abstract members.
+- `definition`: `SpaceDefinition`, everything specific to a space; `macro` and `micro` are the paper's two spaces.
+- `graph`: a network as a value; `picture`: its picture as a value.
 """
 
 from epnas_tf.nn import check_operations

@@ -1,10 +1,10 @@
-"""What an architecture is: frozen, hashable values that refuse to be wrong (paper, section 3).
+"""Architectures as frozen, hashable values that are validated on construction (paper, section 3).
 
-Equal architectures are equal values and there is no other form to convert to, because the constructors normalise: the
-skips of a layer are stored ascending, and the two sides of a block are put in one fixed order. So every value is
-canonical by construction. Cells that differ only in the numbering of their blocks stay different values, as in PNAS.
+The constructors normalise: the skips of a layer are sorted, and the two sides of a block are put in a fixed order. So
+every value is canonical, and equal architectures are equal values. Cells that differ only in the numbering of their
+blocks stay different values, as in PNAS.
 
-The hashes are those of Python, which differ between processes: good for tables in memory, not for files.
+The hashes are Python's, which differ between processes: use them in memory, not in files.
 """
 
 import dataclasses
@@ -40,11 +40,11 @@ class MacroLayer:
 
     Attributes:
         operation: the name of the operation O_l.
-        skips: which of the earlier outputs feed the layer besides that of the layer right before it, which always does:
-            0 for the stem, from 1 for a layer. Stored ascending, given in any order.
+        skips: the earlier outputs that the layer reads besides the output right before it, which it always reads: 0 for
+            the stem, from 1 for a layer. Stored ascending, given in any order.
 
     Raises:
-        ArchitectureError: if the operation is no name, or a skip is no integer, negative or given twice.
+        ArchitectureError: if the operation is not a name, or a skip is no integer, negative or given twice.
     """
 
     operation: str
@@ -68,7 +68,7 @@ class MacroLayer:
 
 
 def _reach(number: int) -> str:
-    """Says which outputs a layer may skip from."""
+    """The outputs that a layer may skip from, as a sentence."""
     if number == 1:
         return "Layer 1 always takes the stem and there are no other outputs before it, so its skips are []"
     before, others = number - 1, "0" if number == 2 else f"0 to {number - 2}"
@@ -83,7 +83,7 @@ class MacroArchitecture:
         layers: the layers, layer 1 first. Layer l may skip from the outputs 0 (the stem) to l - 2.
 
     Raises:
-        ArchitectureError: if there is no layer, or one skips from an output that it cannot reach.
+        ArchitectureError: if there is no layer, or one skips from an output that does not come before it.
 
     Example:
         >>> from epnas_tf.space import MacroArchitecture, MacroLayer
@@ -105,7 +105,7 @@ class MacroArchitecture:
         return len(self.layers)
 
     def sources(self, number: int) -> tuple[int, ...]:
-        """Returns all inputs of layer `number` (from 1), ascending: its skips, then the output right before it.
+        """All inputs of layer `number` (from 1), ascending: its skips, then the output right before it.
 
         Raises:
             ArchitectureError: if there is no such layer.
@@ -121,7 +121,7 @@ class MacroArchitecture:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BlockSide:
-    """One of the two sides of a block: an operation and what it is applied to (paper, section 3).
+    """One of the two sides of a block: an operation and its input (paper, section 3).
 
     Attributes:
         operation: the name of the operation O_i.
@@ -129,7 +129,7 @@ class BlockSide:
             an earlier block of the same cell, from 1 as in the paper. There is no input 0.
 
     Raises:
-        ArchitectureError: if the operation is no name, or the input is none of the above.
+        ArchitectureError: if the operation is not a name, or the input is none of the above.
     """
 
     operation: str
@@ -153,12 +153,12 @@ class BlockSide:
 class MicroBlock:
     """One block (O_1, O_2, S_1, S_2) of a cell: the sum of its two sides (paper, section 3).
 
-    A sum does not know an order, so mirrored blocks are one value (136 instead of 256 in PNAS): the constructor stores
-    the side with the smaller (input, operation) as `left`, whichever way round they are given.
+    A sum has no order, so mirrored blocks are one value (136 instead of 256 in PNAS): the constructor stores the side
+    with the smaller (input, operation) as `left`.
 
     Attributes:
-        left: the side that comes first.
-        right: the side that comes second; both may be equal.
+        left: the first side.
+        right: the second side; both may be equal.
 
     Raises:
         ArchitectureError: if one of the two is not a side.
@@ -187,10 +187,10 @@ class MicroArchitecture:
     """A cell of the micro space, block by block (paper, section 3).
 
     Attributes:
-        blocks: the blocks, block 1 first. Block b may use the two previous cells and the blocks 1 to b - 1.
+        blocks: the blocks, block 1 first. Block b may read the two previous cells and the blocks 1 to b - 1.
 
     Raises:
-        ArchitectureError: if there is no block, or one uses a block that does not come before it.
+        ArchitectureError: if there is no block, or one reads a block that does not come before it.
 
     Example:
         >>> from epnas_tf.space import BlockSide, MicroArchitecture, MicroBlock
@@ -214,7 +214,7 @@ class MicroArchitecture:
         return len(self.blocks)
 
     def unused_blocks(self) -> tuple[int, ...]:
-        """Returns the numbers (from 1, ascending) of the blocks that feed no other block.
+        """The numbers (from 1, ascending) of the blocks that no other block reads.
 
         Their outputs are concatenated into the cell's output (paper, section 3). The last block is always one of them.
         """
@@ -234,7 +234,7 @@ def _check_operation(operation: object) -> None:
 
 
 def _integer(name: str, value: object) -> int:
-    """Returns the value as a plain int, also from NumPy; a bool is not an integer here."""
+    """Converts an integer, also one of NumPy, to a plain int; rejects bools."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -244,7 +244,7 @@ def _integer(name: str, value: object) -> int:
 
 
 def _values(name: str, values: object, kind: type[T]) -> tuple[T, ...]:
-    """Returns the values as a tuple after a look at their number and their types."""
+    """Converts values to a tuple after checking their number and types."""
     if not isinstance(values, Sequence) or not values:
         raise ArchitectureError(f"`{name}` must be a sequence of at least one {kind.__name__}. Received: {values!r}")
     for value in values:

@@ -1,8 +1,8 @@
-"""What the search asks of a search space: a table of extensions for each level.
+"""The interface of a search space: a table of extensions for each level.
 
 An architecture of level d is a sequence of d extensions (layers of the macro space, blocks of the micro space), so it
-can also be written as d indices into those tables. Candidates of a level are parents × extensions; they are never built
-as objects, only encoded in chunks for the surrogate.
+can also be written as d indices into those tables. The candidates of a level are parents × extensions; they are never
+built as objects, only encoded in chunks for the surrogate.
 """
 
 import abc
@@ -16,14 +16,14 @@ from epnas_tf.arrays import Float32Array, IntArray
 from epnas_tf.errors import ArchitectureError
 
 E = TypeVar("E")
-"""An extension: a frozen, hashable value that deepens an architecture by one level; its `repr` says all that it is."""
+"""An extension: a frozen, hashable value that deepens an architecture by one level; its `repr` is complete."""
 
 A = TypeVar("A")
 """An architecture: a frozen, hashable value."""
 
 
 class SearchSpace(abc.ABC, Generic[A, E]):
-    """A progressive search space; subclasses give the six abstract members, the rest follows from them.
+    """A progressive search space; subclasses implement the six abstract methods.
 
     Levels count from 1 (paper, section 4: the search starts at L = 1 or B = 1).
 
@@ -45,19 +45,19 @@ class SearchSpace(abc.ABC, Generic[A, E]):
 
     @abc.abstractmethod
     def num_extensions(self, level: int) -> int:
-        """Returns how many extensions lead from level `level` - 1 to `level`, in 1 … `num_levels`."""
+        """The number of extensions from level `level` - 1 to `level`, in 1 … `num_levels`."""
 
     @abc.abstractmethod
     def extension(self, level: int, index: int) -> E:
-        """Returns extension `index` of a level, `index` in 0 … `num_extensions(level)` - 1."""
+        """Extension `index` of a level, `index` in 0 … `num_extensions(level)` - 1."""
 
     @abc.abstractmethod
     def index(self, level: int, extension: E) -> int:
-        """Returns the index of an extension of a level: the inverse of `extension`."""
+        """The index of an extension of a level: the inverse of `extension`."""
 
     @abc.abstractmethod
     def encode(self, level: int, indices: IntArray) -> Float32Array:
-        """Returns the symbol arrays of some extensions of a level.
+        """The symbol arrays of some extensions of a level.
 
         Args:
             level: the level, from 1.
@@ -69,14 +69,14 @@ class SearchSpace(abc.ABC, Generic[A, E]):
 
     @abc.abstractmethod
     def extend(self, parent: A | None, extension: E) -> A:
-        """Returns the architecture one level deeper than `parent`, or of level 1 for `parent` None."""
+        """The architecture one level deeper than `parent`, or of level 1 if `parent` is None."""
 
     @abc.abstractmethod
     def extensions(self, architecture: A) -> tuple[E, ...]:
-        """Returns the extensions that an architecture is made of, that of level 1 first."""
+        """The extensions of an architecture, that of level 1 first."""
 
     def indices(self, architecture: A) -> tuple[int, ...]:
-        """Returns the architecture as one index a level: the inverse of `architecture`.
+        """The architecture as one index a level: the inverse of `architecture`.
 
         Raises:
             ArchitectureError: if the architecture is not of this space.
@@ -84,7 +84,7 @@ class SearchSpace(abc.ABC, Generic[A, E]):
         return tuple(self.index(level, extension) for level, extension in enumerate(self.extensions(architecture), 1))
 
     def architecture(self, indices: Sequence[int]) -> A:
-        """Returns the architecture that the indices, one a level, stand for.
+        """The architecture with the given indices, one a level.
 
         Raises:
             ArchitectureError: if there are too few or too many indices, or one is out of range.
@@ -104,21 +104,21 @@ class SearchSpace(abc.ABC, Generic[A, E]):
         return architecture  # type: ignore[return-value]  # there is at least one index
 
     def cardinality(self, level: int | None = None) -> int:
-        """Returns the exact number of architectures of a level (paper, section 3), of the deepest one by default."""
+        """The exact number of architectures of a level (paper, section 3), by default the deepest."""
         return math.prod(self.num_extensions(depth) for depth in range(1, (level or self.num_levels) + 1))
 
     def sample(self, rng: np.random.Generator, level: int | None = None) -> A:
-        """Draws an architecture of a level, of the deepest one by default, each with the same probability."""
+        """Draws an architecture of a level, by default the deepest, uniformly."""
         levels = range(1, (level or self.num_levels) + 1)
         return self.architecture([_uniform_integer(rng, self.num_extensions(depth)) for depth in levels])
 
     def validate(self, architecture: A) -> None:
-        """Raises ArchitectureError, with the reason, unless the architecture is one of this space."""
+        """Raises ArchitectureError, with the reason, unless the architecture is of this space."""
         self.architecture(self.indices(architecture))
 
 
 def _uniform_integer(rng: np.random.Generator, bound: int) -> int:
-    """Draws from 0 … bound - 1, also where the bound exceeds 64 bits (deep macro layers)."""
+    """Draws uniformly from 0 … bound - 1; the bound may exceed 64 bits (deep macro layers)."""
     if bound <= 2**62:
         return int(rng.integers(bound))
     num_bytes = (bound.bit_length() + 7) // 8 + 8  # 64 bits more than needed: a bias below 2^-64

@@ -1,4 +1,4 @@
-"""Refusals that every search space shares: levels, indices and sizes that are out of range."""
+"""Checks that all search spaces share: levels, indices and sizes in range."""
 
 import operator
 from typing import Any
@@ -11,7 +11,7 @@ from epnas_tf.space.base import SearchSpace
 
 
 def check_level(space: SearchSpace[Any, Any], level: int) -> None:
-    """Raises ArchitectureError unless the space has that level."""
+    """Raises ArchitectureError unless the space has this level."""
     if not 1 <= level <= space.num_levels:
         raise ArchitectureError(
             f"The {space.name} space has the levels 1 to {space.num_levels}. Received: level={level}"
@@ -19,10 +19,10 @@ def check_level(space: SearchSpace[Any, Any], level: int) -> None:
 
 
 def check_index(space: SearchSpace[Any, Any], level: int, index: int) -> int:
-    """Returns the index as a plain int.
+    """Checks an index and returns it as a plain int.
 
     Raises:
-        ArchitectureError: unless the level has an extension of that index.
+        ArchitectureError: if the level has no extension of this index.
     """
     bound = space.num_extensions(level)
     if not 0 <= index < bound:
@@ -33,7 +33,7 @@ def check_index(space: SearchSpace[Any, Any], level: int, index: int) -> int:
 
 
 def check_indices(space: SearchSpace[Any, Any], level: int, indices: IntArray) -> Int64Array:
-    """Returns the indices as int64.
+    """Checks indices and returns them as int64.
 
     Args:
         space: the space.
@@ -57,10 +57,10 @@ def check_indices(space: SearchSpace[Any, Any], level: int, indices: IntArray) -
 
 
 def check_size(name: str, size: int, maximum: int | None = None) -> int:
-    """Returns the number of levels of a space.
+    """Checks the number of levels of a space and returns it.
 
     Raises:
-        ConfigError: if it is no integer from 1 to `maximum`.
+        ConfigError: if it is not an integer from 1 to `maximum`.
     """
     expected = "an integer of at least 1" if maximum is None else f"an integer from 1 to {maximum}"
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1 or size > (maximum or size):

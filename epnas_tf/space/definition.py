@@ -1,7 +1,7 @@
-"""One record for a search space, registered once: everything that is particular to it. No TensorFlow.
+"""The registry of search spaces: one record each, with everything specific to the space. No TensorFlow.
 
-All else asks here, by the space's name or the type of its architectures. The paper's two spaces are registered at the
-end of `macro` and `micro`, in the same way as a person's; `examples/plugin` is one of a few dozen lines.
+Other modules look spaces up here, by name or by the type of their architectures. `macro` and `micro` register the
+paper's two spaces in the same way as a plugin does; `examples/plugin` is a space of a few dozen lines.
 """
 
 import dataclasses
@@ -21,17 +21,17 @@ from epnas_tf.space.graph import Graph, Key, NetworkShape
 from epnas_tf.space.picture import Drawing, column
 
 Keeps = Callable[[Int64Array], BoolArray]
-"""Says of int64 [n] extension indices of a level which may be used, bool [n]."""
+"""Maps extension indices of a level, int64 [n], to whether each may be used, bool [n]."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """A hyperparameter of a level, as KerasTuner takes it.
+    """A KerasTuner hyperparameter of a level.
 
     Attributes:
         kind: "Int", "Choice" or "Boolean", a method of `keras_tuner.HyperParameters`.
         name: its name.
-        arguments: the method's, after the name.
+        arguments: the method's arguments after the name.
         default: its default; None for KerasTuner's own.
     """
 
@@ -43,15 +43,15 @@ class Parameter:
 
 @dataclasses.dataclass(frozen=True)
 class Hyperparameters:
-    """The hyperparameters that an architecture is for KerasTuner; by default one integer a level.
+    """The mapping between architectures and KerasTuner hyperparameters; by default one integer a level.
 
     Attributes:
-        depth: the name of the one that says how many levels there are.
-        of_level: takes the space and a level, and returns those of the level.
+        depth: the name of the hyperparameter for the number of levels.
+        of_level: takes the space and a level, and returns the level's hyperparameters.
         extension: takes the space, a level and its values by name, and returns the extension.
         values: takes the space, a level and an extension, and returns its values by name.
-        keeps: takes the space, the values that restricted ones may have, by name, and a level, and returns which
-            extensions of the level may be used. Raises a `ConfigError` if that cannot be told from an extension alone.
+        keeps: takes the space, the allowed values of restricted hyperparameters by name, and a level, and returns which
+            extensions of the level may be used. Raises a `ConfigError` if an extension alone does not decide that.
     """
 
     depth: str
@@ -73,36 +73,35 @@ INDICES = Hyperparameters(
     values=lambda space, level, extension: {f"level_{level}": space.index(level, extension)},
     keeps=_index_kept,
 )
-"""The hyperparameters of a space that names none of its own."""
+"""The hyperparameters of a space that defines none of its own."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpaceDefinition:
-    """What the package knows of a search space. All but the first seven follow from these unless they are given.
+    """The record of a search space. All but the first seven attributes have defaults.
 
     Attributes:
         name: its name in flags and files; the `name` of its `SearchSpace`.
-        architecture: the type of its architectures: frozen, hashable values with `num_levels`, and a line of text as
-            their `str`.
-        make_space: takes the settings, whose `operations` are checked and filled in, and returns the `SearchSpace`.
-        build_graph: takes an architecture and a `NetworkShape`, and returns the network. It leaves out nodes that the
-            class scores do not depend on, see `Graph.without_unread`.
+        architecture: the type of its architectures: frozen, hashable values with `num_levels`, whose `str` is one line.
+        make_space: takes the settings, with `operations` checked and filled in, and returns the `SearchSpace`.
+        build_graph: takes an architecture and a `NetworkShape`, and returns the network, without nodes that the class
+            scores do not depend on, see `Graph.without_unread`.
         to_json: takes an architecture and returns a list of plain values, one a level.
-        from_json: the inverse; raises an `ArchitectureError` for what is wrong.
-        default_operations: the operations to choose from where none are named.
-        level: what a level is called; with an "s", the list's name in files.
+        from_json: the inverse; raises an `ArchitectureError` for invalid values.
+        default_operations: the operations to choose from if the settings name none.
+        level: the word for a level; with an "s", the list's name in files.
         symbols: takes an architecture and returns the names of each level's operations.
-        reads: takes an architecture and returns what each of those operations reads, in words.
-        reads_caption: takes an architecture and returns a sentence below that table.
+        reads: takes an architecture and returns the inputs of each of those operations, in words.
+        reads_caption: takes an architecture and returns a caption for that table.
         draw: takes an architecture and returns its picture.
         place: takes a key of the variable store and returns the operation's place in an architecture, such as
-            ("layer", 3), or None for what is no operation.
-        summed_over: what the places of several keys are one for; "" where each key has its own.
-        hyperparameters: its architectures for KerasTuner.
-        candidate_costs: takes the space and what gives an architecture's costs, and returns all candidates' costs.
-        shorter_by: settings of its own that make a search shorter.
-        smaller_by: settings of its own that make a search need less memory.
-        fewer_operations: what may be proposed in place of all operations, to make a search shorter.
+            ("layer", 3), or None for keys of other layers.
+        summed_over: if several keys share a place, the things that differ between them, in words; otherwise "".
+        hyperparameters: its hyperparameters for KerasTuner.
+        candidate_costs: takes the space and a function of an architecture's costs, and returns all candidates' costs.
+        shorter_by: its own settings that can make a search shorter.
+        smaller_by: its own settings that can make a search need less memory.
+        fewer_operations: the operations to propose in place of all, to make a search shorter.
 
     Example:
         >>> from epnas_tf.space import definition_of_space, known_spaces
@@ -133,13 +132,13 @@ class SpaceDefinition:
     fewer_operations: tuple[str, ...] = ()
 
     def operations_of(self, architecture: Any) -> list[list[str]]:
-        """Returns the names of each level's operations; those in the JSON form, unless the space has `symbols`."""
+        """The names of each level's operations, by `symbols` or from the JSON form."""
         if self.symbols is not None:
             return [list(level) for level in self.symbols(architecture)]
         return [list(_names(item)) for item in self.to_json(architecture)]
 
     def drawing_of(self, architecture: Any) -> Drawing:
-        """Returns a picture; of a space without `draw`, its levels as boxes from top to bottom."""
+        """The picture of an architecture; without `draw`, its levels as boxes from top to bottom."""
         if self.draw is not None:
             return self.draw(architecture)
         texts = [
@@ -148,9 +147,9 @@ class SpaceDefinition:
         return column(texts, f"{self.level.capitalize()} by {self.level}", str(architecture))
 
     def place_of(self, key: Key) -> tuple[tuple[str | int, ...], str] | None:
-        """Returns the place and the operation of a key of the variable store; None for what is no operation.
+        """The place and the operation of a key of the variable store; None for keys of other layers.
 
-        Without `place`, an operation's place is what stands before its name in the key.
+        Without `place`, an operation's place is the part of the key before its name.
         """
         number = next((i for i, part in enumerate(key) if i and is_known(part)), None)
         place = key[:number] if self.place is None else self.place(key)
@@ -158,7 +157,7 @@ class SpaceDefinition:
 
 
 def _names(item: Any) -> Iterator[str]:
-    """Yields the operations' names in a level's JSON: what "operation" names, and strings that are one."""
+    """Yields the operations' names in a level's JSON: the values of "operation", and strings in lists."""
     if isinstance(item, str):
         yield item
     elif isinstance(item, Mapping):
@@ -175,7 +174,7 @@ _BY_ARCHITECTURE: dict[type, SpaceDefinition] = {}
 
 
 def register_space(definition: SpaceDefinition) -> SpaceDefinition:
-    """Makes a search space known under its name, and returns its record.
+    """Registers a search space under its name, and returns its record.
 
     Raises:
         ConfigError: if the name, or the type of its architectures, is taken.
@@ -190,12 +189,12 @@ def register_space(definition: SpaceDefinition) -> SpaceDefinition:
 
 
 def known_spaces() -> tuple[str, ...]:
-    """Returns the names of the spaces that are registered, the paper's first."""
+    """The names of the registered spaces, the paper's first."""
     return tuple(_SPACES)
 
 
 def definition_of_space(name: str) -> SpaceDefinition:
-    """Returns the record of a space.
+    """The record of a space.
 
     Raises:
         ConfigError: if there is none of this name.
@@ -211,7 +210,7 @@ def definition_of_space(name: str) -> SpaceDefinition:
 
 
 def definition_of(architecture: Any) -> SpaceDefinition:
-    """Returns the record of the space that an architecture is of.
+    """The record of an architecture's space.
 
     Raises:
         ArchitectureError: if no space with architectures of its type is registered.
@@ -226,13 +225,13 @@ def definition_of(architecture: Any) -> SpaceDefinition:
 
 
 def make_space(config: SpaceConfig) -> SearchSpace[Any, Any]:
-    """Returns the space that the settings describe.
+    """Makes the space that the settings describe.
 
     Args:
-        config: the settings; without operations, the space has its own list, of the paper's spaces the paper's.
+        config: the settings; without operations, the space's default list is used.
 
     Raises:
-        ConfigError: if the space or an operation is unknown, one is named twice, or the space would be too deep.
+        ConfigError: if the space or an operation is unknown, an operation is named twice, or the space is too deep.
     """
     definition = definition_of_space(config.space)
     operations = check_operations(config.operations or definition.default_operations, registered=True)
@@ -240,16 +239,16 @@ def make_space(config: SpaceConfig) -> SearchSpace[Any, Any]:
 
 
 def depth_of(config: SpaceConfig) -> int:
-    """Returns the level of a whole architecture of the space that the settings describe."""
+    """The number of levels of the space that the settings describe."""
     return make_space(config).num_levels
 
 
 def build_graph(architecture: Any, shape: NetworkShape) -> Graph:
-    """Returns the network of an architecture.
+    """Builds the network of an architecture.
 
     Args:
-        architecture: of a space that is registered.
-        shape: what else fixes the network.
+        architecture: an architecture of a registered space.
+        shape: fixes the network beside its architecture.
 
     Raises:
         ArchitectureError: if its space is not registered, or it does not fit the shape.
@@ -259,17 +258,17 @@ def build_graph(architecture: Any, shape: NetworkShape) -> Graph:
 
 
 def candidate_costs(space: SearchSpace[Any, Any], cost_of: CostOf) -> CandidateCosts:
-    """Returns the costs of a space's candidates.
+    """The costs of a space's candidates.
 
     Args:
-        space: the search space; of one that is not registered, each candidate is built.
-        cost_of: gives the costs of an architecture, float64 [m].
+        space: the search space; if it is not registered, each candidate is built.
+        cost_of: maps an architecture to its costs, float64 [m].
     """
     known = _SPACES.get(space.name)
     return CandidateCosts(space, cost_of) if known is None else known.candidate_costs(space, cost_of)
 
 
 def hyperparameters_of(space: SearchSpace[Any, Any]) -> Hyperparameters:
-    """Returns what a space's architectures are for KerasTuner; of one that is not registered, an integer a level."""
+    """The KerasTuner hyperparameters of a space; of one that is not registered, one integer a level."""
     known = _SPACES.get(space.name)
     return INDICES if known is None else known.hyperparameters

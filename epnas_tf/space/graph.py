@@ -1,8 +1,7 @@
-"""A network as a value: which layer stands where and reads what. No TensorFlow.
+"""A network as a value: its layers, their positions and their inputs. No TensorFlow.
 
-A space's `build_graph` turns an architecture into such a graph, and everything else reads it: the store makes its
-layers, `Network` calls them, one after the other. One builder therefore serves the search's children, the final network
-and whatever is exported.
+A space's `build_graph` turns an architecture into a graph; the store makes the graph's layers, and `Network` calls them
+in order. One builder therefore serves the search's children, the final network and export.
 """
 
 import dataclasses
@@ -26,8 +25,8 @@ class Node:
         kind: the layer's name among `epnas_tf.nn`'s operations.
         sources: the keys of the nodes it reads, `IMAGE` for the input.
         channels: its output channels.
-        stride: 1, or 2 where it halves height and width.
-        path_depth: how deep in the network a path ends that drop-path may drop here, in (0, 1]; 0 for none.
+        stride: 1, or 2 to halve height and width.
+        path_depth: the relative depth of a path that drop-path may drop here, in (0, 1]; 0 for none.
     """
 
     key: Key
@@ -40,18 +39,18 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkShape:
-    """What fixes a network beside its architecture.
+    """The properties of a network besides its architecture.
 
     Attributes:
         image_shape: (height, width, channels) of the images.
         num_classes: classes, at least 2.
         channels: channels of the convolutions, C in the paper.
-        num_levels: the deepest level of the search; it fixes where the macro space halves, for shallow children too, or
-            shared weights would see two resolutions.
+        num_levels: the deepest level of the search. It fixes the halvings of the macro space for shallow children too;
+            otherwise shared weights would see two resolutions.
         normal_cells: micro: the normal cells N in each of the three stacks.
 
     Raises:
-        DataError: if the images have no such shape, or there are fewer than two classes.
+        DataError: if the image shape is invalid, or there are fewer than two classes.
 
     Example:
         >>> import epnas_tf
@@ -74,7 +73,7 @@ class NetworkShape:
 
 
 class Graph:
-    """The nodes of one network, each after its sources; the last one gives the class scores.
+    """The nodes of a network, each after its sources; the last node gives the class scores.
 
     Attributes:
         taps: the nodes behind the last halving; an auxiliary head may read them.
@@ -97,7 +96,7 @@ class Graph:
         return key
 
     def without_unread(self) -> "Graph":
-        """Returns the graph without the nodes that the class scores do not depend on: nothing could train them."""
+        """The graph without nodes that the class scores do not depend on: these could not be trained."""
         read = {self.keys[-1]}
         for node in reversed(self._nodes.values()):
             if node.key in read:
@@ -123,7 +122,7 @@ class Graph:
 
 
 def check_image_size(shape: NetworkShape, halvings: int) -> None:
-    """Refuses images that would have a side below 2 pixels after the last halving.
+    """Rejects images with a side below 2 pixels after the last halving.
 
     Raises:
         DataError: if the images are too small.
@@ -146,8 +145,8 @@ def add_head(graph: Graph, parts: dict[Key, Key], shape: NetworkShape) -> None:
 
     Args:
         graph: the graph so far.
-        parts: for each part of the last output, the end of its key and the node that gives it.
-        shape: gives the number of classes.
+        parts: for each part of the last output, the end of its key and its node.
+        shape: holds the number of classes.
     """
     classes = shape.num_classes
     scores = [graph.add(("head", *end), "pooled_dense", node, channels=classes) for end, node in parts.items()]

@@ -71,7 +71,7 @@ class MacroSpace(SearchSpace[MacroArchitecture, MacroLayer]):
         self._operation_indices = {name: index for index, name in enumerate(self.operations)}
 
     def num_extensions(self, level: int) -> int:
-        """Returns the number of layers to choose from: operations · 2^(level - 1).
+        """The number of layers to choose from: operations · 2^(level - 1).
 
         Raises:
             ArchitectureError: if there is no such level.
@@ -80,16 +80,17 @@ class MacroSpace(SearchSpace[MacroArchitecture, MacroLayer]):
         return len(self.operations) << (level - 1)
 
     def extension(self, level: int, index: int) -> MacroLayer:
-        """Returns layer `index` of a level.
+        """Layer `index` of a level.
 
         Raises:
             ArchitectureError: if the level or the index is out of range.
         """
+        # The low bits of an index are the skips, the rest is the operation.
         operation, bits = divmod(check_index(self, level, index), 1 << (level - 1))
         return MacroLayer(self.operations[operation], tuple(s for s in range(level - 1) if bits >> s & 1))
 
     def index(self, level: int, extension: MacroLayer) -> int:
-        """Returns the index of a layer.
+        """The index of a layer.
 
         Raises:
             ArchitectureError: if there is no such level, or no such layer at it.
@@ -109,7 +110,7 @@ class MacroSpace(SearchSpace[MacroArchitecture, MacroLayer]):
         return (operation << (level - 1)) + sum(1 << skip for skip in extension.skips)
 
     def encode(self, level: int, indices: IntArray) -> Float32Array:
-        """Returns the symbol arrays of some layers of a level.
+        """The symbol arrays of some layers of a level.
 
         Args:
             level: the level, from 1.
@@ -124,13 +125,15 @@ class MacroSpace(SearchSpace[MacroArchitecture, MacroLayer]):
         indices = check_indices(self, level, indices)
         num_operations = len(self.operations)
         symbols = np.zeros((len(indices), self.num_features), np.float32)
+        # The operation, one-hot.
         symbols[np.arange(len(indices)), indices >> (level - 1)] = 1
-        for skip in range(level - 1):  # a column at a time: no integers of the whole shape in between
+        # The skip bits, a column at a time: no integers of the whole shape in between.
+        for skip in range(level - 1):
             symbols[:, num_operations + skip] = indices >> skip & 1
         return symbols
 
     def extend(self, parent: MacroArchitecture | None, extension: MacroLayer) -> MacroArchitecture:
-        """Returns the network with one more layer, or of one layer for `parent` None.
+        """The network with one more layer, or of one layer if `parent` is None.
 
         Raises:
             ArchitectureError: if the parent is no macro architecture or has all layers already, or the layer is not one
@@ -141,7 +144,7 @@ class MacroSpace(SearchSpace[MacroArchitecture, MacroLayer]):
         return MacroArchitecture((*layers, extension))
 
     def extensions(self, architecture: MacroArchitecture) -> tuple[MacroLayer, ...]:
-        """Returns the layers of a network, layer 1 first.
+        """The layers of a network, layer 1 first.
 
         Raises:
             ArchitectureError: if it is not a macro architecture.
@@ -152,7 +155,7 @@ class MacroSpace(SearchSpace[MacroArchitecture, MacroLayer]):
 
 
 def halvings(num_levels: int) -> tuple[int, ...]:
-    """Returns after which layers (from 1) the images are halved: one and two thirds of the way, as in ENAS.
+    """The layers (from 1) after which the images are halved: one and two thirds of the way, as in ENAS.
 
     Args:
         num_levels: layers L of the deepest architecture of the search.
@@ -162,7 +165,7 @@ def halvings(num_levels: int) -> tuple[int, ...]:
 
 
 def build_macro_graph(architecture: MacroArchitecture, shape: NetworkShape) -> Graph:
-    """Returns the network of a macro architecture; see `build_graph`.
+    """Builds the network of a macro architecture; see `build_graph`.
 
     Layer l concatenates its sources, brings them to C channels by ReLU, 1×1 convolution and batch norm, and applies its
     operation. Channels stay C. At a halving, every earlier output that a later layer still reads is halved too.
@@ -175,6 +178,7 @@ def build_macro_graph(architecture: MacroArchitecture, shape: NetworkShape) -> G
     graph = Graph()
     outputs: dict[int, Key] = {0: add_stem(graph, shape)}  # H_l at the present resolution
     for l, layer in enumerate(architecture.layers, 1):
+        # A 1×1 convolution of the concatenated sources, as the sum of one for each source (paper, section 3).
         projections = [
             graph.add(
                 ("layer", l, "source", s),
@@ -189,6 +193,7 @@ def build_macro_graph(architecture: MacroArchitecture, shape: NetworkShape) -> G
         merged = graph.add(("layer", l, "sources"), "sum_batch_norm", *projections, channels=channels)
         outputs[l] = graph.add(("layer", l, layer.operation), layer.operation, merged, channels=channels)
         if l in halved_after:
+            # Everything that a later layer reads comes down to the new resolution.
             needed = {s for later in range(l + 1, depth + 1) for s in architecture.sources(later) if s <= l}
             for s in sorted(needed):
                 key = ("halving", l, "source", s)
@@ -200,18 +205,20 @@ def build_macro_graph(architecture: MacroArchitecture, shape: NetworkShape) -> G
 
 
 class MacroCosts(CandidateCosts):
-    """A layer costs its operation and, for each skip connection, a projection and the halvings on the way to it."""
+    """Costs by symbols: a layer's operation and, for each skip connection, its projection and the halvings before."""
 
     space: MacroSpace
 
     def of_level(self, parents: Sequence[MacroArchitecture | None], level: int) -> LevelCosts:
-        """See the base. Skips add up, so a parent's candidates are a product of symbol arrays and these costs."""
+        """See the base class. Costs of skips add up, so they are a product of symbol arrays and symbol costs."""
         weights = np.stack([self._weights(parent, level) for parent in parents], axis=1)  # [features, parents, m]
         rests = self._rests[level - 1]
 
         def costs(indices: Int64Array) -> Iterator[Float64Array]:
-            # Not a product of matrices: after one, BLAS's threads spin and take the scoring beside it its cores.
+            # The sum of the costs of each candidate's symbols, float64 [n, parents, m]. Not a matrix product: BLAS's
+            # threads spin after one, and take cores from the scoring that runs beside it.
             own = np.einsum("nf,fpm->npm", self.space.encode(level, indices).astype(np.float64), weights)
+            # Once for each cheapest way to complete the network.
             for rest in rests:
                 yield own + rest
 
@@ -219,11 +226,13 @@ class MacroCosts(CandidateCosts):
 
     @functools.cached_property
     def _rests(self) -> list[Float64Array]:
-        """For each level, the least that the layers after it cost, [ways, m]: by one operation each, without skips."""
+        """For each level, the lowest costs of the layers after it, [ways, m]: one operation each, no skips."""
         operations = self.space.operations
+        # One chain is enough: every operation gives C channels, so its cost does not depend on those before it.
         architecture = self._extended(None, operations[0])
         added = []
         for _ in range(1, self.space.num_levels):
+            # The cost that each operation adds as the next layer, float64 [operations, m].
             after = [self.cost_of(self._extended(architecture, operation)) for operation in operations]
             added.append(np.array(after) - self.cost_of(architecture))
             architecture = self._extended(architecture, operations[0])
@@ -233,10 +242,12 @@ class MacroCosts(CandidateCosts):
         return self.space.extend(parent, MacroLayer(operation, skips))
 
     def _weights(self, parent: MacroArchitecture | None, level: int) -> Float64Array:
-        """Returns float64 [features, m]: the whole network for each operation, and what each skip adds to it."""
+        """The costs of symbols, float64 [features, m]: the network with each operation, and what each skip adds."""
         operations = self.space.operations
         without = [self.cost_of(self._extended(parent, operation)) for operation in operations]
+        # A skip costs the same with every operation, so it is measured with the first.
         added = [self.cost_of(self._extended(parent, operations[0], s)) - without[0] for s in range(level - 1)]
+        # Bits that a layer of this level cannot set are always 0.
         unused = [np.zeros_like(without[0])] * (self.space.num_features - len(operations) - len(added))
         return np.array([*without, *added, *unused])
 
@@ -290,9 +301,10 @@ def _reads(architecture: MacroArchitecture) -> list[list[str]]:
 
 
 def draw_chain(architecture: MacroArchitecture) -> Drawing:
-    """Draws the chain of a network's layers, each skip connection an arc (paper, Fig. 4)."""
+    """Draws a network as a chain of layers, with an arc for each skip connection (paper, Fig. 4)."""
     depth = architecture.num_levels
     halved = [l for l in halvings(depth) if l < depth]
+    # The middle of each box, from the stem to the softmax; a halving needs more room.
     ys = [24.0]
     for l in range(1, depth + 2):
         ys.append(ys[-1] + (STEP + 12 if l - 1 in halved else STEP))
@@ -301,6 +313,7 @@ def draw_chain(architecture: MacroArchitecture) -> Drawing:
     for l in range(1, depth + 2):
         lines.append(Arrow(ys[l - 1] + BOX_HEIGHT / 2, ys[l] - BOX_HEIGHT / 2))
         lines += [Note((ys[l - 1] + ys[l]) / 2 - 1, "half the size")] if l - 1 in halved else []
+    # The longest skip bows out farthest, so that arcs nest.
     longest = max(l - s for l, _ in layers for s in architecture.sources(l))
 
     def curves(remainder: int) -> Iterator[tuple[float, float, float]]:

@@ -107,7 +107,7 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
         )
 
     def num_extensions(self, level: int) -> int:
-        """Returns the number of blocks to choose from: n (n + 1) / 2 with n = operations · (level + 1).
+        """The number of blocks to choose from: n (n + 1) / 2 with n = operations · (level + 1).
 
         Raises:
             ArchitectureError: if there is no such level.
@@ -116,7 +116,7 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
         return math.comb(self._num_options(level) + 1, 2)
 
     def extension(self, level: int, index: int) -> MicroBlock:
-        """Returns block `index` of a level.
+        """Block `index` of a level.
 
         Raises:
             ArchitectureError: if the level or the index is out of range.
@@ -126,7 +126,7 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
         return MicroBlock(self._side(index - math.comb(larger + 1, 2)), self._side(larger))
 
     def index(self, level: int, extension: MicroBlock) -> int:
-        """Returns the index of a block.
+        """The index of a block.
 
         Raises:
             ArchitectureError: if there is no such level, or no such block at it.
@@ -138,7 +138,7 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
         return math.comb(larger + 1, 2) + smaller
 
     def encode(self, level: int, indices: IntArray) -> Float32Array:
-        """Returns the symbol arrays of some blocks of a level.
+        """The symbol arrays of some blocks of a level.
 
         Args:
             level: the level, from 1.
@@ -151,7 +151,7 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
             ArchitectureError: if the level or an index is out of range.
         """
         indices = check_indices(self, level, indices)
-        # Searched among integers, not computed with a square root: exact.
+        # An integer search, not a square root: exact.
         larger = np.searchsorted(self._first_indices, indices, side="right") - 1
         smaller = indices - self._first_indices[larger]
         # Options are numbered in the order of `operations`, the sides of a block are ordered by the operations' names.
@@ -160,7 +160,7 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
         return np.concatenate([self._symbols[left], self._symbols[right]], axis=1)
 
     def extend(self, parent: MicroArchitecture | None, extension: MicroBlock) -> MicroArchitecture:
-        """Returns the cell with one more block, or of one block for `parent` None.
+        """The cell with one more block, or of one block if `parent` is None.
 
         Raises:
             ArchitectureError: if the parent is no micro architecture or has all blocks already, or the block is not one
@@ -171,7 +171,7 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
         return MicroArchitecture((*blocks, extension))
 
     def extensions(self, architecture: MicroArchitecture) -> tuple[MicroBlock, ...]:
-        """Returns the blocks of a cell, block 1 first.
+        """The blocks of a cell, block 1 first.
 
         Raises:
             ArchitectureError: if it is not a micro architecture.
@@ -202,7 +202,7 @@ class MicroSpace(SearchSpace[MicroArchitecture, MicroBlock]):
 
 
 def _ranks(names: Sequence[str]) -> Int64Array:
-    """Returns int64 of shape [len(names)]: each name's place in alphabetical order."""
+    """Each name's position in alphabetical order, int64 [len(names)]."""
     ordered = sorted(names)
     return np.array([ordered.index(name) for name in names], np.int64)
 
@@ -282,7 +282,7 @@ def _output(architecture: MicroArchitecture) -> str:
 
 
 def _place(key: Key) -> tuple[str | int, ...] | None:
-    """Returns the block and its side, whichever cell it is in; `key` is ("cell", c, "block", b, side, operation, …)."""
+    """The block and its side, in whichever cell; `key` is ("cell", c, "block", b, side, operation, …)."""
     return key[2:5] if key[0] == "cell" and key[2] == "block" else None
 
 
@@ -295,7 +295,7 @@ def draw_cell(architecture: MicroArchitecture) -> Drawing:
     rows, unused = [*inputs, *blocks], architecture.unused_blocks()
 
     def reach(span: int) -> float:
-        """How far a connection over `span` rows bows out: the longer, the farther, so that they nest."""
+        """The width of a connection's bow over `span` rows: longer ones are wider, so that they nest."""
         return 14 + (CENTER - CELL_BOX / 2 - 26) * (span - 1) / max(len(rows) - 1, 1)
 
     arcs = []

@@ -1,7 +1,7 @@
 """An architecture's picture as values: boxes and lines, from top to bottom, which the report draws. No Matplotlib.
 
-Everything stands in one column, connections bow out beside it: so no line runs through a box, however many there are,
-and the picture fits a phone. Lengths are pixels, x from 0 to `WIDTH`, y from 0 at the top.
+All boxes are in one column and connections bow out beside it, so no line crosses a box, and the picture fits a phone.
+Lengths are in pixels, x from 0 to `WIDTH`, y from 0 at the top.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ WIDTH = 400
 CENTER = WIDTH / 2
 
 BOX_WIDTH, BOX_HEIGHT, STEP = 168, 28, 42
-"""Of a box, and from one to the next, unless a space has others."""
+"""The default size of a box, and the default distance between boxes."""
 
 GREY, BLUE, VERMILION, GREEN = "grey", "blue", "vermilion", "green"
 """The colours of lines."""
@@ -19,14 +19,14 @@ GREY, BLUE, VERMILION, GREEN = "grey", "blue", "vermilion", "green"
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A box with a text in it: an operation, in its colour and by its label, or something else.
+    """A box with a text: an operation, shown in its colour and by its label, or something else.
 
     Attributes:
-        y: its middle.
-        text: what stands in it; for an operation, its name.
-        number: what stands at its left end.
+        y: the y of its middle.
+        text: its text; for an operation, the operation's name.
+        number: the text at its left end.
         edge: the colour of its edge; "" for that of the box.
-        width: of the box.
+        width: its width.
     """
 
     y: float
@@ -38,14 +38,14 @@ class Box:
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """A frame with two operations in it, whose results are added.
+    """A frame with two operations whose results are added.
 
     Attributes:
-        y: its middle.
-        title: what stands at its top.
-        operations: their names.
-        width: of the frame.
-        height: of the frame.
+        y: the y of its middle.
+        title: the text at its top.
+        operations: the names of the operations.
+        width: its width.
+        height: its height.
     """
 
     y: float
@@ -74,14 +74,14 @@ class Note:
 
 @dataclasses.dataclass(frozen=True)
 class Arcs:
-    """Connections that leave a box at its side and come back in farther down.
+    """Connections that leave a box at its side and end at a box farther down.
 
     Attributes:
-        curves: for each, the y of its top and its bottom, and how far it bows out.
+        curves: for each, the y of its top, the y of its bottom, and the width of its bow.
         side: -1 for the left side, 1 for the right.
-        color: of the lines.
-        width: of the boxes.
-        inward: how far behind the side they end.
+        color: the colour of the lines.
+        width: the width of the boxes.
+        inward: the distance from the box's side to the end of a line inside it.
     """
 
     curves: tuple[tuple[float, float, float], ...]
@@ -99,11 +99,11 @@ class Drawing:
     """A picture of an architecture.
 
     Attributes:
-        height: of the picture.
-        shapes: what it is made of; what comes later lies above.
-        title: what stands above it.
-        alt: says in words what is to be seen.
-        caption: says how to read it.
+        height: its height.
+        shapes: its shapes; later ones are drawn above earlier ones.
+        title: its title.
+        alt: a description in words.
+        caption: an explanation of how to read it.
     """
 
     height: float
@@ -114,12 +114,12 @@ class Drawing:
 
 
 def column(texts: Sequence[str], title: str, alt: str) -> Drawing:
-    """Returns a picture of boxes, one below the other, each read by the next: for a space that has no other.
+    """A picture of boxes, each read by the next below: for a space without a picture of its own.
 
     Args:
-        texts: what stands in the boxes; an operation's name gives its label and its colour.
-        title: what stands above the picture.
-        alt: says in words what is to be seen.
+        texts: the texts of the boxes; an operation's name is shown by its label, in its colour.
+        title: the title of the picture.
+        alt: a description in words.
     """
     ys = [24.0 + STEP * i for i in range(len(texts))]
     boxes = [Box(y, text, str(number)) for number, (y, text) in enumerate(zip(ys, texts, strict=True), 1)]

@@ -1,4 +1,4 @@
-"""Architectures as JSON, both ways, easy to read and to write by hand.
+"""Architectures to JSON and back, in a form that is easy to read and to write by hand.
 
 {"format": "epnas_tf.architecture", "version": 1, "space": "macro",
  "layers": [{"operation": "conv_3x3"}, {"operation": "sep_conv_5x5", "skips": [0]}]}
@@ -30,10 +30,10 @@ _REPR.maxstring = _REPR.maxother = 80
 
 
 def architecture_to_dict(architecture: Architecture) -> dict[str, Any]:
-    """Returns the architecture as plain lists, dicts, strings and integers, ready for JSON.
+    """Converts an architecture to plain lists, dicts, strings and integers, ready for JSON.
 
     Raises:
-        ArchitectureError: if it is not of a space that is registered.
+        ArchitectureError: if it is not of a registered space.
     """
     definition = definition_of(architecture)
     header = {"format": FORMAT, "version": VERSION, "space": definition.name}
@@ -41,7 +41,7 @@ def architecture_to_dict(architecture: Architecture) -> dict[str, Any]:
 
 
 def architecture_from_dict(value: object) -> Architecture:
-    """Returns the architecture that `architecture_to_dict` gave the value of; equal to the one it was given.
+    """Restores an architecture from the value of `architecture_to_dict`: its inverse.
 
     Raises:
         ArchitectureError: if the value does not hold an architecture; the message says where and why.
@@ -71,10 +71,10 @@ def architecture_from_dict(value: object) -> Architecture:
 
 
 def architecture_to_json(architecture: Architecture) -> str:
-    """Returns the architecture as JSON text, one layer or block a line.
+    """Converts an architecture to JSON text, one layer or block a line.
 
     Raises:
-        ArchitectureError: if it is not of a space that is registered.
+        ArchitectureError: if it is not of a registered space.
     """
     *header, (name, items) = architecture_to_dict(architecture).items()
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in header]
@@ -83,7 +83,7 @@ def architecture_to_json(architecture: Architecture) -> str:
 
 
 def architecture_from_json(text: str) -> Architecture:
-    """Returns the architecture that a JSON text describes: the inverse of `architecture_to_json`.
+    """Restores an architecture from JSON text: the inverse of `architecture_to_json`.
 
     Raises:
         ArchitectureError: if the text is not JSON or does not describe an architecture; the message says where and why.
@@ -106,11 +106,11 @@ def save_architecture(architecture: Architecture, path: str | os.PathLike[str]) 
     """Writes an architecture to a JSON file, whole or not at all (written beside, then renamed).
 
     Args:
-        architecture: of a space that is registered.
+        architecture: an architecture of a registered space.
         path: the file, replaced if it exists; its folder must exist.
 
     Raises:
-        ArchitectureError: if the architecture is of no such space, or the file cannot be written.
+        ArchitectureError: if the space is not registered, or the file cannot be written.
 
     Example:
         >>> import epnas_tf
@@ -166,7 +166,7 @@ def _items(value: dict[str, Any], name: str) -> list[Any]:
 
 
 def fields(value: object, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Returns the JSON object after a look at its keys."""
+    """Checks the keys of a JSON object and returns it."""
     keys = ", ".join(required) + (f" (and optionally {', '.join(optional)})" if optional else "")
     if not isinstance(value, dict):
         raise ArchitectureError(f"Expected an object with the keys {keys}. Received: {_short(value)}")
@@ -176,7 +176,7 @@ def fields(value: object, required: tuple[str, ...], optional: tuple[str, ...] =
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Returns a JSON object's dict; of a key given twice JSON would keep the last without a word."""
+    """Makes the dict of a JSON object; rejects repeated keys, of which JSON would silently keep the last."""
     value = dict(pairs)
     if len(value) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -187,7 +187,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def inside(where: str) -> Iterator[None]:
-    """Puts a place (a file, `layers[2]`) in front of the message of an ArchitectureError."""
+    """Prefixes the message of an ArchitectureError with a place: a file, or `layers[2]`."""
     try:
         yield
     except ArchitectureError as error:
@@ -195,5 +195,5 @@ def inside(where: str) -> Iterator[None]:
 
 
 def _short(value: object) -> str:
-    """Returns the value for a message, cut where it is long: it may be anything that a file holds."""
+    """The `repr` of a value for an error message, shortened: a file may hold anything."""
     return _REPR.repr(value)

@@ -109,7 +109,7 @@ class AdditiveModel:
         return self.levels[: self.newest + 1].sum(axis=0)[levels]
 
     def adjust_to_latest_iteration(self, rows: Rows) -> FloatArray:
-        """Returns what the scores would be in the middle of their level in the latest iteration, float64 [rows]."""
+        """Returns the scores adjusted to the middle of their level in the latest iteration, float64 [rows]."""
         until = np.cumsum(self.levels, axis=0)
         gained = until[self.newest, rows.levels] - until[rows.iterations, rows.levels]
         return rows.scores + gained - self.trends[rows.iterations, rows.levels] * rows.positions

@@ -14,17 +14,17 @@ from epnas_tf.surrogate import lstm
 from epnas_tf.surrogate.lstm_graphs import Link, Slot, lstm_graphs
 
 ROWS_AT_ONCE = 1024
-"""Rows of a whole-sequence prediction: at 20 levels of 100 units some 50 MB."""
+"""Rows of one whole-sequence prediction: about 50 MB at 20 levels of 100 units."""
 
 DEVICE = "CPU:0"
-"""Where the surrogate lives: its steps are too small for a GPU to gain on them, and a CPU repeats them bit by bit."""
+"""The surrogate's device: its steps are too small for a GPU to be faster, and a CPU repeats them bit for bit."""
 
 
 class LSTMEnsemble:
-    """Some LSTMs of the same sizes and other first weights, each trained by Adam on the L1 loss.
+    """An ensemble of LSTMs that differ in their initial weights, each trained by Adam on the L1 loss.
 
-    Keras makes the first weights: a linear input layer and a linear output layer, both with a kernel uniform in [-1, 1]
-    (paper, section 5), and an LSTM cell with Keras's own (the paper is silent).
+    The kernels of the linear input and output layers are initialised uniformly in [-1, 1] (paper, section 5), the LSTM
+    cell by Keras's defaults (the paper is silent).
 
     Attributes:
         specs: the shapes of the weights of all members, as `tf.TensorSpec`s.
@@ -40,20 +40,21 @@ class LSTMEnsemble:
         seed: int,
         link: Link = tf.identity,
     ) -> None:
-        """Makes the members with weights that depend on `seed` alone.
+        """Makes the members, with weights that depend on `seed` alone.
 
         Args:
             num_features: length F of a level's symbol array.
             num_levels: levels L of the longest sequence.
             config: sizes and training.
-            seed: decides the first weights, at least 0.
-            link: what turns an output into a number to compare with a target.
+            seed: decides the initial weights, at least 0.
+            link: maps an output to a number that is compared with a target.
         """
         self.levels, self.num_features = num_levels, num_features
         self._config = config
         self._seed = seed
         with tf.device(DEVICE):
             values = first_weights(num_features, config, (seed, 0))
+            # Adam's state: two moments of each weight's shape, and the number of steps done.
             self._variables = lstm.Weights(*(tf.Variable(value) for value in values))
             self._first_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self._variables]
             self._second_moments = [tf.Variable(tf.zeros_like(weight)) for weight in self._variables]
@@ -63,16 +64,16 @@ class LSTMEnsemble:
 
     @property
     def weights(self) -> lstm.Weights:
-        """The present weights of all members."""
+        """The current weights of all members."""
         return lstm.Weights(*(variable.value() for variable in self._variables))
 
     @property
     def num_traces(self) -> int:
-        """How many times the graphs of ensembles of these sizes were traced; at most once each."""
+        """How often the graphs of ensembles of these sizes were traced: at most once each."""
         return self._graphs.num_traces
 
     def begin_anew(self, fit: int) -> None:
-        """Gives the members the first weights of a fit, by its number, and forgets Adam's moments."""
+        """Resets the members to the initial weights of fit number `fit`, and Adam's state to zero."""
         with tf.device(DEVICE):
             values = first_weights(self.num_features, self._config, (self._seed, fit))
             for weight, value in zip(self._variables, values, strict=True):
@@ -84,7 +85,7 @@ class LSTMEnsemble:
     def fit(
         self, features: Float32Array, levels: IntArray, targets: Float32Array, rate: float, rng: np.random.Generator
     ) -> None:
-        """Trains each member for `surrogate_steps` steps on minibatches of its own. Adam's moments live on.
+        """Trains each member for `surrogate_steps` steps on minibatches of its own. Adam's state persists across fits.
 
         Args:
             features: float32 [rows, L, F], the symbol arrays, padded with zeros after a row's length.
@@ -98,7 +99,9 @@ class LSTMEnsemble:
             minibatches(len(targets), config.surrogate_batch_size, config.surrogate_steps, rng)
             for _ in range(config.ensemble)
         ]
+        # int32 [steps, members, batch size]: every member has an order of its own.
         batches = np.stack(members, axis=1)
+        # Handles of variables, not the variables: ensembles of the same sizes share one trace.
         slots = [
             Slot(*(variable.handle for variable in variables))
             for variables in zip(self._variables, self._first_moments, self._second_moments, strict=True)
@@ -106,6 +109,7 @@ class LSTMEnsemble:
         rows = (float32(features), int32(levels), float32(targets))
         with tf.device(DEVICE):
             self._graphs.train(slots, self._step.value(), *rows, batches, np.float32(rate))
+            # Adam's bias correction continues from fit to fit.
             self._step.assign_add(len(batches))
 
     def shift(self, by: Float32Array) -> None:
@@ -114,14 +118,16 @@ class LSTMEnsemble:
 
     def outputs(self, features: Float32Array, levels: IntArray) -> Float32Array:
         """Returns each member's outputs, float32 [members, rows]; the arguments are those of `fit`."""
+        # In blocks, to bound the memory of the states of all rows and levels.
         blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(levels), ROWS_AT_ONCE)]
         with tf.device(DEVICE):
             graph, weights = self._graphs.outputs, self.weights
             parts = [graph(weights, float32(features[block]), int32(levels[block])).numpy() for block in blocks]
+        # The empty part gives [members, 0] if there is no row.
         return np.concatenate([np.empty((self._config.ensemble, 0), np.float32), *parts], axis=1)
 
     def states(self, features: Float32Array, levels: IntArray) -> tuple[Float32Array, Float32Array]:
-        """Returns the hidden and the cell state after each row's last level, float32 [members, rows, hidden units].
+        """Returns the hidden and cell states after each row's last level, float32 [members, rows, hidden units].
 
         A row of length 0 has the zero state, that before the first level.
         """
@@ -130,7 +136,7 @@ class LSTMEnsemble:
         return hidden.numpy(), cell.numpy()
 
     def variables(self) -> dict[str, tf.Variable]:
-        """Returns the weights and Adam's moments and step by name."""
+        """The weights, Adam's moments and its step, by name."""
         names = self._variables._fields
         return {
             **dict(zip(names, self._variables, strict=True)),
@@ -141,16 +147,17 @@ class LSTMEnsemble:
 
 
 def first_weights(num_features: int, config: SurrogateConfig, entropy: Sequence[int]) -> lstm.Weights:
-    """Returns an ensemble's first weights as arrays; `entropy`, whole numbers of at least 0, decides them."""
+    """Draws an ensemble's initial weights, as arrays; `entropy`, non-negative integers, decides them."""
+    # Four seeds a member, one for each kernel.
     seeds = np.random.SeedSequence(entropy).generate_state(4 * config.ensemble).reshape(-1, 4)
     members = [_first_weights(num_features, config, [int(seed) for seed in row]) for row in seeds]
     return lstm.Weights(*(np.stack(weights) for weights in zip(*members, strict=True)))
 
 
 def _first_weights(num_features: int, config: SurrogateConfig, seeds: Sequence[int]) -> lstm.Weights:
-    """Returns the first weights of one LSTM as arrays; kernels are matrices and biases rows.
+    """Draws the initial weights of one LSTM, as arrays; kernels are matrices and biases rows.
 
-    They are those of Keras's `Dense` and `LSTMCell`, without making the layers, which takes five times as long.
+    They equal those of Keras's `Dense` and `LSTMCell`; making the layers would take five times as long.
     """
     units, gates = config.hidden_units, 4 * config.hidden_units
     initializers = (
@@ -162,26 +169,28 @@ def _first_weights(num_features: int, config: SurrogateConfig, seeds: Sequence[i
     kernels = (initializer(shape, dtype="float32") for initializer, shape in initializers)
     inwards, along, recurrent, outwards = (kernel.numpy() for kernel in kernels)
     bias = np.zeros((1, gates), np.float32)
-    bias[:, units : 2 * units] = 1.0  # of the forget gate, so that at first all is kept
+    # The forget gate's bias is 1, so that the cell state is kept at first.
+    bias[:, units : 2 * units] = 1.0
     zero = np.zeros((1, config.input_units), np.float32)
     return lstm.Weights(inwards, zero, along, recurrent, bias, outwards, np.zeros((1, 1), np.float32))
 
 
 def minibatches(rows: int, batch_size: int, steps: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
-    """Returns int32 [steps, min(batch_size, rows)], the row numbers of each step.
+    """Draws the row numbers of each step, int32 [steps, min(batch_size, rows)].
 
-    The rows are shuffled, gone through and shuffled anew, so each is used as often as the next one, give or take one.
+    The rows are shuffled again after each pass, so the numbers of uses of any two rows differ by one at most.
     """
     size = min(batch_size, rows)
+    # As many passes as all steps need, rounded up; a minibatch may span two passes.
     epochs = [rng.permutation(rows) for _ in range(-(-steps * size // rows))]
     return np.concatenate(epochs)[: steps * size].reshape(steps, size).astype(np.int32)
 
 
 def float32(array: npt.NDArray[Any]) -> Float32Array:
-    """Returns an array as TensorFlow takes it without a copy."""
+    """Converts to a float32 array that TensorFlow takes without a copy."""
     return np.ascontiguousarray(array, np.float32)
 
 
 def int32(array: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-    """Returns an array as TensorFlow takes it without a copy."""
+    """Converts to an int32 array that TensorFlow takes without a copy."""
     return np.ascontiguousarray(array, np.int32)

@@ -1,4 +1,4 @@
-"""What an ensemble of LSTMs does, as graphs of its weights: those of the same sizes share what was traced once."""
+"""The traced graphs of an ensemble of LSTMs; ensembles of the same sizes share them."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 """Adam's constants, those of Keras."""
 
 KEPT = 8
-"""Sizes whose graphs are kept in a process, some 20 MB each; a surrogate keeps its own as long as it lives."""
+"""Number of sizes whose graphs a process caches, about 20 MB each; a surrogate keeps its own alive."""
 
 Link = Callable[[tf.Tensor], tf.Tensor]
-"""What turns an output into a number to compare with a target."""
+"""Maps an output to a number that is compared with a target."""
 
 
 class Slot(NamedTuple):
-    """What Adam changes of one weight: scalar tensors of data type resource, the handles of float32 variables.
+    """The state that Adam updates for one weight: handles of float32 variables, scalar tensors of type resource.
 
     Attributes:
         weight: the weight itself.
@@ -33,7 +33,7 @@ class Slot(NamedTuple):
 
 
 class LSTMGraphs:
-    """The graphs of an ensemble; the number of rows may vary, so each is traced once.
+    """The graphs of an ensemble; the number of rows may vary, so each is traced only once.
 
     Attributes:
         train: (slots, steps done before, features, levels, targets, batches, rate) → nothing.
@@ -42,16 +42,17 @@ class LSTMGraphs:
     """
 
     def __init__(self, weights: lstm.Weights, levels: int, link: Link) -> None:
-        """Declares the graphs; each is traced where it is first used.
+        """Declares the graphs; each is traced on first use.
 
         Args:
             weights: the shapes, as `tf.TensorSpec`s.
             levels: levels L of the longest sequence.
-            link: what turns an output into a number to compare with a target.
+            link: maps an output to a number that is compared with a target.
         """
         self._shapes = [weight.shape for weight in weights]
         self._link = link
         members, num_features, _ = weights.input_kernel.shape
+        # Rows, steps and batch size are None, so that other numbers of them need no new trace.
         rows = tf.TensorSpec([None, levels, num_features], tf.float32)
         levels = tf.TensorSpec([None], tf.int32)
         targets = tf.TensorSpec([None], tf.float32)
@@ -66,7 +67,7 @@ class LSTMGraphs:
 
     @property
     def num_traces(self) -> int:
-        """How many times the graphs were traced; at most once each."""
+        """How often the graphs were traced: at most once each."""
         return sum(graph.experimental_get_tracing_count() for graph in (self.train, self.outputs, self.states))
 
     def _train(
@@ -79,25 +80,29 @@ class LSTMGraphs:
         batches: tf.Tensor,
         rate: tf.Tensor,
     ) -> None:
-        """One step of Adam for each row of `batches`, int32 [steps, members, batch size], which holds row numbers."""
+        """Takes one step of Adam for each step of `batches`: row numbers, int32 [steps, members, batch size]."""
 
         def step(number: tf.Tensor) -> tf.Tensor:
             batch, weights = batches[number], self._read(slots)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(weights)
+                # Each member has rows of its own: [members, batch, levels, F].
                 hidden, _ = lstm.states(weights, tf.gather(features, batch), tf.gather(levels, batch))
+                # Errors, [members, batch]; their absolute values are the L1 loss (paper, section 4).
                 errors = self._link(lstm.outputs(weights, hidden)) - tf.gather(targets, batch)
-                # The sum over the members: none of their weights is another's, so each gets its own gradient.
+                # Members share no weights, so the gradient of the sum is the gradient of each member's loss.
                 loss = tf.reduce_sum(tf.reduce_mean(tf.abs(errors), axis=1))
             gradients = tape.gradient(loss, list(weights))
+            # Adam counts steps from 1, over all fits.
             apply_adam(slots, gradients, rate, tf.cast(done + tf.cast(number, tf.int64) + 1, tf.float32))
             return number + 1
 
+        # The loop runs inside the graph: one call for a whole fit.
         count = tf.shape(batches)[0]
         tf.while_loop(lambda number: number < count, step, [tf.constant(0)])
 
     def _read(self, slots: Sequence[Slot]) -> lstm.Weights:
-        """Returns the weights as they are now; a handle does not tell its variable's shape."""
+        """Reads the current weights and sets their shapes, which a handle does not carry."""
         values = [tf.raw_ops.ReadVariableOp(resource=slot.weight, dtype=tf.float32) for slot in slots]
         for value, shape in zip(values, self._shapes, strict=True):
             value.set_shape(shape)
@@ -106,16 +111,16 @@ class LSTMGraphs:
 
 @functools.lru_cache(KEPT)
 def lstm_graphs(weights: lstm.Weights, levels: int, link: Link) -> LSTMGraphs:
-    """Returns the graphs of all ensembles of some sizes; the arguments are those of `LSTMGraphs`."""
+    """The shared graphs of all ensembles of some sizes; the arguments are those of `LSTMGraphs`."""
     return LSTMGraphs(weights, levels, link)
 
 
 def apply_adam(slots: Sequence[Slot], gradients: Sequence[tf.Tensor], rate: tf.Tensor, step: tf.Tensor) -> None:
-    """One step of Adam; one fused kernel a variable, where Keras's optimizer needs a dozen operations.
+    """Takes one step of Adam: one fused kernel a variable, where Keras's optimizer needs a dozen operations.
 
     Args:
-        slots: of each weight.
-        gradients: of each weight.
+        slots: the slots of all weights.
+        gradients: the gradients of all weights.
         rate: scalar float32, the learning rate.
         step: scalar float32, the number of the step, from 1.
     """

@@ -1,4 +1,4 @@
-"""The weight of predicted residuals in a prediction, learned from scores that were measured after the prediction."""
+"""The weight of predicted residuals in a prediction, learned from scores measured after the prediction."""
 
 import dataclasses
 
@@ -8,22 +8,22 @@ from epnas_tf.arrays import Float64Array, FloatArray
 
 FIRST_FACTOR = 0.5
 PRIOR_RESULTS = 10
-"""The factor before there are results, and how many results it weighs as much as."""
+"""The factor before any result, and the number of results that this prior counts as."""
 
 FEWEST = 4
-"""Results of a level below which nothing is learned: results are compared around their mean."""
+"""Fewest results of a level to learn from: results are compared around their mean."""
 
 MOST = 10
-"""Bound of a result's influence: predictions count as if they had at most so many times the variance of results."""
+"""Bound of a result's influence: the most times that the variance of predictions may exceed that of results."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ResidualWeight:
-    """The factor of predicted residuals, by least squares over all levels so far.
+    """The factor of predicted residuals: least squares over all levels so far.
 
-    Levels differ in their mean, since shared weights improve, and in their spread. Neither says how good a prediction
-    was, so each level is centred and counts in units of its own variance. A level whose results hardly differ would
-    count as much as a thousand others: hence `MOST`.
+    Levels differ in their mean, since shared weights improve, and in their spread. Neither tells how good a prediction
+    was, so each level is centred and scaled by its own variance. A level with almost equal results would outweigh a
+    thousand others, so `MOST` bounds it.
 
     Attributes:
         products: Σ residual · predicted residual.
@@ -37,7 +37,7 @@ class ResidualWeight:
 
     @classmethod
     def none(cls) -> "ResidualWeight":
-        """Returns the weight before any result."""
+        """The weight before any result."""
         return cls(0.0, 0.0, 0.0)
 
     @property
@@ -45,15 +45,15 @@ class ResidualWeight:
         """The factor, in [0, 1]."""
         if not self.squares:
             return FIRST_FACTOR
-        # The prior acts like so many results of the mean square, for which FIRST_FACTOR was the best factor.
+        # The prior acts like PRIOR_RESULTS results of the mean square whose best factor is FIRST_FACTOR.
         prior = PRIOR_RESULTS * self.squares / self.results
         return float(np.clip((self.products + FIRST_FACTOR * prior) / (self.squares + prior), 0, 1))
 
     def updated(self, residuals: FloatArray, predicted: FloatArray) -> "ResidualWeight":
-        """Returns the weight after the results of a level.
+        """The weight after the results of a level.
 
         Args:
-            residuals: [n], what the scores differed by from the prediction without residuals.
+            residuals: [n], the scores minus their predictions without residuals.
             predicted: [n], the predicted residuals.
         """
         if residuals.size < FEWEST or not np.ptp(residuals):
@@ -67,5 +67,5 @@ class ResidualWeight:
         )
 
     def sums(self) -> Float64Array:
-        """Returns the attributes as float64 [3]."""
+        """The attributes as float64 [3]."""
         return np.array(dataclasses.astuple(self))

@@ -1,6 +1,7 @@
-"""The scores of all extensions of some parents, as graphs of the surrogate's weights.
+"""The scores of all extensions of some parents, as traced graphs of the surrogate's weights.
 
-A score is the sum of what the additive part and the LSTMs give; without the additive part, a sigmoid of the latter.
+A score is the sum of the additive prediction and the weighted LSTM output; without the additive part, a sigmoid of the
+LSTM output.
 """
 
 import functools
@@ -14,19 +15,19 @@ from epnas_tf.surrogate import lstm
 from epnas_tf.surrogate.lstm_graphs import KEPT
 
 FEW = 2**12
-"""The most candidates of a block that a graph scores as it is: in twice the time, but no new shape is compiled."""
+"""The most candidates of a block that is scored without XLA: twice as slow, but no new shape is compiled."""
 
 SMALLEST = 1e-6
-"""The score that takes the place of an additive prediction below it, for there to be a logarithm."""
+"""Lower bound of a score, so that it has a logarithm."""
 
 
 class Parents(NamedTuple):
-    """What the scores of some parents' extensions are made of.
+    """Everything about the parents that the scores of their extensions depend on.
 
     Attributes:
         hidden: float32 [members, parents, hidden units].
         cell: float32 [members, parents, hidden units].
-        base: float32 [parents], the additive part without the extension's own; zeros if there is none.
+        base: float32 [parents], the additive prediction without the extension's terms; zeros if there is none.
         kernel: float32 [F], the additive terms of the extension's symbol array; zeros if there are none.
     """
 
@@ -37,11 +38,11 @@ class Parents(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """How the additive part may differ from the fit, for extensions of some parents.
+    """Drawn deviations of the additive part from the fit, for extensions of some parents.
 
     Attributes:
-        bases: float32 [draws, parents], of the parents.
-        kernels: float32 [draws, F], of the extension's symbol array.
+        bases: float32 [draws, parents], deviations of `Parents.base`.
+        kernels: float32 [draws, F], deviations of `Parents.kernel`.
     """
 
     bases: Float32Array
@@ -49,27 +50,27 @@ class Draws(NamedTuple):
 
 
 def skip_xla(parents: int, extensions: int) -> bool:
-    """Tells whether parents × extensions are so few candidates that nothing is compiled for them."""
+    """Whether parents × extensions are too few candidates to be worth compiling."""
     return parents * extensions <= FEW
 
 
 class Scoring:
-    """One way to score candidates: for few of them a graph as it is, for many one that XLA compiles."""
+    """One way to score candidates: a plain graph for few of them, an XLA-compiled one for many."""
 
     def __init__(self, arithmetic: Callable[..., tf.Tensor], signature: list[Any]) -> None:
-        """Declares both graphs; each is traced where it is first used."""
+        """Declares both graphs; each is traced on first use."""
         self._plain = tf.function(arithmetic, signature, autograph=False)
-        # Fused, the gates take half the time and none of the memory.
+        # Fused by XLA, the gates take half the time, and their values are never written to memory.
         self._fused = tf.function(arithmetic, signature, autograph=False, jit_compile=tf.test.is_built_with_xla())
 
     def __call__(self, weights: lstm.Weights, parents: Parents, features: Float32Array, *others: Any) -> Float32Array:
-        """Returns what the arithmetic gives for parents and the symbol arrays, float32 [n, F], of n extensions."""
+        """Scores parents with n extensions, given by their symbol arrays, float32 [n, F]."""
         graph = self._plain if skip_xla(len(parents.base), len(features)) else self._fused
         return graph(weights, parents, features, *others).numpy()
 
     @property
     def num_traces(self) -> int:
-        """How many times the graphs were traced."""
+        """How often the graphs were traced."""
         return sum(graph.experimental_get_tracing_count() for graph in (self._plain, self._fused))
 
 
@@ -87,13 +88,14 @@ class ScoringGraphs(NamedTuple):
 
 @functools.lru_cache(KEPT)
 def scoring_graphs(weights: lstm.Weights, additive: bool) -> ScoringGraphs:
-    """Returns the graphs of all surrogates of some sizes.
+    """The shared graphs of all surrogates of some sizes.
 
     Args:
         weights: the shapes of the LSTMs' weights, as `tf.TensorSpec`s.
         additive: whether there is an additive part.
     """
     members, num_features, _ = weights.input_kernel.shape
+    # The numbers of parents, extensions and draws are None: one trace serves all of them.
     state = tf.TensorSpec([members, None, weights.output_kernel.shape[1]], tf.float32)
     parents = Parents(state, state, tf.TensorSpec([None], tf.float32), tf.TensorSpec([num_features], tf.float32))
     signature = [weights, parents, tf.TensorSpec([None, num_features], tf.float32), tf.TensorSpec([], tf.float32)]
@@ -103,22 +105,26 @@ def scoring_graphs(weights: lstm.Weights, additive: bool) -> ScoringGraphs:
 
 
 def _log_sigmoids(weights: lstm.Weights, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    # The paper's score (section 4); its logarithm is computed directly, so it does not underflow.
     return tf.math.log_sigmoid(_mean_outputs(weights, parents, features))
 
 
 def _log_sums(weights: lstm.Weights, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    # The sum is not bounded as a sigmoid is: keep it above 0.
     return tf.math.log(tf.maximum(_sums(weights, parents, features, weight), SMALLEST))
 
 
 def _drawn_sums(
     weights: lstm.Weights, parents: Parents, features: tf.Tensor, weight: tf.Tensor, draws: Draws
 ) -> tf.Tensor:
+    # Deviations: [draws, n, 1] of the extensions, [draws, 1, parents] of the parents.
     of_extensions = tf.matmul(draws.kernels, features, transpose_b=True)[:, :, tf.newaxis]
     return _sums(weights, parents, features, weight) + draws.bases[:, tf.newaxis] + of_extensions
 
 
 def _sums(weights: lstm.Weights, parents: Parents, features: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    """The predictions of parents × extensions, float32 [n, parents]; `weight` is what an LSTM's output counts."""
+    """The predictions for parents × extensions, float32 [n, parents]; `weight` scales the mean LSTM output."""
+    # Additive terms: [parents] of the parents, [n, 1] of the extensions.
     additive = parents.base + tf.linalg.matvec(features, parents.kernel)[:, tf.newaxis]
     return additive + weight * _mean_outputs(weights, parents, features)
 
@@ -126,4 +132,5 @@ def _sums(weights: lstm.Weights, parents: Parents, features: tf.Tensor, weight: 
 def _mean_outputs(weights: lstm.Weights, parents: Parents, features: tf.Tensor) -> tf.Tensor:
     """The mean of the LSTMs' outputs for parents × extensions, float32 [n, parents]."""
     outputs = lstm.candidate_outputs(weights, parents.hidden, parents.cell, features)
+    # From [members, parents, n] to [n, parents]: candidates are numbered extension by extension.
     return tf.transpose(tf.reduce_mean(outputs, axis=0))

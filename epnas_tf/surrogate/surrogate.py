@@ -1,8 +1,8 @@
 """The surrogate function: predicts a score from an architecture's symbol arrays (paper, section 4).
 
-The paper's is an LSTM whose output goes through a sigmoid. The default is a sum of two parts: an additive model, and
-the mean of a few LSTMs that learn its residuals. The weight of these is learned from levels that were measured after
-their prediction. BUILD_NOTES.md has the reasons and the figures.
+The paper's surrogate is an LSTM with a sigmoid output. The default is a sum of two parts: an additive model, and the
+weighted mean of a few LSTMs that learn its residuals. The weight is learned from levels that were measured after their
+prediction. BUILD_NOTES.md has the reasons and the figures.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ from epnas_tf.surrogate.scoring import SMALLEST, Draws, Parents, Scoring, scorin
 from epnas_tf.surrogate.table import Rows
 
 EXTENSIONS_AT_ONCE = 2048
-"""Extensions of a scored block; with 25 parents some 20 MB."""
+"""Extensions of a scored block: about 20 MB with 25 parents."""
 
 CHUNK_SIZE = 2**18
 """Candidates of a chunk."""
@@ -33,7 +33,7 @@ class Surrogate:
     """Predicts the validation accuracy of an architecture.
 
     Attributes:
-        num_fits: how many fits it has seen.
+        num_fits: the number of fits so far.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class Surrogate:
         Args:
             num_features: length F of a level's symbol array.
             num_levels: levels L of the longest sequence.
-            config: which parts, their sizes and training.
-            seed: decides the first weights, at least 0.
-            iterations: iterations over the levels that there will be.
+            config: the parts, their sizes and training.
+            seed: decides the initial weights, at least 0.
+            iterations: the number of iterations over the levels.
         """
         self._config = config
         self._shape = (num_levels, num_features)
@@ -61,24 +61,24 @@ class Surrogate:
 
     @property
     def num_traces(self) -> int:
-        """How many times the graphs of surrogates of these sizes were traced; at most once each."""
+        """How often the graphs of surrogates of these sizes were traced: at most once each."""
         return self._ensemble.num_traces + sum(way.num_traces for way in self._scoring)
 
     @property
     def residual_weight(self) -> float:
-        """The factor in [0, 1] of what the LSTMs add to the additive model; 1 without one."""
+        """The factor in [0, 1] of the LSTMs' predicted residuals; 1 without an additive model."""
         return self._residual_weight.factor if self._config.additive else 1.0
 
     def fit(self, rows: Rows, rng: np.random.Generator, unseen: Rows | None = None) -> float:
         """Trains on a table of measured scores: `surrogate_steps` steps of Adam on the L1 loss (paper, section 4).
 
-        The first fit has the higher learning rate of the two (PNAS), and so has every one that begins anew (`refit`);
-        it begins by centring the predictions on the scores. A fit that fails or is interrupted leaves all as it was.
+        The first fit, and every fit from new weights (`refit`), has the higher of the two learning rates (PNAS) and
+        starts by centring the predictions on the scores. A failed or interrupted fit changes nothing.
 
         Args:
             rows: the table.
             rng: decides the order of the rows.
-            unseen: those of the table that are in no fit so far; they show how good the predictions were.
+            unseen: the rows of the table that no fit has seen; they show how good the predictions were.
 
         Returns:
             The mean absolute error over all rows after the fit.
@@ -102,9 +102,9 @@ class Surrogate:
             raise
 
     def predict(self, features: Float32Array, levels: IntArray) -> Float32Array:
-        """Returns the predicted scores, float32 [rows]; the arguments are those of `Rows`.
+        """The predicted scores, float32 [rows]; the arguments are those of `Rows`.
 
-        In [0, 1], but with the additive part, which may lie a little outside.
+        They lie in [0, 1]; with the additive part, they may lie slightly outside.
         """
         self._check_rows(features, levels)
         mean = self._ensemble.outputs(features, levels).mean(axis=0)
@@ -113,33 +113,33 @@ class Surrogate:
         return (self._additive.predict(features, levels) + self._weight * mean).astype(np.float32)
 
     def adjust_to_latest_iteration(self, rows: Rows) -> FloatArray:
-        """Returns what scores would be in the latest iteration, float [rows]; without the additive part, the same."""
+        """The scores adjusted to the latest iteration, float [rows]; unchanged without the additive part."""
         return self._additive.adjust_to_latest_iteration(rows) if self._config.additive else rows.scores
 
     def parents(self, features: Float32Array, levels: IntArray) -> Parents:
-        """Returns what `log_scores` needs of parents of one level, of level 0 (of one row) for the first extensions."""
+        """The inputs of `log_scores` for parents of one level; a single row of level 0 before the first level."""
         self._check_rows(features, levels)
         additive, level = self._additive, int(levels[0]) + 1
         base = additive.predict(features, levels) + additive.of_level(levels + 1) - additive.of_level(levels)
         return Parents(*self._ensemble.states(features, levels), float32(base), float32(additive.kernel[level - 1]))
 
     def log_scores(self, parents: Parents, features: Float32Array) -> Float32Array:
-        """Returns the log scores of every parent with every extension, float32 [n, parents].
+        """The log scores of every parent with every extension, float32 [n, parents].
 
         Args:
-            parents: as `parents` returns them.
+            parents: the result of `parents`.
             features: float32 [n, F], the symbol arrays of n extensions of the parents' next level. Beyond
-                `scoring.FEW` candidates each new pair of numbers of parents and extensions is compiled, for some tenths
-                of a second.
+                `scoring.FEW` candidates, each new pair of numbers of parents and extensions is compiled, which takes
+                some tenths of a second.
         """
         return self._scores(self._scoring.log_scores, parents, features)
 
     def drawn_scores(self, parents: Parents, draws: Draws, features: Float32Array) -> Float32Array:
-        """Returns the scores of every parent with every extension by each draw, float32 [draws, n, parents].
+        """The scores of every parent with every extension by each draw, float32 [draws, n, parents].
 
         Args:
-            parents: as `parents` returns them.
-            draws: of the same parents.
+            parents: the result of `parents`.
+            draws: the draws for the same parents.
             features: as for `log_scores`.
         """
         return self._scores(self._scoring.drawn_scores, parents, features, draws)
@@ -147,14 +147,14 @@ class Surrogate:
     def draws(
         self, rows: Rows, features: Float32Array, levels: IntArray, count: int, scale: float, rng: np.random.Generator
     ) -> Draws:
-        """Returns how the additive part may differ, for Thompson sampling: drawn from what the scores leave open.
+        """Draws deviations of the additive part from its posterior, for Thompson sampling.
 
         Args:
             rows: the table of the last fit.
-            features: of the parents, as for `parents`.
-            levels: of the parents.
-            count: how many to draw.
-            scale: of the draws' distance from the fit; 0 gives the fit.
+            features: the parents' symbol arrays, as for `parents`.
+            levels: the parents' levels.
+            count: the number of draws.
+            scale: factor of the deviations; 0 gives the fit.
             rng: source of the draws.
         """
         kernels = self._additive.draws(rows, self._config.additive_penalty, count, rng)
@@ -163,7 +163,7 @@ class Surrogate:
         return Draws(float32(bases), float32(deviations[:, int(levels[0])]))
 
     def get_state(self) -> dict[str, npt.NDArray[Any]]:
-        """Returns copies of all that was learned and of the number of fits, by name."""
+        """Copies of everything learned and of the number of fits, by name."""
         arrays = {name: np.array(variable.numpy()) for name, variable in self._ensemble.variables().items()}
         arrays |= {f"additive/{name}": np.array(term) for name, term in vars(self._additive).items()}
         arrays |= {
@@ -174,7 +174,7 @@ class Surrogate:
         return {f"surrogate/{name}": array for name, array in arrays.items()}
 
     def set_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Takes what `get_state` returned; changes nothing if it does not fit.
+        """Restores a state of `get_state`; changes nothing if it does not fit.
 
         Raises:
             StateError: if a name is missing or unknown, or an array has another shape or data type.
@@ -189,7 +189,7 @@ class Surrogate:
 
     @property
     def _weight(self) -> float:
-        """What an LSTM's output counts in the sum of both parts; 1 without an additive part."""
+        """The factor of the mean LSTM output in the sum of both parts; 1 without an additive part."""
         return float(self._scale) * self.residual_weight
 
     def _fit(self, rows: Rows, rng: np.random.Generator, unseen: Rows | None) -> float:
@@ -207,14 +207,14 @@ class Surrogate:
         return error
 
     def _fit_additive(self, rows: Rows) -> Float32Array:
-        """Fits the additive model and returns its residuals in units of their spread, the LSTMs' targets."""
+        """Fits the additive model; returns its residuals in units of their standard deviation, the LSTMs' targets."""
         self._additive = self._additive.fitted(rows, self._config.additive_penalty)
         residuals = self._additive.residuals(rows)
         self._scale = np.maximum(residuals.std(dtype=np.float64), SMALLEST)
         return float32(residuals / self._scale)
 
     def _fit_ensemble(self, rows: Rows, targets: Float32Array, rng: np.random.Generator) -> float:
-        """Fits the LSTMs and returns the learning rate."""
+        """Fits the LSTMs; returns the learning rate."""
         config, anew = self._config, not self.num_fits or self._config.refit
         if anew:
             if self.num_fits:
@@ -225,12 +225,12 @@ class Surrogate:
         return rate
 
     def _centre(self, rows: Rows, targets: Float32Array) -> None:
-        """Moves each member's outputs so that their median is that of the targets.
+        """Shifts each member's outputs so that their median is that of the targets.
 
-        With a bias of zero, scores that are all high pull every weight the same way in Adam's first steps, each by the
-        whole learning rate. Behind kernels in [-1, 1] (paper, section 5) a rate of 0.01 (PNAS) then throws the logits
-        so far that the sigmoid saturates, and the L1 loss has no gradient left to come back by: on accuracies around
-        0.9, most first fits in the micro space ended so. Around their median, the scores pull both ways.
+        With a bias of zero and scores that are all high, Adam's first steps move every weight in the same direction by
+        the whole learning rate. With kernels in [-1, 1] (paper, section 5) and a rate of 0.01 (PNAS), the sigmoid then
+        saturates and the L1 loss has no gradient left: on accuracies around 0.9, most first fits in the micro space
+        ended so. Around the median, the scores pull both ways.
         """
         median = np.median(targets)
         if not self._config.additive:
@@ -239,13 +239,13 @@ class Surrogate:
         self._ensemble.shift(median - np.median(self._ensemble.outputs(rows.features, rows.levels), axis=1))
 
     def _learned_weight(self, unseen: Rows) -> ResidualWeight:
-        """Returns the weight after a level that no fit has seen: how much of the residuals did the LSTMs predict?"""
+        """The weight after a level that no fit has seen, from the part of the residuals that the LSTMs predicted."""
         residuals = unseen.scores - self._additive.predict(unseen.features, unseen.levels)
         predicted = float(self._scale) * self._ensemble.outputs(unseen.features, unseen.levels).mean(axis=0)
         return self._residual_weight.updated(residuals, predicted)
 
     def _scores(self, scoring: Scoring, parents: Parents, features: Float32Array, *others: Any) -> Float32Array:
-        """Returns what one way of scoring gives with the present weights."""
+        """Scores candidates in one way, with the current weights."""
         with tf.device(DEVICE):
             return scoring(self._ensemble.weights, parents, float32(features), np.float32(self._weight), *others)
 
@@ -258,7 +258,7 @@ class Surrogate:
 
 
 def check_arrays(found: Mapping[str, npt.NDArray[Any]], expected: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Refuses arrays of a surrogate's state that are not of the names, shapes and data types of others.
+    """Checks that the arrays of a surrogate's state have the expected names, shapes and data types.
 
     Raises:
         StateError: if a name is missing or unknown, or an array has another shape or data type.
@@ -286,15 +286,15 @@ def score_candidates(
 ) -> Iterator[tuple[int, Float32Array]]:
     """Yields the log scores of all parents × extensions of a level, in the order of their flat index.
 
-    The flat index of a candidate is extension · parents + parent: each extension is then encoded once for all parents,
-    and no more of them are held than a chunk needs, however deep the level.
+    The flat index of a candidate is extension · parents + parent: each extension is encoded once for all parents, and
+    only those of a chunk are in memory, however deep the level.
 
     Args:
         surrogate: predicts the scores.
         space: encodes the extensions.
         level: the level of the extensions, from 1.
-        parents: what `Surrogate.parents` returns of the architectures of the level before.
-        chunk_size: the most candidates of a chunk, as far as there are no more parents than that.
+        parents: the result of `Surrogate.parents` for the architectures of the level before.
+        chunk_size: the most candidates of a chunk, unless there are more parents than that.
 
     Yields:
         The flat index of the chunk's first candidate and float32 [n], the log scores from there on.
@@ -325,7 +325,7 @@ def draw_scores(
 def _blocks(
     space: SearchSpace[Any, Any], level: int, parents: int, chunk_size: int
 ) -> Iterator[tuple[int, int, Float32Array]]:
-    """Yields the index of a block's first extension, their number, and their symbol arrays, always as many rows."""
+    """Yields the index of a block's first extension, its size, and its symbol arrays, padded to one shape."""
     extensions = space.num_extensions(level)
     block = max(1, min(EXTENSIONS_AT_ONCE, chunk_size // parents))
     if skip_xla(parents, extensions):

@@ -11,10 +11,10 @@ from epnas_tf.errors import StateError
 from epnas_tf.space.base import SearchSpace
 
 NO_LEVEL = -1
-"""Stands for an index in the rows of architectures that are not so deep."""
+"""Padding in the index rows of shallower architectures."""
 
 Indices = tuple[int, ...]
-"""An architecture as one extension index a level, as `SearchSpace.indices` gives it."""
+"""An architecture as one extension index a level, see `SearchSpace.indices`."""
 
 
 class Measurement(NamedTuple):
@@ -34,14 +34,14 @@ class Measurement(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Measured scores as the surrogate takes them.
+    """Measured scores in the form that the surrogate is fitted to.
 
     Attributes:
         features: float [rows, L, F], the symbol arrays, padded with zeros after a row's length.
         levels: integers [rows], the levels of each row, 1 … L.
         scores: float [rows], in [0, 1].
-        iterations: integers [rows], in which iteration over the levels each was measured, from 0.
-        positions: float [rows], when in its level and iteration each was measured, from -½, the first, to ½, the last.
+        iterations: integers [rows], the iteration of each measurement, from 0.
+        positions: float [rows], the position of each measurement within its level and iteration, from -½ to ½.
     """
 
     features: FloatArray
@@ -54,9 +54,9 @@ class Rows(NamedTuple):
 class ScoreTable:
     """All measured scores, by architecture.
 
-    The paper keeps a hash table "so we can keep control of repeated network configurations". What is repeated is either
-    overwritten ("newest": the shared weights have moved on, and the old score says less about them) or kept ("all": the
-    scores of three epochs are noisy, and the mean of two is less so).
+    The paper keeps a hash table "so we can keep control of repeated network configurations". A repeated score either
+    replaces the earlier one ("newest": the shared weights have changed since) or is kept beside it ("all": the scores
+    of three epochs are noisy, and the mean of two is less so).
     """
 
     def __init__(self) -> None:
@@ -66,22 +66,22 @@ class ScoreTable:
         return len(self._measured)
 
     def record(self, measurement: Measurement) -> None:
-        """Notes a score."""
+        """Adds a score."""
         self._measured.setdefault(measurement.indices, []).append(measurement)
 
     def measurements(self, repeated: str = "all") -> list[Measurement]:
-        """Returns what was measured in the order of the trial numbers; of each architecture "all" or the "newest"."""
+        """The measurements in the order of their trial numbers: "all", or the "newest" of each architecture."""
         kept = slice(None) if repeated == "all" else slice(-1, None)
         return sorted((one for group in self._measured.values() for one in group[kept]), key=lambda one: one.number)
 
     def at_level(self, level: int) -> list[list[Measurement]]:
-        """Returns the measurements of each architecture of a level, in the order of their newest trial numbers."""
+        """The measurements of each architecture of a level, in the order of the newest trial numbers."""
         groups = [group for indices, group in self._measured.items() if len(indices) == level]
         return sorted(groups, key=lambda group: group[-1].number)
 
 
 def to_rows(space: SearchSpace[Any, Any], measurements: Sequence[Measurement]) -> Rows:
-    """Returns measurements, in the order of their numbers, as the surrogate takes them, in float32 and int32."""
+    """Converts measurements, in the order of their numbers, to rows in float32 and int32."""
     features, levels = encode_rows(space, [one.indices for one in measurements])
     scores = np.array([one.score for one in measurements], np.float32)
     iterations = np.array([one.iteration for one in measurements], np.int32)
@@ -89,7 +89,7 @@ def to_rows(space: SearchSpace[Any, Any], measurements: Sequence[Measurement]) -
 
 
 def positions(levels: IntArray, iterations: IntArray) -> Float32Array:
-    """Returns the `positions` of rows that are in the order of their measurement; 0 where a row is alone."""
+    """The `positions` of rows in the order of their measurement; 0 for the only row of its level and iteration."""
     found = np.zeros(len(levels), np.float32)
     for of_one in {(level, number) for level, number in zip(levels.tolist(), iterations.tolist(), strict=True)}:
         together = np.flatnonzero((levels == of_one[0]) & (iterations == of_one[1]))
@@ -99,7 +99,7 @@ def positions(levels: IntArray, iterations: IntArray) -> Float32Array:
 
 
 def to_arrays(measurements: Sequence[Measurement], num_levels: int) -> dict[str, npt.NDArray[Any]]:
-    """Returns measurements as arrays by name, to be saved."""
+    """Converts measurements to arrays by name, to be saved."""
     indices = np.full((len(measurements), num_levels), NO_LEVEL, np.int64)
     for row, measurement in zip(indices, measurements, strict=True):
         row[: len(measurement.indices)] = measurement.indices
@@ -112,7 +112,7 @@ def to_arrays(measurements: Sequence[Measurement], num_levels: int) -> dict[str,
 
 
 def from_arrays(arrays: Mapping[str, npt.NDArray[Any]], space: SearchSpace[Any, Any]) -> list[Measurement]:
-    """Returns the measurements that `to_arrays` gave.
+    """Restores the measurements from the arrays of `to_arrays`.
 
     Raises:
         StateError: if an array is missing or does not fit the others, or an architecture is not of the space.
@@ -131,7 +131,7 @@ def from_arrays(arrays: Mapping[str, npt.NDArray[Any]], space: SearchSpace[Any, 
 
 
 def encode_rows(space: SearchSpace[Any, Any], rows: Sequence[Indices]) -> tuple[Float32Array, npt.NDArray[np.int32]]:
-    """Returns the symbol arrays of some architectures, as the surrogate takes them.
+    """Encodes some architectures as symbol arrays, the surrogate's input.
 
     Args:
         space: encodes the extensions.
