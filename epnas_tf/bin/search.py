@@ -145,8 +145,8 @@ def where_the_time_went(seconds: float, parts: dict[str, float]) -> str:
 def default_run_dir(config: RunConfig) -> str:
     """Returns where a run goes unless the user says so: a directory for each data set and space."""
     dataset = config.data.dataset
-    is_path = sources.kind(config.data) in ("folder", "npz")
-    name = folder_name(dataset).removesuffix(".npz") if is_path else dataset.replace("/", "_").replace(":", "_")
+    ending = sources.ending(config.data)
+    name = dataset.replace("/", "_").replace(":", "_") if ending is None else folder_name(dataset).removesuffix(ending)
     return str(Path("runs") / f"{name or 'images'}-{config.space.space}")
 
 

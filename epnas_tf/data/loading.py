@@ -194,8 +194,7 @@ def _augmentation(config: DataConfig) -> Augmentation:
 
 def _may_mirror(config: DataConfig) -> bool:
     """Whether a data set is not known to show digits or letters."""
-    if sources.kind(config) in ("folder", "npz"):
-        name = PurePath(config.dataset).stem  # the well-known mnist.npz holds digits, as mnist does
-    else:
-        name = sources.base_name(config.dataset)
+    named = sources.ending(config) is None
+    # The well-known mnist.npz holds digits, as mnist does.
+    name = sources.base_name(config.dataset) if named else PurePath(config.dataset).stem
     return name.lower() not in _NOT_MIRRORED

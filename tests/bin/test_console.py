@@ -136,7 +136,7 @@ def test_a_refusal_breaks_between_words_and_keeps_what_is_to_be_copied():
         ("--layers=abc", "--layers must be a whole number. Received: 'abc'. Give one, such as --layers=12, or leave"),
         ("--learning_rate=a: b", "--learning_rate must be a number. Received: 'a: b'. Give one, such as"),
         ("--verbose=maybe", "--verbose must be true or false. Received: 'maybe'."),
-        ("--space=nano", "--space must be one of macro, micro. Received: 'nano'."),
+        ("--mirror=maybe", "--mirror must be one of auto, yes, no. Received: 'maybe'."),
         ("--run_dir=", "--run_dir must be a path. Received: ''. Give one, or leave the flag out."),
     ],
 )

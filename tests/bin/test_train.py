@@ -263,7 +263,7 @@ def settings_of(*arguments):
 
 def test_data_flags_and_seed_are_the_searchs_but_for_the_number_of_images_and_flags_win(searched):
     inherited = {"crop_padding": "2", "mirror": "yes", "cutout": "3", "validation_fraction": "0.2", "seed": "9"}
-    defaults = {name: str(value) for name, value in values_of(TrainingConfig()).items() if value != ""}
+    defaults = {name: str(value) for name, value in values_of(TrainingConfig()).items() if value not in ("", ())}
     settings = settings_of(searched)
     assert settings.keys() == {"final_dir", "architecture", *values_of(TrainingConfig())}
     assert {name: settings[name] for name in defaults} == {**defaults, **inherited}
@@ -395,7 +395,7 @@ def folder(tmp_path, searched):
         (["searched", "--label_smoothing=1"], ["`label_smoothing` must be at most 0.9"]),
         (["searched", "--epochs=0"], ["`epochs` must be at least 1. Received: epochs=0"]),
         (["searched", "--learning_rate=nan"], ["`learning_rate` must be greater than 0"]),
-        (["searched", "--epochs=abc"], ["--epochs=abc", "--help"]),
+        (["searched", "--epochs=abc"], ["--epochs must be a whole number. Received: 'abc'", "--help"]),
         (["searched", "--layers=3"], ["Unknown command line flag 'layers'", "--help"]),
     ],
     ids=lambda value: " ".join(value) or "nothing" if value == [] or not value[0][0].isupper() else "",

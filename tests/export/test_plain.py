@@ -5,14 +5,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ArchitectureError
 from epnas_tf.export.plain import plain_model
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.nn import Convolution, FusedBatchNormalization, Operation, free, known, operation, registry
 from epnas_tf.nn.plain import BATCH_NORM
-from epnas_tf.space import Graph, NetworkShape, add_head, add_stem
+from epnas_tf.space import MICRO_OPERATIONS, Graph, NetworkShape, add_head, add_stem
 from epnas_tf.space.graph import IMAGE
 from tests.export import networks
+from tests.network.architectures import micro
 
 
 def scores_of(model):
@@ -44,9 +46,17 @@ def test_networks_of_the_tests_have_every_kind_of_node():
     graphs = [networks.make_network(a, (8, 8, 1)).graph for a in networks.ARCHITECTURES.values()]
     halving = {(node.kind, node.stride) for graph in graphs for node in graph}
     plain = {kind for kind in known(internal=True) if operation(kind).plain is not None}
-    assert {kind for kind, _ in halving} == plain
-    operations = {kind for kind in plain if "pool_" in kind or "conv_" in kind} | {"identity", "source_projection"}
+    assert {kind for kind, _ in halving} >= plain - set(known()) | set(MICRO_OPERATIONS)
+    operations = {*MICRO_OPERATIONS, "source_projection"}
     assert {(kind, stride) for kind in operations for stride in (1, 2)} <= halving
+
+
+@pytest.mark.parametrize("name", known())
+def test_plain_form_of_an_operation_gives_its_scores_and_has_its_parameters(name):
+    network = networks.make_network(micro((name, -2, name, -1), (name, 1, name, -1)), (8, 8, 1))
+    assert cost(network.graph, (8, 8, 1)).parameters == network.num_parameters
+    images = 5 * np.random.default_rng(0).normal(size=[4, 8, 8, 1]).astype(np.float32)
+    assert_same_scores(plain_model(network.graph, (8, 8, 1), network.layers), network, images)
 
 
 def test_raw_pixels_are_normalised_inside():

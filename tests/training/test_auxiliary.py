@@ -116,7 +116,7 @@ def test_a_network_without_a_halving_is_refused(architecture):
         both(architecture)
     with pytest.raises(ConfigError, match="auxiliary_weight"):
         NetworkTraining(
-            architecture, shape(architecture), helpers.digits(), helpers.config(auxiliary_weight=0.1).recipe, 0, 0
+            architecture, shape(architecture), helpers.digits(), helpers.config(auxiliary_weight=0.1).recipe, 0
         )
 
 

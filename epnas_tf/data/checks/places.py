@@ -39,7 +39,7 @@ def absolute_places(values: Mapping[str, Any]) -> dict[str, str]:
     if "dataset" not in values:
         return {}
     data = from_values(DataConfig, {name: values[name] for name in PLACES})
-    is_path = sources.kind(data) in ("folder", "npz")
+    is_path = sources.ending(data) is not None
     given = {name: values[name] for name in PLACES if values[name] and (name != "dataset" or is_path)}
     return {name: os.path.abspath(os.path.expanduser(path)) for name, path in given.items() if not os.path.isabs(path)}
 

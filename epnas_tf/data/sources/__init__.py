@@ -1,7 +1,9 @@
 """Where images come from: one module for each kind of source, and the choice between them.
 
-Each module has `check(config)`, which refuses what can be refused without reading an image, and `read(config)`, which
-returns a `Source`.
+A source is a module and its line in `_MODULES`. It has `check(config)`, which rejects what can be rejected without
+reading an image, and `read(config, trained)`, which returns a `Source`: `trained` is how a model's training images were
+prepared, None for images of one's own. Where `dataset` is a path, the module has `ENDING`, that of its files' names in
+lower case, "" for a folder.
 """
 
 import dataclasses
@@ -15,7 +17,7 @@ from epnas_tf.data.sources.base import Source, asked_size, choose_size
 from epnas_tf.data.sources.tfds import source as tfds
 from epnas_tf.data.values import Preparation
 
-__all__ = ["Source", "base_name", "check", "kind", "read"]
+__all__ = ["Source", "base_name", "check", "ending", "kind", "read"]
 
 _MODULES: dict[str, ModuleType] = {"digits": digits, "idx": idx, "npz": npz, "folder": folder, "tfds": tfds}
 
@@ -36,7 +38,10 @@ def kind(config: DataConfig) -> str:
     if config.manual_dir and name in idx.CLASS_NAMES:
         return "idx"
     path = os.path.expanduser(name)
-    if name.lower().endswith(".npz") or os.path.isfile(path):
+    for found, module in _MODULES.items():
+        if (its := getattr(module, "ENDING", "")) and name.lower().endswith(its):
+            return found
+    if os.path.isfile(path):
         return "npz"
     if name and os.path.exists(path):
         return "folder"
@@ -45,6 +50,11 @@ def kind(config: DataConfig) -> str:
         return "tfds"
     explicit = name.startswith((".", "~")) or os.path.isabs(path)
     return "tfds" if not explicit and tfds.is_known(base_name(name), config.data_dir) else "folder"
+
+
+def ending(config: DataConfig) -> str | None:
+    """The ending of the files that `dataset` names, "" where it is a folder; None where it is no path."""
+    return getattr(_MODULES[kind(config)], "ENDING", None)
 
 
 def base_name(name: str) -> str:
@@ -83,7 +93,6 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     Raises:
         DataError: if the data set is missing, unknown or broken.
     """
-    module = _MODULES[kind(config)]
-    source: Source = module.read(config, trained) if module in (folder, npz, tfds) else module.read(config)
+    source: Source = _MODULES[kind(config)].read(config, trained)
     size, note = choose_size({source.train.shape[:2]}, asked_size(config, trained))
     return dataclasses.replace(source.resized(size), notes=(*source.notes, note)) if note else source.resized(size)

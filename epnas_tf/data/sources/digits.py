@@ -4,6 +4,7 @@ import numpy as np
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data.sources.base import Source, make_source
+from epnas_tf.data.values import Preparation
 
 _LARGEST = 16  # scikit-learn's grey levels are 0 to 16
 
@@ -13,8 +14,9 @@ def check(config: DataConfig) -> None:
     del config
 
 
-def read(config: DataConfig) -> Source:
+def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     """Reads the digits, their grey levels scaled from 0 … 16 to 0 … 255."""
+    del trained  # all are of one size and of 8 bits
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.sources.base import Source, make_source, where
+from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
 # The names of the classes, for every data set that may be read from IDX files; the same that TensorFlow Datasets uses.
@@ -37,12 +38,13 @@ def check(config: DataConfig) -> None:
         _find(config.manual_dir, f"{part}-labels-idx1-ubyte")
 
 
-def read(config: DataConfig) -> Source:
+def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     """Reads the four IDX files in `manual_dir`.
 
     Raises:
         DataError: if a file is missing, is not an IDX file of bytes, is cut short, or the counts differ.
     """
+    del trained  # all are of one size and of 8 bits
     train, test = (_read_part(config.manual_dir, part) for part in ("train", "t10k"))
     notes = scale.constant_notes({"train": train[0], "t10k": test[0]})
     return make_source(config.dataset, train, test, CLASS_NAMES[config.dataset], notes=notes)

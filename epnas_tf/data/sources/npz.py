@@ -23,6 +23,8 @@ from epnas_tf.data.sources.base import Arrays, Source, check_memory, make_source
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
+ENDING = ".npz"
+
 _NAMES = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels")),
     "validation": (
