@@ -38,7 +38,7 @@ INTERRUPTED = 130
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 NO_PATH = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.ENOTDIR)
-"""What is wrong with a path that a user gave, wherever it is noticed first."""
+"""Errors about a path that the user gave, wherever they occur first."""
 
 NOT_FOR_US = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
 """What Keras reads for its own `fit` and for JAX alone, when it is imported."""
@@ -58,10 +58,10 @@ SPELLED_OUT = {
     "╸": "-",
     "╺": "-",
 }
-"""How our own texts are written in an encoding that lacks a character."""
+"""Replacements in our own texts for characters that an encoding lacks."""
 
 FLAG_VALUES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
-"""What flags take, by absl's name of their type."""
+"""The values that flags expect, by absl's name of their type."""
 
 UNUSED_BY_KERAS = ("matplotlib", "pandas", "sklearn")
 """What Keras imports if it is there, for wrappers and pictures that no binary uses."""

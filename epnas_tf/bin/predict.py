@@ -201,7 +201,7 @@ RENDER: dict[str, Callable[[Answers, Predictor, list[str]], Iterator[str]]] = {
     "csv": csv_rows,
     "json": json_lines,
 }
-"""How answers are written, by the value of --format."""
+"""The writers of predictions, by the value of --format."""
 
 
 def printable(text: str) -> str:

@@ -30,7 +30,7 @@ RANKED_BY = {
     "estimate": "an estimate of each one's accuracy, between what is measured and what is predicted",
     "score": "each one's newest measured accuracy",
 }
-"""What whole networks are ranked by, for each value of the setting `rank_by`."""
+"""The names of the ranking values, by the setting `rank_by`."""
 
 
 def main(arguments: list[str]) -> None:

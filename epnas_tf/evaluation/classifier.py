@@ -9,7 +9,7 @@ from epnas_tf.arrays import Float32Array
 from epnas_tf.errors import DataError, EPNASError
 
 SUM_TOLERANCE = 0.01
-"""How far the probabilities of an image may be from a sum of 1; half-precision softmaxes stay well within."""
+"""The tolerance of the sum of an image's probabilities around 1; half-precision softmaxes stay well within."""
 
 
 class ModelError(EPNASError, ValueError):

@@ -17,7 +17,7 @@ BATCH_SIZES = (1, 64)
 SECONDS = 1.5
 WARM_UP_CALLS = 3
 FEWEST_CALLS = 5
-"""What is timed however long a call takes, so that a median and a percentile mean something."""
+"""The minimum number of timed calls, so that median and percentile are meaningful."""
 
 
 @dataclasses.dataclass(frozen=True)

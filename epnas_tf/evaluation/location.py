@@ -19,7 +19,7 @@ KINDS = (
     ".tflite file"
 )
 _TFLITE_MARK = b"TFL3"
-"""What bytes 4 to 8 of every TFLite file are."""
+"""Bytes 4 to 8 of every TFLite file."""
 
 
 @dataclasses.dataclass(frozen=True)

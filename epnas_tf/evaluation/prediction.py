@@ -34,7 +34,7 @@ UNNAMED = (
 )
 
 _ONE: tuple[type[Any], ...] = (str, bytes, bytearray, memoryview, os.PathLike, io.IOBase)
-"""What is one thing, though Python iterates over it."""
+"""Types that count as one item although Python can iterate over them."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

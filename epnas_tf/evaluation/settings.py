@@ -102,4 +102,4 @@ def _overlaps(dataset: str, own: str, *, own_test: bool) -> bool:
 
 
 _DRAWN_BY = ("train_images", "validation_fraction", "test_fraction")
-"""What decides, beside the seed, which images validate."""
+"""The settings that, together with the seed, determine the validation images."""

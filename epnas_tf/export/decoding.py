@@ -18,7 +18,7 @@ from epnas_tf.export.file_headers import JPEG, PNG, FileHeader
 FILES_SIGNATURE = "classify_files"
 
 FILES_AT_A_TIME = 4
-"""How many files of a batch may be in memory as whole pictures."""
+"""The maximum number of fully decoded files of a batch in memory."""
 
 BITS = 22
 """Of Pillow's fixed-point coefficients, whose sum is 1 << BITS: products with 8-bit pixels add up within 32 bits."""

@@ -34,9 +34,9 @@ from epnas_tf.storage.training_directory import FOLDER, is_training
 FILE = "report.html"
 PICTURES = "report"
 TITLE = ": architecture search</title>"
-"""What every report has in its head."""
+"""The mark in the head of every report."""
 NO_SEARCH = "There is no search in this directory."
-"""What a report without a search says, and no other."""
+"""The mark of a report without a search."""
 NAMES = (
     "accuracy",
     "prediction",

@@ -4,7 +4,7 @@ import math
 import unicodedata
 
 MISSING = "-"
-"""What stands where a number is not known."""
+"""The text for an unknown number."""
 
 JOINERS = "\u200c\u200d"
 """Invisible characters that scripts and emoji need."""

@@ -14,7 +14,7 @@ FORMAT = "epnas_tf.data"
 VERSION = 1
 
 EXACT = ("mean", "std", "digest", "skipped")
-"""What another version of a package that decodes or resizes images may give a little differently."""
+"""The values that may differ slightly under another version of a package that decodes or resizes images."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ accuracy on the shared weights as they are at the end of the search."""
 
 REPEATED = "repeated"
 CAPTIONS = {**WAYS, REPEATED: "a second own training, against the first"}
-"""What the correlations in rank.json are called."""
+"""The captions of the correlations in rank.json."""
 
 
 class RankDirectory(RunDirectory):

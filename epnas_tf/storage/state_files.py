@@ -24,7 +24,7 @@ VERSION = 1
 KEPT = 2
 JSON_ENTRY = "json"
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What reading a file raises that is no whole state."""
+"""The errors raised by reading a file that is not a complete state."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from epnas_tf.storage.state_files import StateFiles, with_prefix
 from epnas_tf.storage.training_directory import TrainingDirectory, read_training_config
 
 STORE = "store."
-"""What the names of the store's arrays begin with in a checkpoint."""
+"""The prefix of the store's arrays in a checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)

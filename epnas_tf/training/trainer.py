@@ -39,7 +39,7 @@ from epnas_tf.training.settings import training_config
 from epnas_tf.training.trained import STORE, final_shape
 
 OPTIMIZER = "optimizer."
-"""What the names of the optimizer's arrays begin with in a checkpoint."""
+"""The prefix of the optimizer's arrays in a checkpoint."""
 
 NUM_EXAMPLES = 24
 """Images kept for the report, of those that the network gets right and of those that it gets wrong."""

@@ -28,7 +28,7 @@ Values = dict[str, tuple[Any, ...]]
 """The values that each restricted hyperparameter may have, by its name."""
 
 NAMED = 5
-"""How many hyperparameters a refusal names."""
+"""The maximum number of hyperparameters that a refusal names."""
 
 
 def of_space(space: SearchSpace[Any, Any]) -> keras_tuner.HyperParameters:

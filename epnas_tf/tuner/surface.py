@@ -13,7 +13,7 @@ from epnas_tf.tuner.hypermodel import SpaceHyperModel
 from epnas_tf.tuner.restrictions import of_space, refuse_others
 
 METRICS = {"val_accuracy": "max", "val_loss": "min", "loss": "min", "parameters": "min"}
-"""What a trial measures, and which way is better."""
+"""The metrics of a trial, each with its better direction."""
 
 ARGUMENTS = {
     "max_model_size": "give `limits=LimitConfig(max_params=…)`, which no child exceeds",

@@ -31,7 +31,7 @@ OTHER_SCALE = 100
 """Times as much as the values of one part span than those of the other, from which on they are not of one scale."""
 
 Identity = dict[str, Any]
-"""What is known of images and labels, as JSON has it."""
+"""The identity of images and labels, as JSON values."""
 
 
 class FatalDataError(DataError, keras_tuner.errors.FatalRuntimeError):

@@ -19,10 +19,10 @@ WORKER_TIMEOUT = 60.0
 """Seconds that a worker may be silent; it gives a sign of life every 5 of them."""
 
 SIGN_SECONDS = 5.0
-"""How often a worker of `EPNASTuner` shows that it lives, and how often the chief looks, at most."""
+"""The maximum interval between signs of life of an `EPNASTuner` worker, and between the chief's checks."""
 
 SIGNS = 4
-"""How many signs of life a worker gives, at least, until it counts as silent."""
+"""The minimum number of signs of life within the timeout."""
 
 
 def seconds_between_signs(timeout: float) -> float:
