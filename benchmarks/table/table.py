@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.errors import ArchitectureError, DataError
-from epnas_tf.space.base import SearchSpace
-from epnas_tf.space.checks import check_index, check_indices, check_level
+from epnas_tf.space.base import SearchSpace, check_index, check_indices, check_level
 from epnas_tf.surrogate.table import Indices
 
 FORM = (

@@ -1,4 +1,4 @@
-"""The binaries: flags to settings to the search; nothing else."""
+"""The commands: flags to settings to a call, and nothing else."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ _show = sys.excepthook
 
 
 def _say_stopped(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Ctrl-C while a command still imports what it needs, before `run_main` can answer it: a line, no traceback."""
+    """Reports Ctrl-C during a command's imports, before `run_main` handles it: one line, no traceback."""
     if issubclass(kind, KeyboardInterrupt):
         sys.stderr.write(f"\n{os.path.basename(sys.argv[0])}: stopped before it began.\n")
     else:

@@ -1,4 +1,4 @@
-"""What the binaries share: one line for a user's mistake, an exit code, the settings that a run has."""
+"""Parts that the commands share: one-line errors for the user's mistakes, exit codes, printed settings."""
 
 import codecs
 import concurrent.futures
@@ -38,7 +38,7 @@ INTERRUPTED = 130
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 NO_PATH = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.ENOTDIR)
-"""What is wrong with a path that a user gave, wherever it is noticed first."""
+"""Errors about a path that the user gave, wherever they occur first."""
 
 NOT_FOR_US = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
 """What Keras reads for its own `fit` and for JAX alone, when it is imported."""
@@ -58,10 +58,10 @@ SPELLED_OUT = {
     "╸": "-",
     "╺": "-",
 }
-"""How our own texts are written in an encoding that lacks a character."""
+"""Replacements in our own texts for characters that an encoding lacks."""
 
 FLAG_VALUES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
-"""What flags take, by absl's name of their type."""
+"""The values that flags expect, by absl's name of their type."""
 
 UNUSED_BY_KERAS = ("matplotlib", "pandas", "sklearn")
 """What Keras imports if it is there, for wrappers and pictures that no binary uses."""
@@ -69,10 +69,10 @@ UNUSED_BY_KERAS = ("matplotlib", "pandas", "sklearn")
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Imports TensorFlow and Keras, and keeps their start-up messages off the terminal; shows them if the start fails.
+    """Imports TensorFlow and Keras without their start-up messages, which are shown only if the import fails.
 
-    They come from C++ before its log level can be set, so standard error itself is led aside. With TF_CPP_MIN_LOG_LEVEL
-    set, the user wants to see them.
+    They come from C++ code before its log level can be set, so standard error itself is redirected. If
+    TF_CPP_MIN_LOG_LEVEL is set, they are shown.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         _import_tensorflow()
@@ -99,9 +99,9 @@ def quiet_tensorflow() -> Iterator[None]:
 
 
 def _import_tensorflow() -> None:
-    """Imports TensorFlow and Keras without what Keras would import for nothing.
+    """Imports TensorFlow and Keras without modules that Keras would import needlessly.
 
-    For a command's own process, before it has threads: Keras's wrappers of scikit-learn are missing in it for good.
+    Only for a command's own process, before it has threads: it then lacks Keras's wrappers of scikit-learn for good.
     """
     _set_keras_environment()
     hidden = [name for name in UNUSED_BY_KERAS if name not in sys.modules]
@@ -118,9 +118,9 @@ def _import_tensorflow() -> None:
 
 
 def _set_keras_environment() -> None:
-    """Makes a command independent of what is set for Keras: its backend and, in keras.json, the type of numbers, ….
+    """Makes a command independent of the user's Keras settings: the backend, and keras.json with its float type.
 
-    Keras reads all of it once, when it is imported, so a broken keras.json would end a command there.
+    Keras reads them once, when it is imported, and a broken keras.json would end the command there.
     """
     backend = os.environ.get("KERAS_BACKEND")
     for name in NOT_FOR_US:
@@ -132,7 +132,7 @@ def _set_keras_environment() -> None:
 
 
 def _spell_out(error: UnicodeError) -> tuple[str, int]:
-    r"""Writes what an encoding lacks in other characters: "..." for "…", `\xe9` for "é" or a byte of a file's name."""
+    r"""Replaces characters that an encoding lacks: "…" by "...", "é" or a byte of a file name by `\xe9`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
@@ -141,7 +141,7 @@ def _spell_out(error: UnicodeError) -> tuple[str, int]:
 
 
 def print_in_any_encoding() -> None:
-    """Lets standard output and error take every text, whatever their encoding is; nothing is lost that is printed."""
+    """Makes standard output and error accept every text, whatever their encoding, without loss."""
     codecs.register_error("epnas_tf.spell_out", _spell_out)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -149,14 +149,13 @@ def print_in_any_encoding() -> None:
 
 
 def run_main(name: str, main: Callable[[list[str]], None], description: str, on_interrupt: str = "") -> None:
-    """Parses the flags and runs a binary; a user's mistake ends it with one message and exit code 1, `--help` with 0.
+    """Parses the flags and runs a command. A user's mistake ends it with one message and exit code 1, `--help` with 0.
 
     Args:
-        name: the program's, for its messages.
-        main: takes the arguments that are not flags.
-        description: what the program does, for `--help`.
-        on_interrupt: what to tell a user who stops it with Ctrl-C; the text of the `KeyboardInterrupt`, if it has any,
-            comes after it.
+        name: the command's name, for its messages.
+        main: takes the positional arguments.
+        description: the purpose of the command, for `--help`.
+        on_interrupt: the message after Ctrl-C, before the text of the `KeyboardInterrupt`, if it has any.
     """
     print_in_any_encoding()
     progress.display = show_reading
@@ -198,7 +197,7 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
 
 
 def _parse(name: str, argv: list[str]) -> list[str]:
-    """Parses the flags of a program; ends it where one of them is wrong, or asks for help."""
+    """Parses the flags of a command; ends it if one is wrong or asks for help."""
     try:
         return flags.FLAGS(config_flags.with_preset(argv))
     except UnicodeDecodeError as error:
@@ -217,7 +216,7 @@ def _parse(name: str, argv: list[str]) -> list[str]:
 
 
 class _Help(app.HelpFlag):
-    """`--help` by purpose, without absl's own flags (debuggers, profilers, loggers): `--helpfull` has those too."""
+    """The flag `--help`, by purpose; absl's own flags (debuggers, profilers, loggers) are left to `--helpfull`."""
 
     def parse(self, arg: Any) -> None:
         if self._parse(arg):
@@ -227,7 +226,7 @@ class _Help(app.HelpFlag):
 
 
 def _flag_error(error: flags.Error) -> str:
-    """What to say of a flag that absl refuses: of a wrong value what was expected, in the words of the settings."""
+    """Returns the error text for a flag that absl refuses, with the expected values in the words of the settings."""
     text, reason = str(error).removeprefix("ERROR:: "), str(error.__context__)
     found = re.fullmatch(rf"flag --(\w+)=(.*): {re.escape(reason)}", text, re.DOTALL)
     if not found or found[1] not in flags.FLAGS:
@@ -244,7 +243,7 @@ def _flag_error(error: flags.Error) -> str:
 
 
 def _undecodable_flag_file(argv: list[str], error: UnicodeDecodeError) -> str:
-    """What to say of a flag file that Python, which takes it for the terminal's encoding, cannot read."""
+    """Returns the error text for a flag file that Python cannot decode in the terminal's encoding."""
     remedy = "Save it as UTF-8." if error.encoding == "utf-8" else "Set PYTHONUTF8=1 to have it read as UTF-8."
     begin, end = error.object.rfind(b"\n", 0, error.start) + 1, error.object.find(b"\n", error.start)
     line = bytes(error.object[begin : end if end >= 0 else None])
@@ -254,7 +253,7 @@ def _undecodable_flag_file(argv: list[str], error: UnicodeDecodeError) -> str:
 
 
 def _leave(code: int) -> NoReturn:
-    """Ends the program at once; the interpreter's own end would meet a thread that is still in TensorFlow's C++."""
+    """Ends the process at once; a normal exit would collide with a thread that is still in TensorFlow's C++ code."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()
@@ -262,10 +261,10 @@ def _leave(code: int) -> NoReturn:
 
 
 def interruptible(call: Callable[[], T]) -> T:
-    """Calls a function in a thread of its own and returns what it returns, or raises what it raises.
+    """Calls a function in another thread, so that Ctrl-C works, and returns or raises what it does.
 
-    Python sees Ctrl-C between two of its own instructions, and a child's training is a single one, of minutes. So the
-    main thread only waits, and answers at once.
+    Python handles Ctrl-C between two of its own instructions, and a child's training is a single one of some minutes.
+    Therefore the main thread only waits, and responds at once.
     """
     outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
 
@@ -280,7 +279,7 @@ def interruptible(call: Callable[[], T]) -> T:
 
 
 def refuse_arguments(arguments: list[str]) -> None:
-    """Refuses arguments that are not flags, and names the flag that a folder or file belongs to.
+    """Refuses positional arguments, and names the flag for a folder or file.
 
     Raises:
         ConfigError: if there are any.
@@ -292,7 +291,7 @@ def refuse_arguments(arguments: list[str]) -> None:
 
 
 def say(console: Console, text: str) -> None:
-    """Prints a sentence: wrapped between words on a terminal, in one line elsewhere. No path is cut, however long."""
+    """Prints a sentence, wrapped between words on a terminal, on one line elsewhere. Long paths are not broken."""
     if console.is_terminal:
         wrap = textwrap.TextWrapper(console.width, break_long_words=False, break_on_hyphens=False)
         text = "\n".join(map(wrap.fill, text.split("\n")))
@@ -300,7 +299,7 @@ def say(console: Console, text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Prints a sentence to standard error; lines below it, to be copied, are left as they are."""
+    """Prints a sentence to standard error; further lines, meant for copying, are not wrapped."""
     console = make_console(stderr=True)
     sentence, *lines = text.split("\n")
     say(console, sentence)
@@ -309,7 +308,7 @@ def complain(text: str) -> None:
 
 
 def command(name: str) -> str:
-    """Returns how to type a program of this environment: its name, or its path where the shell would not find it."""
+    """Returns a program of this environment as typed: its name, or its path if the shell would not find it."""
     if shutil.which(name):
         return name
     path = os.path.join(os.path.dirname(sys.executable), name)
@@ -317,11 +316,11 @@ def command(name: str) -> str:
 
 
 def print_next(console: Console, steps: Mapping[str, str], path: str | os.PathLike[str]) -> None:
-    """Prints what to type next.
+    """Prints the commands to type next.
 
     Args:
-        console: where.
-        steps: programs, each with what it gives.
+        console: the console.
+        steps: commands, each with its purpose.
         path: their argument.
     """
     console.print("next:")
@@ -337,12 +336,12 @@ def define_verbose() -> None:
 
 
 def print_settings(console: Console, config: Any, extra: Mapping[str, Any]) -> None:
-    """Prints the settings that differ from the defaults in a line, as flags; with `--verbose` all, as a table.
+    """Prints the settings that differ from the defaults as flags on one line, or with `--verbose` all in a table.
 
     Args:
-        console: where.
-        config: a settings object.
-        extra: what else belongs to the start, by name; always shown.
+        console: the console.
+        config: the settings.
+        extra: further values by name; always shown.
     """
     values = values_of(config)
     if flags.FLAGS.verbose:
@@ -369,6 +368,6 @@ def _typed(value: Any) -> str:
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Returns the console; texts are printed as they are, and not cut to a width where the output is no terminal."""
+    """Makes the console, which prints texts unchanged, and without a width limit if the output is not a terminal."""
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else 200
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)

@@ -1,4 +1,4 @@
-"""`epnas-evaluate`: flags, settings, evaluation, figures; nothing else."""
+"""The command `epnas-evaluate`: flags, settings, evaluation, printed metrics."""
 
 import contextlib
 import json
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
 
 
 def config_of(path: str) -> EvaluationConfig:
-    """Returns the data set that the flags name, or that of the model's own training with what the flags change in it.
+    """Returns the data settings from the flags, based on those of the model's own training.
 
     Raises:
         ConfigError: if neither names one, or a value is out of its bounds.
@@ -80,10 +80,10 @@ def config_of(path: str) -> EvaluationConfig:
 
 
 def refuse_file(file: Path, flag: str = "--json") -> None:
-    """Refuses a file that must not or cannot be written, and that a flag names.
+    """Refuses an output file, named by a flag, that exists or cannot be written.
 
     Raises:
-        ConfigError: if it exists, or its folder does not, or is not to be written to.
+        ConfigError: if it exists, or its folder does not exist or is not writable.
     """
     with contextlib.suppress(FileNotFoundError):
         os.lstat(file)  # raises, too, for a name that is too long
@@ -93,7 +93,7 @@ def refuse_file(file: Path, flag: str = "--json") -> None:
 
 
 def show(console: Console, result: Evaluation) -> None:
-    """Prints everything that was found out."""
+    """Prints the result of an evaluation."""
     metrics = result.metrics
     say(console, f"{result.model} on {result.data_name}, {PARTS[result.split]}")
     size = "×".join(map(str, result.image_shape))
@@ -121,7 +121,7 @@ def show(console: Console, result: Evaluation) -> None:
 
 
 def figures_table(metrics: Metrics) -> Table:
-    """Returns accuracy, top-5 accuracy and loss as a table."""
+    """Makes the table of accuracy, top-5 accuracy and loss."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("accuracy", with_interval(metrics.accuracy, metrics.num_images))
     if metrics.top_5 is not None:
@@ -131,7 +131,7 @@ def figures_table(metrics: Metrics) -> Table:
 
 
 def class_table(metrics: Metrics) -> Table:
-    """Returns the figures of each class."""
+    """Makes the table of the metrics of each class."""
     table = Table("class", box=None, pad_edge=False)
     for heading in ("precision", "recall", "F1", "images"):
         table.add_column(heading, justify="right")
@@ -144,7 +144,7 @@ def class_table(metrics: Metrics) -> Table:
 
 
 def show_confusion(console: Console, metrics: Metrics) -> None:
-    """Prints the confusion matrix, or the pairs confused most often where it would not fit."""
+    """Prints the confusion matrix, or the most confused pairs if it would not fit."""
     if len(metrics.classes) <= LARGEST_TABLE:
         table = confusion_table(metrics)
         unbounded = console.options.update(max_width=10_000)  # or the console's own width is the most it gives
@@ -165,7 +165,7 @@ def show_confusion(console: Console, metrics: Metrics) -> None:
 
 
 def confusion_table(metrics: Metrics) -> Table:
-    """Returns the confusion matrix; its columns have the numbers of the classes, which fit over the counts."""
+    """Makes the table of the confusion matrix, with class numbers, which fit above the counts, as column heads."""
     named = metrics.class_names != tuple(map(str, range(len(metrics.classes))))
     table = Table("", box=None, pad_edge=False)
     for number in range(len(metrics.classes)):
@@ -176,7 +176,7 @@ def confusion_table(metrics: Metrics) -> Table:
 
 
 def confused_pairs(metrics: Metrics) -> list[tuple[int, int, int]]:
-    """Returns (images, true class, predicted class) of the pairs confused most often, the most frequent first."""
+    """Returns (images, true class, predicted class) of the most confused pairs, most frequent first."""
     pairs = [
         (count, true, predicted)
         for true, row in enumerate(metrics.confusion)
@@ -187,7 +187,7 @@ def confused_pairs(metrics: Metrics) -> list[tuple[int, int, int]]:
 
 
 def show_latency(console: Console, latency: Latency) -> None:
-    """Prints the times on this device."""
+    """Prints the latency on this device."""
     say(console, f"latency on {latency.device}")
     table = Table(box=None, pad_edge=False)
     for heading in ("batch", "median", "90th percentile", "images a second", "calls"):

@@ -1,4 +1,4 @@
-"""`epnas-export`: flags, export, table; nothing else."""
+"""The command `epnas-export`: flags, export, printed table."""
 
 import shlex
 
@@ -27,7 +27,7 @@ left. An 8-bit file that rounding changes too much is left out, or, where --form
 
 
 def main(arguments: list[str]) -> None:
-    """Exports what the one argument names."""
+    """Exports the run that the argument names."""
     if len(arguments) != 1:
         raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'none'}")
     values, console = flags.FLAGS, make_console()
@@ -48,10 +48,10 @@ def main(arguments: list[str]) -> None:
 
 
 def run_quietly(export: Export) -> ExportResult:
-    """Runs an export, with what TensorFlow and its converters have to say off the terminal unless there is a bug.
+    """Runs an export and hides the output of TensorFlow and its converters, unless there is a bug.
 
     Raises:
-        EPNASError: for everything that a user can cause.
+        EPNASError: for every mistake of the user.
     """
     with quiet_tensorflow():
         # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
@@ -66,7 +66,7 @@ def run_quietly(export: Export) -> ExportResult:
 
 
 def files_table(result: ExportResult) -> Table:
-    """Returns what was exported as a table."""
+    """Makes the table of exported files."""
     table = Table("format", "file", "size", "largest difference", "equal predictions", box=None, pad_edge=False)
     for file in result.files:
         table.add_row(
@@ -80,7 +80,7 @@ def files_table(result: ExportResult) -> Table:
 
 
 def uses_table(result: ExportResult) -> Table:
-    """Returns what each format is and is good for as a table."""
+    """Makes the table of formats and their uses."""
     table = Table("format", "what it is", "good for", box=None, pad_edge=False)
     for file in result.files:
         table.add_row(file.format.name, file.format.content, file.format.good_for)

@@ -1,4 +1,4 @@
-"""The command line's flags, made from the settings' dataclasses: one fact, one place."""
+"""The command line flags, made from the settings' dataclasses."""
 
 import dataclasses
 import os
@@ -14,11 +14,11 @@ from epnas_tf.options import Settings, fields_of, from_values, groups_of
 T = TypeVar("T")
 
 PRESETS = Path(__file__).parents[1] / "presets"
-"""The folder of the package's flag files: `flags/` in a clone."""
+"""The folder of the package's flag files, `flags/` in a clone."""
 
 OFTEN, OWN = "used most", "this program"
 _ending = ""
-_groups = [OFTEN, OWN]  # titles of the flags in `--help`, in their order
+_groups = [OFTEN, OWN]  # titles of the groups in `--help`, in order
 
 
 def define(config_type: type[Settings], without: Collection[str] = ()) -> None:
@@ -26,7 +26,7 @@ def define(config_type: type[Settings], without: Collection[str] = ()) -> None:
 
     Args:
         config_type: the settings dataclass.
-        without: names of fields that get no flag, since the program makes nothing of them.
+        without: names of fields that get no flag, since the command does not use them.
     """
     for settings, fields in groups_of(config_type):
         for field in fields:
@@ -35,16 +35,16 @@ def define(config_type: type[Settings], without: Collection[str] = ()) -> None:
 
 
 def define_path(name: str, default: str | None, help: str, group: str = OWN) -> None:
-    """Defines a flag for a file or a folder that is no setting of the run; shells leave the ~ of --flag=~/x to us."""
+    """Defines a flag for a path that is not a setting; expands ~, which shells leave as it is in --flag=~/x."""
     flags.DEFINE(_PathParser(), name, default, help, serializer=flags.ArgumentSerializer())
     show_in_help(name, group)
 
 
 def define_preset(ending: str = "") -> None:
-    """Defines `--preset`, the name of a flag file that comes with the package; see `with_preset`.
+    """Defines `--preset`, which names a flag file of the package; see `with_preset`.
 
     Args:
-        ending: of the files' names, which is not part of the preset's.
+        ending: the end of the file names, which is not part of the preset's name.
     """
     global _ending
     _ending = ending
@@ -52,15 +52,15 @@ def define_preset(ending: str = "") -> None:
     finals = [name for name in names if name.endswith("_final")]
     mine = finals if ending else [name for name in names if name not in finals]
     presets = [name.removesuffix(ending) for name in mine]
-    flags.DEFINE_enum("preset", None, presets, "settings that come with the package; flags beside it go before its own")
+    flags.DEFINE_enum("preset", None, presets, "settings that come with the package; other flags override them")
     show_in_help("preset", OFTEN)
 
 
 def with_preset(arguments: list[str]) -> list[str]:
-    """Returns a command line with the flag file of its `--preset` put first, so that every other flag goes before it.
+    """Puts the flag file of `--preset` first in a command line, so that every other flag overrides it.
 
     Args:
-        arguments: the program, then its arguments. Of a preset that is not there nothing is put in: absl refuses it.
+        arguments: the program, then its arguments. An unknown preset adds nothing; absl refuses it later.
     """
     for argument in arguments[1:]:
         if argument.startswith(("--preset=", "-preset=")):
@@ -80,11 +80,11 @@ class _PathParser(flags.ArgumentParser[str]):
 
 
 def to_config(config_type: type[T], base: Mapping[str, Any] | None = None) -> T:
-    """Returns the settings that the parsed flags give.
+    """Makes settings from the parsed flags.
 
     Args:
         config_type: a settings dataclass whose flags were defined.
-        base: values by name, instead of the defaults, for flags that were not given.
+        base: values by name that replace the defaults of flags that were not given.
 
     Raises:
         ConfigError: if a value is out of its bounds.
@@ -97,11 +97,11 @@ def to_config(config_type: type[T], base: Mapping[str, Any] | None = None) -> T:
 
 
 def show_in_help(name: str, group: str = OWN) -> None:
-    """Lists a flag under `--help`, which shows those that belong to the program itself.
+    """Adds a flag to `--help`, which lists only the flags of the command itself.
 
     Args:
         name: the flag's name.
-        group: the title that it stands under.
+        group: the title of its group.
     """
     for module in (sys.argv[0], group):  # absl groups flags by the module that has them
         flags.FLAGS.register_key_flag_for_module(module, flags.FLAGS[name])
@@ -110,7 +110,7 @@ def show_in_help(name: str, group: str = OWN) -> None:
 
 
 def help_by_purpose() -> str:
-    """Returns the help of the program's flags: those that are used most, then the others by what they are about."""
+    """Returns the help of the command's flags: the most used ones, then the others by subject."""
     shown = (flags.FLAGS.module_help(group) for group in _groups if flags.FLAGS.get_key_flags_for_module(group))
     return "\n".join(shown)
 

@@ -1,4 +1,4 @@
-"""`epnas-predict`: flags, answers, a table or a file; nothing else."""
+"""The command `epnas-predict`: flags, predictions, a table or a file."""
 
 import contextlib
 import csv
@@ -48,7 +48,7 @@ Answers = Iterable[FilePrediction]
 
 
 def main(arguments: list[str]) -> None:
-    """Classifies the files that the arguments after the first name by the model that the first names."""
+    """Classifies files with a model: the first argument names the model, the others the files."""
     if len(arguments) < 2:
         raise ConfigError(
             f"Give a model, then image files or folders, see --help. Received: {' '.join(arguments) or 'nothing'}"
@@ -96,7 +96,7 @@ def refuse_broken(broken: list[FilePrediction], total: int) -> None:
 
 
 def watched(answers: Answers, total: int, broken: list[FilePrediction], *, show: object) -> Iterator[FilePrediction]:
-    """Passes answers on, collects those of broken files, and shows how far it is where the answers do not."""
+    """Passes predictions on, collects broken files, and shows the progress if the predictions do not."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not (show and console.is_terminal)) as progress:
         task = progress.add_task("classifying", total=total)
@@ -110,9 +110,9 @@ def watched(answers: Answers, total: int, broken: list[FilePrediction], *, show:
 
 @contextlib.contextmanager
 def opened(output: str | None) -> Iterator[Callable[[str], None]]:
-    """Gives a function that writes a text to a new file, whole or not at all, or to standard output.
+    """Yields a function that writes text to a new file, whole or not at all, or to standard output.
 
-    Surrogates, which stand for the bytes of a file's name that is no UTF-8, are written to files as these bytes.
+    Surrogates, which represent bytes of a file name that are not UTF-8, are written to files as these bytes.
     """
     if not output:
         encoding = "utf-8" if flags.FLAGS.format == "csv" else sys.stdout.encoding
@@ -170,14 +170,14 @@ def csv_rows(answers: Answers, predictor: Predictor, files: list[str]) -> Iterat
 
 
 def csv_line(values: Iterable[Any]) -> str:
-    """Returns a line of a CSV file; floats are as short as tells them apart."""
+    """Makes a line of a CSV file; floats have the fewest digits that identify them."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(map(str, values))
     return text.getvalue()
 
 
 def json_lines(answers: Answers, predictor: Predictor, files: list[str]) -> Iterator[str]:
-    """Yields a JSON document with all probabilities, in the order of its `class_names`; a line for each file."""
+    """Yields the lines of a JSON document with all probabilities, in the order of its `class_names`, one per file."""
     del files
     names = predictor.class_names
     head = {"class_names": names, "preparation": to_document(predictor.preparation), "notes": predictor.notes}
@@ -201,16 +201,16 @@ RENDER: dict[str, Callable[[Answers, Predictor, list[str]], Iterator[str]]] = {
     "csv": csv_rows,
     "json": json_lines,
 }
-"""How answers are written, by the value of --format."""
+"""The writers of predictions, by the value of --format."""
 
 
 def printable(text: str) -> str:
-    """Returns a name as it can stand in a line, whatever bytes it has."""
+    """Makes a name printable on one line, whatever bytes it has."""
     return re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], pictures.shown(text))
 
 
 def padded(text: str, width: int) -> str:
-    """Returns a text with blanks up to a width in cells."""
+    """Pads a text with blanks to a width in terminal cells."""
     return text + " " * (width - cell_len(text))
 
 

@@ -1,4 +1,4 @@
-"""`epnas-rank`: flags, settings, comparison, result; nothing else."""
+"""The command `epnas-rank`: flags, settings, comparison, result."""
 
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def _display(console: Console) -> Any:
     from epnas_tf.run.comparison import RankListener
 
     class Display(RankListener):
-        """One line an architecture."""
+        """A display of one line per architecture."""
 
         def started(self, data: Any, num_architectures: int, num_done: int) -> None:
             self.count, self.done, self.num_validation = num_architectures, num_done, len(data.validation)

@@ -1,4 +1,4 @@
-"""`epnas-report`: writes a run's report; nothing else."""
+"""The command `epnas-report`, which writes a run's report."""
 
 from absl import flags
 
@@ -21,7 +21,7 @@ as SVG files too, into the folder report beside it.
 
 
 def main(arguments: list[str]) -> None:
-    """Writes the report of the run that the one argument names."""
+    """Writes the report of the run that the argument names."""
     if len(arguments) != 1:
         raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'nothing'}")
     make_console().print(str(write_report(arguments[0], flags.FLAGS.final_dir, flags.FLAGS.output)), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`epnas-search`: flags, settings, search, result; nothing else."""
+"""The command `epnas-search`: flags, settings, search, result."""
 
 import shlex
 import sys
@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> None:
 
 
 def best_lines(result: "SearchResult", config: RunConfig) -> list[str]:
-    """Returns what a search found: what it is ranked by, that figure, and what was measured, with its interval."""
+    """Describes the result of a search: ranking value, measured accuracy with interval, and architecture."""
     measured = (
         f"{with_interval(result.score, result.num_validation)} measured on {result.num_validation:,} validation images"
     )
@@ -114,11 +114,11 @@ def best_lines(result: "SearchResult", config: RunConfig) -> list[str]:
 
 
 def after_interrupt(run_dir: str, missing: str) -> str:
-    """Returns what can be done with a search that was stopped.
+    """Describes what can be done with a stopped search.
 
     Args:
         run_dir: its directory.
-        missing: what is missing until there is a whole network.
+        missing: the text about what is missing until there is a whole network.
     """
     if (Path(run_dir) / "architecture.json").exists():
         return f"The best so far can be trained now:\n  {command('epnas-train')} {shlex.quote(run_dir)}"
@@ -126,7 +126,7 @@ def after_interrupt(run_dir: str, missing: str) -> str:
 
 
 def warning_of_depth(space: SearchSpace[Any, Any], k: int) -> str:
-    """Returns a warning of levels with more candidates than can be scored in minutes; "" where there are none."""
+    """Returns a warning if levels have more candidates than can be scored in minutes, else ""."""
     deep = next((n for n in range(1, space.num_levels + 1) if k * space.num_extensions(n) > MANY_CANDIDATES), None)
     if deep is None:
         return ""
@@ -137,13 +137,13 @@ def warning_of_depth(space: SearchSpace[Any, Any], k: int) -> str:
 
 
 def where_the_time_went(seconds: float, parts: dict[str, float]) -> str:
-    """Returns one line that says what part of a search's time each of its parts took."""
+    """Describes on one line which fraction of a search's time each of its parts took."""
     shares = {**parts, "rest": seconds - sum(parts.values())}
     return "of that: " + ", ".join(f"{name} {100 * max(s, 0) / max(seconds, 1e-9):.0f} %" for name, s in shares.items())
 
 
 def default_run_dir(config: RunConfig) -> str:
-    """Returns where a run goes unless the user says so: a directory for each data set and space."""
+    """Returns the default run directory, one for each data set and space."""
     dataset = config.data.dataset
     ending = sources.ending(config.data)
     name = dataset.replace("/", "_").replace(":", "_") if ending is None else folder_name(dataset).removesuffix(ending)

@@ -1,4 +1,4 @@
-"""`epnas-show`: prints an architecture file, or the best architectures of a run."""
+"""The command `epnas-show`, which prints an architecture file, or the best architectures of a run."""
 
 import itertools
 from pathlib import Path
@@ -30,11 +30,11 @@ RANKED_BY = {
     "estimate": "an estimate of each one's accuracy, between what is measured and what is predicted",
     "score": "each one's newest measured accuracy",
 }
-"""What whole networks are ranked by, for each value of the setting `rank_by`."""
+"""The names of the ranking values, by the setting `rank_by`."""
 
 
 def main(arguments: list[str]) -> None:
-    """Prints what the one argument names."""
+    """Prints the architecture or run that the argument names."""
     if len(arguments) != 1:
         raise ConfigError(
             f"Give one run directory or one architecture file, see --help. Received: {' '.join(arguments) or 'none'}"
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
 
 
 def show_run(console: Console, path: Path, count: int) -> None:
-    """Prints the best whole networks of a run, and the first of them layer by layer.
+    """Prints the best whole networks of a run, and the very best layer by layer.
 
     Raises:
         RunDirectoryError: if there is no run, or it has no whole network yet.
@@ -85,7 +85,7 @@ def show_run(console: Console, path: Path, count: int) -> None:
 
 
 def reached(path: Path, config: RunConfig) -> str:
-    """Returns how far a search has come that has no whole network yet, in a sentence."""
+    """Describes the progress of a search that has no whole network yet."""
     space = make_space(config.space)
     planned = sum(children_of_iteration(space, config.search.k).values()) * config.search.iterations
     first = first_whole_child(space, config.search.k)

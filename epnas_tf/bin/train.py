@@ -1,4 +1,4 @@
-"""`epnas-train`: flags, settings, final training, result; nothing else."""
+"""The command `epnas-train`: flags, settings, final training, result."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every setting, each with its default, its bounds, its unit and its source, in one place.
+"""All settings in one place, each with its default, bounds, unit and source.
 
 Flags, the page of flags and the printed settings are made from these dataclasses.
 """

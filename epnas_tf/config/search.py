@@ -10,7 +10,7 @@ from epnas_tf.options import Settings, option
 
 @dataclasses.dataclass(frozen=True)
 class ChildConfig(Settings):
-    """How a child is trained on the shared weights (paper, sections 4 and 5; ENAS where the paper defers to it).
+    """Training of a child on the shared weights (paper, sections 4 and 5; ENAS where the paper defers to it).
 
     Example:
         >>> import epnas_tf
@@ -21,54 +21,56 @@ class ChildConfig(Settings):
     TITLE: ClassVar[str] = "training of the children"
     OFTEN: ClassVar[tuple[str, ...]] = ("epochs",)
 
-    epochs: int = option(3, "epochs a child is trained for [paper, sections 4 and 5: 3]", minimum=1)
-    batch_size: int = option(128, "images a training step [ENAS: macro 128, micro 160]", minimum=1)
-    learning_rate: float = option(0.05, "learning rate at the start of a child's cosine [ENAS: 0.05]", above=0)
+    epochs: int = option(3, "epochs of training for each child [paper, sections 4 and 5: 3]", minimum=1)
+    batch_size: int = option(128, "images per training step [ENAS: macro 128, micro 160]", minimum=1)
+    learning_rate: float = option(0.05, "learning rate at the start of a child's cosine schedule [ENAS: 0.05]", above=0)
     final_learning_rate: float = option(
-        0.0005, "learning rate at the end of a child's cosine [ENAS: 0.0005]", minimum=0
+        0.0005, "learning rate at the end of a child's cosine schedule [ENAS: 0.0005]", minimum=0
     )
     momentum: float = option(0.9, "Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
     keep_momentum: bool = option(
         True,
-        "begin a child with the momentum that the shared variables kept from their last children, not with none [ENAS: "
+        "start each child with the momentum that earlier children left on the shared variables, not with zero [ENAS: "
         "one optimiser for all children]",
     )
     l2: float = option(
-        2.5e-4, "weight of the sum of squared weights in the loss [ENAS: macro 2.5e-4, micro 1e-4]", minimum=0
+        2.5e-4, "factor of the sum of squared weights in the loss [ENAS: macro 2.5e-4, micro 1e-4]", minimum=0
     )
     l2_on: str = option("kernels", L2_ON, choices=L2_CHOICES)
     clip_norm: float = option(
-        5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
+        5.0, "upper bound of the gradient's global norm, L2 included [ENAS: 5 per variable]; 0 for none", minimum=0
     )
     share_weights: bool = option(
         True,
-        "train each child on the weights that all share, not on new weights of its own [paper, section 4: shared]",
+        "train all children on one set of shared weights, not each on fresh weights [paper, section 4: shared]",
     )
     mixed_precision: bool = option(False, MIXED_PRECISION)
     xla: bool = option(
-        False, f"{XLA}; every child anew, some ten seconds each; slower than without on a CPU [ENAS: none]"
+        False, f"{XLA}; this takes some ten seconds for each child, and is slower overall on a CPU [ENAS: none]"
     )
     reuse_traces: bool = option(
         True,
-        "trace each kind of layer once for all children: a child starts sooner, with the same results, bit for bit; "
-        "not with mirrored, nor in steps that xla compiles [ENAS: one graph for all children]",
+        "trace each kind of layer once for all children: they start sooner, with bit-identical results; no effect with "
+        "mirrored or on steps that xla compiles [ENAS: one graph for all children]",
     )
     trace_ahead: bool = option(
-        True, "trace the next child of a level while one trains, to the same bits; not with mirrored [paper: none]"
+        True,
+        "trace the next child of a level while the current one trains, with bit-identical results; no effect with "
+        "mirrored [paper: none]",
     )
     mirrored: bool = option(
         False,
-        "train each child on all GPUs of this computer, every one with its part of each batch "
-        "(tf.distribute.MirroredStrategy), batch norm over the whole batch [ENAS: one GPU]",
+        "train each child on all GPUs of this computer (tf.distribute.MirroredStrategy): each gets an equal part of "
+        "every batch, and batch norm covers the whole batch [ENAS: one GPU]",
     )
 
     @property
     def on_weights(self) -> str:
-        """What a child's accuracy was measured on, in words."""
+        """Which weights a child's accuracy was measured on, in words."""
         return "on the shared weights" if self.share_weights else "on weights of its own"
 
     def check(self) -> None:
-        """Refuses what cannot be had together."""
+        """Refuses settings that contradict each other."""
         if self.xla and self.mirrored:
             raise ConfigError(
                 "`xla` and `mirrored` do not go together: a step over several GPUs is not compiled as one. "
@@ -78,7 +80,7 @@ class ChildConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class SurrogateConfig(Settings):
-    """The LSTM that predicts a score (paper, section 4, "Surrogate function"; section 5).
+    """The surrogate, which predicts scores (paper, section 4, "Surrogate function"; section 5).
 
     Example:
         >>> import epnas_tf
@@ -90,28 +92,30 @@ class SurrogateConfig(Settings):
 
     additive: bool = option(
         True,
-        "predict by the sum of an additive model (a term for each symbol of each level, by ridge regression) and of "
-        "the LSTM, which learns what that leaves, not by the LSTM alone [paper, section 4: LSTM alone]",
+        "predict with an additive model (ridge regression, one term for each symbol of each level) plus the LSTM, "
+        "which learns its residuals; otherwise with the LSTM alone [paper, section 4: LSTM alone]",
     )
     additive_penalty: float = option(
-        0.3, "the additive model's penalty on the squares of its terms, in measured scores [paper: none]", above=0
+        0.3, "ridge penalty of the additive model, as a number of measured scores [paper: none]", above=0
     )
     ensemble: int = option(
-        5, "LSTMs of other first weights whose mean is the prediction [paper, section 4: one; PNAS: 5]", minimum=1
+        5,
+        "LSTMs with different initial weights, whose predictions are averaged [paper, section 4: one; PNAS: 5]",
+        minimum=1,
     )
     refit: bool = option(
-        True, "begin every fit of the LSTM from new weights, not from those of the fit before [the paper is silent]"
+        True, "start every fit of the LSTM from fresh weights, not from those of the last fit [the paper is silent]"
     )
     hidden_units: int = option(32, "hidden units of the surrogate's LSTM [paper, section 5: 100]", minimum=1)
     input_units: int = option(32, "size of the surrogate's linear input layer [paper, section 5: 100]", minimum=1)
     first_surrogate_learning_rate: float = option(
-        0.01, "Adam's learning rate while fitting new weights [PNAS: 0.01]", above=0
+        0.01, "Adam's learning rate in fits that start from fresh weights [PNAS: 0.01]", above=0
     )
     surrogate_learning_rate: float = option(
-        0.002, "Adam's learning rate in fits that go on from old weights [PNAS: 0.002]", above=0
+        0.002, "Adam's learning rate in fits that continue from earlier weights [PNAS: 0.002]", above=0
     )
-    surrogate_steps: int = option(200, "gradient steps of a fit of the surrogate [the paper is silent]", minimum=1)
-    surrogate_batch_size: int = option(64, "rows of the table in a gradient step [the paper is silent]", minimum=1)
+    surrogate_steps: int = option(200, "gradient steps in each fit of the surrogate [the paper is silent]", minimum=1)
+    surrogate_batch_size: int = option(64, "scores in each gradient step of a fit [the paper is silent]", minimum=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,40 +135,40 @@ class SearchConfig(Settings):
     iterations: int = option(3, "iterations over all levels [paper, section 5: three to five]", minimum=1)
     sampling: str = option(
         "thompson",
-        "rule that picks the K: probability (p^(1/temperature) of the predicted scores [paper, section 4]), greedy "
-        "(the K best predictions [PNAS]), thompson (the best by predictions drawn from what is not known yet, needs "
-        "additive) or uniform (random search)",
+        "rule that picks the K: probability (in proportion to p^(1/temperature) of the predicted score p [paper, "
+        "section 4]), greedy (the K best predictions [PNAS]), thompson (the best of predictions drawn with their "
+        "uncertainty; needs additive) or uniform (random search)",
         choices=("thompson", "probability", "greedy", "uniform"),
     )
     exploration: float = option(
         0.5,
-        "thompson: scale of the draws' distance from the prediction; 0, which is greedy, in the last of several "
-        "iterations [paper: none]",
+        "thompson: factor of the spread of the draws around the prediction. The last of several iterations always uses "
+        "0, which is greedy [paper: none]",
         minimum=0,
     )
     repeated: str = option(
         "all",
-        "scores of an architecture that was trained several times that the surrogate learns from: all, or the newest "
-        "(for a surrogate without the additive model, which learns from all what the shared weights have gained) "
+        "which scores of an architecture that was trained several times the surrogate learns from: all, or the newest; "
+        "newest suits a surrogate without the additive model, which alone models the progress of the shared weights "
         "[paper, section 4: a hash table of repeated architectures]",
         choices=("all", "newest"),
     )
     shuffle: bool = option(
         True,
-        "train the children of a level in random order: the shared weights learn meanwhile, which would pass for the "
-        "merit of those that come last [the paper is silent]",
+        "train the children of a level in random order. The shared weights improve meanwhile, which would otherwise "
+        "favour the last ones [the paper is silent]",
     )
     rank_by: str = option(
         "estimate",
-        "whole architectures are ranked by their newest score, or by an estimate between the surrogate's prediction "
-        "and the mean of the scores, the nearer to the prediction the noisier scores are [the paper is silent]",
+        "rank whole architectures by their newest score, or by an estimate between the surrogate's prediction and the "
+        "mean score: the noisier the scores, the nearer to the prediction [the paper is silent]",
         choices=("estimate", "score"),
     )
     initial_temperature: float = option(
-        4.0, "sampling temperature of the first of several iterations [the paper is silent]", above=0
+        4.0, "sampling temperature in the first of several iterations [the paper is silent]", above=0
     )
     final_temperature: float = option(
-        1.0, "sampling temperature of the last iteration [paper, section 4: one]", above=0
+        1.0, "sampling temperature in the last iteration [paper, section 4: one]", above=0
     )
     temperature_schedule: str = option(
         "geometric",
@@ -174,15 +178,15 @@ class SearchConfig(Settings):
 
     @property
     def tempered(self) -> bool:
-        """Whether the rule of sampling looks at the temperature."""
+        """Whether the sampling rule uses the temperature."""
         return self.sampling == "probability"
 
 
 def check_rule(search: SearchConfig, surrogate: SurrogateConfig) -> None:
-    """Refuses a rule of sampling that the surrogate cannot serve.
+    """Refuses a sampling rule that the surrogate does not support.
 
     Raises:
-        ConfigError: if it is Thompson sampling, and nothing tells what is not known yet.
+        ConfigError: if it is Thompson sampling without the additive model, which supplies the uncertainty.
     """
     if search.sampling == "thompson" and not surrogate.additive:
         raise ConfigError(
@@ -200,7 +204,7 @@ PAPER_SEARCH = SearchConfig(sampling="probability", repeated="newest", shuffle=F
 
 @dataclasses.dataclass(frozen=True)
 class LimitConfig(Settings):
-    """What no child's network may exceed; 0 for no limit.
+    """Limits on every child's network; 0 for no limit.
 
     Example:
         >>> import epnas_tf
@@ -213,25 +217,25 @@ class LimitConfig(Settings):
 
     max_params: int = option(
         0,
-        "most trainable parameters of a child, with the channels of the search; 0 for no limit [paper: none]",
+        "maximum trainable parameters of a child, with the channels of the search; 0 for no limit [paper: none]",
         minimum=0,
     )
     max_multiply_adds: int = option(
         0,
-        "most multiply-adds of a child for one image, with the channels of the search; 0 for no limit [paper: none]",
+        "maximum multiply-adds of a child for one image, with the channels of the search; 0 for no limit [paper: none]",
         minimum=0,
     )
     max_latency_ms: float = option(
         0.0,
-        "most milliseconds that a child takes for one image, with the channels of the search: the sum of its layers' "
-        "times, each measured on this device when the search begins; 0 for no limit [paper: none]",
+        "maximum latency of a child for one image, in milliseconds, with the channels of the search: the sum of its "
+        "layers' times, measured on this device when the search begins; 0 for no limit [paper: none]",
         minimum=0,
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig(Settings):
-    """All settings of one run; what two runs must agree in to give the same result.
+    """All settings of one run. Two runs with equal settings give the same result.
 
     Example:
         >>> import epnas_tf
@@ -247,27 +251,27 @@ class RunConfig(Settings):
     surrogate: SurrogateConfig = SurrogateConfig()
     search: SearchConfig = SearchConfig()
     limits: LimitConfig = LimitConfig()
-    seed: int = option(0, "decides every random choice of the run", minimum=0, maximum=2**31 - 1)
+    seed: int = option(0, "seed of every random choice in the run", minimum=0, maximum=2**31 - 1)
 
     def check(self) -> None:
-        """Refuses what cannot be had together."""
+        """Refuses settings that contradict each other."""
         check_rule(self.search, self.surrogate)
 
 
 @dataclasses.dataclass(frozen=True)
 class RankConfig(Settings):
-    """How a search's scores on shared weights are compared with trainings of one's own."""
+    """Comparison of a search's scores on shared weights with trainings of each architecture on its own weights."""
 
     architectures: int = option(
         30,
-        "how many of the search's whole architectures to train, drawn by the seed; all if there are fewer",
+        "number of the search's whole architectures to train, drawn with the seed; all if there are fewer",
         minimum=3,
     )
-    own_epochs: int = option(30, "epochs each of them is trained for, on weights of its own", minimum=1)
+    own_epochs: int = option(30, "epochs of training for each architecture, on its own weights", minimum=1)
     own_trainings: int = option(
         1,
-        "how many times each of them is trained, its own score being the mean; from 2 on, it is also said how far two "
-        "own trainings agree with one another",
+        "trainings of each architecture, whose mean is its own score. From 2 on, the agreement between two own "
+        "trainings is reported as well",
         minimum=1,
     )
-    seed: int = option(0, "decides the sample, the first weights and the batches", minimum=0, maximum=2**31 - 1)
+    seed: int = option(0, "seed of the sample, the initial weights and the batches", minimum=0, maximum=2**31 - 1)

@@ -10,7 +10,7 @@ from epnas_tf.options import Settings, option
 
 @dataclasses.dataclass(frozen=True)
 class FinalNetworkConfig(Settings):
-    """How large the final network is (paper, section 5).
+    """The size of the final network (paper, section 5).
 
     Example:
         >>> import epnas_tf
@@ -33,7 +33,7 @@ class FinalNetworkConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class RecipeConfig(Settings):
-    """How the final network is trained: ENAS's recipe, which the paper defers to (section 5).
+    """The recipe of the final training: ENAS's, which the paper defers to (section 5).
 
     Example:
         >>> import epnas_tf
@@ -45,49 +45,49 @@ class RecipeConfig(Settings):
     OFTEN: ClassVar[tuple[str, ...]] = ("epochs", "batch_size", "learning_rate")
 
     epochs: int = option(30, "epochs of the final training [ENAS: macro 310, micro 630]", minimum=1)
-    batch_size: int = option(128, "images a training step [ENAS: macro 100, micro 144]", minimum=1)
+    batch_size: int = option(128, "images per training step [ENAS: macro 100, micro 144]", minimum=1)
     learning_rate: float = option(0.05, "learning rate at the start of each cosine [ENAS: 0.05]", above=0)
     final_learning_rate: float = option(
         0.001, "learning rate at the end of each cosine [ENAS: macro 0.001, micro 0.0001]", minimum=0
     )
     restart_epochs: int = option(
         10,
-        "epochs of the first cosine, after which the learning rate starts anew [ENAS: 10]; 0 for one cosine",
+        "epochs of the first cosine, after which the learning rate restarts [ENAS: 10]; 0 for one cosine, no restart",
         minimum=0,
     )
-    restart_factor: int = option(2, "how many times as long each cosine is as the one before it [ENAS: 2]", minimum=1)
+    restart_factor: int = option(2, "length of each cosine relative to the one before it [ENAS: 2]", minimum=1)
     optimizer: str = option(
         "sgd",
-        "sgd, with Nesterov momentum [ENAS], or another optimizer of Keras by its name in lower case: adam, adamw, "
-        "lion, rmsprop and so on; its learning rate is the cosines'",
+        "sgd, with Nesterov momentum [ENAS], or another Keras optimizer by its lower-case name: adam, adamw, lion, "
+        "rmsprop and so on. All follow the same learning rate schedule",
     )
     optimizer_settings: tuple[str, ...] = option(
-        (), "settings of another optimizer than sgd, as beta_1=0.9,beta_2=0.95; empty for Keras's defaults"
+        (), "settings of a Keras optimizer, such as beta_1=0.9,beta_2=0.95; empty for its defaults; not for sgd"
     )
     weight_decay: float = option(
         -1.0,
-        "part of each weight, times the learning rate, that a step takes away beside the gradient (decoupled weight "
-        "decay, of what l2_on names); 0 for none, -1 for the optimizer's own: 0.004 for adamw and muon, else none "
-        "[ENAS: none]",
+        "decoupled weight decay: each step subtracts this times the learning rate times the weight, of the variables "
+        "that l2_on names; 0 for none, -1 for the optimizer's default: 0.004 for adamw and muon, else none [ENAS: "
+        "none]",
         minimum=-1,
     )
     momentum: float = option(0.9, "sgd: Nesterov momentum [ENAS: 0.9]", minimum=0, maximum=0.9999)
-    l2: float = option(2e-4, "weight of the sum of squared weights in the loss [ENAS: 2e-4]", minimum=0)
+    l2: float = option(2e-4, "factor of the sum of squared weights in the loss [ENAS: 2e-4]", minimum=0)
     l2_on: str = option("all", L2_ON, choices=L2_CHOICES)
     clip_norm: float = option(
-        5.0, "bound of the gradient's global norm, L2 included [ENAS: 5 a variable]; 0 for none", minimum=0
+        5.0, "upper bound of the gradient's global norm, L2 included [ENAS: 5 per variable]; 0 for none", minimum=0
     )
     dropout_keep: float = option(
         0.9,
-        "probability to keep each feature before the classifier, in (0, 1] [ENAS: macro 0.5, micro 0.8]; 1 for no "
+        "probability of keeping each feature before the classifier, in (0, 1] [ENAS: macro 0.5, micro 0.8]; 1 for no "
         "dropout",
         above=0,
         maximum=1,
     )
     drop_path_keep: float = option(
         1.0,
-        "probability to keep a path of the last cell or layer at the last step, in (0, 1]; nearer 1 for earlier ones "
-        "[ENAS: micro 0.6]; 1 for no drop-path",
+        "probability of keeping a path in the last cell or layer at the last step, in (0, 1]; closer to 1 in earlier "
+        "cells and steps [ENAS: micro 0.6]; 1 for no drop-path",
         above=0,
         maximum=1,
     )
@@ -96,29 +96,29 @@ class RecipeConfig(Settings):
     )
     label_smoothing: float = option(
         0.0,
-        "share of each label that is spread over all classes, in [0, 0.9]; 0 for none [ENAS: none]",
+        "fraction of each label spread evenly over all classes, in [0, 0.9]; 0 for none [ENAS: none]",
         minimum=0,
         maximum=0.9,
     )
     held_out: bool = option(
         False,
-        "keep the validation images out of the training and measure every epoch on them; otherwise all training images "
-        "are used [ENAS: all]",
+        "exclude the validation images from training and measure accuracy on them after every epoch; otherwise train "
+        "on all training images [ENAS: all]",
     )
     candidates: int = option(
         1,
-        "how many of the search's best architectures to train for --candidate_epochs each, from fresh weights and "
-        "scored on the validation images, to find the one to train in full; 1 for the search's best",
+        "number of the search's best architectures to compare: each is trained from fresh weights for "
+        "--candidate_epochs, and the best on the validation images is trained in full; 1 takes the search's best",
         minimum=1,
     )
-    candidate_epochs: int = option(5, "epochs of each of several candidates", minimum=1)
+    candidate_epochs: int = option(5, "epochs of training for each candidate, if there are several", minimum=1)
     mixed_precision: bool = option(False, MIXED_PRECISION)
     xla: bool = option(False, XLA)
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Settings):
-    """All settings of one final training; what two of them must agree in to give the same network.
+    """All settings of one final training. Two trainings with equal settings give the same network.
 
     Example:
         >>> import epnas_tf
@@ -130,9 +130,9 @@ class TrainingConfig(Settings):
     network: FinalNetworkConfig = FinalNetworkConfig()
     recipe: RecipeConfig = RecipeConfig()
     data: DataConfig = DataConfig()
-    seed: int = option(0, "decides every random choice of the training", minimum=0, maximum=2**31 - 1)
+    seed: int = option(0, "seed of every random choice in the training", minimum=0, maximum=2**31 - 1)
     plugins: tuple[str, ...] = option((), plugins.HELP)
 
     def check(self) -> None:
-        """Imports the plugins, which may be those of a search."""
+        """Imports the plugins, which define the operations and spaces of the architecture."""
         plugins.load(self.plugins)

@@ -1,4 +1,4 @@
-"""How good a trained network is: figures from probabilities, classifiers from files, latency on this device.
+"""Evaluation of trained networks: metrics from probabilities, classifiers from files, latency on this device.
 
 Importing this package imports neither TensorFlow nor Keras.
 """

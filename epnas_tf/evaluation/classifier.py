@@ -1,4 +1,4 @@
-"""What every trained classifier of images can do, whatever file it came from."""
+"""The interface of every trained image classifier, whatever file it comes from."""
 
 import abc
 
@@ -9,26 +9,26 @@ from epnas_tf.arrays import Float32Array
 from epnas_tf.errors import DataError, EPNASError
 
 SUM_TOLERANCE = 0.01
-"""How far the probabilities of an image may be from a sum of 1; half-precision softmaxes stay well within."""
+"""The tolerance of the sum of an image's probabilities around 1; half-precision softmaxes stay well within."""
 
 
 class ModelError(EPNASError, ValueError):
-    """A model that is missing, broken or no classifier of images."""
+    """The error for a model that is missing, broken or not an image classifier."""
 
 
 class Classifier(abc.ABC):
-    """A trained network that takes raw images and gives probabilities.
+    """A trained network that maps raw images to class probabilities.
 
     Args:
         image_shape: (height, width, channels) of the images.
-        num_classes: how many classes it tells apart.
-        class_names: the name of each class in the order of the probabilities, None where the model does not know them.
-        fixed_batch: the only number of images that it takes at a time, None if any.
-        step: what its probabilities are multiples of, 0 for those that are not rounded.
-        name: what error texts call it, such as its path.
+        num_classes: the number of classes.
+        class_names: the name of each class in the order of the probabilities; None if the model does not know them.
+        fixed_batch: the only batch size that it takes; None for any.
+        step: the step of its rounded probabilities; 0 if they are not rounded.
+        name: its name in error texts, such as its path.
 
     Raises:
-        ModelError: if there are fewer than two classes, or not one name for each.
+        ModelError: if there are fewer than two classes, or not exactly one name for each.
     """
 
     def __init__(
@@ -65,22 +65,22 @@ class Classifier(abc.ABC):
 
     @abc.abstractmethod
     def run(self, images: npt.NDArray[np.uint8]) -> Float32Array:
-        """Returns what the model itself gives for one batch, float [n, classes]."""
+        """Runs the model on one batch and returns its own output, float [n, classes]."""
 
     def predict(self, images: npt.NDArray[np.uint8], batch_size: int = 256) -> Float32Array:
-        """Returns the probabilities of the classes.
+        """Computes the probabilities of the classes.
 
         Args:
-            images: uint8 [n, height, width, channels], raw pixels; of none the answer is empty.
-            batch_size: images at a time, at least 1; decides the memory needed, not the result. A model that takes
-                batches of one size only gets that.
+            images: uint8 [n, height, width, channels], raw pixels; n may be 0.
+            batch_size: images per batch, at least 1. It affects the memory needed, not the result. A model of one fixed
+                batch size gets batches of that size.
 
         Returns:
             float32 [n, classes].
 
         Raises:
-            DataError: if the images are not of the model's shape, or not raw pixels.
-            ModelError: if what the model gives are no probabilities.
+            DataError: if the images do not have the model's shape, or are not raw pixels.
+            ModelError: if the model's output is not probabilities.
         """
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.image_shape:
             raise DataError(

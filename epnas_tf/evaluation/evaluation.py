@@ -1,4 +1,4 @@
-"""The evaluation of a trained model on a part of a data set."""
+"""Evaluation of a trained model on a part of a data set."""
 
 import dataclasses
 import os
@@ -28,21 +28,21 @@ from epnas_tf.storage.data_file import load_description
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What was found out about a model.
+    """The result of an evaluation.
 
     Attributes:
-        model: the path that was given.
+        model: the path of the model.
         config: the data set's settings and the seed.
         data_name: the data set's name.
         image_shape: (height, width, channels) of the images.
         split: "test", "validation", "train" or "all".
-        may_be_trained_on: whether the model may have been trained on these images, as far as its place tells.
-        matching: how the data set's classes were matched to the model's.
+        may_be_trained_on: whether the model may have been trained on these images, as far as its location shows.
+        matching: the way in which the data set's classes were matched to the model's.
         absent: the model's classes that the data set does not have.
-        channels: what was done to the images' channels, None if nothing.
-        notes: what was decided about the data set, see `ImageData`.
-        metrics: the figures, classes in the model's order.
-        latency: the times on this device, None where they were not asked for.
+        channels: the conversion of the images' channels, None for none.
+        notes: the decisions about the data set, see `ImageData`.
+        metrics: the metrics, with classes in the model's order.
+        latency: the times on this device; None if they were not requested.
 
     Example:
         >>> import epnas_tf
@@ -65,7 +65,7 @@ class Evaluation:
     latency: Latency | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything as JSON takes it: the figures on top, then where they are from."""
+        """Converts the result to JSON values: the metrics first, then their origin."""
         return {
             **self.metrics.to_dict(),
             "latency": None if self.latency is None else self.latency.to_dict(),
@@ -94,22 +94,22 @@ def evaluate(
     """Evaluates a trained model.
 
     Args:
-        path: the model, as `load_classifier` takes it.
-        data: the data set; None for the one that the model was trained on, which a run directory knows. With an
-            `image_size` of -1 its images are brought to the size that the model takes.
-        split: "test", "validation", "train" or "all"; None for the test images, but all images of another data set
-            than the model's own that has no test part. Validation images are the data set's own, or else drawn from the
-            training images by the seed.
-        latency: whether to time the model at batches of 1 and 64 images.
-        seed: decides the split; None for the seed of the model's training, 0 where that is not known.
+        path: the model, as in `load_classifier`.
+        data: the data set; None for the one that the model was trained on, which a run directory records. With an
+            `image_size` of -1 its images are resized to the model's input.
+        split: "test", "validation", "train" or "all". None means the test images, or all images of a data set that is
+            not the model's own and has no test part. Validation images are the data set's own, or else drawn from the
+            training images with the seed.
+        latency: whether to time the model with batches of 1 and 64 images.
+        seed: of the split; None for the seed of the model's training, or 0 if that is not known.
 
     Returns:
-        The figures.
+        The result.
 
     Raises:
-        ConfigError: if there is no such split, or `data` is needed and not given.
-        DataError: if the data set cannot be read, or is not one of the model's images and classes.
-        ModelError: if the model cannot be read or is no classifier of images.
+        ConfigError: if the split is unknown, or `data` is needed and not given.
+        DataError: if the data set cannot be read, or its images or classes do not match the model.
+        ModelError: if the model cannot be read or is not an image classifier.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
 
     Example:
@@ -157,7 +157,7 @@ def evaluate(
 
 
 def part_of(data: ImageData | Source, split: str) -> Images:
-    """Returns a part of a data set that it has, by the name of the split; "all" are those that there are."""
+    """Selects a part of a data set by the name of the split; "all" joins the parts that exist."""
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
     there = {name: part for name, part in parts.items() if part is not None}
     if split != "all":
@@ -166,16 +166,16 @@ def part_of(data: ImageData | Source, split: str) -> Images:
 
 
 def _load(config: EvaluationConfig, classifier: Classifier, location: Location, *, whole: bool) -> ImageData | Source:
-    """Reads the data set as the model's own was: its images of the model's size, deep files on the training's scale.
+    """Reads the data set like the model's own: at the model's image size, with deep files on the training's scale.
 
     Args:
         config: the data set.
         classifier: the model.
-        location: of the model.
-        whole: whether no part need be drawn, so that a class may have a single image.
+        location: the location of the model.
+        whole: whether no part needs to be drawn, so that a class may have a single image.
 
     Returns:
-        The data set; not split where `whole` holds and a class has too few images for that.
+        The data set; not split if `whole` is true and a class has too few images to split.
     """
     data = dataclasses.replace(config.data, **NOT_AUGMENTED)
     trained, known = Preparation(*classifier.image_shape, deep=False), False

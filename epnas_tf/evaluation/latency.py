@@ -1,4 +1,4 @@
-"""How long a classifier takes on this device."""
+"""Latency of a classifier on this device."""
 
 import dataclasses
 import os
@@ -17,18 +17,18 @@ BATCH_SIZES = (1, 64)
 SECONDS = 1.5
 WARM_UP_CALLS = 3
 FEWEST_CALLS = 5
-"""What is timed however long a call takes, so that a median and a percentile mean something."""
+"""The minimum number of timed calls, so that median and percentile are meaningful."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchLatency:
-    """The time of one call.
+    """The latency of one call at one batch size.
 
     Attributes:
-        batch_size: images a call.
+        batch_size: images per call.
         median_ms: median time of a call in milliseconds.
-        percentile_90_ms: what nine of ten calls stay within, in milliseconds.
-        calls: how many calls were timed.
+        percentile_90_ms: 90th percentile of the time of a call, in milliseconds.
+        calls: number of timed calls.
     """
 
     batch_size: int
@@ -38,13 +38,13 @@ class BatchLatency:
 
     @property
     def images_per_second(self) -> float:
-        """Images a second at the median."""
+        """Images per second at the median time."""
         return 1000 * self.batch_size / self.median_ms
 
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """The times of a classifier on one device.
+    """The latency of a classifier on one device.
 
     Attributes:
         device: the GPU, or the CPU with the number of cores that the process may use.
@@ -55,7 +55,7 @@ class Latency:
     batches: tuple[BatchLatency, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the times as JSON takes them, images a second included."""
+        """Converts the times to JSON values, images per second included."""
         batches = [{**dataclasses.asdict(b), "images_per_second": b.images_per_second} for b in self.batches]
         return {"device": self.device, "batches": batches}
 
@@ -66,20 +66,20 @@ def measure_latency(
     batch_sizes: tuple[int, ...] = BATCH_SIZES,
     seconds: float = SECONDS,
 ) -> Latency:
-    """Times calls from raw pixels in memory to probabilities in memory, what moves them to a GPU and back included.
+    """Times calls from raw pixels in memory to probabilities in memory, transfers to and from a GPU included.
 
     Args:
-        classifier: what to time.
-        images: uint8 [n, height, width, channels], n ≥ 1; repeated where a batch needs more.
-        batch_sizes: images a call, each at least 1.
-        seconds: how long to go on with each batch size; at least `FEWEST_CALLS` calls are timed.
+        classifier: the classifier to time.
+        images: uint8 [n, height, width, channels], n ≥ 1; repeated if a batch needs more.
+        batch_sizes: images per call, each at least 1.
+        seconds: duration of the timing for each batch size; at least `FEWEST_CALLS` calls are timed.
 
     Returns:
         The times. The first `WARM_UP_CALLS` calls of each batch size are not counted.
 
     Raises:
-        DataError: if the images are not of the classifier's shape.
-        ModelError: if what the classifier gives are no probabilities.
+        DataError: if the images do not have the classifier's shape.
+        ModelError: if the classifier's output is not probabilities.
     """
     if not len(images) or min(batch_sizes) < 1:
         raise DataError(
@@ -107,7 +107,7 @@ def _time(classifier: Classifier, batch: npt.NDArray[np.uint8], seconds: float) 
 
 
 def device_name(*, on_gpu: bool) -> str:
-    """Returns the name of the first GPU, or that of the CPU and how many of its cores the process may use."""
+    """Returns the name of the first GPU, or of the CPU with the number of cores that the process may use."""
     if on_gpu:
         import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""What kind of model a path leads to, told without TensorFlow, and which run it belongs to."""
+"""The kind of model at a path and the run that it belongs to, determined without TensorFlow."""
 
 import dataclasses
 import json
@@ -19,17 +19,17 @@ KINDS = (
     ".tflite file"
 )
 _TFLITE_MARK = b"TFL3"
-"""What bytes 4 to 8 of every TFLite file are."""
+"""Bytes 4 to 8 of every TFLite file."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Location:
-    """Where a model is.
+    """The location of a model.
 
     Attributes:
         path: the final directory, file or SavedModel folder.
         kind: "checkpoint", "keras", "saved_model" or "tflite".
-        final: the directory of the final training that the model comes from, None where there is none to be seen.
+        final: the directory of the final training that the model comes from; None if none is found.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Location:
     final: Path | None
 
     def config(self) -> TrainingConfig | None:
-        """Returns the settings of the final training that the model comes from, None where there is none to be seen.
+        """Reads the settings of the final training that the model comes from; None if none is found.
 
         Raises:
             RunDirectoryError: if they cannot be read.
@@ -45,10 +45,10 @@ class Location:
         return None if self.final is None else read_training_config(self.final)
 
     def class_names(self) -> tuple[str, ...] | None:
-        """Returns the names of the classes in the export.json beside the model, None if there is none.
+        """Reads the class names from the export.json beside the model; None if there is none.
 
         Raises:
-            ModelError: if there is one that no export wrote.
+            ModelError: if no export wrote that file.
         """
         file = self.path.parent / EXPORT_FILE
         if not file.is_file():
@@ -66,11 +66,11 @@ class Location:
 
 
 def locate(path: str | os.PathLike[str]) -> Location:
-    """Tells what a path leads to.
+    """Determines the kind of model at a path.
 
     Raises:
-        ModelError: if it is no model, or a file that is cut short in a way that can be seen at once.
-        RunDirectoryError: if it is a run without a final training, or TensorFlow would not find it by its name.
+        ModelError: if it is not a model, or is evidently truncated.
+        RunDirectoryError: if it is a run without a final training, or TensorFlow cannot open its name.
     """
     place = Path(os.path.expanduser(path))
     check_path(place, "a model")
@@ -130,7 +130,7 @@ def _may_be_model(path: Path) -> bool:
 
 
 def _final_of(model: Path) -> Path | None:
-    """Returns the final training that an exported model belongs to, None if there is none to be seen.
+    """Returns the final training that an exported model belongs to; None if none is found.
 
     The model is RUN_DIR/export/MODEL of RUN_DIR/final, or FINAL_DIR/export/MODEL of a training in FINAL_DIR.
     """

@@ -1,4 +1,4 @@
-"""Whether a data set is one that a classifier can be judged on, and which of its classes is which of the model's."""
+"""Matching of a data set's images and classes to those of a classifier, so that it can be evaluated on them."""
 
 import dataclasses
 
@@ -23,13 +23,13 @@ SHOWN = 20
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Matching:
-    """Which class of a data set is which of a model.
+    """The mapping from the classes of a data set to those of a model.
 
     Attributes:
         class_names: the name of each class, in the model's order.
         to_model: int [classes of the data set], the model's class for each.
-        how: a few words, one of the constants of this module.
-        channels: what is done to the images' channels, `TO_COLOUR` or `TO_GREY`; None where they are the model's.
+        how: the way of matching, one of this module's constants.
+        channels: the conversion of the images' channels, `TO_COLOUR` or `TO_GREY`; None if none is needed.
     """
 
     class_names: tuple[str, ...]
@@ -47,16 +47,15 @@ class Matching:
 def match(classifier: Classifier, data: ImageData | Source) -> Matching:
     """Matches the classes of a data set to those of a classifier.
 
-    Names are compared where both have them; the data set may have some of the model's. Numbers from 0 are no names: a
-    model whose file has no class names, and a data set whose labels have none, are matched class number by class
-    number.
+    If both have class names, the names are compared; the data set may have a subset of the model's. Numbers from 0 are
+    not names: if the model or the data set has no names, classes are matched by number.
 
     Args:
         classifier: the model.
         data: the data set.
 
     Raises:
-        DataError: if the images are of another size, or there are classes that the model does not know.
+        DataError: if the images have another size, or the data set has classes that the model does not know.
     """
     channels = _channels(classifier, data)
     theirs, count = data.class_names, classifier.num_classes
@@ -83,7 +82,7 @@ def match(classifier: Classifier, data: ImageData | Source) -> Matching:
 
 
 def with_channels(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
-    """Returns grey images with their channel repeated, or colour images made grey by the luma of image files.
+    """Converts images to colour by repeating the channel, or to grey by the luma formula of image files.
 
     Args:
         images: uint8 [n, height, width, 1 or 3].

@@ -1,6 +1,6 @@
-"""Classifiers from files: the checkpoint of a run, .keras, SavedModel, .tflite. All take raw pixels.
+"""Classifiers loaded from files: the checkpoint of a run, .keras, SavedModel, .tflite. All take raw pixels.
 
-Each form imports what it needs and no more: a SavedModel TensorFlow alone, without the package's own layers.
+Each form imports only what it needs: a SavedModel needs TensorFlow, but none of the package's own layers.
 """
 
 import contextlib
@@ -32,16 +32,16 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
     """Loads a trained classifier.
 
     Args:
-        path: a run directory (its final training's newest checkpoint), the final/ directory itself, a .keras file, a
-            SavedModel folder or a .tflite file. Each must take raw pixels, 0 to 255, and end in a softmax. The class
-            names of a .keras or .tflite file are those of the export.json beside it.
+        path: a run directory (for its final training's newest checkpoint), the final/ directory itself, a .keras file,
+            a SavedModel folder or a .tflite file. Each must take raw pixels, 0 to 255, and end in a softmax. The class
+            names of a .keras or .tflite file are read from the export.json beside it.
 
     Returns:
         The classifier.
 
     Raises:
         ConfigError: if `check_environment` refuses this process.
-        ModelError: if there is none, it is broken, or it is no classifier of images of one size.
+        ModelError: if there is no model, it is broken, or it is not a classifier of images of one size.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
 
     Example:
@@ -61,7 +61,7 @@ class CheckpointClassifier(Classifier):
 
     Args:
         trained: the network and its data set's description.
-        name: what error texts call it.
+        name: its name in error texts.
     """
 
     def __init__(self, trained: "TrainedNetwork", name: str = "the trained network") -> None:
@@ -88,15 +88,15 @@ class FunctionClassifier(Classifier):
     """A TensorFlow function of one tensor of images.
 
     Args:
-        function: takes a tensor [n, height, width, channels] and returns probabilities [n, classes].
-        input_shape: the shape of its input, the batch included; None for a size that is not fixed.
+        function: maps a tensor [n, height, width, channels] to probabilities [n, classes].
+        input_shape: the shape of its input, batch included; None for a variable size.
         input_type: the input's type.
-        output_shape: the shape of its output likewise.
-        class_names: the name of each class, None where the model does not know them.
-        name: what error texts call it.
+        output_shape: the shape of its output, likewise.
+        class_names: the name of each class; None if the model does not know them.
+        name: its name in error texts.
 
     Raises:
-        ModelError: if the shapes are not those of a classifier of images of one size.
+        ModelError: if these are not the shapes of a classifier of images of one size.
     """
 
     def __init__(
@@ -123,11 +123,11 @@ class TFLiteClassifier(Classifier):
 
     Args:
         interpreter: a `tf.lite.Interpreter`.
-        class_names: the name of each class, None where they are not known.
-        name: what error texts call it.
+        class_names: the name of each class; None if they are not known.
+        name: its name in error texts.
 
     Raises:
-        ModelError: if it is no classifier of images of one size, or takes other numbers than raw pixels.
+        ModelError: if it is not a classifier of images of one size, or its input is not raw pixels.
     """
 
     def __init__(self, interpreter: Any, class_names: tuple[str, ...] | None, name: str) -> None:
@@ -178,7 +178,7 @@ class TFLiteClassifier(Classifier):
         return (answers.astype(np.float32) - zero) * np.float32(scale) if scale else answers
 
     def _numbers(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        """Returns raw pixels as the model's input stands for them."""
+        """Converts raw pixels to the numbers of the model's input."""
         pixels = np.dtype(self._input["dtype"])
         if not self._scale or (self._scale, self._zero, pixels) == (1, 0, np.uint8):
             return images.astype(pixels, copy=False)
@@ -192,7 +192,7 @@ def _limits(integers: np.dtype[Any]) -> tuple[int, int]:
 def check_shapes(
     inputs: tuple[int | None, ...], outputs: tuple[int | None, ...], name: str
 ) -> tuple[tuple[int, int, int], int]:
-    """Returns a model's image shape and number of classes.
+    """Checks the shapes of a model and returns its image shape and number of classes.
 
     Raises:
         ModelError: if the input is not [n, height, width, channels] of fixed sizes, or the output not [n, classes].
@@ -299,7 +299,7 @@ def _load_tflite(location: Location) -> Classifier:
 
 @contextlib.contextmanager
 def no_deprecation_of_tflite() -> Iterator[None]:
-    """Hides that the interpreter will leave TensorFlow, which the bounds of our dependencies rule out for now."""
+    """Hides the deprecation of TensorFlow's interpreter; the bounds of our dependencies still include it."""
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated", category=UserWarning

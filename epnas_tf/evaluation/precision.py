@@ -1,4 +1,4 @@
-"""Full precision while figures are taken."""
+"""Full float32 precision during evaluation."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def full_precision() -> Iterator[None]:
-    """Lets a GPU compute in float32: TensorFloat-32, its default, moves probabilities by up to some thousandths."""
+    """Disables TensorFloat-32, a GPU's default, which changes probabilities by up to some thousandths."""
     import tensorflow as tf
 
     enabled = tf.config.experimental.tensor_float_32_execution_enabled()

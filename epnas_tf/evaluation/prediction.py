@@ -1,4 +1,4 @@
-"""Classifies image files: they are prepared as those that the model was trained on, a batch at a time."""
+"""Classification of image files, prepared like those that the model was trained on, batch by batch."""
 
 import dataclasses
 import io
@@ -34,17 +34,17 @@ UNNAMED = (
 )
 
 _ONE: tuple[type[Any], ...] = (str, bytes, bytearray, memoryview, os.PathLike, io.IOBase)
-"""What is one thing, though Python iterates over it."""
+"""Types that count as one item although Python can iterate over them."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FilePrediction:
-    """The answer for one file.
+    """The prediction for one file.
 
     Attributes:
         file: its path, or "content 0", "content 1", … for contents.
-        probabilities: float32 [classes], None for a file that is no whole image.
-        error: why it is none, else "".
+        probabilities: float32 [classes]; None for a broken file.
+        error: the reason why the file is broken, else "".
     """
 
     file: str
@@ -54,14 +54,14 @@ class FilePrediction:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictions:
-    """The answers for several files.
+    """The predictions for several files.
 
     Attributes:
-        class_names: the name of each class, in the order of the probabilities; numbers where the model knows none.
-        files: the paths of the images, in the order they were given in; of contents "content 0", "content 1", ….
+        class_names: the name of each class, in the order of the probabilities; numbers if the model has no names.
+        files: the paths of the images in the given order; "content 0", "content 1", … for contents.
         probabilities: float32 [files, classes].
-        broken: the paths of files that are no whole images, each with the reason.
-        notes: what was assumed about the model, and what was left out of folders, a line each.
+        broken: the paths of broken files, each with the reason.
+        notes: assumptions about the model and files left out of folders, one line each.
 
     Example:
         >>> import epnas_tf
@@ -86,17 +86,17 @@ def predict(path: AnyPath, files: AnyPath | bytes | Iterable[AnyPath | bytes]) -
     """Classifies image files.
 
     Args:
-        path: the model, as `load_classifier` takes it.
-        files: paths of image files, of folders with images at any depth, or the contents of image files as bytes; one
-            or several. Any format that Pillow reads.
+        path: the model, as in `load_classifier`.
+        files: one or several paths of image files or of folders with images at any depth, or contents of image files
+            as bytes, in any format that Pillow reads.
 
     Returns:
-        The answers; broken files do not keep the others from being answered.
+        The predictions. Broken files do not prevent those of the others.
 
     Raises:
         DataError: if a path does not exist, there is no image, something is neither a path nor bytes, or the scale of
-            files of more than 8 bits is not known and cannot be told from them.
-        ModelError: if the model cannot be read or is no classifier of images.
+            files of more than 8 bits is unknown and cannot be inferred from them.
+        ModelError: if the model cannot be read or is not an image classifier.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
 
     Example:
@@ -133,16 +133,16 @@ def _check_type(entry: object) -> None:
 
 
 def find_images(given: Sequence[AnyPath | bytes]) -> tuple[list[Path | bytes], str]:
-    """Lists the images in what a person gave, in that order; a folder's are sorted by name.
+    """Lists the images in the given order; those of a folder are sorted by name.
 
     Args:
         given: paths of files and folders, and contents.
 
     Returns:
-        The files, and what was left out of the folders, "" for nothing. A file that is named itself is never left out.
+        The files, and a note on those left out of folders, "" for none. A file given by itself is never left out.
 
     Raises:
-        DataError: as `predict`, and if a folder cannot be read.
+        DataError: as in `predict`, and if a folder cannot be read.
     """
     found: list[Path | bytes] = []
     left_out = LeftOut()
@@ -169,21 +169,20 @@ def find_images(given: Sequence[AnyPath | bytes]) -> tuple[list[Path | bytes], s
 
 
 class Predictor:
-    """A trained classifier with what its image files need.
+    """A trained classifier together with the preparation of its image files.
 
     Args:
-        path: the model, as `load_classifier` takes it.
-        files: all that are to be classified: they decide the scale of those of more than 8 bits where the training had
-            none such.
+        path: the model, as in `load_classifier`.
+        files: all files to classify. If the training had no files of more than 8 bits, these determine their scale.
 
     Attributes:
-        preparation: how files become its pixels.
-        class_names: the name of each class; numbers where the model knows none.
-        notes: what had to be assumed, a line each.
+        preparation: the steps from a file to its pixels.
+        class_names: the name of each class; numbers if the model has no names.
+        notes: the assumptions made, one line each.
 
     Raises:
-        DataError: if files of more than 8 bits decide the scale, and are on none that is known, or on several.
-        ModelError: if the model cannot be read or is no classifier of grey or colour images.
+        DataError: if files of more than 8 bits determine the scale, but fit no known scale, or several.
+        ModelError: if the model cannot be read or is not a classifier of grey or colour images.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
     """
 
@@ -201,7 +200,7 @@ class Predictor:
         self._coloured: list[str] = []
 
     def _decide_scale(self, files: Sequence[Path | bytes]) -> str:
-        """Takes the scale of the files of more than 8 bits among these, and returns a note; "" where there are none."""
+        """Chooses the scale of the files of more than 8 bits and returns a note; "" if there are none."""
         with pictures.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
             extents = [extent for extent in pool.map(pictures.measure_deep, map(_opened, files)) if extent]
         if not extents:
@@ -212,7 +211,7 @@ class Predictor:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What was noticed of the files so far, a line each: colour made grey, images that are nearly black."""
+        """Remarks on the files so far, one line each: colour converted to grey, images that are nearly black."""
         remarks = []
         if self._coloured:
             remarks.append(f"files in colour ({len(self._coloured):,}) are made grey, as the network takes grey images")
@@ -226,14 +225,14 @@ class Predictor:
         return tuple(remarks)
 
     def run(self, files: Sequence[Path | bytes], batch_size: int = BATCH_SIZE) -> Iterator[FilePrediction]:
-        """Classifies files one batch after the other; no more than a batch's pixels are in memory.
+        """Classifies files batch by batch, with the pixels of one batch in memory.
 
         Args:
-            files: paths, and contents.
-            batch_size: files at a time, at least 1.
+            files: paths and contents.
+            batch_size: files per batch, at least 1.
 
         Yields:
-            The answer for each file, in their order.
+            The prediction for each file, in order.
         """
         # Decoding releases Python's lock, so threads use all cores.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -256,7 +255,7 @@ class Predictor:
                 yield FilePrediction(name, next(rows))
 
     def _decode(self, file: Path | bytes) -> npt.NDArray[np.uint8] | str:
-        """Returns the pixels of a file, or why there are none."""
+        """Decodes a file to pixels, or returns the reason why it cannot be decoded."""
         try:
             if self.preparation.channels == 1 and isinstance(file, Path) and not pictures.probe(file).grey:
                 self._coloured.append(os.fspath(file))

@@ -1,4 +1,4 @@
-"""How image files are prepared for a model: found beside it, and said in plain English. No TensorFlow."""
+"""The preparation of image files for a model: found beside it, and described in words. No TensorFlow."""
 
 import dataclasses
 import json
@@ -15,12 +15,12 @@ KEY = "preparation"
 
 
 def to_document(preparation: Preparation) -> dict[str, Any]:
-    """Returns a preparation as export.json holds it: its numbers, and how they are used."""
+    """Converts a preparation to its form in export.json: its numbers and their use."""
     return {**dataclasses.asdict(preparation), "how": describe_preparation(preparation)}
 
 
 def describe_preparation(preparation: Preparation) -> str:
-    """The steps of `epnas_tf.data.sources.pictures.decode` in words, exact enough to be programmed anew."""
+    """Describes the steps of `epnas_tf.data.sources.pictures.decode` in words, exactly enough to reimplement them."""
     height, width = preparation.height, preparation.width
     grey = "grey, ({} R + {} G + {} B + 32768) >> 16".format(*LUMA)
     colours = "RGB" if preparation.channels == 3 else grey
@@ -37,18 +37,18 @@ def describe_preparation(preparation: Preparation) -> str:
 
 
 def find_preparation(location: Location, image_shape: tuple[int, int, int], name: str) -> tuple[Preparation, str]:
-    """Finds how image files are prepared for a model.
+    """Finds the preparation of image files for a model.
 
     Args:
-        location: of the model.
-        image_shape: (height, width, channels) that it takes.
-        name: what error texts call it.
+        location: the location of the model.
+        image_shape: (height, width, channels) of its input.
+        name: its name in error texts.
 
     Returns:
-        The preparation, and what had to be assumed, "" where it was found in export.json or a run's data.json.
+        The preparation, and the assumption made, "" if it was found in export.json or a run's data.json.
 
     Raises:
-        ModelError: if what is there belongs to another model, or the model takes no images of 1 or 3 channels.
+        ModelError: if the one found belongs to another model, or the model takes images of other than 1 or 3 channels.
         RunDirectoryError: if data.json is broken.
     """
     if image_shape[2] not in (1, 3):
@@ -77,7 +77,7 @@ def find_preparation(location: Location, image_shape: tuple[int, int, int], name
 
 
 def _exported(location: Location) -> Preparation | None:
-    """Returns the preparation in the export.json beside a model; None without one, or in one of an older version."""
+    """Reads the preparation from the export.json beside a model; None without one, or if it is of an older version."""
     file = location.path.parent / EXPORT_FILE
     if location.kind == "checkpoint" or not file.is_file():
         return None

@@ -1,4 +1,4 @@
-"""Which data set a model is judged on where none is named: the one it was trained on."""
+"""The default data set of an evaluation: the one that the model was trained on."""
 
 import dataclasses
 import os
@@ -13,10 +13,10 @@ SPLITS = ("test", "validation", "train", "all")
 
 
 def default_split(own_data: bool, test_is_drawn: bool) -> str:
-    """Returns the part that is judged on unless the user says so: the test part.
+    """Returns the default split of an evaluation: the test part.
 
-    Of another data set than the model's own, and without a test part of its own, it is everything: no image of it was
-    trained on, so none need be kept apart.
+    For a data set that is not the model's own and has no test part, it is all images: the model was trained on none of
+    them, so none need to be set apart.
     """
     return "all" if test_is_drawn and not own_data else "test"
 
@@ -27,7 +27,7 @@ _KEPT = ("data_dir", "seed")
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig(Settings):
-    """Which images a model is judged on."""
+    """The images that a model is evaluated on."""
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     seed: int = option(
@@ -40,14 +40,14 @@ class EvaluationConfig(Settings):
 
 
 def base_settings(own: Mapping[str, Any], dataset: str | None) -> dict[str, Any]:
-    """Returns the values that hold for what the user does not set.
+    """Returns the values of the settings that the user does not give.
 
     Args:
         own: the flat settings of the training that the model comes from.
-        dataset: the data set that the user names, None for the model's own.
+        dataset: the data set that the user gives; None for the model's own.
 
     Returns:
-        All settings of the model's own data set; for another one those that do not describe the data set itself.
+        All settings of the model's own data set; for another data set, only those that do not describe it.
     """
     if dataset is None or same_place(dataset, own["dataset"]):
         return dict(own)
@@ -63,16 +63,15 @@ def may_have_trained_on(
     test_is_drawn: bool = True,
     validation_is_drawn: bool = True,
 ) -> bool:
-    """Tells whether a network may have been trained on the images that it is evaluated on.
+    """Whether a network may have been trained on the images that it is evaluated on.
 
     Args:
         training: the settings of its training.
         config: the data set that it is evaluated on.
-        split: the part of it.
-        same_images: whether its parts are known to hold the images that those of the training held, though it lies
-            elsewhere.
+        split: the evaluated part.
+        same_images: whether its parts are known to hold the same images as in the training, although its path differs.
         test_is_drawn: whether its test images are drawn from the training images, see `ImageData`.
-        validation_is_drawn: whether its validation images are.
+        validation_is_drawn: the same for its validation images.
     """
     own, data = training.data, config.data
     if not same_images and not same_place(data.dataset, own.dataset):
@@ -86,12 +85,12 @@ def may_have_trained_on(
 
 
 def _overlaps(dataset: str, own: str, *, own_test: bool) -> bool:
-    """Whether one of two folders lies in the other, so that images of the one may be those of the other.
+    """Whether one of two folders contains the other, so that they may share images.
 
     Args:
-        dataset: that a model is evaluated on.
-        own: that it was trained on.
-        own_test: whether the images are those of a test part that `dataset` brings.
+        dataset: the data set that a model is evaluated on.
+        own: the data set that it was trained on.
+        own_test: whether the images are those of a test part of `dataset`.
     """
     places = [os.path.realpath(os.path.expanduser(name)) for name in (dataset, own)]
     if not all(map(os.path.isdir, places)):
@@ -103,4 +102,4 @@ def _overlaps(dataset: str, own: str, *, own_test: bool) -> bool:
 
 
 _DRAWN_BY = ("train_images", "validation_fraction", "test_fraction")
-"""What decides, beside the seed, which images validate."""
+"""The settings that, together with the seed, determine the validation images."""

@@ -1,6 +1,6 @@
-"""Encoded files to pixels in a graph, bit by bit as `epnas_tf.data.sources.pictures.decode` does it with Pillow.
+"""Decoding of image files inside a graph, bit for bit as `epnas_tf.data.sources.pictures.decode` does with Pillow.
 
-JPEG and PNG files, by kernels that every TensorFlow has, TensorFlow Serving included.
+It takes JPEG and PNG files and uses only kernels that every TensorFlow has, TensorFlow Serving included.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from epnas_tf.export.file_headers import JPEG, PNG, FileHeader
 FILES_SIGNATURE = "classify_files"
 
 FILES_AT_A_TIME = 4
-"""How many files of a batch may be in memory as whole pictures."""
+"""The maximum number of fully decoded files of a batch in memory."""
 
 BITS = 22
 """Of Pillow's fixed-point coefficients, whose sum is 1 << BITS: products with 8-bit pixels add up within 32 bits."""
@@ -35,8 +35,8 @@ def decode_files(files: tf.Tensor, preparation: Preparation) -> tf.Tensor:
         uint8 [n, height, width, channels].
 
     Raises:
-        tf.errors.InvalidArgumentError: if a file is of another format, has another than the usual colours, or is cut
-            short; the message gives its position in the batch.
+        tf.errors.InvalidArgumentError: if a file has another format, unusual colours, or is truncated; the message
+            gives its position in the batch.
     """
     shape = [preparation.height, preparation.width, preparation.channels]
     # Pictures are turned and cut a few at a time: a GPU would only have to fetch each.
@@ -54,8 +54,8 @@ def decode_file(file: tf.Tensor, position: tf.Tensor, preparation: Preparation) 
 
     Args:
         file: string [], its content.
-        position: int32 [], what an error message calls it.
-        preparation: as `decode_files`.
+        position: int32 [], its position in error messages.
+        preparation: as in `decode_files`.
 
     Returns:
         uint8 [height, width, channels].
@@ -73,11 +73,11 @@ def decode_file(file: tf.Tensor, position: tf.Tensor, preparation: Preparation) 
 
 
 def classify_encoded(path: Path, images: npt.NDArray[np.uint8]) -> Float32Array:
-    """Returns what a SavedModel's signature for files answers to images as PNG files.
+    """Classifies images, encoded as PNG files, by the signature of a SavedModel that takes files.
 
     Args:
         path: the SavedModel of an export.
-        images: uint8 [n, height, width, channels] of its size, n ≥ 1.
+        images: uint8 [n, height, width, channels] of its input size, n ≥ 1.
 
     Returns:
         float32 [n, classes], probabilities.
@@ -88,7 +88,7 @@ def classify_encoded(path: Path, images: npt.NDArray[np.uint8]) -> Float32Array:
 
 
 def _checks(file: tf.Tensor, header: FileHeader, position: tf.Tensor) -> list[tf.Operation]:
-    """Refuses what no decoder here takes, in words; TensorFlow's own say neither which file it is nor why."""
+    """Refuses files that cannot be decoded; TensorFlow's own errors name neither the file nor the reason."""
     known = (header.kind == JPEG) | (header.kind == PNG)
     usual = (header.kind == PNG) | ((header.depth == 8) & ((header.components == 1) | (header.components == 3)))
     usual &= ~((header.depth == 16) & (header.components == 1) & header.transparent)
@@ -111,7 +111,7 @@ def _checks(file: tf.Tensor, header: FileHeader, position: tf.Tensor) -> list[tf
 
 
 def _decode_jpeg(file: tf.Tensor, header: FileHeader, preparation: Preparation) -> tf.Tensor:
-    """Decodes at the size that Pillow's `draft` chooses; uint8 [height, width, 3]."""
+    """Decodes a JPEG file at the size that Pillow's `draft` chooses; uint8 [height, width, 3]."""
     times = tf.minimum(header.height, header.width) // kept_side(preparation)
 
     def decoded(ratio: int) -> tf.Tensor:
@@ -143,7 +143,7 @@ def _decode_png(file: tf.Tensor, header: FileHeader, preparation: Preparation) -
 
 
 def on_white(pixels: tf.Tensor) -> tf.Tensor:
-    """Lays uint8 [height, width, 4] on white by Pillow's arithmetic of `alpha_composite`; uint8 [height, width, 3]."""
+    """Composites uint8 [height, width, 4] on white by the arithmetic of Pillow's `alpha_composite`; 3 channels."""
     values = tf.cast(pixels, tf.int32)
     alpha = values[:, :, 3:]
     sums = 128 * (values[:, :, :3] * alpha + 255 * (255 - alpha) + 128)
@@ -152,7 +152,7 @@ def on_white(pixels: tf.Tensor) -> tf.Tensor:
 
 
 def _colours(pixels: tf.Tensor, channels: int) -> tf.Tensor:
-    """Makes uint8 [height, width, 3] grey, where that is asked for."""
+    """Converts uint8 [height, width, 3] to grey if the model takes grey images."""
     if channels == 3:
         return pixels
     weighted = tf.reduce_sum(tf.cast(pixels, tf.int32) * tf.constant(LUMA), axis=2, keepdims=True)
@@ -160,7 +160,7 @@ def _colours(pixels: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def _oriented(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turns and mirrors uint8 [height, width, channels] as its EXIF orientation says, if it is 2 to 8."""
+    """Rotates and mirrors uint8 [height, width, channels] according to an EXIF orientation of 2 to 8."""
 
     def is_one_of(*values: int) -> tf.Tensor:
         return tf.reduce_any(orientation == tf.constant(values, orientation.dtype))
@@ -174,7 +174,7 @@ def _oriented(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def fit(pixels: tf.Tensor, width: int, height: int) -> tf.Tensor:
-    """Scales and cuts as Pillow's `ImageOps.fit` does: one direction after the other, rounded to 8 bits between.
+    """Scales and crops like Pillow's `ImageOps.fit`: one axis after the other, rounded to 8 bits in between.
 
     Args:
         pixels: uint8 [any height, any width, channels].
@@ -202,14 +202,14 @@ def fit(pixels: tf.Tensor, width: int, height: int) -> tf.Tensor:
 
 
 def down_first_where_that_is_faster() -> bool:
-    """Tells whether Pillow scales vertically first where that leaves less to do; the rounding between tells the two."""
+    """Whether Pillow scales vertically first, which it does if that is less work; rounding makes it matter."""
     import PIL
 
     return int(PIL.__version__.split(".")[0]) >= 13
 
 
 def _box(columns: tf.Tensor, rows: tf.Tensor, ratio: float) -> list[tf.Tensor]:
-    """Returns left, top, right and bottom of the largest box in the middle with that ratio of width to height."""
+    """Returns left, top, right and bottom of the largest centred box with that ratio of width to height."""
     own = columns / rows
     width = tf.where(own > ratio, ratio * rows, columns)
     height = tf.where(own < ratio, columns / ratio, rows)
@@ -218,7 +218,7 @@ def _box(columns: tf.Tensor, rows: tf.Tensor, ratio: float) -> list[tf.Tensor]:
 
 
 def _coefficients(size: tf.Tensor, low: tf.Tensor, high: tf.Tensor, out: int) -> tf.Tensor:
-    """Returns what each of `size` pixels adds to each of `out` (Pillow's `precompute_coeffs`); int32 [out, size]."""
+    """Computes each of `size` pixels' weight in each of `out` (Pillow's `precompute_coeffs`); int32 [out, size]."""
     scale = tf.cast(high - low, tf.float64) / out
     support = tf.maximum(scale, 1.0)
     centres = tf.cast(low, tf.float64) + (tf.range(out, dtype=tf.float64) + 0.5) * scale
@@ -233,7 +233,7 @@ def _coefficients(size: tf.Tensor, low: tf.Tensor, high: tf.Tensor, out: int) ->
 
 
 def _resampled(pixels: tf.Tensor, coefficients: tf.Tensor) -> tf.Tensor:
-    """Returns uint8 [out, n, channels] from uint8 [size, n, channels] and int32 [out, size]."""
+    """Resamples uint8 [size, n, channels] by int32 [out, size] to uint8 [out, n, channels]."""
     flat = tf.reshape(tf.cast(pixels, tf.int32), [tf.shape(pixels)[0], -1])
     sums = tf.matmul(coefficients, flat) + (1 << (BITS - 1))
     levels = tf.clip_by_value(tf.bitwise.right_shift(sums, BITS), 0, 255)

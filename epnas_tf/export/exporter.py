@@ -1,4 +1,4 @@
-"""The export: every file is written beside its place, loaded again by its own loader and compared on real images."""
+"""The export: each file is written to a temporary folder, loaded with its own loader and compared on real images."""
 
 import contextlib
 import dataclasses
@@ -37,13 +37,13 @@ NUM_ENCODED = 64
 
 @dataclasses.dataclass(frozen=True)
 class ExportedFile:
-    """A file that has passed.
+    """An exported file that has passed the comparison.
 
     Attributes:
-        format: its form.
-        path: where it is.
-        size: its bytes, of a folder those of all files in it.
-        parity: how far it is from the trained network.
+        format: its format.
+        path: the file or folder.
+        size: its size in bytes; of a folder, that of all files in it.
+        parity: its difference from the trained network.
     """
 
     format: Format
@@ -54,13 +54,13 @@ class ExportedFile:
 
 @dataclasses.dataclass(frozen=True)
 class ExportResult:
-    """What was exported.
+    """The result of an export.
 
     Attributes:
         output: the folder.
         files: the files in it, export.json apart.
-        images: what they were compared on, in a few words.
-        left_out: why, for the name of each format that rounding changes too much.
+        images: the images they were compared on, in words.
+        left_out: the reason for each format, by name, that rounding changes too much.
 
     Example:
         >>> import epnas_tf
@@ -85,20 +85,20 @@ def export_network(
 
     Args:
         run_dir: the run's directory, or that of its final training.
-        formats: what to write, names in `FORMATS`: all of them, or nothing. None for all, but without those that are
-            rounded to 8 bits and answer too differently for it.
-        output: the folder to write; None for `export` in the run's directory, or in that of a final training which has
-            a place of its own.
-        overwrite: whether an export that is there is replaced, once the new one has passed.
+        formats: names in `FORMATS`; if one fails, nothing is written. None for all formats, except for 8-bit ones whose
+            rounding changes the predictions too much.
+        output: the folder to write; None for `export` in the run's directory, or in that of a final training outside
+            a run.
+        overwrite: whether to replace an existing export once the new one has passed.
 
     Returns:
-        What was written, and how far each file is from the trained network.
+        The files, each with its difference from the trained network.
 
     Raises:
         ConfigError: if a format is unknown, or `check_environment` refuses this process.
         DataError: if there are no images to compare on.
-        ExportError: if `output` exists, or a file that is not rounded, or was asked for, does not answer as the trained
-            network does. Nothing is left then.
+        ExportError: if `output` exists, or a float32 file or one that was requested by name differs too much from the
+            trained network. Nothing is written then.
         RunDirectoryError: if there is no finished final training, or `output` cannot be written.
 
     Example:
@@ -112,17 +112,17 @@ def export_network(
 
 
 class Export:
-    """An export that was found possible, without TensorFlow; `run` does it.
+    """A prepared export, checked without TensorFlow; `run` performs it.
 
     Args:
         run_dir: see `export_network`, like the other arguments.
-        formats: what to write.
+        formats: the formats to write.
         output: the folder.
-        overwrite: whether to replace.
-        tell: is told what is being done, a line at a time.
+        overwrite: whether to replace an existing export.
+        tell: receives the progress, one line at a time.
 
     Raises:
-        ConfigError: as `export_network`.
+        ConfigError: as in `export_network`.
         ExportError: if `output` exists.
         RunDirectoryError: if there is no final training.
     """
@@ -141,7 +141,7 @@ class Export:
         self._tell = tell
 
     def run(self) -> ExportResult:
-        """Writes, compares and moves into place; see `export_network`."""
+        """Writes the files, compares them and moves them into place; see `export_network`."""
         from epnas_tf.training.trained import load_trained
 
         self._tell(f"reading {self.final}")
@@ -159,7 +159,7 @@ class Export:
         return ExportResult(self.target.path, placed, images.compared_on, left_out)
 
     def _passes(self, file: ExportedFile, left_out: dict[str, str]) -> bool:
-        """Tells whether a file answers as the trained network does; one that is left out is removed."""
+        """Whether a file agrees with the trained network; one that does not is refused, or removed and left out."""
         try:
             file.format.check(file.parity)
         except ExportError as error:
@@ -169,10 +169,10 @@ class Export:
         return True
 
     def _leave_out(self, entry: Format, error: ExportError, left_out: dict[str, str]) -> None:
-        """Enters a format into `left_out`, or refuses the export.
+        """Records a format in `left_out`, or refuses the export.
 
-        A float32 file that differs has a wrong number in it, and so may all others. What 8 bits change is a property of
-        the network.
+        A float32 file that differs contains a wrong number, and so may all others. The effect of 8-bit rounding is a
+        property of the network.
         """
         if self._all_or_nothing or not entry.quantised:
             raise ExportError(
@@ -227,7 +227,7 @@ class Export:
 
 
 def _compare_encoded(path: Path, images: npt.NDArray[np.uint8], expected: Float32Array) -> Parity:
-    """Compares the answers to the first images as PNG files, which lose nothing."""
+    """Compares the predictions for the first images as PNG files, which are lossless."""
     from epnas_tf.export.decoding import classify_encoded
 
     found = classify_encoded(path, images[:NUM_ENCODED])
@@ -239,7 +239,7 @@ def _worse(first: Parity, second: Parity) -> Parity:
 
 
 def _final_directory(run_dir: Path) -> Path:
-    """Returns the directory of the final training.
+    """Finds the directory of the final training.
 
     Raises:
         RunDirectoryError: if there is none.
@@ -258,7 +258,7 @@ def _final_directory(run_dir: Path) -> Path:
 
 
 def _default_output(run_dir: Path, final: Path) -> Path:
-    """Returns where an export goes: beside the folder `final` of a run, else into the final training's own folder."""
+    """Returns the default place: beside the folder `final` of a run, else inside the final training's own folder."""
     if final != run_dir:
         return run_dir / FOLDER
     place = final.resolve()
@@ -268,7 +268,7 @@ def _default_output(run_dir: Path, final: Path) -> Path:
 def _document(
     trained: "TrainedNetwork", files: tuple[ExportedFile, ...], images: ExportImages, left_out: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Returns what export.json says."""
+    """Returns the content of export.json."""
     import keras
     import tensorflow as tf
 
@@ -315,13 +315,13 @@ def _entry(file: ExportedFile, image_shape: tuple[int, int, int], num_classes: i
 
 
 def _model_name(data_name: str) -> str:
-    """Returns the name of the Keras model, of letters that every tool takes."""
+    """Returns the name of the Keras model, in letters that every tool accepts."""
     return "epnas_" + (re.sub(r"[^A-Za-z0-9]+", "_", data_name).strip("_") or "network")
 
 
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Turns a refusal to write, by the system or told by TensorFlow, into the project's own error."""
+    """Translates write errors of the system or of TensorFlow into the project's own error."""
     import tensorflow as tf
 
     try:

@@ -1,4 +1,4 @@
-"""What the headers of JPEG and PNG files say, read in a graph: format, size, colours, orientation."""
+"""The headers of JPEG and PNG files, read inside a graph: format, size, colours, orientation."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,14 +20,14 @@ class FileHeader(NamedTuple):
     """The header of one file; each field is a scalar tensor.
 
     Attributes:
-        kind: int32, JPEG, PNG or OTHER, for which the rest means nothing.
+        kind: int32, JPEG, PNG or OTHER; for OTHER the rest is meaningless.
         whole: bool, whether the file has a header and an end.
-        height: int64, pixels as they are stored.
+        height: int64, in pixels as stored.
         width: int64, likewise.
-        depth: int64, bits a value.
+        depth: int64, bits per value.
         components: int64, of a JPEG; of a PNG 1 for grey without alpha, 3 for all others.
-        transparent: bool, whether a PNG may be transparent somewhere.
-        orientation: int64, as EXIF or XMP give it, -1 where neither does.
+        transparent: bool, whether a PNG may have transparent pixels.
+        orientation: int64, from EXIF or XMP, -1 without either.
     """
 
     kind: tf.Tensor
@@ -41,7 +41,7 @@ class FileHeader(NamedTuple):
 
 
 class _Walk(NamedTuple):
-    """Where things are in a file; int64 scalars, 0 for what was not met. `mark`: JPEG's frame, PNG's transparency."""
+    """Positions of parts in a file, int64 scalars, 0 if not found. `mark`: JPEG's frame, PNG's transparency."""
 
     position: tf.Tensor
     exif: tf.Tensor
@@ -130,7 +130,7 @@ def _nothing() -> tuple[tf.Tensor, ...]:
 
 
 def _walk(data: tf.Tensor, start: int, step: Callable[..., _Walk]) -> _Walk:
-    """Goes from one part of a file to the next until `end` is met, or the file's end."""
+    """Walks from one part of a file to the next, until `end` or the end of the file."""
     nothing = _int(0)
     first = _Walk(_int(start), *[nothing] * 5)
     length = tf.size(data, tf.int64)
@@ -138,14 +138,14 @@ def _walk(data: tf.Tensor, start: int, step: Callable[..., _Walk]) -> _Walk:
 
 
 def _orientation(data: tf.Tensor, exif: tf.Tensor, xmp: tf.Tensor, xmp_end: tf.Tensor) -> tf.Tensor:
-    """Returns the orientation that EXIF gives, else that of XMP; they begin at these positions, 0 for none."""
+    """Reads the orientation from EXIF, else from XMP; they begin at these positions, 0 for none."""
     by_exif = tf.cond(exif > 0, lambda: _exif_orientation(data, exif), lambda: _int(_MISSING))
     missing = (by_exif == _MISSING) & (xmp > 0)
     return tf.cond(missing, lambda: _xmp_orientation(data[xmp:xmp_end]), lambda: by_exif)
 
 
 def _exif_orientation(data: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    """Returns the orientation in the first directory of a TIFF structure, which EXIF is."""
+    """Reads the orientation from the first directory of EXIF, which is a TIFF structure."""
     little = data[start] == ord("I")
 
     def number(position: tf.Tensor, count: int) -> tf.Tensor:
@@ -161,7 +161,7 @@ def _exif_orientation(data: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
 
 
 def _xmp_orientation(text: tf.Tensor) -> tf.Tensor:
-    """Returns the first digit behind `tiff:Orientation="` or `tiff:Orientation>`."""
+    """Reads the first digit after `tiff:Orientation="` or `tiff:Orientation>`."""
     length = len(_XMP_ORIENTATION)
     places = tf.range(tf.maximum(tf.size(text, tf.int64) - length - 2, 0))
     places = tf.boolean_mask(places, _begins(text, places, _XMP_ORIENTATION))
@@ -172,19 +172,19 @@ def _xmp_orientation(text: tf.Tensor) -> tf.Tensor:
 
 
 def _begins(data: tf.Tensor, position: tf.Tensor, text: bytes) -> tf.Tensor:
-    """Tells whether a text stands at a position, or at each of several."""
+    """Whether a text is at a position, or at each of several."""
     return tf.reduce_all(_bytes(data, position, len(text)) == tf.constant(list(text), tf.int64), axis=-1)
 
 
 def _number(data: tf.Tensor, position: tf.Tensor, count: int, reverse: bool = False) -> tf.Tensor:
-    """Returns the number of so many bytes at a position, or at each of several; the highest first, or last."""
+    """Reads a number of so many bytes at a position, or at each of several, in big- or little-endian order."""
     factors = [256**power for power in range(count)]
     values = _bytes(data, position, count) * tf.constant(factors if reverse else factors[::-1], tf.int64)
     return tf.reduce_sum(values, axis=-1)
 
 
 def _bytes(data: tf.Tensor, position: tf.Tensor, count: int) -> tf.Tensor:
-    """Returns int64 [..., count]; beyond the end of the data its last byte again, so that a broken file has values."""
+    """Reads int64 [..., count]; past the end of the data it repeats the last byte, so that broken files have values."""
     places = position[..., tf.newaxis] + tf.range(count, dtype=tf.int64)
     return tf.cast(tf.gather(data, tf.clip_by_value(places, 0, tf.size(data, tf.int64) - 1)), tf.int64)
 

@@ -1,4 +1,4 @@
-"""The forms that a trained network is exported in, and how far each may be from it. No TensorFlow."""
+"""The formats of an export, and the tolerated difference of each from the trained network. No TensorFlow."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -25,18 +25,18 @@ INTEGER_MARGIN = 0.1
 
 
 class ExportError(EPNASError, RuntimeError):
-    """An export that is refused: its target exists, or a file does not answer as the trained network does."""
+    """A refused export: its target exists, or a file differs too much from the trained network."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Parity:
-    """How far a file is from the trained network.
+    """The difference of a file from the trained network.
 
     Attributes:
-        num_images: how many images were compared.
+        num_images: number of compared images.
         max_difference: largest absolute difference of a probability.
-        num_differing: images whose most probable class is another one.
-        num_far: of these, images for which the trained network finds the file's class less probable than its own by
+        num_differing: images with another most probable class.
+        num_far: those of them for which the trained network gives the file's class a probability lower than its own by
             more than `INTEGER_MARGIN`.
     """
 
@@ -66,20 +66,20 @@ def compare(expected: Float32Array, found: Float32Array) -> Parity:
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """One form.
+    """One format.
 
     Attributes:
-        name: what `--format` calls it.
-        file: the file or folder that it is written to, in the export's folder.
-        content: its numbers and what reads it, in a few words.
-        good_for: where to use it, in a few words.
-        input_type: of the pixels that it takes, 0 to 255.
-        output_type: of the probabilities; uint8 counts steps of 1/256.
-        batch: images that it takes at a time; None for any number.
-        quantised: whether its weights are rounded, so that it is held to `MIN_EQUAL` and not to `MAX_DIFFERENCE`.
-        calibrated: whether its activations are rounded, too, to ranges taken from training images, so that classes
-            within `INTEGER_MARGIN` count as equal.
-        outputs: beside the probabilities.
+        name: its name in `--format`.
+        file: its file or folder inside the export's folder.
+        content: its type of numbers and the software that reads it, in a few words.
+        good_for: its uses, in a few words.
+        input_type: the type of its input pixels, 0 to 255.
+        output_type: the type of the probabilities; uint8 counts steps of 1/256.
+        batch: its batch size; None for any.
+        quantised: whether its weights are rounded; it is then held to `MIN_EQUAL` instead of `MAX_DIFFERENCE`.
+        calibrated: whether its activations are rounded as well, to ranges taken from training images; classes within
+            `INTEGER_MARGIN` then count as equal.
+        outputs: the outputs beside the probabilities.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Format:
 
     @property
     def takes_files(self) -> bool:
-        """Whether it has a signature for the contents of image files as well."""
+        """Whether it also has a signature for the contents of image files."""
         return self.name == "saved_model"
 
     def check(self, parity: Parity) -> None:
@@ -156,7 +156,7 @@ FORMATS = {
 
 
 def select(names: Iterable[str]) -> tuple[Format, ...]:
-    """Returns the formats of these names, each once, in the order of `FORMATS`.
+    """Selects formats by name, each once, in the order of `FORMATS`.
 
     Raises:
         ConfigError: if one is unknown, or there is none.

@@ -1,4 +1,4 @@
-"""The real images that the files of an export are compared on and calibrated with. No TensorFlow."""
+"""Real images for the comparison and calibration of exported files. No TensorFlow."""
 
 import dataclasses
 import zipfile
@@ -25,10 +25,10 @@ class ExportImages:
     """Real images for an export.
 
     Attributes:
-        compared: uint8 [n, height, width, channels], at most `NUM_IMAGES` that the network was not trained on.
-        compared_on: what they are, in a few words.
+        compared: uint8 [n, height, width, channels], at most `NUM_IMAGES`, not used in training.
+        compared_on: their description, in a few words.
         calibration: uint8 [m, height, width, channels], at most `NUM_CALIBRATION`.
-        calibrated_on: what they are, in a few words.
+        calibrated_on: their description, in a few words.
     """
 
     compared: Pixels
@@ -38,18 +38,17 @@ class ExportImages:
 
 
 def images_for_export(final: Path, description: DataDescription, tell: Callable[[str], None]) -> ExportImages:
-    """Reads test and training images of the data set that a network was trained on.
+    """Reads test and training images from the data set that a network was trained on.
 
-    Where the data set cannot be read any more, those few test images that the final training kept in test.npz do for
-    both.
+    If the data set can no longer be read, the few test images that the final training kept in test.npz serve as both.
 
     Args:
         final: the directory of the final training.
-        description: the data set as it was.
-        tell: is told why the kept images are taken.
+        description: the data set at the time of the training.
+        tell: receives the reason if the kept images are used.
 
     Raises:
-        DataError: if there are neither.
+        DataError: if neither can be read.
         RunDirectoryError: if the directory's settings cannot be read.
     """
     config = read_training_config(final)

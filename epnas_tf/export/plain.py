@@ -1,7 +1,7 @@
-"""A network in Keras's own layers, node for node, so that what is exported needs nothing of this package.
+"""A network rebuilt from Keras's own layers, node for node, so that exported files do not need this package.
 
-Which plain layers compute a node, and which of its variables go into them, is said by its operation's record, see
-`epnas_tf.nn.Plain`. An operation without that, whose layer is Keras's own or made of such layers, is that layer again.
+The record of an operation names the plain layers that compute it and the variables that go into them; see
+`epnas_tf.nn.Plain`. An operation without a plain form uses its layer itself, if that consists of Keras layers only.
 """
 
 from collections.abc import Mapping
@@ -27,13 +27,13 @@ def plain_model(
     normalization: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     name: str = "epnas_network",
 ) -> keras.Model:
-    """Returns a functional Keras model of a network that ends in a softmax, of plain layers only.
+    """Builds a functional Keras model of a network from plain layers only; it ends in a softmax.
 
     Args:
         graph: the network.
         image_shape: (height, width, channels) of its images.
-        layers: the network's layers by key, whose values are copied; None leaves the plain layers' initial values.
-        normalization: mean and standard deviation of each channel; with them the model takes raw pixels, without them
+        layers: the network's layers by key, whose weights are copied; None keeps the plain layers' initial values.
+        normalization: mean and standard deviation of each channel. With them the model takes raw pixels, without them
             normalised images.
         name: the model's name.
 
@@ -41,7 +41,7 @@ def plain_model(
         A model from float32 images [batch, height, width, channels] to float32 probabilities [batch, classes].
 
     Raises:
-        ArchitectureError: if an operation is not registered, or has neither a plain form nor a layer of Keras's own.
+        ArchitectureError: if an operation is not registered, or has neither a plain form nor a Keras layer.
     """
     images = outputs = keras.Input(image_shape, name="images", dtype="float32")
     if normalization is not None:
@@ -64,7 +64,7 @@ def plain_model(
 
 
 def copy_weights(node: Node, maker: Maker, layers: Layers) -> None:
-    """Copies the values of a node's layer into its plain layers."""
+    """Copies the weights of a node's layer into its plain layers."""
     weighted = [layer for layer in maker.layers if layer.weights]
     sources = [layers[source] for source in node.sources if source != IMAGE]
     for layer, arrays in zip(weighted, plain_form(node.kind).weights(layers[node.key], sources), strict=True):
@@ -72,10 +72,10 @@ def copy_weights(node: Node, maker: Maker, layers: Layers) -> None:
 
 
 def plain_form(kind: str) -> Plain:
-    """Returns the plain form of an operation: its own, or its layer again, if that is Keras's.
+    """Returns the plain form of an operation: its own, or its layer itself if that is a Keras layer.
 
     Raises:
-        ArchitectureError: if it is not registered.
+        ArchitectureError: if the operation is not registered.
     """
     known = operation(kind)
     return known.plain or Plain(lambda make, inputs: _same_layer(make, kind, inputs), _same_weights)

@@ -1,4 +1,4 @@
-"""Keras files that older versions of Keras load, too."""
+"""Keras files that older versions of Keras can load as well."""
 
 import functools
 from pathlib import Path
@@ -11,14 +11,14 @@ ALWAYS_SAID = frozenset({"name", "dtype", "data_format"})
 
 
 def save_portable(model: keras.Model, path: Path) -> None:
-    """Writes a .keras file that says of each layer only what makes it another than a layer of its kind by default.
+    """Writes a .keras file whose layer configurations hold only the arguments that differ from their defaults.
 
-    A newer Keras gives its layers and initialisers more arguments, and writes all of them. An older one refuses an
-    argument that it does not know, though its value is the one that means the older behaviour.
+    Newer versions of Keras add arguments to layers and initialisers, and write all of them. Older versions refuse an
+    unknown argument, even if its value is the default, which means the older behaviour.
 
     Args:
-        model: of layers that all versions have; their `get_config` is replaced.
-        path: the file.
+        model: consists of layers that all versions have; their `get_config` is replaced.
+        path: the file to write.
     """
     needed: dict[tuple[type, str], set[str]] = {}  # of layers that are alike but for their names
     for layer in model.layers:
@@ -31,7 +31,7 @@ def save_portable(model: keras.Model, path: Path) -> None:
 
 
 def minimal_config(layer: keras.layers.Layer) -> dict[str, Any]:
-    """Returns the part of a layer's config from which `from_config` makes the same layer."""
+    """Returns the smallest part of a layer's config from which `from_config` makes the same layer."""
     whole = minimal = layer.get_config()
     for argument in whole.keys() - ALWAYS_SAID:
         shorter = {name: value for name, value in minimal.items() if name != argument}

@@ -1,4 +1,4 @@
-"""The folder of an export: filled beside its place, and moved there when everything in it has passed. No TensorFlow."""
+"""The folder of an export: filled under a temporary name and moved once all its files have passed. No TensorFlow."""
 
 import contextlib
 import errno
@@ -19,14 +19,14 @@ VERSION = 1
 
 
 class Target:
-    """Where an export goes.
+    """The target folder of an export.
 
     Args:
-        path: the folder, which need not be there.
-        overwrite: whether an export that is there may be replaced, once the new one has passed. Anything else is not.
+        path: the folder, which need not exist.
+        overwrite: whether to replace an existing export once the new one has passed. Anything else is never replaced.
 
     Raises:
-        ExportError: if the place is taken.
+        ExportError: if the folder exists and may not be replaced.
         RunDirectoryError: if nothing can be written there.
     """
 
@@ -40,10 +40,10 @@ class Target:
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
-        """Gives a new folder beside the place, and moves it there at the end; after an error it is removed.
+        """Yields a new folder beside the target and renames it at the end; after an error it is removed.
 
         Raises:
-            ExportError: if the place was taken in the meantime.
+            ExportError: if the target was created in the meantime.
             RunDirectoryError: if it cannot be written.
         """
         parent = self.path.parent
@@ -93,7 +93,7 @@ class Target:
 
 
 def _check_writable(path: Path) -> None:
-    """Raises the system's error for a place whose nearest folder is none, or may not be written to."""
+    """Raises the system's error if the nearest existing parent is not a folder, or not writable."""
     folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
@@ -119,7 +119,7 @@ def _is_export(path: Path) -> bool:
 
 
 def _to_disk(folder: Path) -> None:
-    """Waits until all files of a folder are on the disk."""
+    """Flushes all files of a folder to the disk."""
     for file in folder.rglob("*"):
         if file.is_file():
             descriptor = os.open(file, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Writes a plain Keras model in each of the forms."""
+"""Writers of a plain Keras model, one for each format."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,10 +19,10 @@ SIGNATURE = "serving_default"
 
 
 class ServedModel(tf.Module):
-    """A network with the names of its classes, as it is saved: its values are constants.
+    """A network with constant weights and its class names, in the form that a SavedModel stores.
 
-    Loaded, it is called like its signature, but refuses all types but uint8: where a function has an `input_signature`,
-    TensorFlow casts NumPy arrays to it in silence, floats in [0, 1] to black images. The network is saved once for all.
+    The loaded model is called like its signature, but accepts only uint8: a function with an `input_signature` would
+    silently cast NumPy arrays, and floats in [0, 1] to black images. All signatures share one saved network.
 
     Args:
         model: takes raw pixels.
@@ -37,7 +37,7 @@ class ServedModel(tf.Module):
         self.__call__.get_concrete_function(self._pixels)
 
     def answer(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the outputs of `write_saved_model` for raw pixels."""
+        """Computes the outputs described in `write_saved_model` from raw pixels."""
         # A signature checks no shapes when it is called, and convolutions take images of any size.
         images = tf.ensure_shape(images, self._pixels.shape)
         count = tf.shape(images)[0]
@@ -54,23 +54,23 @@ class ServedModel(tf.Module):
 def write_saved_model(
     model: keras.Model, class_names: tuple[str, ...], path: Path, preparation: Preparation | None = None
 ) -> None:
-    """Writes a SavedModel that needs TensorFlow alone.
+    """Writes a SavedModel that needs only TensorFlow.
 
     Called, or by its signature `serving_default`, it takes `images`, uint8 [n, height, width, channels], raw pixels of
     any number of images, and returns `probabilities`, float32 [n, classes], `class_name`, string [n], the most probable
     class's, and `class_names`, string [n, classes], the name of each probability. Images of another shape are refused.
 
-    The names are repeated for each image, as in the answer of TensorFlow's classification signature: TensorFlow Serving
-    takes its answers apart image by image and refuses an output that has no row for each.
+    The names are repeated for each image, as in TensorFlow's classification signature: TensorFlow Serving splits its
+    outputs by image and refuses an output that does not have a row for each.
 
-    Its signature `classify_files` takes `files`, string [n], the contents of JPEG and PNG files, prepares them as the
-    training did, and returns the same outputs.
+    Its signature `classify_files` takes `files`, string [n], the contents of JPEG and PNG files, prepares them as in
+    training, and returns the same outputs.
 
     Args:
         model: takes raw pixels.
         class_names: the name of each class.
-        path: the folder, which is made.
-        preparation: how a file becomes what the model takes; None for the model's size and the usual 16-bit range.
+        path: the folder to create.
+        preparation: the steps from a file to the model's input; None for its size and the usual 16-bit range.
     """
     served = ServedModel(model, class_names)
     prepared = preparation or Preparation(*model.input_shape[1:])
@@ -87,13 +87,13 @@ def write_saved_model(
 
 
 def write_keras(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
-    """Writes a .keras file, which plain Keras loads from `formats.OLDEST_KERAS` on.
+    """Writes a .keras file that plain Keras loads, from version `formats.OLDEST_KERAS` on.
 
-    Its class names stand in the export.json beside it.
+    Its class names are in the export.json beside it.
 
     Args:
         model: takes raw pixels.
-        class_names: are not written.
+        class_names: not written; the format has no place for them.
         path: the file.
     """
     del class_names
@@ -105,7 +105,7 @@ def write_tflite(model: keras.Model, class_names: tuple[str, ...], path: Path) -
 
     Args:
         model: takes raw pixels.
-        class_names: are not written.
+        class_names: not written; the format has no place for them.
         path: the file.
     """
     del class_names
@@ -113,13 +113,13 @@ def write_tflite(model: keras.Model, class_names: tuple[str, ...], path: Path) -
 
 
 def write_tflite_int8(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
-    """Writes a .tflite file with weights of 8 bits, dynamic-range quantised; input and output as in `write_tflite`.
+    """Writes a .tflite file with 8-bit weights, dynamic-range quantised; input and output as in `write_tflite`.
 
-    Only weights are integers, and TensorFlow leaves kernels of fewer than 1,024 of them in float32.
+    Only weights are integers; TensorFlow leaves kernels with fewer than 1,024 of them in float32.
 
     Args:
         model: takes raw pixels.
-        class_names: are not written.
+        class_names: not written; the format has no place for them.
         path: the file.
     """
     del class_names
@@ -131,17 +131,17 @@ def write_tflite_int8(model: keras.Model, class_names: tuple[str, ...], path: Pa
 def write_tflite_full_int8(
     model: keras.Model, class_names: tuple[str, ...], path: Path, calibration: npt.NDArray[np.uint8]
 ) -> None:
-    """Writes a .tflite file of integers alone: weights, activations, input and output.
+    """Writes an integer-only .tflite file: weights, activations, input and output.
 
     It takes one image at a time, uint8 [1, height, width, channels], raw pixels, and gives `probabilities`, uint8
-    [1, classes], in steps of 1/256. Microcontrollers and the Edge TPU want shapes that are fixed.
+    [1, classes], in steps of 1/256. Microcontrollers and the Edge TPU need fixed shapes.
 
     Args:
         model: takes raw pixels.
-        class_names: are not written.
+        class_names: not written; the format has no place for them.
         path: the file.
-        calibration: uint8 [n, height, width, channels], images like those to come; the ranges of all activations are
-            taken from them.
+        calibration: uint8 [n, height, width, channels], typical images, which determine the ranges of all
+            activations.
 
     Raises:
         ExportError: if a layer has no integer form.
@@ -196,10 +196,10 @@ def _pixels(model: keras.Model) -> tf.TensorSpec:
 
 
 def _frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the model with its values as constants.
+    """Returns the model with its weights as constants.
 
-    TensorFlow then merges batch norm into the convolution before it, which makes a network a fifth to a third faster on
-    a CPU, and nothing has to be restored when the file is loaded.
+    TensorFlow then merges batch norm into the convolution before it, which speeds a network up by a fifth to a third on
+    a CPU, and loading the file restores no variables.
     """
     trainable, others = ([v.numpy() for v in group] for group in _variables(model))
 

@@ -1,4 +1,4 @@
-"""Test images as the page shows them: small PNGs inside the page, with what they are and what they were taken for."""
+"""Test images on the page: small embedded PNGs with their true and predicted classes."""
 
 import base64
 import dataclasses
@@ -22,9 +22,9 @@ class Example:
 
     Attributes:
         source: its PNG as a data URI.
-        true: the name of its class.
+        true: the name of its true class.
         predicted: the name of the class that the network found most probable.
-        probability: that it gave this class, in per cent.
+        probability: the probability of that class, in per cent.
     """
 
     source: str
@@ -34,7 +34,7 @@ class Example:
 
 
 def examples(predictions: Predictions, class_names: Sequence[str], right: bool) -> list[Example]:
-    """Returns the test images that a training kept, of those that it gets right or wrong."""
+    """Returns the kept test images that the network classifies correctly, or those that it does not."""
     indices, images = predictions.right if right else predictions.wrong
     found = []
     for index, image in zip(indices.tolist(), images, strict=True):
@@ -52,7 +52,7 @@ def examples(predictions: Predictions, class_names: Sequence[str], right: bool) 
 
 
 def data_uri(image: npt.NDArray[np.uint8]) -> str:
-    """Returns a uint8 image [height, width, channels] as a PNG inside a URI."""
+    """Encodes a uint8 image [height, width, channels] as a PNG in a data URI."""
     picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     buffer = io.BytesIO()

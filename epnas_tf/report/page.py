@@ -1,4 +1,4 @@
-"""Puts a run's report together and writes it."""
+"""Assembly and writing of a run's report."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -34,9 +34,9 @@ from epnas_tf.storage.training_directory import FOLDER, is_training
 FILE = "report.html"
 PICTURES = "report"
 TITLE = ": architecture search</title>"
-"""What every report has in its head."""
+"""The mark in the head of every report."""
 NO_SEARCH = "There is no search in this directory."
-"""What a report without a search says, and no other."""
+"""The mark of a report without a search."""
 NAMES = (
     "accuracy",
     "prediction",
@@ -58,24 +58,24 @@ def write_report(
     final_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Writes a run's report, one HTML file that needs nothing beside it, and its pictures as SVG files.
+    """Writes a run's report: one self-contained HTML file, and its pictures as SVG files.
 
-    Nothing but what the run directory holds is needed, and nothing in it is changed, so it can be made at any time,
-    while a search or a training runs too. The same files give the same report.
+    It needs only the run directory and changes nothing else in it, so it can be made at any time, also during a search
+    or a training. The same files give the same report.
 
     Args:
         run_dir: the directory of a search, with or without a final training in it, or of a final training alone.
         final_dir: the final training to show with the search; None for the folder `final` of `run_dir`.
-        output: the folder that gets report.html and report/, made if it is not there; None for `run_dir`, and where
-            `final_dir` is another training than that of `run_dir`, for `final_dir`: each has a report of its own.
+        output: the folder of report.html and report/, made if it does not exist. None for `run_dir`; or for `final_dir`
+            if that is a training outside `run_dir`, so that each training has its own report.
 
     Returns:
-        The file, report.html; an earlier one of this folder is written over. The pictures are in report/ beside it.
+        The file report.html, which replaces an earlier one. The pictures are in report/ beside it.
 
     Raises:
-        RunDirectoryError: if it is not the directory of a run, a file in it is not what a run writes, or the report
-            cannot be written, or would replace a page that is no report, or that shows a search which this does not.
-            An earlier report stays as it is.
+        RunDirectoryError: if it is not the directory of a run, a file in it is not one that a run writes, the report
+            cannot be written, or it would replace a page that is not a report or that shows a search which this one
+            does not. An earlier report then stays unchanged.
 
     Example:
         >>> import epnas_tf
@@ -105,10 +105,10 @@ def write_report(
 
 
 def _check_earlier(place: Path, search: Search | None) -> None:
-    """Refuses to write over a page that is no report, or a report of a search by one without.
+    """Refuses to replace a page that is not a report, or the report of a search by one without that search.
 
     Raises:
-        RunDirectoryError: if that would be done, or the page cannot be read.
+        RunDirectoryError: if it would be replaced, or cannot be read.
     """
     file = place / FILE
     if not file.is_file():
@@ -128,7 +128,7 @@ def _check_earlier(place: Path, search: Search | None) -> None:
 
 
 def default_place(run_dir: Path, final_dir: str | os.PathLike[str] | None) -> Path:
-    """Returns the folder that a report goes into unless another is asked for; see `write_report`."""
+    """Returns the default folder of a report; see `write_report`."""
     own = run_dir / FOLDER
     if final_dir is None or (own.exists() and os.path.samefile(own, final_dir)):
         return run_dir
@@ -136,14 +136,14 @@ def default_place(run_dir: Path, final_dir: str | os.PathLike[str] | None) -> Pa
 
 
 def read_run(path: Path, final: Path | None = None) -> tuple[Search | None, Training | None]:
-    """Reads what there is of a search and of a final training; at least one of them is there.
+    """Reads the search and the final training of a run, as far as they exist; at least one does.
 
     Args:
         path: the run's directory.
-        final: that of a final training which must be there; None for the one in `path`, if there is one.
+        final: the directory of a final training, which must exist; None for the one in `path`, if any.
 
     Raises:
-        RunDirectoryError: if there is neither, or a file is not what a run writes.
+        RunDirectoryError: if there is neither, or a file is not one that a run writes.
     """
     if final is not None and not is_training(final):
         raise RunDirectoryError(
@@ -166,7 +166,7 @@ def read_run(path: Path, final: Path | None = None) -> tuple[Search | None, Trai
 def draw(
     search: Search | None, training: Training | None, summary: Summary, rank: Rank | None = None
 ) -> dict[str, Picture]:
-    """Draws every picture that there is something to draw for, by its name."""
+    """Draws every picture for which there is data, by name."""
     with drawing():
         return {picture.name: picture for picture in _pictures(search, training, summary, rank) if picture is not None}
 
@@ -198,7 +198,7 @@ def render(
     pictures: dict[str, Picture],
     rank: Rank | None = None,
 ) -> str:
-    """Returns the page's HTML."""
+    """Renders the page as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("epnas_tf.report"),
         autoescape=True,
@@ -260,7 +260,7 @@ def _training_values(training: Training | None) -> dict[str, Any]:
 
 
 def _settings(search: Search | None, training: Training | None) -> list[tuple[str, list[Any], str]]:
-    """Returns a title, the groups of settings and the packages' versions for each part of the run."""
+    """Returns title, groups of settings and package versions for each part of the run."""
     parts = {"Search": search, "Final training": training}
     return [
         (
@@ -274,7 +274,7 @@ def _settings(search: Search | None, training: Training | None) -> list[tuple[st
 
 
 def _used(rows: Iterable[tables.BestRow | tables.CandidateRow]) -> list[Operation]:
-    """Returns the operations that occur in some rows, each once, the paper's in its order."""
+    """Returns the operations that occur in some rows, each once, those of the paper in its order."""
     used = {part for row in rows for level in row.operations for part in level}
     order = {name: place for place, name in enumerate(known())}
     return sorted(used, key=lambda shown: (order.get(shown.name, len(order)), shown.label))

@@ -1,4 +1,4 @@
-"""What a search has left so far, read and checked; nothing is locked, changed or removed."""
+"""The files of a search so far, read and checked without locking or changing anything."""
 
 import dataclasses
 import functools
@@ -32,12 +32,12 @@ class Trial:
         child: its number, from 1.
         iteration: the iteration over the levels, from 1.
         level: layers or blocks of its architecture.
-        temperature: of the sampling in that iteration.
-        predicted: the accuracy that the surrogate predicted, None before its first fit.
-        score: validation accuracy in the search, None for a child that diverged.
-        parameters: of its network, None for a child that diverged.
-        seconds: spent on it, 0 where that is not known.
-        architecture: what was trained.
+        temperature: the sampling temperature in that iteration.
+        predicted: the accuracy predicted by the surrogate; None before its first fit.
+        score: validation accuracy in the search; None if the child diverged.
+        parameters: of its network; None if the child diverged.
+        seconds: time spent on it; 0 if not known.
+        architecture: the architecture.
     """
 
     child: int
@@ -53,19 +53,19 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """A search as far as it has come.
+    """A search at its present state.
 
     Attributes:
         config: its settings.
-        settings: the same as config.json has them.
-        versions: of the packages.
+        settings: the same as in config.json.
+        versions: the versions of the packages.
         trials: the children in the order of their training.
-        best: the best whole architecture, None as long as there is none.
-        ranking: what whole architectures are ranked by, by the child's number.
-        description: the data set, None for a run that did not note it.
-        updates: training steps of each key of the store, None before the first state.
+        best: the best whole architecture; None as long as there is none.
+        ranking: the ranking value of each whole architecture, by the child's number.
+        description: the data set; None if the run did not record it.
+        updates: training steps of each key of the store; None before the first state.
         seconds: time spent.
-        num_planned: children of the whole search.
+        num_planned: number of children of the whole search.
     """
 
     config: RunConfig
@@ -86,12 +86,12 @@ class Search:
 
     @property
     def level(self) -> str:
-        """What the space calls a level."""
+        """The space's word for a level."""
         return definition_of_space(self.config.space.space).level
 
     @property
     def num_validation(self) -> int | None:
-        """How many images scored the children; None where the run did not note it."""
+        """The number of images that scored the children; None if the run did not record it."""
         return None if self.description is None else self.description.num_validation
 
     @property
@@ -100,20 +100,20 @@ class Search:
         return tuple(trial for trial in self.trials if trial.score is not None)
 
     def estimate(self, trial: Trial) -> float:
-        """Returns what a whole architecture's trial is ranked by; its score, if the run noted nothing else."""
+        """Returns the ranking value of a whole architecture's trial: its score, if the run recorded nothing else."""
         return self.ranking.get(trial.child, trial.score or 0.0)
 
     def best_trials(self) -> list[Trial]:
-        """Returns the newest trial of each whole architecture, the best first, of equal ones the earlier."""
+        """Returns the newest trial of each whole architecture, best first; ties go to the earlier."""
         whole = [trial for trial in self.completed if trial.level == self.depth]
         return newest_best_first(whole, lambda trial: trial.architecture, self.estimate)
 
 
 def read_search(path: Path) -> Search:
-    """Reads what a search has left in its run directory.
+    """Reads the files of a search in its run directory.
 
     Raises:
-        RunDirectoryError: if a file is not what a run writes.
+        RunDirectoryError: if a file is not one that a run writes.
     """
     config = read_config(path)
     document = read_config_document(path / "config.json", RunDirectory.FORMAT)
@@ -139,7 +139,7 @@ def read_search(path: Path) -> Search:
 
 
 def architecture_of(path: Path) -> Architecture | None:
-    """Returns the architecture that a directory holds, None if it has none yet.
+    """Reads the architecture in a directory; None if there is none yet.
 
     Raises:
         RunDirectoryError: if the file does not hold one.
@@ -152,7 +152,7 @@ def architecture_of(path: Path) -> Architecture | None:
 
 
 def description_of(path: Path) -> DataDescription | None:
-    """Returns the description of a directory's data set, None if it has none.
+    """Reads the description of a directory's data set; None if there is none.
 
     Raises:
         RunDirectoryError: if the file is not one that a run wrote.
@@ -161,7 +161,7 @@ def description_of(path: Path) -> DataDescription | None:
 
 
 def optional(value: Any, make: Callable[[Any], T]) -> T | None:
-    """Returns None for None, else the value as a number."""
+    """Converts a value to a number; None stays None."""
     return None if value is None else make(value)
 
 
@@ -181,7 +181,7 @@ def _trial(record: dict[str, Any]) -> Trial:
 
 
 def _peeked(path: Path, seconds: float, num_planned: int) -> tuple[Updates | None, float, int]:
-    """Returns what only the state knows: the store's counts, the time spent and the children of the whole search."""
+    """Reads what only the state has: update counts of the store, time spent, and children of the whole search."""
     state = StateFiles(path / "state", RunDirectory.STATES).peek()
     if state is None:
         return None, seconds, num_planned
@@ -195,5 +195,5 @@ def _peeked(path: Path, seconds: float, num_planned: int) -> tuple[Updates | Non
 
 
 def _num_planned(config: RunConfig, space: SearchSpace[Any, Any]) -> int:
-    """Returns how many children the whole search has, if none of them diverges and no limit forbids one."""
+    """Returns the number of children of the whole search, if none diverges and no limit excludes any."""
     return sum(children_of_iteration(space, config.search.k).values()) * config.search.iterations

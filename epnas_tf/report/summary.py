@@ -1,4 +1,4 @@
-"""What stands first in the report: how far the run has come, and its figures in a line."""
+"""The head of the report: the progress of the run and its main figures."""
 
 import dataclasses
 from pathlib import Path
@@ -28,13 +28,13 @@ class Summary:
     """The head of the report.
 
     Attributes:
-        name: of the data set.
-        data: what the data set is, in a line; empty if that is not known.
-        status: sentences that say how far the run has come.
-        tiles: its figures.
-        architecture: the one that the report shows, the trained one or the search's best; None before there is one.
-        title: what that architecture is.
-        other: the search's best, where that is another one than the trained one.
+        name: the name of the data set.
+        data: one line about the data set; empty if it is not known.
+        status: sentences about the progress of the run.
+        tiles: the main figures.
+        architecture: the architecture shown, the trained one or the search's best; None before there is one.
+        title: the heading of that architecture.
+        other: the search's best, if it is not the trained one.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Summary:
 
 
 def summarise(search: Search | None, training: Training | None) -> Summary:
-    """Returns the head of the report on what is there of a run."""
+    """Makes the head of the report from the existing parts of a run."""
     found = None if search is None else search.best
     trained = None if training is None else training.architecture
     architecture = trained or found
@@ -69,7 +69,7 @@ def summarise(search: Search | None, training: Training | None) -> Summary:
 
 
 def training_status(training: Training | None) -> str:
-    """Returns a sentence that says how far a final training has come."""
+    """Describes the progress of a final training in one sentence."""
     if training is None:
         return "No final training has begun."
     if training.figures is not None:
@@ -115,7 +115,7 @@ def _tiles(search: Search | None, training: Training | None) -> list[Tile]:
 
 
 def _best_tile(search: Search, best: list[Trial]) -> Tile:
-    """Returns what the first of the ranking is ranked by and what was measured; before that, how far the search is."""
+    """Makes the tile of the best whole architecture; before there is one, of the best so far."""
     images, where = search.num_validation, search.config.child.on_weights
 
     def measured(trial: Trial) -> str:
@@ -143,7 +143,7 @@ def _name(search: Search | None, training: Training | None, description: DataDes
 
 
 def _data(description: DataDescription, held_out: bool) -> str:
-    """Says what the images are; those of the validation only where they are not trained on as well."""
+    """Describes the images; validation images only if they are not also trained on."""
     height, width, channels = description.image_shape
     kind = "grey" if channels == 1 else "coloured"
     parts = {"training": description.num_train, "validation": description.num_validation, "test": description.num_test}

@@ -1,4 +1,4 @@
-"""The report's tables, as rows of texts."""
+"""The report's tables, as rows of text."""
 
 import dataclasses
 from collections.abc import Callable
@@ -35,7 +35,7 @@ GROUPS = {
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One setting: its value as text, what it means, and whether it differs from the default."""
+    """One setting: its value as text, its meaning, and whether it differs from the default."""
 
     name: str
     value: str
@@ -44,11 +44,11 @@ class Setting:
 
 
 def settings_groups(config: Any, settings: dict[str, Any]) -> list[tuple[str, list[Setting]]]:
-    """Returns the settings of a run in the groups of their dataclass, each with its title.
+    """Returns the settings of a run in groups, as in their dataclass, each with its title.
 
     Args:
-        config: the settings as a value, of which the groups are taken.
-        settings: the same as config.json has them; what is in no group is passed over.
+        config: the settings as a dataclass, which defines the groups.
+        settings: the same as in config.json; those outside every group are ignored.
     """
     groups: dict[str, list[Setting]] = {}
     for field in dataclasses.fields(config):
@@ -93,7 +93,7 @@ def best_rows(search: Search) -> list[BestRow]:
 
 
 def best_row(search: Search, place: int, trial: Trial) -> BestRow:
-    """Returns a whole architecture as a row of a table, at a place from 1."""
+    """Makes the table row of a whole architecture, at a rank from 1."""
     costs = search_cost(search, trial.architecture)
     return BestRow(
         place=place,
@@ -108,7 +108,7 @@ def best_row(search: Search, place: int, trial: Trial) -> BestRow:
 
 
 def search_cost(search: Search, architecture: Architecture) -> Cost | None:
-    """Returns what an architecture costs at the search's channels; None where the images' shape is not known."""
+    """Returns the cost of an architecture at the search's channels; None if the image shape is not known."""
     if search.description is None:
         return None
     shape = NetworkShape(
@@ -134,9 +134,9 @@ class ArchitectureTable:
     """An architecture level by level.
 
     Attributes:
-        title: of its picture.
-        level: what a level is called.
-        rows: for each level its operations, each with what it reads; "" where the space does not say that.
+        title: the title of its picture.
+        level: the word for a level.
+        rows: the operations of each level, each with its inputs; "" if the space does not describe them.
         caption: a sentence below it.
     """
 
@@ -147,12 +147,12 @@ class ArchitectureTable:
 
     @property
     def widest(self) -> int:
-        """The operations of a level, at most."""
+        """The maximum number of operations in a level."""
         return max(map(len, self.rows))
 
 
 def architecture_table(architecture: Architecture) -> ArchitectureTable:
-    """Returns an architecture layer by layer, or block by block."""
+    """Makes the table of an architecture, layer by layer or block by block."""
     definition, levels = definition_of(architecture), operations_of(architecture)
     reads = [[""] * len(level) for level in levels] if definition.reads is None else definition.reads(architecture)
     rows = [list(zip(*both, strict=True)) for both in zip(levels, reads, strict=True)]
@@ -162,14 +162,14 @@ def architecture_table(architecture: Architecture) -> ArchitectureTable:
 
 @dataclasses.dataclass(frozen=True)
 class LevelTable:
-    """A figure of children: one column an iteration and one for all, one row a level; pairs of (figure, children)."""
+    """A figure by level (rows) and iteration (columns, plus one for all), in pairs of (figure, number of children)."""
 
     iterations: list[int]
     rows: list[tuple[str, list[tuple[str, str]]]]
 
 
 def correlation_table(search: Search) -> LevelTable | None:
-    """Returns Spearman's correlation of predicted and measured accuracy; None if nothing was predicted yet."""
+    """Makes the table of Spearman's correlation of predicted and measured accuracy; None before any prediction."""
 
     def figure(trials: list[Trial]) -> str:
         return signed(rank_correlation([(t.predicted, t.score) for t in trials]))
@@ -178,7 +178,7 @@ def correlation_table(search: Search) -> LevelTable | None:
 
 
 def accuracy_table(search: Search) -> LevelTable | None:
-    """Returns the children's mean accuracy in per cent, on the shared weights; None if there is none yet."""
+    """Makes the table of the children's mean accuracy in per cent, on the shared weights; None before the first."""
 
     def figure(trials: list[Trial]) -> str:
         scores = [t.score for t in trials if t.score is not None]
@@ -239,7 +239,7 @@ def candidate_rows(training: Training) -> list[CandidateRow]:
 
 
 def training_facts(training: Training) -> list[tuple[str, str]]:
-    """Returns what the epochs of a final training came to, each with its name."""
+    """Returns the main facts of a final training's epochs, each with its name."""
     if not training.epochs:
         return []
     last, seconds = training.epochs[-1], [e.seconds for e in training.epochs]
@@ -266,7 +266,7 @@ def training_facts(training: Training) -> list[tuple[str, str]]:
 
 @dataclasses.dataclass(frozen=True)
 class ClassRow:
-    """The figures of one class."""
+    """The metrics of one class."""
 
     name: str
     images: str
@@ -276,7 +276,7 @@ class ClassRow:
 
 
 def class_rows(figures: TestFigures) -> list[ClassRow]:
-    """Returns the figures of every class on the test images."""
+    """Returns the metrics of every class on the test images."""
     return [
         ClassRow(
             clean(c.name),
@@ -288,7 +288,7 @@ def class_rows(figures: TestFigures) -> list[ClassRow]:
 
 
 def frequent_confusions(figures: TestFigures) -> list[tuple[str, str, str]]:
-    """Returns the most frequent mistakes: the true class, what it was taken for, how often."""
+    """Returns the most frequent mistakes: true class, predicted class and count."""
     mistakes = figures.confusion - np.diag(np.diag(figures.confusion))
     names = [clean(c.name) for c in figures.classes]
     order = np.argsort(-mistakes, axis=None, kind="stable")[:NUM_CONFUSIONS]

@@ -1,45 +1,45 @@
-"""Numbers and names as the report writes them."""
+"""Formatting of numbers and names in the report."""
 
 import math
 import unicodedata
 
 MISSING = "-"
-"""What stands where a number is not known."""
+"""The text for an unknown number."""
 
 JOINERS = "\u200c\u200d"
 """Invisible characters that scripts and emoji need."""
 
 
 def clean(text: object) -> str:
-    """Returns a text without characters that neither HTML nor XML takes, or that would turn the writing around.
+    """Removes characters that HTML and XML forbid, or that would reverse the direction of writing.
 
-    Names of classes come from users' folders and files, so anything may be in them.
+    Class names come from users' folders and files, so they may contain anything.
     """
     return "".join(c if c.isprintable() or c in JOINERS else "\ufffd" for c in str(text))
 
 
 def shortened(text: str, length: int) -> str:
-    """Returns a text of at most `length` characters, an ellipsis for what was cut."""
+    """Shortens a text to at most `length` characters, with an ellipsis for the rest."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def letters_wide(text: str) -> int:
-    """Returns about how many Latin letters wide a text is: those of East Asia take the room of two."""
+    """Estimates the width of a text in Latin letters; East Asian ones count as two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def percent(part: float | None, digits: int = 1) -> str:
-    """Returns a part of one in per cent."""
+    """Formats a fraction in per cent."""
     return MISSING if part is None or not math.isfinite(part) else f"{100 * part:.{digits}f} %"
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
-    """Returns a number with a fixed number of digits."""
+    """Formats a number with a fixed number of digits."""
     return MISSING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def signed(value: float | None) -> str:
-    """Returns a correlation, its sign always shown."""
+    """Formats a correlation, always with its sign."""
     if value is None or not math.isfinite(value):
         return MISSING
     text = f"{value:+.2f}".replace("-", "−")
@@ -47,12 +47,12 @@ def signed(value: float | None) -> str:
 
 
 def count(value: float | None) -> str:
-    """Returns a whole number with separators."""
+    """Formats an integer with thousands separators."""
     return MISSING if value is None else f"{value:,.0f}"
 
 
 def compact(value: float | None) -> str:
-    """Returns a large number in three digits or so, such as 431 k or 12.3 M."""
+    """Formats a large number in about three digits, such as 431 k or 12.3 M."""
     if value is None:
         return MISSING
     for power, unit in ((9, "G"), (6, "M"), (3, "k")):
@@ -64,7 +64,7 @@ def compact(value: float | None) -> str:
 
 
 def duration(seconds: float | None, short: bool = False) -> str:
-    """Returns a time in its two largest units; with `short`, less than ten seconds to a tenth."""
+    """Formats a time in its two largest units; with `short`, times below ten seconds get one decimal."""
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     if short and seconds < 9.95:
@@ -82,5 +82,5 @@ def duration(seconds: float | None, short: bool = False) -> str:
 
 
 def plural(number: int, noun: str, nouns: str | None = None) -> str:
-    """Returns a number with its noun, such as `1 epoch` or `1,200 images`."""
+    """Formats a number with its noun, such as `1 epoch` or `1,200 images`."""
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"

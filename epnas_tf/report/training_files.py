@@ -1,4 +1,4 @@
-"""What a final training has left so far, read and checked; nothing is locked, changed or removed."""
+"""The files of a final training so far, read and checked without locking or changing anything."""
 
 import dataclasses
 import json
@@ -32,17 +32,17 @@ from epnas_tf.storage.training_directory import (
 
 @dataclasses.dataclass(frozen=True)
 class TrainedCandidate:
-    """One of several architectures that were trained shortly to find the one to train in full.
+    """One of several architectures that were trained briefly to choose the one to train in full.
 
     Attributes:
-        number: its place among them, the search's best first.
-        architecture: what was trained.
-        accuracy: validation accuracy after its own training, None as long as it is not known.
-        shared_score: validation accuracy in the search, None where that is not known.
+        number: its position among them, the search's best first.
+        architecture: the trained architecture.
+        accuracy: validation accuracy after its own training; None as long as it is not known.
+        shared_score: validation accuracy in the search; None if not known.
         parameters: of its network.
         multiply_adds: of its network, for one image.
-        epochs: it was trained for.
-        seconds: it took.
+        epochs: number of its training epochs.
+        seconds: duration of its training.
     """
 
     number: int
@@ -73,13 +73,13 @@ class TestFigures:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictions:
-    """What the network answered to the test images, and some of these.
+    """The network's predictions for the test images, and some of these images.
 
     Attributes:
         labels: int [n].
         probabilities: float [n, classes].
-        right: (indices int [k], images uint8 [k, height, width, channels]) of images that it gets right.
-        wrong: the same of images that it gets wrong.
+        right: (indices int [k], images uint8 [k, height, width, channels]) of correctly classified images.
+        wrong: the same for misclassified images.
     """
 
     labels: npt.NDArray[Any]
@@ -90,7 +90,7 @@ class Predictions:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Training:
-    """A final training as far as it has come; what is not there yet is None or empty."""
+    """A final training at its present state; missing parts are None or empty."""
 
     config: TrainingConfig
     settings: dict[str, Any]
@@ -111,10 +111,10 @@ class Training:
 
 
 def read_training(path: Path) -> Training:
-    """Reads what a final training has left in its directory.
+    """Reads the files of a final training in its directory.
 
     Raises:
-        RunDirectoryError: if a file is not what a training writes.
+        RunDirectoryError: if a file is not one that a training writes.
     """
     config = read_training_config(path)
     document = read_config_document(path / "config.json", TrainingDirectory.FORMAT)

@@ -1,7 +1,7 @@
-"""Whole jobs in a run directory.
+"""Complete jobs in a run directory.
 
-- `runner`: a search, with `timing`; `forecast`: what it will take, by `timed_steps`, and `shortening`: flags for less.
-- `comparison`: the scores on shared weights beside those of own trainings, by `correlation`.
+- `runner`: a search, with `timing`; `forecast`: its time and memory, by `timed_steps`; `shortening`: flags for less.
+- `comparison`: scores on shared weights against those of own trainings, by `correlation`.
 """
 
 from epnas_tf.lazy import importer

@@ -1,4 +1,4 @@
-"""Compares the scores of a search, on shared weights, with those of trainings of one's own, on the same images."""
+"""Comparison of a search's scores on shared weights with trainings on own weights, on the same images."""
 
 import dataclasses
 import json
@@ -35,13 +35,13 @@ Agreement = dict[str, dict[str, Correlation]]
 
 @dataclasses.dataclass(frozen=True)
 class RankResult:
-    """What a comparison gave.
+    """The result of a comparison.
 
     Attributes:
-        records: one for each architecture, the lines of own.jsonl.
-        agreement: the rank correlations; empty where fewer than three architectures did not diverge.
-        directory: where its files are.
-        already_finished: whether there was nothing left to do.
+        records: the lines of own.jsonl, one for each architecture.
+        agreement: the rank correlations; empty if fewer than three architectures have a score.
+        directory: the folder of its files.
+        already_finished: whether it had ended before this call.
     """
 
     records: list[dict[str, Any]]
@@ -51,13 +51,13 @@ class RankResult:
 
 
 class RankListener:
-    """Is told how a comparison goes; this one keeps silent, a subclass shows what it likes."""
+    """Receives the events of a comparison. This base class ignores them; subclasses override what they need."""
 
     def started(self, data: ImageData, num_architectures: int, num_done: int) -> None:
-        """The training of so many architectures begins, or goes on after `num_done` of them."""
+        """The training of so many architectures begins, or resumes after `num_done` of them."""
 
     def architecture_ended(self, record: dict[str, Any]) -> None:
-        """An architecture was scored in all ways; `record` is its line of own.jsonl."""
+        """An architecture was scored by all methods; `record` is its line of own.jsonl."""
 
 
 def run_rank(
@@ -67,19 +67,19 @@ def run_rank(
     rank_dir: str | os.PathLike[str] | None = None,
     listener: RankListener | None = None,
 ) -> RankResult:
-    """Trains a sample of a finished search's whole architectures on their own, or goes on with it.
+    """Trains a sample of a finished search's whole architectures on their own weights, or resumes such a comparison.
 
-    The networks, the images and the recipe are those of the search, but for the number of epochs and for weights that
-    nobody shares. So what differs between the scores comes from the sharing and from the short training.
+    Networks, images and recipe are those of the search, except for the number of epochs and the sharing of weights. So
+    differences between the scores come from sharing and from short training.
 
     Args:
         run_dir: the search's directory.
-        config: how many architectures, and for how long.
-        rank_dir: where the comparison keeps its files; None for the folder `rank` of `run_dir`.
-        listener: is told how it goes; None for silence.
+        config: the number of architectures and the length of their training.
+        rank_dir: the folder of the comparison's files; None for the folder `rank` of `run_dir`.
+        listener: receives the events; None for silence.
 
     Raises:
-        EPNASError: for everything that a user can cause: settings, directories, a search that is not finished.
+        EPNASError: for every mistake of the user: in settings or directories, or a search that is not finished.
     """
     check_environment()
     require(RankConfig, "config", config)
@@ -109,7 +109,7 @@ def run_rank(
 
 
 def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunConfig, State]:
-    """Returns the trials of the architectures to train, the search's settings and its last state.
+    """Reads the trials of the architectures to train, the search's settings and its last state.
 
     Raises:
         ConfigError: if the search shared no weights.
@@ -137,7 +137,7 @@ def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunCon
 
 
 def _check_same(records: list[dict[str, Any]], trials: list[dict[str, Any]], directory: Path) -> None:
-    """Refuses a comparison that was begun with another search.
+    """Refuses to resume a comparison of another search.
 
     Raises:
         RunDirectoryError: if its architectures are not those of the sample.
@@ -152,14 +152,14 @@ def _check_same(records: list[dict[str, Any]], trials: list[dict[str, Any]], dir
 
 
 def agreements(records: list[dict[str, Any]]) -> Agreement:
-    """Returns how the own scores agree with each way of scoring on shared weights; architectures that diverged are out.
+    """Correlates the own scores with each method of scoring on shared weights, without diverged architectures.
 
     Args:
         records: the lines of own.jsonl.
 
     Returns:
-        The correlations by the way of scoring; where each architecture was trained more than once, also those of a
-        second training with the first, under "repeated".
+        The correlations by method of scoring. If each architecture was trained more than once, those of a second
+        training with the first are included as "repeated".
     """
     scored = [record for record in records if record["own"] is not None]
     if len(scored) < FEWEST:
@@ -173,13 +173,13 @@ def agreements(records: list[dict[str, Any]]) -> Agreement:
 
 
 def own_trainer(search: RunConfig, data: ImageData, scored: Images, epochs: int) -> ChildTrainer:
-    """Returns what trains architectures with a search's recipe, but longer and each on weights of its own.
+    """Makes a trainer with a search's recipe, but for more epochs and with fresh weights for each architecture.
 
     Args:
         search: the search's settings.
-        data: its images.
+        data: the search's images.
         scored: the images that an architecture is scored on.
-        epochs: to train for.
+        epochs: number of epochs of each training.
     """
     shape = network_shape(search, make_space(search.space), data)
     child = dataclasses.replace(search.child, share_weights=False)
@@ -189,7 +189,7 @@ def own_trainer(search: RunConfig, data: ImageData, scored: Images, epochs: int)
 
 
 class _Scorer:
-    """Scores architectures in all ways."""
+    """Scores architectures by all methods."""
 
     def __init__(self, search: RunConfig, data: ImageData, state: State, config: RankConfig) -> None:
         self._config = config
@@ -203,7 +203,7 @@ class _Scorer:
         self._shared = ChildTrainer(shared, shape, child, batches, validation)
 
     def record(self, trial: dict[str, Any], number: int) -> dict[str, Any]:
-        """Returns an architecture's line of own.jsonl."""
+        """Makes an architecture's line of own.jsonl."""
         began = time.perf_counter()
         architecture = architecture_from_dict(trial["architecture"])
         final = self._shared.score(architecture)
@@ -218,7 +218,7 @@ class _Scorer:
         }
 
     def _own_scores(self, architecture: Any, number: int) -> list[float]:
-        """Returns the scores of an architecture's own trainings; none if one of them diverged."""
+        """Trains an architecture on its own weights and returns the scores; none if a training diverged."""
         seeds = [derived_seed(self._config.seed, OWN, number, again) for again in range(self._config.own_trainings)]
         try:
             return [self._own.train(architecture, seed).score for seed in seeds]

@@ -1,4 +1,4 @@
-"""Rank correlations with their intervals."""
+"""Rank correlations with confidence intervals."""
 
 import dataclasses
 import math
@@ -21,9 +21,9 @@ CONFIDENCE = 0.95
 
 @dataclasses.dataclass(frozen=True)
 class Correlation:
-    """A rank correlation in [-1, 1] and its 95 % interval; None where it is undefined, as among equal scores.
+    """A rank correlation in [-1, 1] and its 95 % interval; None if undefined, such as among equal scores.
 
-    There is no interval either where there are fewer than `FEWEST_FOR_INTERVAL` pairs.
+    With fewer than `FEWEST_FOR_INTERVAL` pairs there is no interval.
 
     Attributes:
         value: the correlation.
@@ -43,17 +43,17 @@ class Correlation:
 
 
 def kendall(one: Sequence[float], other: Sequence[float]) -> Correlation:
-    """Returns Kendall's τ (τ-b, which takes account of equal scores)."""
+    """Kendall's τ-b, which accounts for ties."""
     return _with_interval(one, other, scipy.stats.kendalltau)
 
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> Correlation:
-    """Returns Spearman's ρ."""
+    """Spearman's ρ."""
     return _with_interval(one, other, scipy.stats.spearmanr)
 
 
 def _with_interval(one: Sequence[float], other: Sequence[float], measure: Callable[..., Any]) -> Correlation:
-    """Returns a correlation with the interval of the bootstrap over pairs: which architectures are there is chance."""
+    """Computes a correlation and its bootstrap interval over pairs, since the architectures are a random sample."""
 
     def correlation(x: Any, y: Any) -> float:
         return float(measure(x, y).statistic)

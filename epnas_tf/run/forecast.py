@@ -1,4 +1,4 @@
-"""What a search will take on this device: hours and memory, and what would make it shorter."""
+"""The forecast of a search on this device: its time and memory, and flags for a shorter search."""
 
 import dataclasses
 import os
@@ -31,11 +31,11 @@ SMALLER = ("batch_size", "image_size", "train_images", "channels")
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """The main memory of a search.
+    """The main memory that a search needs.
 
     Attributes:
-        needed: bytes of the whole process at its peak, as estimated.
-        available: bytes that it may have: what it has and what is free.
+        needed: estimated peak of the whole process, in bytes.
+        available: memory that the process has or can get, in bytes.
     """
 
     needed: int
@@ -47,8 +47,8 @@ class Proposal:
     """Flags for a shorter search.
 
     Attributes:
-        flags: as they are typed.
-        seconds: that the search then takes.
+        flags: the flags, as typed.
+        seconds: the time of the search with them.
     """
 
     flags: str
@@ -57,15 +57,15 @@ class Proposal:
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """What a search will take on this device.
+    """The forecast of a search on this device.
 
     Attributes:
-        num_children: children of the whole search.
-        seconds: of the whole search, from a few timed steps.
-        seconds_by_level: of a mean child of each level.
-        memory: the main memory; None where a GPU's own memory is what counts.
-        shorter: flags that bring it to `SHORT` seconds, or as near as may be; None where it takes less than `LONG`, or
-            nothing helps.
+        num_children: number of children of the whole search.
+        seconds: the time of the whole search, from a few timed steps.
+        seconds_by_level: the mean time of a child of each level.
+        memory: the main memory; None with a GPU, whose own memory is what counts.
+        shorter: flags that shorten it to `SHORT` seconds, or as near as possible; None if it takes less than `LONG`
+            seconds, or nothing helps.
     """
 
     num_children: int
@@ -76,20 +76,20 @@ class Forecast:
 
 
 def shorter_by(config: RunConfig) -> tuple[str, ...]:
-    """Returns the settings by which a search is made shorter."""
+    """Returns the names of the settings that can shorten a search."""
     return (*EVERYWHERE, *definition_of_space(config.space.space).shorter_by)
 
 
 def size_of(data: ImageData) -> DataSize:
-    """Returns what of a data set decides how long a search takes."""
+    """Returns the sizes of a data set that determine the time of a search."""
     return DataSize(len(data.train), len(data.validation), data.image_shape, data.num_classes)
 
 
 def check_memory(config: RunConfig, data: DataSize) -> Memory | None:
-    """Returns the main memory that a search takes, and that there is; None where it trains on a GPU.
+    """Compares the main memory that a search needs with what is available; None if it trains on a GPU.
 
     Raises:
-        ConfigError: if it is not there, even if the estimate is too high by its tolerance.
+        ConfigError: if there is too little, even if the estimate is too high by its tolerance.
     """
     if tf.config.list_physical_devices("GPU"):
         return None
@@ -118,14 +118,14 @@ def check_memory(config: RunConfig, data: DataSize) -> Memory | None:
 def forecast_search(
     config: RunConfig, shape: NetworkShape, data: DataSize, memory: Memory | None, resumed: bool
 ) -> Forecast:
-    """Times a few steps, a matter of seconds, and returns what the search will take. It changes no result.
+    """Times a few steps, within seconds, and forecasts the search. The search's results do not change.
 
     Args:
         config: the settings.
-        shape: what fixes the children's networks beside their architecture.
+        shape: all that determines the children's networks beside their architecture.
         data: the images.
-        memory: what `check_memory` gave.
-        resumed: whether children are trained already, so that the settings cannot be changed any more.
+        memory: the result of `check_memory`.
+        resumed: whether there are trained children, so that the settings can no longer change.
     """
     replicas = mirrored_strategy().num_replicas_in_sync if config.child.mirrored else 1
     work = workload(config, data)
@@ -149,5 +149,5 @@ def forecast_search(
 
 
 def gigabytes(number: float) -> str:
-    """Returns a number of bytes in GB, in two digits or so."""
+    """Formats a number of bytes in GB, in about two digits."""
     return f"{number / 1e9:.0f} GB" if number >= 9.5e9 else f"{number / 1e9:.1f} GB"

@@ -1,4 +1,4 @@
-"""Runs a whole search in a run directory: data, spaces, shared weights and the algorithm put together."""
+"""A whole search in a run directory: data, space, shared weights and algorithm combined."""
 
 import dataclasses
 import os
@@ -41,19 +41,18 @@ and fitting the surrogate, writing files."""
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
-    """What a finished search found.
+    """The result of a search.
 
     Attributes:
         architecture: the best architecture of the deepest level.
         score: its newest validation accuracy in the search, in [0, 1].
-        estimate: what it is ranked by, see `Ranked`.
-        num_validation: images that the score was measured on.
-        num_children: children trained, failed ones included.
-        num_failed: children that diverged.
-        seconds: time spent, over all the times that the search was started; without the last child's saving, which
-            keeps this time.
-        parts: the seconds of each of `PARTS`; what is missing from `seconds` is all the rest.
-        already_finished: whether there was nothing left to do.
+        estimate: its ranking value, see `Ranked`.
+        num_validation: number of images that the score was measured on.
+        num_children: number of trained children, failed ones included.
+        num_failed: number of children that diverged.
+        seconds: time spent in all runs of the search, without the saving of the last child, which records this time.
+        parts: the seconds of each of `PARTS`; the difference to `seconds` is everything else.
+        already_finished: whether it had ended before this call.
 
     Example:
         >>> import epnas_tf
@@ -81,7 +80,7 @@ class SearchResult:
 
 
 class Listener:
-    """Is told how a search goes; this one keeps silent, a subclass shows what it likes.
+    """Receives the events of a search. This base class ignores them; subclasses override what they need.
 
     Example:
         >>> import epnas_tf
@@ -93,26 +92,26 @@ class Listener:
     """
 
     def started(self, search: ProgressiveSearch[Any], data: ImageData, num_resumed: int) -> None:
-        """The search begins, or goes on after `num_resumed` children."""
+        """The search begins, or resumes after `num_resumed` children."""
 
     def resumed(self, records: list[dict[str, Any]]) -> None:
-        """The search goes on after these children, as trials.jsonl has them; called after `started`."""
+        """The search resumes after these children, the records of trials.jsonl; called after `started`."""
 
     def forecast(self, forecast: Forecast) -> None:
-        """What the search will take on this device, before its first child; only where `run_search` is asked for it."""
+        """The forecast of the search, before its first child; only if `run_search` is called with `forecast`."""
 
     def child_started(self, candidate: Candidate[Any]) -> None:
         """A child's training begins."""
 
     def child_ended(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
-        """A child was scored, or (None) diverged."""
+        """A child was scored, or it diverged (None)."""
 
     def warning(self, text: str) -> None:
         """Something went wrong that does not stop the search."""
 
 
 def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageData) -> NetworkShape:
-    """Returns what fixes the networks of a run beside their architecture, checked against the images.
+    """Returns all that determines a run's networks beside their architecture, checked against the images.
 
     Raises:
         DataError: if the images are too small for the space.
@@ -129,17 +128,17 @@ def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageDa
 
 
 def restore_store(store: VariableStore, state: State) -> None:
-    """Gives a store the shared weights of a saved state.
+    """Restores the shared weights of a saved state into a store.
 
     Raises:
         KeyError: if it has none.
-        StateError: if they do not belong together.
+        StateError: if they do not fit together.
     """
     store.set_state(state.values["store"], with_prefix("store.", state.arrays))
 
 
 def is_finished(state: State, config: RunConfig, space: SearchSpace[Any, Any]) -> bool:
-    """Tells whether a saved state is the last one of its search.
+    """Whether a saved state is the last one of its search.
 
     Raises:
         StateError: if it is not one of this search.
@@ -159,24 +158,24 @@ def run_search(
     profile: bool = False,
     forecast: bool = False,
 ) -> SearchResult:
-    """Runs a search, or goes on with it where it was stopped.
+    """Runs a search, or resumes a stopped one.
 
-    `epnas-search` calls `prepare_tensorflow` before. It changes the whole process, so a program of one's own decides.
+    `epnas-search` calls `prepare_tensorflow` first. It changes the whole process, so your own program decides.
 
     Args:
         config: the settings.
-        run_dir: where the run keeps its files.
-        listener: is told how it goes; None for silence.
-        profile: whether to write a TensorBoard profile of a few steps, of the first child of the deepest level, to
+        run_dir: the folder of the run's files.
+        listener: receives the events; None for silence.
+        profile: whether to write a TensorBoard profile of a few steps of the first child of the deepest level to
             RUN_DIR/logs. It changes no result.
-        forecast: whether to tell `Listener.forecast` what the search will take on this device, from a few timed steps,
-            and to refuse one that needs more main memory than there is. It takes seconds and changes no result.
+        forecast: whether to time a few steps, pass the forecast to `Listener.forecast`, and refuse a search that needs
+            more main memory than there is. It takes seconds and changes no result.
 
     Returns:
-        What was found. The same settings and run directory give the same result, however often the run was stopped.
+        The result. The same settings give the same result, however often the run was stopped.
 
     Raises:
-        EPNASError: for everything that a user can cause: settings, data, the run directory.
+        EPNASError: for every mistake of the user: in settings, data or the run directory.
 
     Example:
         >>> import epnas_tf
@@ -210,14 +209,14 @@ def run_search(
 
 
 class _Times(NamedTuple):
-    """What a search has spent, as its state has it: up to the saving of that state, which it cannot hold itself."""
+    """The time that a search has spent, as saved in its state, without the saving of that state itself."""
 
     seconds: float
     parts: dict[str, float]
 
 
 class _Run:
-    """One search in its directory: the parts, and what is kept between children."""
+    """One search in its directory: its parts, and the values kept between children."""
 
     def __init__(
         self,
@@ -366,15 +365,15 @@ def save_child(
     trainer: ChildTrainer,
     values: dict[str, Any],
 ) -> None:
-    """Writes a child's line and the state after it; the line first: a state that knows of it must find it there.
+    """Writes a child's line, then the state after it, since a state must find all its children in the file.
 
     Args:
         directory: the run's directory.
         candidate: the child.
-        result: what its training gave; None if it diverged.
-        search: the search that was told of it.
+        result: the result of its training; None if it diverged.
+        search: the search, which has its score.
         trainer: has the shared variables and their momentum.
-        values: what else the state is to hold, as JSON takes it.
+        values: further JSON values for the state.
     """
     directory.append_record(trial_record(candidate, result))
     search_values, search_arrays = search.get_state()
@@ -387,7 +386,7 @@ def save_child(
 
 
 def trial_record(candidate: Candidate[Any], result: ChildResult | None) -> dict[str, Any]:
-    """Returns a child's line of trials.jsonl; counts are from 1, as people count."""
+    """Makes a child's line of trials.jsonl; numbers start from 1."""
     record: dict[str, Any] = {
         "child": candidate.number + 1,
         "iteration": candidate.iteration + 1,
@@ -404,7 +403,7 @@ def trial_record(candidate: Candidate[Any], result: ChildResult | None) -> dict[
 def scalars(
     candidate: Candidate[Any], result: ChildResult | None, search: ProgressiveSearch[Any]
 ) -> dict[str, float | None]:
-    """Returns what TensorBoard shows of a child."""
+    """Returns the values of a child for TensorBoard."""
     values: dict[str, float | None] = {"temperature": candidate.temperature, "predicted": candidate.predicted}
     if result is not None:
         values |= {"score": result.score, "training_loss": result.training_loss}

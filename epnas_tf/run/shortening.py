@@ -1,4 +1,4 @@
-"""Which settings bring a search down to a time, or into a memory: those that hurt its result least."""
+"""Changes of settings that reduce a search to a given time or memory, with the least harm to its result."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ scores then say less of what a network can do.
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-    """Settings that are tried, and what the images become with them."""
+    """Tried settings, and the sizes of the images with them."""
 
     config: RunConfig
     data: DataSize
@@ -48,20 +48,20 @@ def shortened(
     target: float,
     names: Sequence[str],
 ) -> Attempt | None:
-    """Returns settings whose measure is at most a target, changed in as little as may be.
+    """Finds settings whose measure is at most a target, with as few changes as possible.
 
-    From step to step the change is made that gains most for what it hurts; in the end, each that turns out not to be
-    needed is taken back.
+    Each step makes the change with the best ratio of gain to harm. At the end, changes that turn out to be unnecessary
+    are undone.
 
     Args:
         config: the settings.
-        data: the images that they lead to.
-        measure: what is to come down, such as the seconds of a search.
-        target: the most that it may be.
+        data: the sizes of the images with them.
+        measure: the quantity to reduce, such as the seconds of a search.
+        target: its upper bound.
         names: settings that may be changed.
 
     Returns:
-        The settings; where the target cannot be reached, those with the least measure. None if nothing helps.
+        The settings; if the target cannot be reached, those with the smallest measure. None if nothing helps.
     """
     measured: dict[tuple[Any, ...], float] = {}
 
@@ -90,7 +90,7 @@ def shortened(
 
 
 def _steps(attempt: Attempt, first: Attempt, name: str) -> Iterator[tuple[Attempt, float]]:
-    """Yields an attempt with one setting a step lower, and how much that hurts."""
+    """Yields attempts with one setting a step lower, each with the harm that this does."""
     if name == "operations":
         fewer = definition_of_space(attempt.config.space.space).fewer_operations
         if fewer and name not in attempt.changes and not attempt.config.space.operations:
@@ -114,7 +114,7 @@ def _value(attempt: Attempt, name: str) -> int:
 
 
 def _with(first: Attempt, changes: dict[str, Any]) -> Attempt:
-    """Returns the first settings with changes, and the images that they lead to."""
+    """Applies changes to the first settings and to the sizes of the images."""
     config = from_values(RunConfig, values_of(first.config) | changes)
     data = first.data
     if side := changes.get("image_size"):
@@ -127,6 +127,6 @@ def _with(first: Attempt, changes: dict[str, Any]) -> Attempt:
 
 
 def as_flags(changes: Mapping[str, Any]) -> str:
-    """Returns changed settings as they are typed."""
+    """Formats changed settings as flags."""
     shown = {name: ",".join(value) if isinstance(value, tuple) else value for name, value in changes.items()}
     return " ".join(f"--{name}={value}" for name, value in shown.items())

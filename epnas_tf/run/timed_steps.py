@@ -1,7 +1,7 @@
-"""Times a few training steps of a shallow and a deep network on this device, from which a search's time follows.
+"""Timing of a few training steps of a shallow and a deep network, from which the time of a search follows.
 
-Everything is made for it and thrown away: variables in a store of its own, images of noise, a function that traces the
-layers. Nothing of the search is touched, and no random state.
+It uses temporary objects only: a store of its own, images of noise, a function that traces the layers. Neither the
+search nor any random state is affected.
 """
 
 import time
@@ -47,13 +47,13 @@ BEHIND = 0.5
 
 
 class Timed(NamedTuple):
-    """What was timed of one network.
+    """The timings of one network.
 
     Attributes:
-        load: of the network.
-        trace: seconds until its graph was there.
-        first: seconds that the first step took longer than later ones.
-        steps: (images, seconds) of the steps.
+        load: the load of the network.
+        trace: seconds to trace its graph.
+        first: extra seconds of the first step over later ones.
+        steps: (images, seconds) of each step.
     """
 
     load: Load
@@ -63,13 +63,13 @@ class Timed(NamedTuple):
 
 
 def time_steps(space: SearchSpace[Any, Any], shape: NetworkShape, config: ChildConfig, batch: int) -> CostModel:
-    """Returns what a search's parts take on this device, from some steps of two networks.
+    """Measures the costs of a search's parts on this device, from some steps of two networks.
 
     Args:
         space: the search space.
-        shape: what else fixes the children's networks.
-        config: how they are trained.
-        batch: images of a training step.
+        shape: all else that determines the children's networks.
+        config: the training of the children.
+        batch: images per training step.
     """
     rng = np.random.default_rng(0)
     shallow = space.sample(rng, 1)
@@ -86,7 +86,7 @@ def time_steps(space: SearchSpace[Any, Any], shape: NetworkShape, config: ChildC
 
 
 def model_of(timed: list[Timed], config: ChildConfig) -> CostModel:
-    """Returns the costs that fit some timed networks best, in proportion to their times; none is below zero."""
+    """Fits non-negative costs to the timings of some networks, by relative error."""
     from scipy.optimize import nnls  # slow to import
 
     steps = [
@@ -129,7 +129,7 @@ def _time(
 
 
 def _seconds(fit: Callable[..., Any], values: FlatValues, shape: NetworkShape, images: int, count: int) -> list[float]:
-    """Returns the seconds of so many training steps, each with the same images of noise."""
+    """Times so many training steps, all on the same images of noise."""
     rng, times = np.random.default_rng(0), []
     noise = rng.normal(size=(images, *shape.image_shape)).astype(np.float32)
     labels = rng.integers(shape.num_classes, size=images).astype(np.int32)

@@ -1,4 +1,4 @@
-"""How long the rest of a search will take."""
+"""Estimation of the time that the rest of a search takes."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,10 @@ EXPECTED_CHILDREN = 2
 
 
 class TimeLeft:
-    """Estimates the time left from the children so far: deeper levels have larger networks, so take longer.
+    """Estimates the time left from the children so far, by level, since deeper networks take longer.
 
     Args:
-        expected: the seconds that a child of each level is expected to take; None where nobody has timed a step.
+        expected: the expected seconds for a child of each level; None if no step was timed.
     """
 
     def __init__(self, expected: Mapping[int, float] | None = None) -> None:
@@ -21,19 +21,19 @@ class TimeLeft:
         self._seconds: list[float] = []
 
     def expect(self, expected: Mapping[int, float]) -> None:
-        """Takes the seconds that a child of each level is expected to take."""
+        """Sets the expected seconds for a child of each level."""
         self._expected = dict(expected)
 
     def add(self, level: int, seconds: float) -> None:
-        """Notes how long a child of a level took, in seconds."""
+        """Records the seconds of a child of a level."""
         self._levels.append(level)
         self._seconds.append(seconds)
 
     def estimate(self, remaining: Mapping[int, int]) -> float | None:
-        """Returns the seconds left; None before the first child, where nothing is expected.
+        """Estimates the seconds left; None before the first child if there are no expected seconds.
 
         Args:
-            remaining: for each level, how many children are still to be trained.
+            remaining: number of children still to be trained, for each level.
         """
         if not self._levels and not self._expected:
             return None
@@ -41,7 +41,7 @@ class TimeLeft:
         return sum(count * max(of_level(level), 0.0) for level, count in remaining.items())
 
     def _corrected(self, level: int) -> float:
-        """Returns what is expected of a level, corrected by its own children, or by all where it has had none."""
+        """Corrects the expected time of a level by its own children, or by all if it has had none."""
         expected = self._expected[level]
         own = [seconds for seen, seconds in zip(self._levels, self._seconds, strict=True) if seen == level]
         if own:
@@ -51,9 +51,9 @@ class TimeLeft:
         return expected * (sum(self._seconds) + more) / (before + more)
 
     def _seconds_at(self, level: int) -> float:
-        """Returns the mean of a level that was seen, else the value of a line through all children.
+        """Returns the mean time of a level with children, else the value of a line through all children.
 
-        While only one level was seen, the time is taken to grow in proportion to the level.
+        While only one level has had children, time is assumed proportional to the level.
         """
         levels, seconds = np.array(self._levels), np.array(self._seconds)
         if level in levels:
@@ -66,7 +66,7 @@ class TimeLeft:
 
 
 def format_seconds(seconds: float | None) -> str:
-    """Returns a time as h:mm:ss or m:ss, "?" for None."""
+    """Formats a time as h:mm:ss or m:ss, and None as "?"."""
     if seconds is None:
         return "?"
     minutes, rest = divmod(round(seconds), 60)

@@ -11,9 +11,8 @@ from epnas_tf.config import SpaceConfig
 from epnas_tf.errors import ArchitectureError
 from epnas_tf.nn.registry import check_operations
 from epnas_tf.space.architecture import MacroArchitecture, MacroLayer
-from epnas_tf.space.base import SearchSpace
+from epnas_tf.space.base import SearchSpace, check_index, check_indices, check_level, check_size
 from epnas_tf.space.candidate_costs import CandidateCosts, LevelCosts, sums_of_cheapest
-from epnas_tf.space.checks import check_index, check_indices, check_level, check_size
 from epnas_tf.space.definition import Hyperparameters, Keeps, Parameter, SpaceDefinition, register_space
 from epnas_tf.space.graph import Graph, Key, NetworkShape, add_head, add_stem, check_image_size
 from epnas_tf.space.picture import BLUE, BOX_HEIGHT, BOX_WIDTH, CENTER, STEP, VERMILION, Arcs, Arrow, Box, Drawing, Note

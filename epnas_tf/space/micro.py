@@ -12,8 +12,7 @@ from epnas_tf.config import SpaceConfig
 from epnas_tf.errors import ArchitectureError, ConfigError
 from epnas_tf.nn.registry import check_operations
 from epnas_tf.space.architecture import CELL_BEFORE_PREVIOUS, PREVIOUS_CELL, BlockSide, MicroArchitecture, MicroBlock
-from epnas_tf.space.base import SearchSpace
-from epnas_tf.space.checks import check_index, check_indices, check_level, check_size
+from epnas_tf.space.base import SearchSpace, check_index, check_indices, check_level, check_size
 from epnas_tf.space.definition import Hyperparameters, Keeps, Parameter, SpaceDefinition, register_space
 from epnas_tf.space.graph import Key
 from epnas_tf.space.micro_network import MicroCosts, build_micro_graph

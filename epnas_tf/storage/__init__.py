@@ -1,1 +1,1 @@
-"""What a run leaves on the disk, and how it gets there whole: directories, states, records, TensorBoard."""
+"""The files of a run: directories, states, records and TensorBoard logs, each written whole or not at all."""

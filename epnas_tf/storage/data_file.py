@@ -1,4 +1,4 @@
-"""data.json: what a run's data set is, so that whatever comes after needs the run directory alone."""
+"""The file data.json, which describes a run's data set, so that later commands need the run directory alone."""
 
 import dataclasses
 import json
@@ -14,12 +14,12 @@ FORMAT = "epnas_tf.data"
 VERSION = 1
 
 EXACT = ("mean", "std", "digest", "skipped")
-"""What another version of a package that decodes or resizes images may give a little differently."""
+"""The values that may differ slightly under another version of a package that decodes or resizes images."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DataDescription:
-    """A data set without its images.
+    """The description of a data set, without its images.
 
     Attributes:
         name: the data set's name.
@@ -51,12 +51,12 @@ class DataDescription:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_names)
 
     @property
     def preparation(self) -> Preparation:
-        """How an image file becomes an image of the data set."""
+        """The steps from an image file to an image of the data set."""
         return Preparation(*self.image_shape, *self.value_range, self.deep)
 
 
@@ -79,17 +79,17 @@ def describe_data(data: ImageData) -> DataDescription:
 
 
 def refuse_other_images(directory: Path, description: DataDescription, same_versions: bool, remedy: str) -> None:
-    """Refuses images that are not those of which a directory's data.json tells; without that file, none.
+    """Refuses images other than those that a directory's data.json describes. Without that file all are accepted.
 
     Args:
         directory: of a run.
         description: of the images.
-        same_versions: whether the packages are those that the run began with; others may read the same files a little
-            differently, so then only numbers, sizes and classes count.
-        remedy: what to do, a sentence.
+        same_versions: whether the packages are those that the run began with. Others may decode the same files slightly
+            differently, so then only numbers, sizes and classes are compared.
+        remedy: a sentence that tells the user what to do.
 
     Raises:
-        RunDirectoryError: if they are others, or data.json is broken.
+        RunDirectoryError: if they differ, or data.json is broken.
     """
     if not (directory / DATA_FILE).exists():
         return

@@ -1,4 +1,4 @@
-"""Locks of directories: one process at a time, and none is left over by a kill."""
+"""Locks of directories: one process at a time. The lock of a killed process is released by the system."""
 
 import contextlib
 import fcntl
@@ -12,7 +12,7 @@ from epnas_tf.storage.state_files import translate_os_errors
 
 
 def take_lock(file: Path, remedy: str, where: Path | None = None) -> IO[str]:
-    """Locks a file until it is closed, or its process ends, and returns it.
+    """Opens a file and locks it until it is closed or the process ends.
 
     Args:
         file: the file; made if it is not there.
@@ -34,7 +34,7 @@ def take_lock(file: Path, remedy: str, where: Path | None = None) -> IO[str]:
 
 @contextlib.contextmanager
 def locked_for_a_moment(directory: Path) -> Iterator[None]:
-    """Waits until no other process is in such a block of the directory, and runs the block.
+    """Runs a block while no other process runs such a block for the directory; waits for its turn.
 
     Args:
         directory: the directory, which exists.

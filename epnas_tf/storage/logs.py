@@ -1,4 +1,4 @@
-"""TensorBoard's files."""
+"""TensorBoard logs."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,11 +8,11 @@ import tensorflow as tf
 
 
 class TensorBoardLogs:
-    """Writes values for TensorBoard. Where they cannot be written, a warning says so once and the work goes on.
+    """Writes values for TensorBoard. If they cannot be written, it warns once and the work goes on.
 
     Args:
-        directory: where they are; made with the first values.
-        warn: is told what goes wrong.
+        directory: the folder of the logs; made with the first values.
+        warn: receives the warning.
     """
 
     def __init__(self, directory: Path, warn: Callable[[str], None]) -> None:
@@ -22,7 +22,7 @@ class TensorBoardLogs:
         self._broken = False
 
     def add(self, step: int, values: Mapping[str, float | None]) -> None:
-        """Adds values at a step; None is left out."""
+        """Adds values at a step and skips those that are None."""
         if self._broken:
             return
         try:

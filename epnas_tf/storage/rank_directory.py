@@ -6,7 +6,7 @@
       state/              how many lines count
       rank.json           the rank correlations
 
-It is locked, written and gone on with as the directory of a search is; see `run_directory`.
+Locking, writing and resuming are those of a search's directory; see `run_directory`.
 """
 
 from epnas_tf.storage.run_directory import RANK_FOLDER, RunDirectory
@@ -24,11 +24,11 @@ accuracy on the shared weights as they are at the end of the search."""
 
 REPEATED = "repeated"
 CAPTIONS = {**WAYS, REPEATED: "a second own training, against the first"}
-"""What the correlations in rank.json are called."""
+"""The captions of the correlations in rank.json."""
 
 
 class RankDirectory(RunDirectory):
-    """A directory that belongs to one comparison; see the module for its files."""
+    """The directory of one comparison; the module lists its files."""
 
     FOLDER = RANK_FOLDER
     FORMAT = "epnas_tf.rank"

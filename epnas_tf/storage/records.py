@@ -1,4 +1,4 @@
-"""Reads files of one JSON object a line, also while they are being written."""
+"""Reading of files with one JSON object per line, also while they are being written."""
 
 import json
 import math
@@ -14,7 +14,7 @@ TRIALS_FILE, RANKING_FILE = "trials.jsonl", "ranking.json"
 
 
 def read_records(file: Path) -> list[dict[str, Any]]:
-    """Returns the objects of a file, none if there is no file; a line that is still being written is left out.
+    """Reads the objects of a file; none if it does not exist. A line that is still being written is left out.
 
     Raises:
         RunDirectoryError: if the file is not one that a run wrote.
@@ -36,10 +36,10 @@ def _record(file: Path, number: int, line: str) -> Any:
 
 
 def parsed(file: Path, make: Callable[[dict[str, Any]], T]) -> tuple[T, ...]:
-    """Reads a file of one JSON object a line.
+    """Reads a file of one JSON object per line and converts each object.
 
     Args:
-        file: the file; none is as good as an empty one.
+        file: the file; a missing one counts as empty.
         make: turns an object into a value; raises KeyError, TypeError, ValueError or AttributeError if it cannot.
 
     Raises:
@@ -57,10 +57,10 @@ def parsed(file: Path, make: Callable[[dict[str, Any]], T]) -> tuple[T, ...]:
 
 
 def finite(value: Any) -> float:
-    """Returns a value of a record as a number.
+    """Converts a value of a record to a finite number.
 
     Raises:
-        ValueError: if it is infinite or none.
+        ValueError: if it is not finite, or not a number.
     """
     number = float(value)
     if not math.isfinite(number):
@@ -69,7 +69,7 @@ def finite(value: Any) -> float:
 
 
 def best_trials(run_dir: Path, depth: int) -> list[dict[str, Any]]:
-    """Returns the newest trial of each whole architecture of a run, the best first, each with its "estimate".
+    """Reads the newest trial of each whole architecture of a run, best first, with its "estimate".
 
     Args:
         run_dir: the run's directory.
@@ -98,9 +98,9 @@ def best_trials(run_dir: Path, depth: int) -> list[dict[str, Any]]:
 
 
 def read_ranking(run_dir: Path) -> dict[int, float]:
-    """Returns what each whole architecture is ranked by, by the child's number; empty if the run has no such file.
+    """Reads the ranking value of each whole architecture by the child's number; empty if the run has no such file.
 
-    A child that is missing there, as the run was stopped at that moment, is ranked by its score.
+    A child can be missing if the run was stopped at that moment; it is ranked by its score.
 
     Raises:
         RunDirectoryError: if the file is not one that a run wrote.
@@ -114,12 +114,12 @@ def read_ranking(run_dir: Path) -> dict[int, float]:
 
 
 def newest_best_first(trials: Iterable[T], name: Callable[[T], Hashable], worth: Callable[[T], float]) -> list[T]:
-    """Returns the newest trial of each architecture, the best first, of equal ones the earlier trial.
+    """Returns the newest trial of each architecture, best first; ties go to the earlier trial.
 
     Args:
         trials: in the order of their training.
-        name: tells architectures apart.
-        worth: what a trial is ranked by.
+        name: identifies the architecture of a trial.
+        worth: the value that a trial is ranked by.
     """
     newest: dict[Hashable, T] = {}
     for trial in trials:

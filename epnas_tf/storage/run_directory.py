@@ -1,17 +1,17 @@
 """The files of a run: settings, one line a child, the best architecture, and the state that resuming needs.
 
     RUN_DIR/
-      config.json         the settings, the absolute paths of those that are relative, the versions of the packages
-      data.json           what the data set is
-      trials.jsonl        one line a child
+      config.json         the settings, absolute forms of relative paths, the versions of the packages
+      data.json           the description of the data set
+      trials.jsonl        one line per child
       architecture.json   the best architecture so far
-      ranking.json        what each whole architecture is ranked by, the best first, by its child's number
-      state/              the two newest states, each one file that is written beside and renamed
+      ranking.json        the ranking value of each whole architecture by its child's number, best first
+      state/              the two newest states, each written to a temporary file that is then renamed
       logs/               TensorBoard
       final/              the final training, a directory of the same kind
 
-A kill at any moment leaves a whole state: a new one takes its name only when all of it is on the disk. Lines of
-trials.jsonl that are younger than the state are cut off when the run goes on, so the two always agree.
+A kill at any moment leaves a complete state: a new one gets its name only once all of it is on the disk. When a run
+resumes, lines of trials.jsonl that are newer than the state are removed, so the two always agree.
 """
 
 import contextlib
@@ -51,16 +51,16 @@ RECORDS_BYTES = "trials_bytes"
 
 
 class RunDirectory:
-    """A directory that belongs to one run; see the module for its files. Use it in a `with` statement.
+    """The directory of one run, used in a `with` statement; the module lists its files.
 
-    A subclass for another kind of work names its own format, file of records and states.
+    A subclass for another kind of work sets its own format, records file and states.
 
     Args:
         path: the directory; made if it is not there.
         config: the settings, a `RunConfig` here. A directory that holds a run of other settings is refused.
 
     Raises:
-        ConfigError: if it is the folder of a run that another kind of work belongs into.
+        ConfigError: if it is a folder that a run reserves for another kind of work.
         RunDirectoryError: if the directory cannot be written, belongs to another run, or another process runs in it.
     """
 
@@ -99,7 +99,7 @@ class RunDirectory:
         self.close()
 
     def close(self) -> None:
-        """Lets another process use the directory."""
+        """Releases the lock, so that another process can use the directory."""
         self._lock.close()
 
     def _take_config(self) -> None:
@@ -147,7 +147,7 @@ class RunDirectory:
         return values_of(self.config)
 
     def _has_children(self) -> bool:
-        """Tells whether there is anything that other settings could spoil."""
+        """Whether there are states or records, which other settings would invalidate."""
         return self._states.newest() is not None or (self.path / self.RECORDS).exists()
 
     def _refuse_folder_of_another_kind(self) -> None:
@@ -170,7 +170,7 @@ class RunDirectory:
             )
 
     def _discard_if_empty(self) -> None:
-        """Removes a run that failed before its first child, so that the next try may have other settings."""
+        """Removes a run that failed before its first child, so that the next attempt may use other settings."""
         entries = [*self.path.iterdir(), *(self.path / "state").iterdir()]
         names = {entry.name for entry in entries}
         if {"config.json", "state", "lock"} <= names <= {"config.json", "state", "lock", DATA_FILE}:
@@ -182,10 +182,10 @@ class RunDirectory:
                 self.path.rmdir()
 
     def save_description(self, description: DataDescription) -> None:
-        """Writes data.json, unless the images are others than those of what was done here already.
+        """Writes data.json and refuses images other than those of earlier work in this directory.
 
         Raises:
-            RunDirectoryError: if they are, or it cannot be written.
+            RunDirectoryError: if they differ, or the file cannot be written.
         """
         if self._has_children():
             remedy = f"Bring them back to go on with it, or give another {self.FLAG} to start a new run."
@@ -209,18 +209,18 @@ class RunDirectory:
         self._records_bytes += len(line)
 
     def read_records(self) -> list[dict[str, Any]]:
-        """Returns the records that the state knows of."""
+        """Returns the records that the state includes."""
         if not self._records:
             return []
         data = (self.path / self.RECORDS).read_bytes()[: self._records_bytes]
         return [json.loads(line) for line in data.splitlines()]
 
     def save_best(self, architecture: Architecture, ranking: dict[int, float] | None = None) -> None:
-        """Writes architecture.json, and ranking.json if there is a ranking, unless they hold that already.
+        """Writes architecture.json and, if there is a ranking, ranking.json; unchanged files are left alone.
 
         Args:
             architecture: the best one.
-            ranking: what each whole architecture is ranked by, by the number of its newest child from 1.
+            ranking: the ranking value of each whole architecture, by the number of its newest child from 1.
 
         Raises:
             RunDirectoryError: if one cannot be written.
@@ -233,7 +233,7 @@ class RunDirectory:
                 write_whole(self.path / name, text.encode())
 
     def save_state(self, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
-        """Writes the state after the last trial; the one before it stays until the next.
+        """Writes the state after the last trial and keeps the one before it.
 
         Raises:
             RunDirectoryError: if it cannot be written. The states before it are untouched.
@@ -241,12 +241,12 @@ class RunDirectory:
         self._states.save(State(self._records, {**values, RECORDS_BYTES: self._records_bytes}, arrays))
 
     def load_state(self) -> State | None:
-        """Returns the newest state that is whole, or None for a run that has not saved one yet.
+        """Reads the newest complete state; None for a run that has not saved one yet.
 
-        trials.jsonl is cut to what that state knows of, and younger states are removed.
+        trials.jsonl is cut to the trials of that state, and newer states are removed.
 
         Raises:
-            StateError: if there are states and none is whole, or trials.jsonl has fewer lines than the state.
+            StateError: if no state is complete although there are some, or trials.jsonl has fewer lines than the state.
         """
         state, problems = self._states.load()
         self.warnings += [f"{problem}; going on from the state before it." for problem in problems]
@@ -280,7 +280,7 @@ def read_config_document(file: Path, expected_format: str) -> dict[str, Any]:
         An object with "settings", "places" and "versions".
 
     Raises:
-        RunDirectoryError: if the file is not one that a run wrote, or in a folder that TensorFlow would not find.
+        RunDirectoryError: if no run wrote the file, or TensorFlow cannot open its folder.
     """
     check_path(file, "a run directory")
     try:
@@ -300,7 +300,7 @@ def read_config_document(file: Path, expected_format: str) -> dict[str, Any]:
 
 
 def is_directory_of(path: str | os.PathLike[str], expected_format: str) -> bool:
-    """Tells whether a directory is one of a format, by its config.json."""
+    """Whether a directory is of a format, according to its config.json."""
     try:
         read_config_document(Path(path) / "config.json", expected_format)
     except RunDirectoryError:
@@ -309,16 +309,16 @@ def is_directory_of(path: str | os.PathLike[str], expected_format: str) -> bool:
 
 
 def read_config(path: str | os.PathLike[str]) -> RunConfig:
-    """Returns the settings of the run in a directory.
+    """Reads the settings of the run in a directory.
 
     Raises:
-        RunDirectoryError: if there is no run, or its settings cannot be read.
+        RunDirectoryError: if there is no run or its settings cannot be read.
     """
     return read_settings(path, RunConfig, RunDirectory.FORMAT)
 
 
 def read_settings(path: str | os.PathLike[str], config_type: type[T], expected_format: str) -> T:
-    """Returns the settings in a directory's config.json; its data are found from any folder, see `places.resolved`.
+    """Reads the settings in a directory's config.json, with the paths of the data made absolute; see `places.resolved`.
 
     Args:
         path: the directory.
@@ -337,15 +337,15 @@ def read_settings(path: str | os.PathLike[str], config_type: type[T], expected_f
 
 
 def recalled(config: T, path: str | os.PathLike[str]) -> T:
-    """Returns settings with the plugins of the run in a directory, and data found from another folder than it began in.
+    """Completes settings from the run in a directory: its plugins, and the absolute paths of its data.
 
     Args:
         config: the settings that a command was given, with a `DataConfig` as `data`.
-        path: the run's directory; one that is not there, or not of a search, changes nothing.
+        path: the run's directory. If it does not exist or holds no search, nothing changes.
 
     Returns:
-        The settings, with the run's plugins if none are given, and with the absolute path for every relative one that
-        the run was given as well and that leads to nothing from here.
+        The settings, with the run's plugins if none are given. A relative path that equals the run's, but does not
+        exist from the current folder, is replaced by the run's absolute one.
     """
     if not is_directory_of(path, RunDirectory.FORMAT):
         return config
@@ -363,7 +363,7 @@ def recalled(config: T, path: str | os.PathLike[str]) -> T:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns values as they come back out of JSON."""
+    """Returns values as JSON restores them."""
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
 
@@ -373,23 +373,23 @@ def _shown(value: Any) -> str:
 
 
 def refuse_changed_images(path: Path, expected_format: str, description: DataDescription, remedy: str) -> None:
-    """Refuses images that are not those that the work in a directory was begun with; see `refuse_other_images`.
+    """Refuses images other than those that the work in a directory began with; see `refuse_other_images`.
 
     Args:
         path: the directory.
         expected_format: what kind of directory it must be.
         description: of the images.
-        remedy: what to do, a sentence.
+        remedy: a sentence that tells the user what to do.
 
     Raises:
-        RunDirectoryError: if they are others, or the directory's files cannot be read.
+        RunDirectoryError: if they differ, or the directory's files cannot be read.
     """
     same_versions = not _changed_versions(read_config_document(path / "config.json", expected_format))
     refuse_other_images(path, description, same_versions, remedy)
 
 
 def _changed_versions(document: dict[str, Any]) -> list[str]:
-    """Returns which packages are not those that config.json names."""
+    """Returns the packages whose versions differ from those in config.json."""
     now = _versions()
     return [f"{p} {v} then, {now[p]} now" for p, v in document["versions"].items() if now.get(p, v) != v]
 

@@ -1,7 +1,7 @@
-"""Saved states: each one file, written beside and renamed, the two newest kept.
+"""Saved states: each is one file, written under a temporary name and renamed. The two newest are kept.
 
-A kill at any moment, or a full disk, leaves the last state whole; a state that is cut short is noticed by its
-checksums, and the one before it is taken.
+A kill at any moment, or a full disk, leaves the last state complete. Checksums reveal a truncated state, and the one
+before it is used.
 """
 
 import contextlib
@@ -24,15 +24,15 @@ VERSION = 1
 KEPT = 2
 JSON_ENTRY = "json"
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What reading a file raises that is no whole state."""
+"""The errors raised by reading a file that is not a complete state."""
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What was saved.
+    """A saved state.
 
     Attributes:
-        number: grows from state to state.
+        number: increases from state to state.
         values: JSON-able values.
         arrays: arrays by name.
     """
@@ -43,11 +43,11 @@ class State:
 
 
 class StateFiles:
-    """The states of one thing in a directory, the two newest of them.
+    """The two newest saved states of one thing in a directory.
 
     Args:
-        directory: where they are; made when the first one is saved.
-        prefix: what their file names begin with.
+        directory: the folder of the files; made when the first one is saved.
+        prefix: the beginning of their file names.
     """
 
     def __init__(self, directory: Path, prefix: str) -> None:
@@ -55,7 +55,7 @@ class StateFiles:
         self.prefix = prefix
 
     def save(self, state: State) -> None:
-        """Writes a state and removes those before the last one.
+        """Writes a state and keeps only the one before it.
 
         Raises:
             RunDirectoryError: if it cannot be written. The states before it are untouched.
@@ -70,16 +70,16 @@ class StateFiles:
         self._remove(self._files()[KEPT:])
 
     def load(self, newest: int | None = None) -> tuple[State | None, list[str]]:
-        """Returns the newest state that is whole, and what was wrong with those after it; these are removed.
+        """Reads the newest complete state, and removes newer ones, which are broken or beyond `newest`.
 
         Args:
-            newest: states of a higher number are passed over, and removed.
+            newest: states of a higher number are ignored and removed.
 
         Returns:
-            The state, None if nothing was saved, and a sentence for each file that is broken.
+            The state, None if nothing was saved, and a sentence for each broken file.
 
         Raises:
-            StateError: if there are files and none is whole.
+            StateError: if there are files and none is complete.
         """
         files, problems = self._files(), []
         younger = [file for file in files if newest is not None and self._number(file) > newest]
@@ -98,13 +98,12 @@ class StateFiles:
         return None, []
 
     def peek(self, newest: int | None = None) -> State | None:
-        """Returns the newest state that is whole, None if there is none; for readers beside a process that runs.
+        """Reads the newest complete state, None without one, and changes nothing; safe while another process writes.
 
-        Nothing is removed, and what is broken is passed over. States that are replaced while they are looked for are
-        looked for again.
+        Broken files are ignored. If states are replaced during the search for them, the search is repeated.
 
         Args:
-            newest: states of a higher number are passed over.
+            newest: states of a higher number are ignored.
         """
         seen: list[Path] = []
         while (files := self._files()) != seen:
@@ -116,7 +115,7 @@ class StateFiles:
         return None
 
     def none_whole(self, received: str) -> StateError:
-        """Returns the error for files of which none can be read."""
+        """Returns the error for states of which none can be read."""
         return StateError(
             f"None of the states in {self.directory} is whole, so there is nothing to go on from. Remove "
             f"{self.directory.parent} to start anew. Received: {received}"
@@ -128,7 +127,7 @@ class StateFiles:
         return self._number(files[0]) if files else None
 
     def _files(self) -> list[Path]:
-        """Returns the files, the newest first."""
+        """Returns the files, newest first."""
         return sorted(self.directory.glob(f"{self.prefix}[0-9]*.npz"), key=self._number, reverse=True)
 
     def _number(self, file: Path) -> int:
@@ -144,14 +143,14 @@ def write_whole(file: Path, data: bytes) -> None:
     """Writes a file whole or not at all.
 
     Raises:
-        RunDirectoryError: if it cannot be written; a file of that name that was there before is untouched.
+        RunDirectoryError: if it cannot be written; an earlier file of that name is untouched.
     """
     with translate_os_errors(file.parent), new_file(file) as handle:
         handle.write(data)
 
 
 def holds(file: Path, data: bytes) -> bool:
-    """Tells whether a file is there and holds exactly that.
+    """Whether a file exists with exactly this content.
 
     Raises:
         RunDirectoryError: if it cannot be read.
@@ -161,18 +160,18 @@ def holds(file: Path, data: bytes) -> bool:
 
 
 def prefixed(prefix: str, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Returns arrays under their names with a prefix: a state holds the arrays of several things."""
+    """Adds a prefix to the names of arrays, since a state holds the arrays of several things."""
     return {prefix + name: array for name, array in arrays.items()}
 
 
 def with_prefix(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Returns the arrays whose names have a prefix, under their names without it."""
+    """Selects the arrays whose names have a prefix, and removes it."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 @contextlib.contextmanager
 def translate_os_errors(path: Path) -> Iterator[None]:
-    """Turns the system's refusal to write into the project's own error."""
+    """Translates the system's write errors into the project's own error."""
     try:
         yield
     except OSError as error:

@@ -2,16 +2,16 @@
 
     RUN_DIR/final/
       config.json         the settings, the architecture and the versions of the packages
-      data.json           what the data set is
-      candidates.jsonl    one line a candidate, where several architectures were compared
+      data.json           the description of the data set
+      candidates.jsonl    one line per candidate, if several architectures were compared
       architecture.json   the architecture that is trained
-      history.jsonl       one line an epoch
+      history.jsonl       one line per epoch
       state/              the two newest checkpoints
       logs/               TensorBoard
       metrics.json        the result on the test images
-      test.npz            the network's answer to each test image, and some of the images
+      test.npz            the network's probabilities for each test image, and some of the images
 
-It is locked, written and gone on with as the directory of a search is; see `run_directory`.
+Locking, writing and resuming are those of a search's directory; see `run_directory`.
 """
 
 import contextlib
@@ -34,16 +34,16 @@ PREDICTIONS = "test.npz"
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """What an epoch gave; a line of history.jsonl.
+    """The figures of one epoch: a line of history.jsonl.
 
     Attributes:
         epoch: its number, from 1.
         learning_rate: at its last step.
         training_loss: mean cross-entropy of its training steps in nats, without L2 and auxiliary head.
-        training_accuracy: right answers of its training steps, on augmented images, in [0, 1].
+        training_accuracy: accuracy over its training steps, on augmented images, in [0, 1].
         validation_loss: mean cross-entropy on the held-out images in nats; None if none are held out.
         validation_accuracy: accuracy on the held-out images, in [0, 1]; None if none are held out.
-        seconds: how long it took.
+        seconds: its duration.
     """
 
     epoch: int
@@ -56,12 +56,12 @@ class Epoch:
 
 
 class TrainingDirectory(RunDirectory):
-    """A directory that belongs to one final training; see the module for its files.
+    """The directory of one final training; the module lists its files.
 
     Args:
         path: the directory; made if it is not there.
         config: the settings.
-        architectures: what is trained, in text form; several where candidates are compared.
+        architectures: the architectures to train, as text; several if candidates are compared.
 
     Raises:
         RunDirectoryError: as `RunDirectory`.
@@ -91,15 +91,15 @@ class TrainingDirectory(RunDirectory):
 
     @property
     def finished(self) -> bool:
-        """Whether the result is there."""
+        """Whether the result on the test images is saved."""
         return (self.path / METRICS).exists()
 
     def read_candidates(self) -> list[dict[str, Any]]:
-        """Returns what is known of the candidates so far."""
+        """Reads the records of the candidates so far."""
         return read_records(self.path / CANDIDATES)
 
     def save_candidates(self, records: list[dict[str, Any]]) -> None:
-        """Writes what is known of the candidates.
+        """Writes the records of the candidates.
 
         Raises:
             RunDirectoryError: if it cannot be written.
@@ -108,12 +108,12 @@ class TrainingDirectory(RunDirectory):
 
 
 def is_training(path: str | os.PathLike[str]) -> bool:
-    """Tells whether a directory is that of a final training itself, as --final_dir may name one."""
+    """Whether a directory is that of a final training itself, such as one named by --final_dir."""
     return is_directory_of(path, TrainingDirectory.FORMAT)
 
 
 def read_training_config(path: str | os.PathLike[str]) -> TrainingConfig:
-    """Returns the settings of the final training in a directory.
+    """Reads the settings of the final training in a directory.
 
     Raises:
         RunDirectoryError: if there is none, or its settings cannot be read.

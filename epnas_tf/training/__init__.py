@@ -2,6 +2,6 @@
 
 - `schedule`: the learning rate; `regularization`: dropout and drop-path; `auxiliary`: the auxiliary head.
 - `steps`: the training step, its loop inside the graph.
-- `settings`, `architectures`: what is trained on what; `trainer`: a whole training in its directory.
-- `trained`: the trained network, for whoever uses it.
+- `settings`, `architectures`: what to train, and on which images; `trainer`: a whole training in its directory.
+- `trained`: the trained network, for evaluation and export.
 """

@@ -1,4 +1,4 @@
-"""Which architectures a final training trains."""
+"""The architectures that a final training considers."""
 
 import dataclasses
 from pathlib import Path
@@ -27,7 +27,7 @@ class RankedArchitecture:
 
 
 def _refuse_unknown_operations(file: str, architecture: Architecture) -> None:
-    """Refuses names that are not those of operations, with the level where they stand."""
+    """Refuses unknown operations and names their level."""
     definition = definition_of(architecture)
     for number, names in enumerate(definition.operations_of(architecture), 1):
         for name in names:
@@ -39,12 +39,12 @@ def _refuse_unknown_operations(file: str, architecture: Architecture) -> None:
 
 
 def find_candidates(run_dir: Path, architecture_file: str | None, count: int) -> list[RankedArchitecture]:
-    """Returns the architectures to compare, the best of the search first.
+    """Returns the architectures to compare, best of the search first.
 
     Args:
         run_dir: the directory of a search.
-        architecture_file: an architecture to take instead; None for those of the search.
-        count: how many of the search's best to return, at most.
+        architecture_file: an architecture to use instead; None for those of the search.
+        count: maximum number of the search's best to return.
 
     Raises:
         ArchitectureError: if the file holds no architecture.

@@ -1,4 +1,4 @@
-"""The auxiliary head: a second classifier behind the last halving, in training alone (ENAS, micro space)."""
+"""The auxiliary head: a second classifier after the last reduction, used only in training (ENAS, micro space)."""
 
 from epnas_tf.errors import ConfigError
 from epnas_tf.space.graph import Graph, Key, NetworkShape
@@ -11,13 +11,13 @@ CONVOLUTION_CHANNELS = 768
 
 
 def with_auxiliary_head(graph: Graph, shape: NetworkShape) -> Graph:
-    """Returns a graph with an auxiliary head beside the classifier; all other nodes stay as they are.
+    """Adds an auxiliary head to a graph; all other nodes stay the same.
 
-    ReLU, pooling, 1×1 convolution to 128 channels, convolution over all pixels to 768 channels, linear layer, as ENAS
-    has it. As in the network itself, the 1×1 convolution has a kernel for each part of what it reads.
+    As in ENAS: ReLU, pooling, 1×1 convolution to 128 channels, convolution over all pixels to 768 channels, linear
+    layer. As in the network itself, the 1×1 convolution has one kernel for each of its sources.
 
     Raises:
-        ConfigError: if the network has nothing behind a last halving.
+        ConfigError: if the network has no nodes after a last reduction.
     """
     if not graph.taps:
         raise ConfigError(

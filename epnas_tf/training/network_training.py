@@ -1,4 +1,4 @@
-"""Trains one network from fresh weights, epoch after epoch."""
+"""Training of one network from fresh weights, epoch by epoch."""
 
 import math
 import time
@@ -33,7 +33,7 @@ class TrainingDiverged(EPNASError):  # noqa: N818  (an outcome of a training)
 
 
 def training_graph(graph: Graph, shape: NetworkShape, recipe: RecipeConfig) -> Graph:
-    """Returns what is trained of a network: itself, with an auxiliary head where the recipe has one.
+    """Returns the graph to train: the network's, with an auxiliary head if the recipe has one.
 
     Raises:
         ConfigError: if the network can have no auxiliary head.
@@ -42,19 +42,19 @@ def training_graph(graph: Graph, shape: NetworkShape, recipe: RecipeConfig) -> G
 
 
 class NetworkTraining:
-    """The training of one architecture; call `run_epoch` for the epochs in their order.
+    """The training of one architecture; call `run_epoch` for each epoch in order.
 
     Args:
-        architecture: what to train.
-        shape: what else fixes the network.
-        data: the images; `train` is trained on.
-        recipe: how.
-        seed: decides initial values, order of the images, augmentation, dropout and drop-path.
+        architecture: the architecture to train.
+        shape: the rest of what determines the network.
+        data: the images; those of `train` are used.
+        recipe: the training recipe.
+        seed: of initial values, image order, augmentation, dropout and drop-path.
 
     Attributes:
         store: holds the variables, those of an auxiliary head included.
         optimizer: holds its slots.
-        steps: training steps of an epoch.
+        steps: training steps in an epoch.
         cost: parameters and multiply-adds of the network, without an auxiliary head.
 
     Raises:
@@ -85,8 +85,8 @@ class NetworkTraining:
         """Trains for one epoch.
 
         Args:
-            number: which one, from 0; with the seed it decides everything that is random.
-            progress: is told how many steps of the epoch are done; 0 once the graph is made, in the first epoch.
+            number: its number, from 0. Number and seed determine everything random in it.
+            progress: called with the number of completed steps; in the first epoch with 0 once the graph is built.
 
         Raises:
             TrainingDiverged: if the loss or a variable became NaN or infinite.
@@ -123,7 +123,7 @@ class NetworkTraining:
         )
 
     def _refuse_broken_variables(self, number: int) -> None:
-        """Looks at what the last step left: its loss is that of the step before, and must not hide it."""
+        """Refuses variables that the last step made NaN or infinite: its loss was computed before it moved them."""
         arrays = self.store.get_state()[1] | self.optimizer.get_state()[1]
         if not all(np.isfinite(array).all() for array in arrays.values()):
             raise TrainingDiverged(
@@ -138,11 +138,11 @@ class NetworkTraining:
         return loss / count, right / count
 
     def plain_network(self) -> Network:
-        """Returns the network over the same variables without the auxiliary head."""
+        """Returns the network without the auxiliary head, over the same variables."""
         return Network(self._network.architecture, self._network.shape, self.store)
 
     def full_precision_network(self) -> Network:
-        """Returns the network as it is exported: in float32, whatever it was trained in."""
+        """Returns the network in float32, as it is exported, whatever precision it was trained in."""
         if not self.recipe.mixed_precision:
             return self.plain_network()
         store = VariableStore(self.seed)

@@ -1,4 +1,4 @@
-"""The optimizer of the final training: Nesterov SGD as in the search (ENAS), or one of Keras's by name."""
+"""The optimizer of the final training: Nesterov SGD as in the search (ENAS), or a Keras optimizer by name."""
 
 import functools
 import inspect
@@ -39,7 +39,7 @@ OURS = {
 
 @functools.cache
 def keras_optimizers() -> dict[str, type[keras.optimizers.Optimizer]]:
-    """The optimizers of Keras that can train a network, by their names in lower case."""
+    """The Keras optimizers that can train a network, by lower-case name."""
     classes = {name: value for name, value in vars(keras.optimizers).items() if inspect.isclass(value)}
     return {
         name.lower(): value
@@ -49,7 +49,7 @@ def keras_optimizers() -> dict[str, type[keras.optimizers.Optimizer]]:
 
 
 def known_settings(optimizer: str) -> dict[str, float | bool]:
-    """The settings of an optimizer that `optimizer_settings` may name, with their defaults: numbers and switches."""
+    """The numeric and Boolean settings of an optimizer that `optimizer_settings` may name, with their defaults."""
     if optimizer == SGD:
         return {}
     parameters = inspect.signature(keras_optimizers()[optimizer].__init__).parameters
@@ -61,10 +61,10 @@ def known_settings(optimizer: str) -> dict[str, float | bool]:
 
 
 def check_optimizer(recipe: RecipeConfig) -> None:
-    """Refuses an optimizer or a setting of it that there is not.
+    """Refuses an unknown optimizer, or an unknown setting of it.
 
     Raises:
-        ConfigError: it lists what is known.
+        ConfigError: if one is unknown; the message lists the known ones.
     """
     if recipe.optimizer != SGD:
         make_keras_optimizer(recipe)
@@ -73,10 +73,10 @@ def check_optimizer(recipe: RecipeConfig) -> None:
 
 
 def read_settings(recipe: RecipeConfig) -> dict[str, float | bool]:
-    """Returns the values of `optimizer_settings` by name.
+    """Parses `optimizer_settings` into values by name.
 
     Raises:
-        ConfigError: if the optimizer is unknown or has no such setting, or the value is none for it.
+        ConfigError: if the optimizer or the setting is unknown, or the value is invalid.
     """
     names = sorted([SGD, *keras_optimizers()])
     if recipe.optimizer not in names:
@@ -108,10 +108,10 @@ def _read_value(text: str, value: str, is_switch: bool) -> float | bool:
 
 
 def make_keras_optimizer(recipe: RecipeConfig) -> keras.optimizers.Optimizer:
-    """Returns the optimizer of Keras that a recipe names.
+    """Makes the Keras optimizer that a recipe names.
 
     Raises:
-        ConfigError: if there is none, or it refuses its settings.
+        ConfigError: if it is unknown or rejects its settings.
     """
     settings = read_settings(recipe)
     if recipe.weight_decay >= 0:
@@ -123,14 +123,14 @@ def make_keras_optimizer(recipe: RecipeConfig) -> keras.optimizers.Optimizer:
 
 
 class FinalOptimizer:
-    """Moves a network's variables step by step; it owns its slots, which a checkpoint holds.
+    """The optimizer that updates a network's variables. It owns its slots, which checkpoints include.
 
-    L2 and the bound of the gradient's norm are the recipe's, whatever the optimizer. Weight decay is decoupled: each
-    step takes learning rate × weight decay of a variable, which no gradient and no bound sees.
+    L2 and gradient clipping are the recipe's, whatever the optimizer. Weight decay is decoupled: each step subtracts
+    learning rate × weight decay × variable, apart from the gradient and its clipping.
 
     Args:
         recipe: names the optimizer.
-        variables: what to move.
+        variables: the variables to train.
 
     Raises:
         ConfigError: see `check_optimizer`.
@@ -155,7 +155,7 @@ class FinalOptimizer:
             self._slots = [v for v in self._keras.variables if v is not self._keras.iterations]
 
     def apply(self, gradients: list[tf.Tensor], learning_rate: tf.Tensor) -> None:
-        """Takes a step by the gradient of the loss without L2 for each variable, at a float32 scalar's rate."""
+        """Takes one step by each variable's gradient of the loss without L2, at the rate, a float32 scalar."""
         gradients = regularized(gradients, [variable.value for variable in self._variables], self._recipe)
         if self._keras is not None:
             self._keras.learning_rate.assign(learning_rate)
@@ -167,7 +167,7 @@ class FinalOptimizer:
         self._sgd.apply(gradients, learning_rate)
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
-        """Returns the slots and what counts the steps: a JSON-able index and a flat array, "slots"."""
+        """Returns the slots and the step counter as a JSON-able index and a flat array, "slots"."""
         arrays = [np.asarray(slot, np.float32) for slot in self._slots]
         index = {
             "optimizer": self._recipe.optimizer,
@@ -177,10 +177,10 @@ class FinalOptimizer:
         return index, {"slots": flat(arrays)}
 
     def set_state(self, index: dict[str, Any], arrays: dict[str, Float32Array]) -> None:
-        """Takes over a state of `get_state`.
+        """Restores a state from `get_state`.
 
         Raises:
-            StateError: if it is of another optimizer or of other variables, or not whole.
+            StateError: if it is of another optimizer, of other variables, or incomplete.
         """
         found, expected = (index["optimizer"], index["slots"]), self.get_state()[0]
         if found != (expected["optimizer"], expected["slots"]):

@@ -9,7 +9,7 @@ from epnas_tf.network.optimizer import cosine
 
 
 def cycles(recipe: RecipeConfig) -> Iterator[tuple[int, int]]:
-    """Yields first epoch (from 0) and length in epochs of each cosine; the last may reach beyond the training."""
+    """Yields the first epoch (from 0) and the epochs of each cosine; the last may extend beyond the training."""
     start, length = 0, recipe.restart_epochs or recipe.epochs
     while start < recipe.epochs:
         yield start, length
@@ -17,17 +17,17 @@ def cycles(recipe: RecipeConfig) -> Iterator[tuple[int, int]]:
 
 
 def last_cycle_is_cut(recipe: RecipeConfig) -> bool:
-    """Tells whether the training ends before the learning rate has come down."""
+    """Whether the training ends before the last cosine does, while the learning rate is still high."""
     return sum(list(cycles(recipe))[-1]) > recipe.epochs
 
 
 def learning_rate(step: tf.Tensor, steps_per_epoch: int, recipe: RecipeConfig) -> tf.Tensor:
-    """Returns the learning rate of a step.
+    """Computes the learning rate of a step.
 
     Args:
         step: int32 or int64 scalar, from 0, over the whole training.
-        steps_per_epoch: training steps of an epoch.
-        recipe: gives the rates and the restarts.
+        steps_per_epoch: training steps in an epoch.
+        recipe: has the rates and the restarts.
 
     Returns:
         float32 scalar.

@@ -1,4 +1,4 @@
-"""Where the settings of a final training come from."""
+"""Settings of a final training, completed from those of the search."""
 
 import os
 from pathlib import Path
@@ -11,9 +11,9 @@ from epnas_tf.storage.run_directory import read_config
 
 
 def search_settings(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
-    """Returns what a final training takes over from the search in a directory; nothing where there is none.
+    """Returns the settings that a final training inherits from the search in a directory; none without a search.
 
-    That is the seed, the plugins, and all about the data but `train_images`: all images are used unless it is given.
+    They are the seed, the plugins and all data settings but `train_images`: all images are used unless it is given.
 
     Raises:
         RunDirectoryError: if the search's settings cannot be read.
@@ -25,10 +25,10 @@ def search_settings(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def training_config(run_dir: str | os.PathLike[str], **values: Any) -> TrainingConfig:
-    """Returns the settings that `epnas-train` would have with these flags.
+    """Makes the settings that `epnas-train` would use with these flags.
 
     Args:
-        run_dir: the search's directory; what is not given about the data is as the search had it.
+        run_dir: the search's directory; data settings that are not given are those of the search.
         **values: settings by the names of their flags, such as `channels=48`.
 
     Raises:

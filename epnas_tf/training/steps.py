@@ -15,12 +15,12 @@ from epnas_tf.training.schedule import learning_rate
 
 
 def cross_entropy(labels: tf.Tensor, scores: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """Returns the mean cross-entropy in nats.
+    """The mean cross-entropy in nats.
 
     Args:
         labels: integers [batch].
         scores: float32 [batch, classes], before the softmax.
-        smoothing: the share of each label that is spread evenly over all classes.
+        smoothing: fraction of each label that is spread evenly over all classes.
 
     Returns:
         float32 scalar.
@@ -35,18 +35,18 @@ def cross_entropy(labels: tf.Tensor, scores: tf.Tensor, smoothing: float) -> tf.
 def make_steps(
     network: Network, optimizer: FinalOptimizer, recipe: RecipeConfig, steps_per_epoch: int, seed: int
 ) -> Callable[..., Any]:
-    """Returns the training of a network as one `tf.function`.
+    """Makes the training loop of a network, one `tf.function`.
 
     Args:
-        network: what to train; its graph has an auxiliary head if `auxiliary_weight` is above 0.
-        optimizer: moves the network's trainable variables.
-        recipe: everything about the training.
-        steps_per_epoch: training steps of an epoch.
-        seed: decides what dropout and drop-path drop.
+        network: the network to train; its graph has an auxiliary head if `auxiliary_weight` is above 0.
+        optimizer: updates the network's trainable variables.
+        recipe: the training recipe.
+        steps_per_epoch: training steps in an epoch.
+        seed: of dropout and drop-path.
 
     Returns:
         A function of (iterator over batches, first step, step to stop before; int32) to (steps done, int32; summed
-        loss without L2 and auxiliary head, float32; right answers, float32). It stops early once the loss is not
+        loss without L2 and auxiliary head, float32; correct predictions, float32). It stops early once the loss is not
         finite.
     """
     variables = [variable.value for variable in network.trainable_variables]

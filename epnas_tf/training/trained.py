@@ -1,4 +1,4 @@
-"""The trained network, for whoever evaluates or exports it."""
+"""The trained network, as evaluation and export use it."""
 
 import dataclasses
 import os
@@ -18,16 +18,16 @@ from epnas_tf.storage.state_files import StateFiles, with_prefix
 from epnas_tf.storage.training_directory import TrainingDirectory, read_training_config
 
 STORE = "store."
-"""What the names of the store's arrays begin with in a checkpoint."""
+"""The prefix of the store's arrays in a checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainedNetwork:
-    """A network that was trained, with what it needs to be used.
+    """A trained network with the description of its data set.
 
     Attributes:
-        network: takes float32 images [batch, height, width, channels], normalised, and gives class scores.
-        description: the data set that it was trained on; its mean and standard deviation normalise.
+        network: maps normalised float32 images [batch, height, width, channels] to class scores.
+        description: the data set that it was trained on, with the mean and standard deviation for normalising.
         architecture: the network's architecture.
 
     Example:
@@ -43,11 +43,11 @@ class TrainedNetwork:
 
 
 def final_shape(architecture: Architecture, description: DataDescription, config: Any) -> NetworkShape:
-    """Returns what fixes the final network beside its architecture.
+    """Returns the shape of the final network: all that determines it beside its architecture.
 
     Args:
-        architecture: what is trained.
-        description: gives the image shape and the number of classes.
+        architecture: the architecture to train.
+        description: has the image shape and the number of classes.
         config: the settings of the final network, a `FinalNetworkConfig`.
     """
     return NetworkShape(
@@ -60,15 +60,15 @@ def final_shape(architecture: Architecture, description: DataDescription, config
 
 
 def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
-    """Reads the network of a finished final training. Nothing in the directory is changed.
+    """Loads the network of a finished final training without changing anything in its directory.
 
     Args:
-        final_dir: the training's directory, `RUN_DIR/final` unless it was put elsewhere.
+        final_dir: the training's directory, `RUN_DIR/final` by default.
 
     Raises:
         ConfigError: if `check_environment` refuses this process.
         RunDirectoryError: if there is no final training, or it has not ended.
-        StateError: if its last checkpoint is not whole.
+        StateError: if its last checkpoint is incomplete.
 
     Example:
         >>> import epnas_tf
@@ -110,7 +110,7 @@ def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
 
 
 def _refuse_other_architecture(path: Path, architecture: Architecture) -> None:
-    """Refuses an architecture.json that was changed since the training: weights of another network would be used."""
+    """Refuses an architecture.json that was changed since the training, since the weights belong to the former one."""
     settings = read_config_document(path / "config.json", TrainingDirectory.FORMAT)["settings"]
     if str(architecture) not in str(settings.get("architecture")).split("; "):
         raise RunDirectoryError(

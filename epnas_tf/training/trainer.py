@@ -1,4 +1,4 @@
-"""Runs a whole final training in its directory: candidates, epochs, checkpoints, the result on the test images."""
+"""A whole final training in its directory: candidates, epochs, checkpoints, the result on the test images."""
 
 import dataclasses
 import io
@@ -39,7 +39,7 @@ from epnas_tf.training.settings import training_config
 from epnas_tf.training.trained import STORE, final_shape
 
 OPTIMIZER = "optimizer."
-"""What the names of the optimizer's arrays begin with in a checkpoint."""
+"""The prefix of the optimizer's arrays in a checkpoint."""
 
 NUM_EXAMPLES = 24
 """Images kept for the report, of those that the network gets right and of those that it gets wrong."""
@@ -47,15 +47,15 @@ NUM_EXAMPLES = 24
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """What a finished final training gave.
+    """The result of a final training.
 
     Attributes:
-        architecture: what was trained.
+        architecture: the trained architecture.
         metrics: the figures on the test images.
         cost: parameters and multiply-adds of the network.
-        seconds: time spent on it, over all the times that it was started, candidates included.
-        directory: where its files are.
-        already_finished: whether there was nothing left to do.
+        seconds: time spent in all its runs, candidates included.
+        directory: the folder of its files.
+        already_finished: whether it had ended before this call.
 
     Example:
         >>> import epnas_tf
@@ -74,7 +74,7 @@ class TrainingResult:
 
 
 class TrainingListener:
-    """Is told how a final training goes; this one keeps silent, a subclass shows what it likes.
+    """Receives the events of a final training. This base class ignores them; subclasses override what they need.
 
     Example:
         >>> import epnas_tf
@@ -86,16 +86,16 @@ class TrainingListener:
     """
 
     def started(self, data: ImageData, num_candidates: int) -> None:
-        """The data set is there, and so many architectures will be compared (1: none)."""
+        """The data set is loaded, and so many architectures will be compared (1: no comparison)."""
 
     def candidate_ended(self, record: dict[str, Any]) -> None:
-        """A candidate was trained and scored, or diverged; `record` is its line of candidates.jsonl."""
+        """A candidate was trained and scored, or it diverged; `record` is its line of candidates.jsonl."""
 
     def training_started(self, architecture: Any, cost: Cost, epochs: int, num_done: int) -> None:
-        """The training of an architecture begins, or goes on after `num_done` of its epochs."""
+        """The training of an architecture begins, or resumes after `num_done` of its epochs."""
 
     def progress(self, epoch: int, step: int, steps: int) -> None:
-        """So many steps of an epoch (from 0) are done, of so many."""
+        """Some of the steps of an epoch (from 0) are done."""
 
     def epoch_ended(self, epoch: Epoch) -> None:
         """An epoch ended."""
@@ -112,24 +112,23 @@ def train_final(
     final_dir: str | os.PathLike[str] | None = None,
     listener: TrainingListener | None = None,
 ) -> TrainingResult:
-    """Trains the architecture that a search found, or goes on with it where it was stopped.
+    """Trains the architecture that a search found, or resumes a stopped training.
 
-    `epnas-train` calls `prepare_tensorflow` before. It changes the whole process, so a program of one's own decides.
+    `epnas-train` calls `prepare_tensorflow` first. It changes the whole process, so your own program decides.
 
     Args:
         run_dir: the search's directory.
         config: the settings, from `training_config`; None for the defaults on the data of the search.
-        architecture_file: an architecture to train instead of the search's best; there need be no search then.
-        final_dir: where the training keeps its files; None for the folder `final` of `run_dir`.
-        listener: is told how it goes; None for silence.
+        architecture_file: an architecture to train instead of the search's best; then no search is needed.
+        final_dir: the folder of the training's files; None for the folder `final` of `run_dir`.
+        listener: receives the events; None for silence.
 
     Returns:
-        The result on the test images. The same settings and directories give the same result, however often the
-        training was stopped.
+        The result on the test images. The same settings give the same result, however often the training
+        was stopped.
 
     Raises:
-        EPNASError: for everything that a user can cause: settings, data, directories, an architecture that does not
-            fit.
+        EPNASError: for every mistake of the user: in settings, data, directories, or an architecture that does not fit.
         TrainingDiverged: if the loss or a variable became NaN or infinite.
 
     Example:
@@ -201,7 +200,7 @@ class _FinalTraining:
         )
 
     def _compare_with_search(self, description: DataDescription) -> None:
-        """Warns where the search chose by other images than those of these settings now."""
+        """Warns if the search used other images than these settings do."""
         if not is_directory_of(self.run_dir, RunDirectory.FORMAT):
             return
         if _which_images(read_config(self.run_dir)) != _which_images(self.config):
@@ -217,7 +216,7 @@ class _FinalTraining:
         return NetworkTraining(architecture, shape, data, config.recipe, config.seed)
 
     def _choose(self, data: ImageData) -> Any:
-        """Returns the architecture to train in full: of several candidates the best after a few epochs each."""
+        """Returns the architecture to train in full: the best of several candidates after a few epochs each."""
         if len(self.candidates) == 1:
             return self.candidates[0].architecture
         records = self.directory.read_candidates()
@@ -264,7 +263,7 @@ class _FinalTraining:
         return lambda step: self.listener.progress(epoch, step, steps)
 
     def _restore(self, training: NetworkTraining) -> int:
-        """Takes over the last checkpoint and returns the number of epochs that it has seen."""
+        """Restores the last checkpoint and returns its number of completed epochs."""
         state = self.directory.load_state()
         for warning in self.directory.warnings:
             self.listener.warning(warning)
@@ -294,7 +293,7 @@ class _FinalTraining:
             self.listener.epoch_ended(epoch)
 
     def _test(self, training: NetworkTraining, data: ImageData) -> None:
-        """Looks at the test images, once, and writes what came of it."""
+        """Evaluates the network on the test images, once, and writes the result."""
         batches = evaluation_batches(data.test, data.mean, data.std)
         probabilities = predict(training.full_precision_network(), batches)
         metrics = measure(data.test.labels, probabilities, data.class_names)
@@ -314,18 +313,18 @@ class _FinalTraining:
 
 
 def _which_images(config: RunConfig | TrainingConfig) -> tuple[DataConfig, int]:
-    """Returns what decides which images there are, and in which parts."""
+    """Returns the settings that determine the images and their split."""
     places = {name: os.path.realpath(path) for name in PLACES if os.path.exists(path := getattr(config.data, name))}
     return dataclasses.replace(config.data, **places, **NOT_AUGMENTED), config.seed
 
 
 def examples(images: Images, probabilities: Float32Array, seed: int) -> dict[str, npt.NDArray[Any]]:
-    """Returns some images that a network gets right and some that it gets wrong, drawn at random.
+    """Draws some images that a network classifies correctly and some that it does not.
 
     Args:
         images: n images.
         probabilities: float32 [n, classes].
-        seed: decides which.
+        seed: of the draw.
 
     Returns:
         right_indices and wrong_indices, int64 [k], ascending; right_images and wrong_images, uint8 [k, height, width,

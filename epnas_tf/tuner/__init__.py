@@ -1,8 +1,8 @@
-"""The search through KerasTuner; no other room imports it.
+"""The search as a KerasTuner tuner; no other room imports it.
 
 - `oracle`, `tuner`, `hypermodel`: KerasTuner's three parts; `hyperparameters`: architectures as its values.
-- `chief`, `workers`: several processes; `project`, `tuner_data`: what lies in the project's directory.
-- `restrictions`, `surface`: what cannot be honoured is refused.
+- `chief`, `workers`: several processes; `project`, `tuner_data`: the contents of the project's directory.
+- `restrictions`, `surface`: refusal of what is not supported.
 """
 
 from epnas_tf.lazy import importer

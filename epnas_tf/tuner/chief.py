@@ -1,8 +1,8 @@
-"""An oracle for KerasTuner's chief that does not wait for ever for workers that have died.
+"""An oracle for KerasTuner's chief that does not wait forever for workers that have died.
 
-KerasTuner 1.4.8 waits for the end of every trial, and for every worker that has ever asked. Here a trial of a worker
-that is silent for too long goes to the next worker that asks; a trial is scored once, by the report that comes first;
-and a search that cannot go on ends the chief with an error, whatever the tuner.
+KerasTuner 1.4.8 waits for the end of every trial, and for every worker that has ever asked. Here the trial of a worker
+that is silent for too long goes to the next worker that asks. A trial is scored once, by its first report. A search
+that cannot continue ends the chief with an error, whatever the tuner.
 """
 
 import contextlib
@@ -32,14 +32,14 @@ LEAST = {"max_trials": 1, "max_retries_per_trial": 0, "max_consecutive_failed_tr
 
 
 class ChiefOracle(keras_tuner.Oracle):
-    """The part of an oracle that knows of workers.
+    """The part of an oracle that handles workers.
 
     Args:
-        worker_timeout: seconds of silence after which a worker's trial is given to another one, above 0.
-        **kwargs: of `keras_tuner.Oracle`.
+        worker_timeout: seconds of silence after which a worker's trial goes to another worker, above 0.
+        **kwargs: arguments of `keras_tuner.Oracle`.
 
     Attributes:
-        failure: why the search cannot go on, None as long as it can.
+        failure: the error that stops the search, None as long as it can continue.
 
     Raises:
         ConfigError: if `worker_timeout` or a count is out of range.
@@ -62,10 +62,10 @@ class ChiefOracle(keras_tuner.Oracle):
 
     @property
     def tuner_ids(self) -> set[str]:
-        """The workers that were not told to stop yet.
+        """The workers that have not yet been told to stop.
 
-        The loop of KerasTuner's chief ends once there are none, and its `search` would return as from a success: so a
-        failure is raised here, to it alone.
+        Once there are none, KerasTuner's chief ends its loop and returns from `search` as after a success. Therefore a
+        failure is raised here, only for the chief.
         """
         nobody = not self._known_workers and not self.ongoing_trials
         if self.failure is not None and nobody and not self._is_answering and is_chief_oracle():
@@ -77,7 +77,7 @@ class ChiefOracle(keras_tuner.Oracle):
         self._known_workers = workers
 
     def create_trial(self, tuner_id: str) -> Trial:
-        """Returns the next trial, or one that says that the oracle waits or has finished.
+        """Returns the next trial, or one with the status that the oracle waits or has finished.
 
         Raises:
             SearchError: if every child of a level failed, or the surrogate diverged.
@@ -117,7 +117,7 @@ class ChiefOracle(keras_tuner.Oracle):
         return super().create_trial(tuner_id)
 
     def _take_from_silent_worker(self, asking: str) -> None:
-        """Puts the trial of a worker that is silent where KerasTuner takes the next one from."""
+        """Puts the trial of a silent worker into the queue from which KerasTuner takes the next one."""
         if self._retry_queue:
             return
         for tuner_id, trial in self.ongoing_trials.items():
@@ -130,19 +130,19 @@ class ChiefOracle(keras_tuner.Oracle):
                 return
 
     def _drop(self, tuner_id: str) -> None:
-        """No longer waits for a worker."""
+        """Stops waiting for a worker."""
         self.ongoing_trials.pop(tuner_id, None)
         self._known_workers.discard(tuner_id)
         self._watch.forget(tuner_id)
 
     @keras_tuner.synchronized
     def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Trial:
-        """Takes the metrics of a trial; those of a second report of it are ignored, which a line says.
+        """Records the metrics of a trial. A second report of the same trial is ignored, with a message.
 
         Args:
             trial_id: the trial.
             metrics: their values by name.
-            step: what they were measured at.
+            step: the step at which they were measured.
         """
         self._hear_of(trial_id)
         trial = self.trials[trial_id]
@@ -159,7 +159,7 @@ class ChiefOracle(keras_tuner.Oracle):
         return metrics.exists(name) and step in [observed.step for observed in metrics.get_history(name)]
 
     def get_trial(self, trial_id: str) -> Trial:
-        """Returns a trial. With it a worker of `EPNASTuner` shows, while it trains, that it lives."""
+        """Returns a trial. Workers of `EPNASTuner` call it while training, as a sign of life."""
         self._hear_of(trial_id)
         return super().get_trial(trial_id)
 
@@ -169,7 +169,7 @@ class ChiefOracle(keras_tuner.Oracle):
                 self._watch.hear(tuner_id)
 
     def is_second_report(self, trial_id: str) -> bool:
-        """Tells whether a trial that ends has ended before, which a line then says; to be called in `end_trial`."""
+        """Whether a trial that ends has ended before; prints a message if so. For use in `end_trial`."""
         if trial_id in self.end_order:
             self._say_ignored(trial_id)
             return True
@@ -181,7 +181,7 @@ class ChiefOracle(keras_tuner.Oracle):
         say(f"Trial {trial_id} was handed on, and is reported a second time: the report that came first counts.")
 
     def note_failure(self, error: Exception) -> None:
-        """Ends the chief with an error that a worker's call has raised: in the chief nothing else would tell of it."""
+        """Ends the chief with an error raised in a worker's call, which the chief would not otherwise notice."""
         if is_chief_oracle() and self.failure is None:
             self.failure = error if isinstance(error, SearchError) else SearchError(f"{type(error).__name__}: {error}")
             self.failure.__cause__ = None if self.failure is error else error
@@ -205,7 +205,7 @@ class ChiefOracle(keras_tuner.Oracle):
 
     @keras_tuner.synchronized
     def _look_at_workers(self) -> bool:
-        """Tells what is waited for, and returns whether the chief has nothing more to wait for."""
+        """Prints the trials that the chief waits for, and returns whether it has nothing left to wait for."""
         watch = self._watch
         watch.look()
         for tuner_id, trial in list(self.ongoing_trials.items()):
@@ -234,7 +234,7 @@ class ChiefOracle(keras_tuner.Oracle):
 
 
 def _check_counts(given: dict[str, Any]) -> None:
-    """Refuses counts that KerasTuner takes and that end a search at once, or never."""
+    """Refuses counts that KerasTuner accepts although they end a search at once, or never."""
     for name, least in LEAST.items():
         value = given.get(name, least)
         unlimited = value is None and name != "max_retries_per_trial"
@@ -243,10 +243,10 @@ def _check_counts(given: dict[str, Any]) -> None:
 
 
 def allow_lock() -> None:
-    """Ignores the deprecations in KerasTuner's `synchronized`: made errors, as by `python -W error`, they end a search.
+    """Ignores the deprecations in KerasTuner's `synchronized`, which would end a search under `python -W error`.
 
-    In the process's filters, as chief and workers call the lock from threads of their own; and at each search, as the
-    filters may have changed since the import.
+    It changes the filters of the whole process, since chief and workers call the lock from other threads. It does so at
+    each search, since the filters may have changed after the import.
     """
     module = re.escape(kt_oracle.__name__)
     for name in ("currentThread", "getName"):
@@ -255,7 +255,7 @@ def allow_lock() -> None:
 
 @contextlib.contextmanager
 def unlocked_after_errors(oracle: keras_tuner.Oracle) -> Iterator[None]:
-    """Releases the lock of KerasTuner's `synchronized`, which keeps it where a method raises: others would wait."""
+    """Releases the lock of KerasTuner's `synchronized`, which otherwise stays locked after an exception."""
     thread = threading.current_thread().name
     was_ours = kt_oracle.THREADS[oracle] == thread
     try:

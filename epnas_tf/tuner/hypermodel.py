@@ -1,4 +1,4 @@
-"""The search spaces as KerasTuner hypermodels: any KerasTuner oracle can search them."""
+"""The search spaces as KerasTuner hypermodels, which any KerasTuner oracle can search."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from epnas_tf.tuner.restrictions import refuse_foreign_values
 
 
 class SpaceHyperModel(keras_tuner.HyperModel):
-    """Builds the network that hyperparameters of a search space stand for, with weights of its own.
+    """A hypermodel that builds the network for hyperparameters of a search space, with its own weights.
 
     Args:
         space: the search space.
@@ -22,14 +22,14 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         num_classes: the number of classes.
         channels: channels of the convolutions.
         normal_cells: micro: normal cells in each stack.
-        child: gives the compiled model's learning rate, momentum and gradient bound.
-        seed: decides the initial weights.
-        name: its name; "epnas_" and the space's by default.
-        tunable: as in `keras_tuner.HyperModel`: whether the hyperparameters are searched; else they are those that the
-            oracle was given, or the defaults.
+        child: has the compiled model's learning rate, momentum and gradient bound.
+        seed: of the initial weights.
+        name: its name; by default "epnas_" and the space's name.
+        tunable: as in `keras_tuner.HyperModel`: whether the hyperparameters are searched. Otherwise they are those that
+            the oracle was given, or the defaults.
 
     Raises:
-        ConfigError: if channels or normal cells are too few.
+        ConfigError: if there are too few channels or normal cells.
         DataError: if there are fewer than two classes, or the images are too small for the space.
 
     Example:
@@ -66,17 +66,17 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         """Registers the hyperparameters of all levels.
 
         Raises:
-            ConfigError: if some are there already that can be what the space has not.
+            ConfigError: if one was registered before with values that the space does not have.
         """
         refuse_foreign_values(self.space, hp)
         self.architecture(hp if self.tunable else hp.copy())
 
     def architecture(self, hp: keras_tuner.HyperParameters) -> Any:
-        """Returns the architecture that hyperparameters stand for."""
+        """Converts hyperparameters to an architecture."""
         return hyperparameters.read(self.space, hp)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Returns the compiled Keras model of the hyperparameters, freshly initialised."""
+        """Builds the compiled Keras model of the hyperparameters, freshly initialised."""
         return self.compile(to_model(Network(self.architecture(hp), self.shape, VariableStore(self.seed))))
 
     def compile(self, model: keras.Model, child: ChildConfig | None = None) -> keras.Model:
@@ -84,7 +84,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):
 
         Args:
             model: the model.
-            child: gives the learning rate, the momentum and the gradient bound; the hypermodel's own by default.
+            child: has the learning rate, momentum and gradient bound; the hypermodel's own by default.
         """
         child = child or self.child
         optimizer = keras.optimizers.SGD(

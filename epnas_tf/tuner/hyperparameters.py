@@ -1,12 +1,12 @@
-"""Architectures as hyperparameters: named integers, choices and Booleans, as KerasTuner and its oracles take them.
+"""Architectures as hyperparameters: named integers, choices and Booleans, as KerasTuner and its oracles use them.
 
-A space says in its record, `SpaceDefinition.hyperparameters`, which they are; by default one integer a level.
+A space defines them in its record, `SpaceDefinition.hyperparameters`; by default there is one integer per level.
 
-The hyperparameters of level l > 1 are active where the depth is at least l, so that equal architectures have equal
-values, and KerasTuner shows, samples and compares no more than counts. What a person has registered before under one of
-these names, a `Fixed` value or a smaller `Choice`, is taken in place of the space's own, with conditions or without.
+The hyperparameters of level l > 1 are active if the depth is at least l. So equal architectures have equal values, and
+KerasTuner shows, samples and compares only those that matter. A `Fixed` value or a smaller `Choice` that the user has
+registered under one of these names replaces the space's own, with or without conditions.
 
-`hp` is a `keras_tuner.HyperParameters`, taken as it comes: this module does not import KerasTuner.
+`hp` is a `keras_tuner.HyperParameters`, accepted without a type check: this module does not import KerasTuner.
 """
 
 import contextlib
@@ -24,16 +24,16 @@ Register = Callable[[Parameter], Any]
 
 
 def read(space: SearchSpace[Any, Any], hp: Any) -> Any:
-    """Returns the architecture that hyperparameters stand for, and registers those that are not known yet.
+    """Converts hyperparameters to an architecture, and registers those that are not known yet.
 
-    All levels are registered; of an architecture of depth d the first d are active.
+    All levels are registered; the first d are active for an architecture of depth d.
 
     Args:
         space: the search space.
         hp: a `keras_tuner.HyperParameters`.
 
     Raises:
-        ConfigError: if one that the architecture needs was registered under conditions that do not hold.
+        ConfigError: if the architecture needs one that was registered under conditions that do not hold.
     """
     own, architecture = hyperparameters_of(space), None
     for level, register in _levels(hp, own.depth, space.num_levels):
@@ -44,9 +44,9 @@ def read(space: SearchSpace[Any, Any], hp: Any) -> Any:
 
 
 def _levels(hp: Any, depth: str, num_levels: int) -> Iterator[tuple[int, Register]]:
-    """Registers the depth and yields each level with what registers its hyperparameters.
+    """Registers the depth, and yields each level with the function that registers its hyperparameters.
 
-    What is registered has the value None where the depth is less than the level.
+    A hyperparameter has the value None if the depth is less than its level.
     """
     reached = hp.Int(depth, 1, num_levels, default=num_levels)
     known = {parameter.name for parameter in hp.space}
@@ -76,7 +76,7 @@ def _value(hp: Any, known: set[str], active: bool, parameter: Parameter) -> Any:
 
 
 def to_values(architecture: Any, space: SearchSpace[Any, Any]) -> Values:
-    """Returns the hyperparameters of an architecture, by name: the inverse of `read`.
+    """Converts an architecture to hyperparameters by name: the inverse of `read`.
 
     Args:
         architecture: the architecture.

@@ -25,33 +25,33 @@ WORKER_TIMEOUT = 1800.0
 
 
 class EPNASOracle(ChiefOracle):
-    """Asks for architectures level by level, drawn by the surrogate's predictions (paper, section 4).
+    """An oracle that proposes architectures level by level, chosen by the surrogate's predictions (paper, section 4).
 
-    An adapter: `ProgressiveSearch` has the algorithm, and a trial's id is the number of its candidate. Several workers
-    may run the children of a level at once; at the end of a level they wait for one another. What of KerasTuner's
-    interface has a meaning here is listed in `docs/keras_tuner.md`.
+    It is an adapter: `ProgressiveSearch` has the algorithm, and a trial's id is the number of its candidate. Several
+    workers may train the children of a level at the same time; at the end of a level they wait for one another.
+    `docs/keras_tuner.md` lists the supported parts of KerasTuner's interface.
 
     Args:
         space: the search space.
-        objective: an accuracy in [0, 1] that is to be maximised.
+        objective: an accuracy in [0, 1] to maximise.
         search: K, the iterations, the sampling rule and its temperature.
         surrogate: sizes and training of the surrogate.
-        seed: decides every random choice.
-        constraint: which architectures may be trained; all by default. `Limits` is one.
-        hyperparameters: values or choices to restrict the search to, by the names of the space's hyperparameters;
-            others only as `Fixed`, which are handed on to the hypermodel.
-        tune_new_entries: whether what is not in `hyperparameters` is searched; else it keeps the space's default.
+        seed: of every random choice.
+        constraint: selects the architectures that may be trained; all by default. `Limits` is one.
+        hyperparameters: values or choices to restrict the search to, under the names of the space's hyperparameters.
+            Other names are allowed only as `Fixed` and are passed on to the hypermodel.
+        tune_new_entries: whether to search those missing in `hyperparameters`; otherwise they keep the space's default.
         allow_new_entries: whether `hyperparameters` may lack some of the space's.
-        worker_timeout: with a chief and workers, seconds of silence after which a worker's trial is given to another
-            one. KerasTuner's own tuners are silent while a trial runs, so it must be more than the longest one takes.
+        worker_timeout: with a chief and workers, seconds of silence after which a worker's trial goes to another
+            worker. KerasTuner's own tuners are silent during a trial, so it must exceed the longest trial.
         **kwargs: `max_trials`, `max_retries_per_trial` and `max_consecutive_failed_trials` of `keras_tuner.Oracle`.
 
     Attributes:
-        failure: why the search cannot go on, None as long as it can.
+        failure: the error that stops the search, None as long as it can continue.
 
     Raises:
-        ConfigError: if the objective is one to minimise, or several, or the hyperparameters are not such as a search by
-            levels can be restricted to.
+        ConfigError: if the objective is to be minimised, there are several, or a search by levels cannot be restricted
+            to the hyperparameters.
 
     Example:
         >>> import keras_tuner
@@ -119,7 +119,7 @@ class EPNASOracle(ChiefOracle):
     def end_trial(
         self, trial: Trial | str | None = None, status: str = "COMPLETED", trial_id: str | None = None
     ) -> None:
-        """Ends a trial and tells the search its score, or that it failed; a second report of a trial is ignored.
+        """Ends a trial and reports its score or failure to the search; a second report of a trial is ignored.
 
         Args:
             trial: the trial, or in KerasTuner's older form its id.
@@ -155,23 +155,23 @@ class EPNASOracle(ChiefOracle):
             raise
 
     def _forget_metrics(self, trial_id: str) -> None:
-        """Makes a trial that is run again a new one; KerasTuner would take the mean of both times."""
+        """Clears the metrics of a trial that is run again, which KerasTuner would average with the new ones."""
         trial = self.trials[trial_id]
         trial.metrics, trial.score = MetricsTracker(), None
 
     def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
-        """Takes the hyperparameters that a hypermodel asks for.
+        """Adds the hyperparameters that a hypermodel registers.
 
         Raises:
             ConfigError: if one of them is not the space's, nor fixed: nothing would choose its value.
-            RuntimeError: if there are new ones, and they were not allowed.
+            RuntimeError: if there are new ones, which were not allowed.
         """
         if self.allow_new_entries and self.tune_new_entries:
             refuse_others(hyperparameters, self._names)
         super().update_space(hyperparameters)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Returns the next architecture's hyperparameters, or that the oracle waits or has finished."""
+        """Returns the next architecture's hyperparameters, or the status that the oracle waits or has finished."""
         if self.failure is None:
             try:
                 self.progressive.advance()
@@ -191,7 +191,7 @@ class EPNASOracle(ChiefOracle):
         return {"status": TrialStatus.RUNNING, "values": values}
 
     def _tell_ended(self) -> None:
-        """Tells the search of each trial that ended and that it does not know of."""
+        """Reports to the search each ended trial that it does not know yet."""
         for trial_id in self.end_order[self.progressive.num_told :]:
             trial = self.trials[trial_id]
             completed = trial.status == TrialStatus.COMPLETED
@@ -203,9 +203,9 @@ class EPNASOracle(ChiefOracle):
                 self.failure = error  # raised by `populate_space`: the trial itself has ended well
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """Returns the best trials: whole networks as the search ranks them, and only then shallower ones by score.
+        """Returns the best trials: first whole networks in the order of the search, then shallower ones by score.
 
-        An architecture that was trained in several iterations is there once, with its newest score.
+        An architecture that was trained in several iterations is included once, with its newest score.
         """
         newest: dict[Any, Trial] = {}
         for trial_id in self.start_order:
@@ -228,21 +228,21 @@ class EPNASOracle(ChiefOracle):
         return self._architectures[trial.trial_id]
 
     def remaining_trials(self) -> int:
-        """Returns how many trials are still to end; fewer, if so many fail that K candidates are no longer there."""
+        """Returns the number of trials still to end, fewer if failures leave less than K candidates."""
         remaining = self.progressive.num_children - self.progressive.num_told
         return remaining if self.max_trials is None else min(remaining, self.max_trials - len(self.end_order))
 
     def get_state(self) -> dict[str, Any]:
-        """Returns what is needed to go on; the surrogate's arrays are in files of their own, see `save`."""
+        """Returns the state needed to resume; the surrogate's arrays have files of their own, see `save`."""
         values, _ = self.progressive.get_state()
         own = {"settings": self._settings, "progressive": values, "fits": self.progressive.surrogate.num_fits}
         return {**super().get_state(), "epnas": own}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from what `get_state` returned and `save` wrote.
+        """Restores the state that `get_state` returned and `save` wrote.
 
         Raises:
-            StateError: if it is the state of another oracle, space or settings, or the surrogate's file is not there.
+            StateError: if it is the state of another oracle, space or settings, or the surrogate's file is missing.
         """
         own = state.get("epnas")
         if own is None:
@@ -264,10 +264,10 @@ class EPNASOracle(ChiefOracle):
             self.progressive.advance()  # makes the last fit, which the ranking is by, and which no file holds
 
     def save(self) -> None:
-        """Writes oracle.json whole or not at all, and after a fit the surrogate's arrays beside it.
+        """Writes oracle.json, whole or not at all, and after a fit the surrogate's arrays beside it.
 
-        KerasTuner asks for it several times a trial: also while one ends, when the search does not know its score yet,
-        and once more when nothing has changed. Neither is written.
+        KerasTuner calls it several times per trial. Calls before the search knows the score of an ending trial, and
+        calls without any change, write nothing.
         """
         if self._is_ending:
             return
@@ -284,12 +284,12 @@ class EPNASOracle(ChiefOracle):
             self._on_disk = file, content
 
     def _save_trial(self, trial: Trial) -> None:
-        """Writes trial.json whole or not at all: KerasTuner's own way can leave half of it, and then reads no more."""
+        """Writes trial.json whole or not at all; KerasTuner's own method can leave half of it, which it cannot read."""
         file = Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
         write_whole(file, json.dumps(trial.get_state()).encode())
 
     def reload(self) -> None:
-        """Goes on with the project that is in the project directory.
+        """Resumes the project in the project directory.
 
         Raises:
             RunDirectoryError: if its files cannot be read.
@@ -311,14 +311,14 @@ class EPNASOracle(ChiefOracle):
 
 
 def check_settings(there: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuses to go on with a project of other settings.
+    """Refuses to resume a project of other settings.
 
     Args:
-        there: the settings of the project, as they come out of JSON.
-        now: the settings that were given.
+        there: the settings of the project, as JSON restores them.
+        now: the given settings.
 
     Raises:
-        StateError: if they differ; it names those that do.
+        StateError: if they differ; the message names the differences.
     """
     now = json.loads(json.dumps(now))
     if there != now:
@@ -331,7 +331,7 @@ def check_settings(there: dict[str, Any], now: dict[str, Any]) -> None:
 
 
 def _shown(objective: Any) -> str:
-    """An objective as its own words; KerasTuner gives it no `repr`."""
+    """A text of an objective, since KerasTuner defines no `repr`."""
     if isinstance(objective, list):
         return f"[{', '.join(map(_shown, objective))}]"
     return str(objective) if isinstance(objective, keras_tuner.Objective) else repr(objective)

@@ -1,4 +1,4 @@
-"""A project's directory that other processes may be working in: what must not be removed, mixed or begun twice."""
+"""Protection of a project's directory, in which other processes may be working."""
 
 import contextlib
 import json
@@ -23,11 +23,11 @@ WAIT = "Wait for it, or give another `project_name`."
 
 @contextlib.contextmanager
 def replaceable(project: Path, overwrite: bool) -> Iterator[None]:
-    """Refuses to remove a project in which another process searches; the block removes it where `overwrite` is True.
+    """Refuses to overwrite a project in which another process searches. The block may remove it if `overwrite` is True.
 
     Raises:
-        ConfigError: if `overwrite` is none, or a worker's.
-        RunDirectoryError: if another process searches in the project, or its place is no directory.
+        ConfigError: if `overwrite` is not a Boolean, or a worker sets it.
+        RunDirectoryError: if another process searches in the project, or its path is not a directory.
     """
     if not isinstance(overwrite, bool):
         raise ConfigError(f"`overwrite` must be True or False. Received: overwrite={overwrite!r}")
@@ -47,7 +47,7 @@ def replaceable(project: Path, overwrite: bool) -> Iterator[None]:
 
 
 def refuse_other_settings(project: Path, settings: dict[str, Any]) -> None:
-    """Compares a tuner's settings with those of every tuner of the project: the chief, and other workers.
+    """Compares a tuner's settings with those of all tuners of the project: the chief and other workers.
 
     Raises:
         StateError: if they differ.
@@ -59,12 +59,12 @@ def refuse_other_settings(project: Path, settings: dict[str, Any]) -> None:
 
 
 def has_ended_trials(project: Path) -> bool:
-    """Tells whether trials of a project have ended; before, nothing is lost if it is begun anew."""
+    """Whether trials of a project have ended; until then, nothing is lost if it is started again."""
     return (project / ORACLE_FILE).exists() and bool(_read(project / ORACLE_FILE).get("end_order"))
 
 
 def is_behind(project: Path, oracle: keras_tuner.Oracle) -> bool:
-    """Tells whether a project has other trials than an oracle that was read from it: another process has gone on."""
+    """Whether a project has other trials than an oracle read from it, because another process has continued it."""
     there = _read(project / ORACLE_FILE) if (project / ORACLE_FILE).exists() else {}
     return any(there.get(name, now) != now for name, now in _orders(oracle).items())
 
@@ -77,7 +77,7 @@ def refuse_other_space(chief: keras_tuner.HyperParameters, own: keras_tuner.Hype
     """Refuses a worker whose hypermodel is not the chief's.
 
     Raises:
-        StateError: if the hyperparameters differ; names those that do.
+        StateError: if the hyperparameters differ; the message names them.
     """
     sent = keras_tuner.HyperParameters.from_proto(own.to_proto())  # as the chief's arrive
     there, now = ({p.name: p.get_config() for p in hp.space} for hp in (chief, sent))
@@ -90,7 +90,7 @@ def refuse_other_space(chief: keras_tuner.HyperParameters, own: keras_tuner.Hype
 
 
 def lost_weights(trials: int, directory: Path, tuner_id: str) -> StateError:
-    """Returns the error of a project whose trials have trained shared weights that are not there."""
+    """Returns the error for a project whose shared weights are missing although trials have trained them."""
     return StateError(
         f"{trials} trials have trained shared weights that are not there; scores of others would not compare. Bring "
         "`shared_weights` back, go on under the KERASTUNER_TUNER_ID that has them, or with the chief and its workers, "
@@ -99,10 +99,10 @@ def lost_weights(trials: int, directory: Path, tuner_id: str) -> StateError:
 
 
 def call_again(client: Any) -> None:
-    """Lets a worker's calls be made again where the chief dies while it answers; gRPC's default ends the worker.
+    """Lets a worker repeat calls if the chief dies while answering; gRPC's default ends the worker.
 
-    A call may arrive twice then: the oracle ignores the second report of a trial's end, and hands out a trial that is
-    under way once more.
+    A call may then arrive twice: the oracle ignores the second report of a trial's end, and hands out a running trial
+    once more.
 
     Args:
         client: KerasTuner's `OracleClient`.

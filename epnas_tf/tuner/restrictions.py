@@ -1,11 +1,11 @@
-"""Hyperparameters that a person gives in the KerasTuner way: fixed values and smaller choices restrict the search.
+"""Hyperparameters given by the user, as in KerasTuner: fixed values and smaller choices restrict the search.
 
     hp = keras_tuner.HyperParameters()
     hp.Fixed("layer_1_operation", "conv_3x3")
     hp.Choice("layer_2_operation", ["conv_3x3", "sep_conv_3x3"])
     oracle = EPNASOracle(space, hyperparameters=hp)
 
-What a search by levels cannot do is refused with the reason before any trial.
+Restrictions that a search by levels cannot follow are refused before any trial, with the reason.
 """
 
 from collections.abc import Sequence
@@ -28,25 +28,25 @@ Values = dict[str, tuple[Any, ...]]
 """The values that each restricted hyperparameter may have, by its name."""
 
 NAMED = 5
-"""How many hyperparameters a refusal names."""
+"""The maximum number of hyperparameters that a refusal names."""
 
 
 def of_space(space: SearchSpace[Any, Any]) -> keras_tuner.HyperParameters:
-    """Returns the hyperparameters of a space, as KerasTuner's oracles take them."""
+    """Returns the hyperparameters of a space, for KerasTuner's oracles."""
     hp = keras_tuner.HyperParameters()
     hyperparameters.read(space, hp)
     return hp
 
 
 def refuse_foreign_values(space: SearchSpace[Any, Any], given: keras_tuner.HyperParameters) -> Values:
-    """Refuses hyperparameters of a space that have values which the space has not.
+    """Refuses hyperparameters with values that the space does not have.
 
     Args:
         space: the search space.
-        given: what a person registered; other names are passed over.
+        given: the hyperparameters that the user registered; other names are ignored.
 
     Returns:
-        The values of those that have fewer than the space allows.
+        The values of those that are restricted to fewer than the space has.
 
     Raises:
         ConfigError: if one has other values.
@@ -75,16 +75,16 @@ def _values_of(parameter: Any) -> Sequence[Any]:
 def given_hyperparameters(
     space: SearchSpace[Any, Any], given: object, tune_new_entries: bool, allow_new_entries: bool
 ) -> tuple[keras_tuner.HyperParameters, Values]:
-    """Returns an oracle's hyperparameters, made of the space's and a person's, and which of them are restricted.
+    """Merges the space's and the user's hyperparameters for an oracle, and returns which of them are restricted.
 
     Args:
         space: the search space.
         given: a `keras_tuner.HyperParameters`.
-        tune_new_entries: whether what is not in `given` is searched; else it keeps the space's default.
+        tune_new_entries: whether to search those missing in `given`; otherwise they keep the space's default.
         allow_new_entries: whether `given` may lack some of the space's.
 
     Raises:
-        ConfigError: if it cannot be searched by levels.
+        ConfigError: if they cannot be searched by levels.
     """
     if not isinstance(given, keras_tuner.HyperParameters):
         raise ConfigError(f"`hyperparameters` must be a keras_tuner.HyperParameters. Received: {type(given).__name__}")
@@ -116,7 +116,7 @@ def given_hyperparameters(
 
 
 def _refuse_ignored(given: Any, own: Any) -> None:
-    """Refuses what has no meaning in a search by levels: the sampling of numbers, and conditions of one's own."""
+    """Refuses what has no meaning in a search by levels: sampling of numbers, and the user's own conditions."""
     if getattr(given, "sampling", "linear") != "linear":
         raise ConfigError(f"`{given.name}` is chosen by the surrogate, so it has no `sampling`. Received: {given!r}")
     if given.conditions and given.conditions != own.conditions:
@@ -128,12 +128,12 @@ def _refuse_ignored(given: Any, own: Any) -> None:
 
 
 def refuse_others(given: keras_tuner.HyperParameters, names: Sequence[str], fixed: bool = True) -> None:
-    """Refuses hyperparameters that are not of the space: nothing would choose their values.
+    """Refuses hyperparameters outside the space, since nothing would choose their values.
 
     Args:
         given: the hyperparameters.
         names: those of the space.
-        fixed: whether others may be there with a `Fixed` value.
+        fixed: whether others are allowed with a `Fixed` value.
 
     Raises:
         ConfigError: if there are others.
@@ -152,15 +152,15 @@ def _some(names: Sequence[str]) -> str:
 
 
 class Restriction:
-    """The candidates whose hyperparameters may have their values; a `Constraint`.
+    """A `Constraint` to candidates whose hyperparameters have permitted values.
 
     Args:
         space: the search space.
-        values: what the restricted hyperparameters may be.
-        other: a constraint that must be kept as well.
+        values: the permitted values of the restricted hyperparameters.
+        other: a further constraint.
 
     Raises:
-        ConfigError: if the values cannot be told from a level's extensions.
+        ConfigError: if the values cannot be determined from a level's extensions.
     """
 
     def __init__(self, space: SearchSpace[Any, Any], values: Values, other: Constraint | None = None) -> None:
@@ -172,7 +172,7 @@ class Restriction:
         return shown if self._other is None else f"{shown}, {self._other}"
 
     def allowed(self, parents: Sequence[Indices], level: int) -> Allowed:
-        """Returns which candidates of a level may be trained; see `epnas_tf.search.level_choice.Constraint`."""
+        """Selects the candidates of a level that may be trained; see `epnas_tf.search.level_choice.Constraint`."""
         other = self._other.allowed(parents, level) if self._other is not None else None
 
         def allowed(start: int, count: int) -> BoolArray:

@@ -1,4 +1,4 @@
-"""What of KerasTuner's interface `EPNASTuner` cannot honour, and why: refused at construction, never ignored.
+"""The parts of KerasTuner's interface that `EPNASTuner` does not support: refused with the reason, never ignored.
 
 `docs/keras_tuner.md` has a line for each argument and method.
 """
@@ -13,7 +13,7 @@ from epnas_tf.tuner.hypermodel import SpaceHyperModel
 from epnas_tf.tuner.restrictions import of_space, refuse_others
 
 METRICS = {"val_accuracy": "max", "val_loss": "min", "loss": "min", "parameters": "min"}
-"""What a trial measures, and which way is better."""
+"""The metrics of a trial, each with its better direction."""
 
 ARGUMENTS = {
     "max_model_size": "give `limits=LimitConfig(max_params=…)`, which no child exceeds",
@@ -60,7 +60,7 @@ VERBOSE = (0, 1, 2, "auto")
 
 
 def refuse_other_models(hypermodel: object) -> None:
-    """Refuses hypermodels that are not of a search space.
+    """Refuses hypermodels other than those of a search space.
 
     Raises:
         ConfigError: if it is one.
@@ -76,7 +76,7 @@ def refuse_search_arguments(unknown: dict[str, Any], verbose: int | str) -> None
     """Refuses arguments of `search` that have no meaning.
 
     Raises:
-        ConfigError: if there are any unknown ones, or `verbose` is none of `VERBOSE`.
+        ConfigError: if there are unknown ones, or `verbose` is not in `VERBOSE`.
     """
     if unknown:
         raise ConfigError(
@@ -91,7 +91,7 @@ def refuse_arguments(given: dict[str, Any]) -> None:
     """Refuses arguments that have no meaning for `EPNASTuner`.
 
     Raises:
-        ConfigError: if there are any; says what to give in place of the first.
+        ConfigError: if there are any; the message names the alternative to the first.
     """
     for name in given:
         reason = ARGUMENTS.get(name, "there is no such argument")
@@ -99,7 +99,7 @@ def refuse_arguments(given: dict[str, Any]) -> None:
 
 
 def refuse_beside_oracle(given: dict[str, tuple[Any, Any]]) -> None:
-    """Refuses settings that an oracle of one's own would leave without effect.
+    """Refuses settings that have no effect beside the user's own oracle.
 
     Args:
         given: the value and the default of each, by name.
@@ -116,7 +116,7 @@ def refuse_beside_oracle(given: dict[str, tuple[Any, Any]]) -> None:
 
 
 def refuse_overridden(tuner: type, hypermodel: keras_tuner.HyperModel, base: type, own: type) -> None:
-    """Refuses methods that a subclass has overridden and that would never be called.
+    """Refuses overridden methods that would never be called.
 
     Args:
         tuner: the tuner's class.
@@ -140,7 +140,7 @@ def refuse_overridden(tuner: type, hypermodel: keras_tuner.HyperModel, base: typ
 
 
 def check_oracle(oracle: keras_tuner.Oracle, hypermodel: SpaceHyperModel) -> None:
-    """Refuses an oracle that asks for what is not measured, or is of another space than the hypermodel.
+    """Refuses an oracle whose objective is not measured, or whose space is not the hypermodel's.
 
     Raises:
         ConfigError: if it is.

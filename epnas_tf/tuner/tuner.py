@@ -1,4 +1,4 @@
-"""The search as a KerasTuner tuner: children one after the other on one store of shared weights."""
+"""The search as a KerasTuner tuner, which trains children in sequence on one store of shared weights."""
 
 import contextlib
 import json
@@ -66,38 +66,37 @@ from epnas_tf.tuner.workers import (
 
 
 class EPNASTuner(keras_tuner.Tuner):
-    """Progressive neural architecture search with shared weights.
+    """A KerasTuner tuner for progressive neural architecture search with shared weights.
 
-    Without `oracle`, only a level whose children all diverge stops the search, not a few divergences in a row.
+    Without `oracle`, the search stops only if all children of a level diverge, not after a few divergences in a row.
 
-    With KerasTuner's chief and workers, the children of a level are spread over the workers. Each worker shares weights
-    between the children that it trains itself, and keeps them in the project directory under its own name; the chief
-    fits the one surrogate on everybody's scores. Do not use `overwrite` then: every process would remove the directory.
+    With KerasTuner's chief and workers, the children of a level are distributed over the workers. Each worker shares
+    weights between the children that it trains, and keeps them in the project directory under its own name. The chief
+    fits one surrogate on all scores. Do not use `overwrite` then: every process would remove the directory.
 
     Args:
         hypermodel: a `MacroHyperModel`, a `MicroHyperModel`, or a `SpaceHyperModel` of another space.
         search: K, the iterations, the sampling rule and its temperature.
-        child: how a child is trained: epochs, batch size, learning rates and so on.
+        child: the training of a child: epochs, batch size, learning rates and so on.
         surrogate: sizes and training of the surrogate.
-        limits: what no child's network may exceed.
-        objective: the accuracy that scores a child; "val_accuracy" is the one that this tuner measures.
-        seed: decides every random choice.
-        oracle: another oracle to take architectures from, in place of an `EPNASOracle` of `search`, `surrogate`,
-            `limits`, `objective` and `worker_timeout`, which then have no effect, so that they are refused.
-        worker_timeout: with a chief and workers, seconds of silence after which a worker's trial is given to another
-            one. A worker shows every few seconds that it lives, however long a trial takes.
-        idle_seconds: how long to wait before asking again when the oracle waits for other workers.
-        directory: where the project's directory is.
+        limits: the limits on every child's network.
+        objective: the accuracy that scores a child; this tuner measures "val_accuracy".
+        seed: of every random choice.
+        oracle: another oracle instead of an `EPNASOracle` made from `search`, `surrogate`, `limits`, `objective` and
+            `worker_timeout`; these are then refused, since they would have no effect.
+        worker_timeout: with a chief and workers, seconds of silence after which a worker's trial goes to another
+            worker. A worker sends a sign of life every few seconds, however long a trial takes.
+        idle_seconds: seconds to wait before asking again while the oracle waits for other workers.
+        directory: the folder that contains the project's directory.
         project_name: the name of the project's directory.
-        overwrite: whether to start anew where a project of that name is, instead of going on with it.
-        augmentation: of training images, as in `epnas-search --augmentation`; 0 should be the mean of a channel.
-        **unsupported: nothing; other arguments of KerasTuner's tuners are refused with the reason.
+        overwrite: whether to replace an existing project of that name instead of resuming it.
+        augmentation: of training images, as in `epnas-search --augmentation`; the mean of each channel should be 0.
+        **unsupported: other arguments of KerasTuner's tuners, which are refused with the reason.
 
     Raises:
-        ConfigError: if the hypermodel is not one of a search space, settings are of another type, the oracle's space
-            is another one, a method was overridden that would never be called, or `check_environment` refuses this
-            process.
-        RunDirectoryError: if the project's place is not named in UTF-8.
+        ConfigError: if the hypermodel is not one of a search space, settings have the wrong type, the oracle's space is
+            another one, an overridden method would never be called, or `check_environment` refuses this process.
+        RunDirectoryError: if the project's path is not UTF-8.
         StateError: if the project is of another oracle, of another space or of other settings.
 
     Example:
@@ -197,7 +196,7 @@ class EPNASTuner(keras_tuner.Tuner):
     def _populate_initial_space(self) -> None:
         """Registers the hyperparameters without building a network for it.
 
-        KerasTuner calls it where the project has no file of this tuner id, and would begin anew there.
+        KerasTuner calls it if the project has no file of this tuner id, and would start again there.
         """
         if not self._is_worker() and has_ended_trials(Path(self.project_dir)):
             say(f"{self.project_dir} has trials, but no file of {self.tuner_id}: goes on with them.")
@@ -218,35 +217,37 @@ class EPNASTuner(keras_tuner.Tuner):
         verbose: int | str = "auto",
         **unknown: Any,
     ) -> None:
-        """Searches; a project that was stopped goes on.
+        """Runs the search, or resumes a stopped project.
 
-        Ten children in a row that score no better than guesses are warned of.
+        It warns after ten children in a row that score no better than chance.
 
-        With arrays, one seed decides everything, and a search that was stopped ends like one that was not; how a
-        `tf.data.Dataset` shuffles and augments is up to itself.
+        With arrays, the seed determines everything, and a resumed search gives the same result as an uninterrupted one.
+        A `tf.data.Dataset` shuffles and augments by itself.
 
-        A project goes on with the images and labels that it was begun with; others are refused. Arrays are compared to
-        the bit. Of a `tf.data.Dataset` the number of batches, their shapes and types are, and of validation data also
-        the number of images of each class, whatever the order.
+        A project resumes only with the images and labels that it began with. Arrays are compared bit by bit. Of a
+        `tf.data.Dataset` the number, shapes and types of its batches are compared, and of validation data also the
+        number of images in each class, in any order.
 
         Args:
-            x: images [n, height, width, channels], normalised by the caller; or a `tf.data.Dataset` of batches, which
-                is tuned only if its `options().autotune.enabled` is True; AUTOTUNE is a call a core, at most 16.
+            x: images [n, height, width, channels], normalised by the caller, or a `tf.data.Dataset` of batches. The
+                latter is tuned only if its `options().autotune.enabled` is True; otherwise AUTOTUNE means one call per
+                core, at most 16.
             y: labels for arrays: class numbers [n] or [n, 1], or one-hot rows.
             validation_data: (x, y) or a `tf.data.Dataset`; its accuracy scores the children.
-            validation_split: with arrays and without `validation_data`, the last part of x and y that scores them.
+            validation_split: with arrays and without `validation_data`, the fraction of x and y, from their end, that
+                scores the children.
             verbose: 0 to be silent.
-            **unknown: nothing; other arguments of Keras's `fit` have no meaning here.
+            **unknown: other arguments of Keras's `fit`, which are refused.
 
         Raises:
             ConfigError: for other arguments of `fit`.
-            DataError: if the images, labels or validation data are missing, wrong or do not fit one another. Those of a
-                training `tf.data.Dataset` are looked at as they come, in the first child's training.
+            DataError: if the images, labels or validation data are missing, wrong or do not match. Those of a
+                training `tf.data.Dataset` are checked as they come, during the first child's training.
             RunDirectoryError: if another process searches in the project, a worker under the same name among them.
             SearchError: if every child of a level diverged.
             StateError: if the project was begun with other images or labels.
-            keras_tuner.errors.FatalRuntimeError: for any other error while a child is trained; the next `search` trains
-                that child again.
+            keras_tuner.errors.FatalRuntimeError: for any other error during a child's training; the next `search`
+                trains that child again.
         """
         check_environment()
         refuse_search_arguments(unknown, verbose)
@@ -281,7 +282,7 @@ class EPNASTuner(keras_tuner.Tuner):
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keeps other processes from searching in the project, but for a chief's workers, each under its own name."""
+        """Locks the project against other processes, except for a chief's workers, each under its own name."""
         if self._is_worker():
             name, remedy = f"worker-{self.tuner_id}.lock", "Give each worker a KERASTUNER_TUNER_ID of its own."
         else:
@@ -293,19 +294,19 @@ class EPNASTuner(keras_tuner.Tuner):
             yield
 
     def _meet_chief(self) -> None:
-        """Compares what this worker was given with the chief's, of which `data.json` tells nothing."""
+        """Compares this worker's arguments with the chief's, as far as `data.json` does not cover them."""
         if self._is_worker():
             refuse_other_space(self.oracle.get_space(), self.oracle._oracle.get_space())  # waits for the chief
             refuse_other_settings(Path(self.project_dir), self._settings)
 
     def pre_create_trial(self) -> None:
-        """Waits a little where the last answer was that there is nothing to do for now."""
+        """Waits briefly if the oracle had nothing to do at the last call."""
         if self._was_idle:
             time.sleep(self.idle_seconds)
         self._was_idle = True  # until there is a trial
 
     def on_trial_begin(self, trial: Trial) -> None:
-        """Notes that the oracle had something to do."""
+        """Records that the oracle had something to do."""
         self._was_idle, self._running = False, trial.trial_id
         super().on_trial_begin(trial)
 
@@ -319,13 +320,13 @@ class EPNASTuner(keras_tuner.Tuner):
 
         Args:
             trial: the trial.
-            *args: what KerasTuner hands on from `search`; not needed.
+            *args: passed on by KerasTuner from `search`; not used.
             **kwargs: the same.
 
         Raises:
             keras_tuner.errors.FailedTrialError: if the child diverged; the shared weights are as before it.
-            FatalDataError: if an image or a label of a `tf.data.Dataset` is none.
-            keras_tuner.errors.FatalRuntimeError: for any other error: that is no bad architecture, but a bug.
+            FatalDataError: if an image or a label of a `tf.data.Dataset` is invalid.
+            keras_tuner.errors.FatalRuntimeError: for any other error, which is a bug and not a bad architecture.
         """
         del args, kwargs
         try:
@@ -372,7 +373,7 @@ class EPNASTuner(keras_tuner.Tuner):
         write_whole(Path(self._get_tuner_fname()), json.dumps(self.get_state()).encode())
 
     def reload(self) -> None:
-        """Goes on with the project: the oracle, and the shared weights of its last trial that ended.
+        """Resumes the project: the oracle, and the shared weights after its last ended trial.
 
         Raises:
             RunDirectoryError: if a file of the project cannot be read.
@@ -384,18 +385,18 @@ class EPNASTuner(keras_tuner.Tuner):
         self._look_at_store()
 
     def _ended(self) -> list[str]:
-        """The trials that ended, as far as this process decides: a worker knows none."""
+        """The ended trials of the oracle in this process; a worker has none."""
         return [] if self._is_worker() else self.oracle.end_order
 
     def _look_at_store(self) -> None:
-        """Takes the newest shared weights; another process may be searching, so nothing is removed."""
+        """Loads the newest shared weights without removing anything, since another process may be searching."""
         self._set_store(self._store_files.peek())
 
     def _load_store(self) -> None:
-        """Takes the shared weights to go on from.
+        """Loads the shared weights to resume from.
 
         Raises:
-            StateError: if trials have trained shared weights that are not there.
+            StateError: if the shared weights are missing although trials have trained them.
         """
         state, problems = self._store_files.load(None if self._is_worker() else len(self._ended()))
         for problem in problems:
@@ -418,15 +419,15 @@ class EPNASTuner(keras_tuner.Tuner):
 
     @property
     def _store_files(self) -> StateFiles:
-        """The shared weights of this worker: one store, not a checkpoint for each trial."""
+        """The files of this worker's shared weights: one store, not a checkpoint for each trial."""
         return StateFiles(Path(self.project_dir) / "shared_weights", f"{self.tuner_id}-after-")
 
     def load_model(self, trial: Trial) -> keras.Model:
         """Returns a trial's network as a compiled Keras model: a copy of the shared weights as they are now.
 
         Raises:
-            StateError: if this process has not trained all of its weights: the chief, or another worker; or if the
-                children share none, and so leave none.
+            StateError: if this process has not trained all of its weights, such as the chief or another worker, or if
+                the children do not share weights, so that none are kept.
         """
         if not self.child.share_weights:
             raise StateError(

@@ -1,4 +1,4 @@
-"""What `EPNASTuner.search` trains and scores on, and what a project keeps of it so as not to go on with other data."""
+"""The data of `EPNASTuner.search`, and the identity that a project stores to refuse other data."""
 
 import hashlib
 import json
@@ -31,22 +31,22 @@ OTHER_SCALE = 100
 """Times as much as the values of one part span than those of the other, from which on they are not of one scale."""
 
 Identity = dict[str, Any]
-"""What is known of images and labels, as JSON has it."""
+"""The identity of images and labels, as JSON values."""
 
 
 class FatalDataError(DataError, keras_tuner.errors.FatalRuntimeError):
-    """A `DataError` that KerasTuner does not take for a bad architecture."""
+    """A `DataError` that KerasTuner does not mistake for a bad architecture."""
 
 
 class SearchData(NamedTuple):
-    """Images and labels of a search.
+    """The images and labels of a search.
 
     Attributes:
         training: the training batches.
         validation: the validation batches.
         labels: int [n], of the validation images.
-        identity: what is known of both; another one means other data.
-        doubts: what is likely a mistake, a sentence each.
+        identity: the identity of both; another one means other data.
+        doubts: likely mistakes, a sentence each.
     """
 
     training: TrainingBatches
@@ -65,10 +65,10 @@ def search_data(
     child: ChildConfig,
     augmentation: Augmentation = UNCHANGED,
 ) -> SearchData:
-    """Checks and prepares what `EPNASTuner.search` was given; see there for the arguments.
+    """Checks and prepares the data given to `EPNASTuner.search`; see there for the arguments.
 
     Raises:
-        DataError: if something is missing, wrong or does not fit.
+        DataError: if something is missing, wrong or does not match.
     """
     x, y, validation_data = _split(x, y, validation_data, validation_split)
     arrays: Arrays | None = None  # of the training, as far as it is one
@@ -120,7 +120,7 @@ def _extent(images: tf.Tensor) -> tuple[float, float]:
 
 
 def _doubts(training: tuple[float, float], known: dict[str, Identity]) -> list[str]:
-    """What lets a search run to its end with scores that say nothing, or too much."""
+    """Returns likely mistakes in the data that would make the scores meaningless or too good."""
     doubts = []
     if known["training"] == known["validation"]:
         doubts.append("The validation images are the training images, so scores do not say what is right on others.")
@@ -131,7 +131,7 @@ def _doubts(training: tuple[float, float], known: dict[str, Identity]) -> list[s
 
 
 def _refuse_other_scale(training: tuple[float, float], validation: tuple[float, float]) -> None:
-    """Refuses images of which only one part was divided by 255, as it happens: every score would be chance.
+    """Refuses images of which only one part was divided by 255, since every score would be chance.
 
     Raises:
         DataError: if the values of one part span `OTHER_SCALE` times as much as those of the other.
@@ -145,7 +145,7 @@ def _refuse_other_scale(training: tuple[float, float], validation: tuple[float, 
 
 
 def _split(x: Any, y: Any, validation_data: Any, validation_split: float) -> tuple[Any, Any, Any]:
-    """Returns x, y and the validation data, which is the last part of x and y where none is given."""
+    """Returns x, y and the validation data, which is the last part of x and y if none is given."""
     is_dataset = isinstance(x, tf.data.Dataset)
     if x is None or (y is None) != is_dataset:
         raise DataError(
@@ -180,7 +180,7 @@ def _split(x: Any, y: Any, validation_data: Any, validation_split: float) -> tup
 
 
 def _identity_of_arrays(arrays: Arrays) -> Identity:
-    """Arrays are known to the bit, in float32 as the networks see them: the same images as bytes are the same."""
+    """Identifies arrays bit by bit, in float32 as the networks see them, so that the same images as bytes are equal."""
     checksum = hashlib.blake2b(digest_size=16)
     for start in range(0, len(arrays.images), CHUNK):
         checksum.update(tf.cast(arrays.images[start : start + CHUNK], tf.float32).numpy().tobytes())
@@ -189,22 +189,22 @@ def _identity_of_arrays(arrays: Arrays) -> Identity:
 
 
 def _identity_of_dataset(dataset: tf.data.Dataset) -> Identity:
-    """Of a data set that may shuffle and augment, the number of batches and what one of them is."""
+    """Identifies a data set, which may shuffle and augment, by the number, shapes and types of its batches."""
     elements = [f"{spec.dtype.name} {spec.shape}" for spec in tf.nest.flatten(dataset.element_spec)]
     return {"form": "a tf.data.Dataset", "batches": num_batches(dataset), "elements": elements}
 
 
 def keep_identity(project: Path, identity: dict[str, Identity], compared: bool) -> None:
-    """Writes what is known of the data into a project, or compares it with what is there.
+    """Stores the identity of the data in a project, or compares it with the stored one.
 
     Args:
         project: the project's directory.
-        identity: what is known.
-        compared: whether there may be trials that other data could spoil.
+        identity: the identity of the data.
+        compared: whether there may be trials, which other data would invalidate.
 
     Raises:
         RunDirectoryError: if the file cannot be read or written.
-        StateError: if the project's data are others; says what differs.
+        StateError: if the project's data are others; the message names the difference.
     """
     with locked_for_a_moment(project):  # workers begin at once: the first one writes, the others compare
         _keep_identity(project, identity, compared)

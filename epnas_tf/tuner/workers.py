@@ -1,7 +1,7 @@
 """Signs of life of KerasTuner's workers, which may die in the middle of a trial.
 
-A worker shows that it lives with each call that reaches the chief's oracle. `EPNASTuner` calls every few seconds
-(`signs_of_life`); KerasTuner's own tuners only when a trial begins and ends.
+Each call to the chief's oracle is a sign of life. `EPNASTuner` calls every few seconds (`signs_of_life`), KerasTuner's
+own tuners only when a trial begins and ends.
 """
 
 import contextlib
@@ -19,26 +19,26 @@ WORKER_TIMEOUT = 60.0
 """Seconds that a worker may be silent; it gives a sign of life every 5 of them."""
 
 SIGN_SECONDS = 5.0
-"""How often a worker of `EPNASTuner` shows that it lives, and how often the chief looks, at most."""
+"""The maximum interval between signs of life of an `EPNASTuner` worker, and between the chief's checks."""
 
 SIGNS = 4
-"""How many signs of life a worker gives, at least, until it counts as silent."""
+"""The minimum number of signs of life within the timeout."""
 
 
 def seconds_between_signs(timeout: float) -> float:
-    """Returns how often a worker calls that counts as silent after `timeout` seconds."""
+    """Returns the interval between signs of life for a timeout, in seconds."""
     return min(SIGN_SECONDS, timeout / SIGNS)
 
 
 class WorkerWatch:
-    """How long each worker has been silent, as the chief sees it.
+    """The chief's record of how long each worker has been silent.
 
     Args:
         timeout: seconds after which a worker counts as silent.
-        clock: seconds, growing.
+        clock: returns increasing seconds.
 
     Attributes:
-        silent: the workers that count as silent; brought up to date by `look`.
+        silent: the workers that count as silent; updated by `look`.
     """
 
     def __init__(self, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,19 +51,19 @@ class WorkerWatch:
         self._told: dict[str, float] = {}  # the silence that is to be told of next, in seconds
 
     def hear(self, worker: str) -> None:
-        """Notes a sign of life."""
+        """Records a sign of life."""
         self._heard[worker] = self._anybody = self._clock()
         self._told.pop(worker, None)
         self.silent.discard(worker)
 
     def forget(self, worker: str) -> None:
-        """No longer counts a worker's silence."""
+        """Stops tracking a worker."""
         self._heard.pop(worker, None)
         self._told.pop(worker, None)
         self.silent.discard(worker)
 
     def look(self) -> None:
-        """Finds the silent workers. The time that the chief itself was busy or stopped is no silence of theirs."""
+        """Updates the silent workers. Time in which the chief itself was busy or stopped does not count as silence."""
         now, interval = self._clock(), seconds_between_signs(self.timeout)
         busy = now - self._looked - interval
         if busy > interval:
@@ -73,16 +73,16 @@ class WorkerWatch:
         self.silent = {worker for worker in self._heard if self.silence(worker) >= self.timeout}
 
     def silence(self, worker: str) -> float:
-        """Returns for how many seconds a worker has been silent."""
+        """Returns the seconds since a worker's last sign of life."""
         return self._clock() - self._heard.setdefault(worker, self._clock())
 
     @property
     def silence_of_all(self) -> float:
-        """For how many seconds no worker at all was heard; 0 before the first one."""
+        """The seconds since the last sign of life of any worker; 0 before the first one."""
         return 0.0 if self._anybody is None else self._clock() - self._anybody
 
     def is_to_be_told(self, worker: str) -> bool:
-        """Tells whether a worker's silence is worth a line: from half the timeout on, each time it has doubled."""
+        """Whether to report a worker's silence: from half the timeout on, each time it has doubled."""
         silence, due = self.silence(worker), self._told.get(worker, self.timeout / 2)
         if silence < due:
             return False
@@ -91,10 +91,10 @@ class WorkerWatch:
 
 
 def chief_address() -> tuple[str, int]:
-    """Returns the chief's host and port, as KerasTuner's environment variables say.
+    """Reads the chief's host and port from KerasTuner's environment variables.
 
     Raises:
-        ConfigError: if the port is no number.
+        ConfigError: if the port is not a number.
     """
     host, port = os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"]
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 2**16):
@@ -103,7 +103,7 @@ def chief_address() -> tuple[str, int]:
 
 
 def refuse_tuner_id() -> None:
-    """Refuses a KERASTUNER_TUNER_ID that is no part of a file's name: the files of a worker are called by it.
+    """Refuses a KERASTUNER_TUNER_ID that cannot be part of a file name, since a worker's files are named after it.
 
     Raises:
         ConfigError: if it has a slash.
@@ -114,12 +114,12 @@ def refuse_tuner_id() -> None:
 
 
 def refuse_taken_port() -> None:
-    """Refuses to be the chief at a port that another process serves: of two chiefs, workers would get both's trials.
+    """Refuses to start a chief at a port that another process serves, since workers would get trials of both.
 
     gRPC lets several processes serve one port.
 
     Raises:
-        ConfigError: if the port is taken, or the host is none of this machine's.
+        ConfigError: if the port is taken, or the host is not one of this machine.
     """
     host, port = chief_address()
     try:
@@ -133,10 +133,10 @@ def refuse_taken_port() -> None:
 
 
 class ChiefWatch:
-    """Says on a worker that no chief answers, for which KerasTuner's client waits in silence, an hour for each call.
+    """A worker's message that no chief answers, for whom KerasTuner's client waits silently, up to an hour per call.
 
     Args:
-        clock: seconds, growing.
+        clock: returns increasing seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -146,7 +146,7 @@ class ChiefWatch:
         self._told = SIGN_SECONDS  # the silence that is told of next, in seconds
 
     def look(self) -> None:
-        """Knocks at the chief's port; a line comes after `SIGN_SECONDS` of silence, and whenever that has doubled."""
+        """Probes the chief's port, and prints a line after `SIGN_SECONDS` of silence and whenever that has doubled."""
         try:
             socket.create_connection(self._address, timeout=SIGN_SECONDS).close()
         except OSError as error:
@@ -161,11 +161,11 @@ class ChiefWatch:
 
 @contextlib.contextmanager
 def signs_of_life(call: Callable[[], Any], seconds: float) -> Iterator[None]:
-    """Calls something every few seconds, in a thread of its own, as long as the block runs.
+    """Calls a function every few seconds from another thread while the block runs.
 
     Args:
-        call: what to call. If it fails, as it does without a chief, the block's own calls will tell.
-        seconds: how often.
+        call: the function. Its failures, such as without a chief, are left to the block's own calls to report.
+        seconds: the interval.
     """
     ended = threading.Event()
 
@@ -182,17 +182,17 @@ def signs_of_life(call: Callable[[], Any], seconds: float) -> Iterator[None]:
 
 
 def say(line: str) -> None:
-    """Prints a line where it does not mix with results."""
+    """Prints a line to standard error, apart from results."""
     print(line, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def signs_of_worker(oracle: Any, running: Callable[[], str | None]) -> Iterator[None]:
-    """Lets the chief know that this worker lives, and the person whether the chief does.
+    """Sends signs of life to the chief, and warns the user if the chief does not answer.
 
     Args:
         oracle: KerasTuner's client of the chief's oracle.
-        running: gives the id of the trial under way, None between two.
+        running: returns the id of the running trial, None between trials.
     """
     timeout = getattr(oracle, "_oracle", oracle)  # the oracle that KerasTuner's client was made of
     seconds = seconds_between_signs(getattr(timeout, "worker_timeout", WORKER_TIMEOUT))

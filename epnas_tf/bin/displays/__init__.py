@@ -1,1 +1,1 @@
-"""What the commands show while they work: one module a kind of work."""
+"""Displays of running work, one module per kind."""

@@ -1,4 +1,4 @@
-"""Shows how far the reading of image files is, once it takes long."""
+"""The progress display of reading image files, shown only if it takes long."""
 
 import contextlib
 import sys
@@ -16,12 +16,12 @@ LONG = 2.0
 
 
 def show_reading(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Passes items on, and shows how many: on a terminal by a bar, elsewhere, and beside a live display, by one line.
+    """Passes items on and shows the progress: a bar on a terminal; one line elsewhere or beside a live display.
 
     Args:
-        items: as they are done.
-        total: how many there will be.
-        what: what is done.
+        items: the items, as they are completed.
+        total: their number.
+        what: the name of the work.
     """
     began, said, console = time.monotonic(), False, Console(stderr=True)
     # The commands with a live display do their work in another thread than the main one.

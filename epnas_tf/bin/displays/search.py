@@ -1,4 +1,4 @@
-"""Shows how a search goes: a live display on a terminal, plain lines elsewhere."""
+"""The displays of a search: a live display on a terminal, plain lines elsewhere."""
 
 import time
 from typing import Any, Self
@@ -27,11 +27,11 @@ FEW_VALIDATION_IMAGES = 20
 
 
 class LogDisplay(Listener):
-    """One line a child.
+    """A display of one line per child.
 
     Args:
-        console: where to write.
-        config: the search's iterations, rule of sampling and rule of ranking.
+        console: the console.
+        config: has the search's iterations, sampling rule and ranking rule.
     """
 
     def __init__(self, console: Console, config: SearchConfig) -> None:
@@ -44,7 +44,7 @@ class LogDisplay(Listener):
         self.began = time.perf_counter()
 
     def started(self, search: ProgressiveSearch[Any], data: ImageData, num_resumed: int) -> None:
-        """Says what is searched on, and from where the search goes on."""
+        """Prints the data set, and the point from which the search resumes."""
         self.search = search
         self.num_validation = len(data.validation)
         height, width, channels = data.image_shape
@@ -65,7 +65,7 @@ class LogDisplay(Listener):
         self.began = time.perf_counter()
 
     def resumed(self, records: list[dict[str, Any]]) -> None:
-        """Takes the times and the accuracies of the children so far."""
+        """Records the times and accuracies of earlier children."""
         for record in records:
             if record["status"] == "completed":
                 seconds = sum(record.get(f"{part}_seconds", 0.0) for part in ("build", "train", "evaluate"))
@@ -73,7 +73,7 @@ class LogDisplay(Listener):
                 self.note_accuracy(record["level"], record["score"], record["text"])
 
     def forecast(self, forecast: Forecast) -> None:
-        """Says what the search will take."""
+        """Prints the forecast."""
         self.time_left.expect(forecast.seconds_by_level)
         left = self.time_left.estimate(self.started_search.remaining_levels)
         for line in forecast_lines(forecast, self.started_search, left):
@@ -81,7 +81,7 @@ class LogDisplay(Listener):
         self.began = time.perf_counter()
 
     def child_started(self, candidate: Candidate[Any]) -> None:
-        """Nothing; the time counts from the end of the child before, the choice of this one included."""
+        """Does nothing: a child's time counts from the end of the one before, so it includes its choice."""
 
     def child_ended(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
         """Writes the child's line."""
@@ -89,7 +89,7 @@ class LogDisplay(Listener):
         self.say(self.line(candidate, result))
 
     def take(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
-        """Notes a child's time and accuracy."""
+        """Records a child's time and accuracy."""
         now = time.perf_counter()
         self.time_left.add(candidate.level, now - self.began)
         self.began = now
@@ -102,7 +102,7 @@ class LogDisplay(Listener):
             self.deepest = level, score, text
 
     def line(self, candidate: Candidate[Any], result: ChildResult | None) -> str:
-        """Returns what there is to say of a child."""
+        """Formats the line of a child."""
         search = self.started_search
         parts = [
             f"child {candidate.number + 1}/{search.num_children}",
@@ -126,7 +126,7 @@ class LogDisplay(Listener):
 
     @property
     def best(self) -> str:
-        """What the first of the ranking is ranked by, and what was measured of it; before that, the deepest level."""
+        """The ranking value and score of the best whole architecture; before one, the best of the deepest level."""
         ranking = self.started_search.ranking()
         if ranking:
             measured = self.percent(ranking[0].score)
@@ -138,29 +138,29 @@ class LogDisplay(Listener):
 
     @property
     def correlation(self) -> str:
-        """The surrogate's rank correlation at the last whole level, or why there is none."""
+        """The surrogate's rank correlation at the last complete level, or the reason why there is none."""
         value = self.started_search.rank_correlation
         return "- (needs 3 predictions a level)" if value is None else f"{value:+.2f}"
 
     @property
     def left(self) -> str:
-        """The time that the rest of the search will take."""
+        """The estimated time left."""
         return format_seconds(self.time_left.estimate(self.started_search.remaining_levels))
 
     def predicted(self, candidate: Candidate[Any]) -> str:
-        """Returns what the surrogate predicts of a child; before anything is scored, it has nothing to learn from."""
+        """Formats the prediction for a child, or the reason why there is none before the first scores."""
         return "- (nothing scored yet)" if candidate.predicted is None else self.percent(candidate.predicted)
 
     def percent(self, value: float | None) -> str:
-        """Returns an accuracy with the decimals that the validation images allow."""
+        """Formats an accuracy with the decimals that the validation images allow."""
         return percent_of_images(value, self.num_validation)
 
     def interval(self, value: float) -> str:
-        """Returns an accuracy with its interval, where the number of validation images is known."""
+        """Formats an accuracy, with its interval if the number of validation images is known."""
         return self.percent(value) if self.num_validation is None else with_interval(value, self.num_validation)
 
     def missing(self) -> str:
-        """Returns what is still missing until there is a whole network; "" where there is one."""
+        """Describes what is missing until there is a whole network; "" if there is one."""
         if self.search is None or self.search.ranking():
             return ""
         return whole_networks_come(self.search)
@@ -181,9 +181,9 @@ class LogDisplay(Listener):
 
 
 class LiveDisplay(LogDisplay):
-    """A display that stays in place and moves on by itself; see `LogDisplay` for the arguments.
+    """A display that stays in place and refreshes itself; see `LogDisplay` for the arguments.
 
-    A thread of its own draws it while the search goes on, so it draws what was noted when a child began or ended.
+    A separate thread draws it during the search, from values recorded when a child began or ended.
     """
 
     def __init__(self, console: Console, config: SearchConfig) -> None:
@@ -211,7 +211,7 @@ class LiveDisplay(LogDisplay):
         self.note(candidate)
 
     def note(self, candidate: Candidate[Any]) -> None:
-        """Takes down what there is to show."""
+        """Records the values to show."""
         search = self.started_search
         total = search.num_children
         place = [
@@ -233,7 +233,7 @@ class LiveDisplay(LogDisplay):
 
     @property
     def best_row(self) -> str:
-        """The best so far with its interval and its architecture, and why there is no whole network yet."""
+        """The best so far with interval and architecture, and the reason if there is no whole network yet."""
         ranking = self.started_search.ranking()
         if ranking:
             measured = f"{self.interval(ranking[0].score)} measured"
@@ -246,7 +246,7 @@ class LiveDisplay(LogDisplay):
         return f"level {level} of {self.started_search.space.num_levels}, {self.interval(score)}  {text}\n{missing}"
 
     def render(self) -> Group:
-        """Returns the display as it is now."""
+        """Renders the display in its present state."""
         if self.noted is None:
             return Group("Preparing …")
         rows, progress = self.noted
@@ -261,12 +261,12 @@ class LiveDisplay(LogDisplay):
 
 
 def forecast_lines(forecast: Forecast, search: ProgressiveSearch[Any], left: float | None) -> list[str]:
-    """Returns what a search will take, in lines: children, time, memory, and flags for a shorter one.
+    """Formats the forecast of a search as lines: children, time, memory, and flags for a shorter search.
 
     Args:
-        forecast: what was found out.
+        forecast: the forecast.
         search: the search.
-        left: the seconds left, children on file counted in.
+        left: the seconds left, with saved children taken into account.
     """
     lines = [f"{search.num_children - search.num_told} children to train, about {about(left)} by a few timed steps"]
     if forecast.memory is not None:
@@ -285,14 +285,14 @@ def forecast_lines(forecast: Forecast, search: ProgressiveSearch[Any], left: flo
 
 
 def whole_networks_come(search: ProgressiveSearch[Any]) -> str:
-    """Returns when the first whole network comes, which is what can be the result."""
+    """Describes when the first whole network comes, the first possible result."""
     first = search.first_whole_child
     at = f"whole networks come at level {search.space.num_levels}"
     return at if first is None else f"{at}, from child {first} of {search.num_children} on"
 
 
 def about(seconds: float | None) -> str:
-    """Returns a time in words, as roughly as it is known: seconds, minutes, or hours and minutes."""
+    """Formats an estimated time roughly: in seconds, minutes, or hours and minutes."""
     if seconds is None:
         return "an unknown time"
     if seconds < 90:

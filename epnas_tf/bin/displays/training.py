@@ -1,4 +1,4 @@
-"""Shows how a final training goes: a live display on a terminal, plain lines elsewhere."""
+"""The displays of a final training: a live display on a terminal, plain lines elsewhere."""
 
 import time
 from typing import Any
@@ -21,11 +21,11 @@ SECONDS_A_LINE = 60
 
 
 class LogTrainingDisplay(TrainingListener):
-    """One line an epoch, and in long epochs one a minute.
+    """A display of one line per epoch, and in long epochs one per minute.
 
     Args:
-        console: where to write.
-        recipe: of the training.
+        console: the console.
+        recipe: the recipe of the training.
     """
 
     def __init__(self, console: Console, recipe: RecipeConfig) -> None:
@@ -33,7 +33,7 @@ class LogTrainingDisplay(TrainingListener):
         self.recipe = recipe
 
     def started(self, data: ImageData, num_candidates: int) -> None:
-        """Says what is trained on."""
+        """Prints the data set."""
         self.num_candidates = num_candidates
         self.num_validation = len(data.validation)
         self.num_train = len(data.train) + (0 if self.recipe.held_out else self.num_validation)
@@ -64,7 +64,7 @@ class LogTrainingDisplay(TrainingListener):
         self.say(f"candidate {record['candidate']}/{self.num_candidates}  {outcome}, {shared} in the search")
 
     def training_started(self, architecture: Any, cost: Cost, epochs: int, num_done: int) -> None:
-        """Says what is trained, and from where."""
+        """Prints the architecture, and the epoch from which the training resumes."""
         self.epochs = epochs
         self.last_line = time.perf_counter()
         self.began = float(num_done), self.last_line
@@ -75,7 +75,7 @@ class LogTrainingDisplay(TrainingListener):
             self.say(f"Going on after epoch {num_done} of {epochs}.")
 
     def progress(self, epoch: int, step: int, steps: int) -> None:
-        """Writes a line where the last one is long ago."""
+        """Writes a line if the last one was long ago."""
         self.count_from(epoch + step / steps)
         if time.perf_counter() - self.last_line > SECONDS_A_LINE and 0 < step < steps:
             self.write(f"epoch {epoch + 1}/{self.epochs}  step {step}/{steps}  left {self.left(epoch + step / steps)}")
@@ -86,17 +86,17 @@ class LogTrainingDisplay(TrainingListener):
         self.write(f"epoch {epoch.epoch}/{self.epochs}  {figures}  left {self.left(epoch.epoch)}")
 
     def write(self, line: str) -> None:
-        """Writes a line and notes when."""
+        """Writes a line and records the time."""
         self.last_line = time.perf_counter()
         self.say(line)
 
     def count_from(self, epochs_done: float) -> None:
-        """Notes when the first steps were done: making the graph, once before them, is no part of the pace."""
+        """Records when the steps begin: building the graph, once before them, does not count for the pace."""
         if self.first_steps is None:
             self.first_steps = epochs_done, time.perf_counter()
 
     def left(self, epochs_done: float) -> str:
-        """Returns the time that the rest of the training will take."""
+        """Estimates the time left."""
         beginnings = [start for start in (self.first_steps, self.began) if start and start[0] < epochs_done]
         first, when = beginnings[0]
         pace = (time.perf_counter() - when) / (epochs_done - first)
@@ -149,12 +149,12 @@ class LiveTrainingDisplay(LogTrainingDisplay):
 
 
 def epoch_figures(epoch: Epoch, num_train: int, num_validation: int) -> str:
-    """Returns what there is to say of an epoch.
+    """Formats the figures of an epoch.
 
     Args:
-        epoch: its figures.
-        num_train: images that it was trained on.
-        num_validation: images that it was validated on, if it was.
+        epoch: the epoch.
+        num_train: number of training images.
+        num_validation: number of validation images, if any.
     """
     parts = [
         f"learning rate {epoch.learning_rate:.4f}",

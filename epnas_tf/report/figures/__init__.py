@@ -1,1 +1,1 @@
-"""The report's pictures: one module a subject, on `drawing` (what they share) and `svg` (how they are written)."""
+"""The report's pictures: one module per subject, based on `drawing` (what they share) and `svg` (the file format)."""

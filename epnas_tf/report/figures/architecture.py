@@ -1,4 +1,4 @@
-"""The best architecture drawn, as its space has it (`SpaceDefinition.draw`): boxes and lines from top to bottom."""
+"""The drawing of the best architecture, defined by its space (`SpaceDefinition.draw`): boxes and lines."""
 
 from collections.abc import Callable
 from typing import Any
@@ -109,7 +109,7 @@ def _note(axes: Axes, note: values.Note) -> None:
 
 
 def _arcs(axes: Axes, arcs: values.Arcs) -> None:
-    """Draws connections, which may be many, as one curve and one set of marks."""
+    """Draws connections as one curve and one set of marks, since they may be many."""
     start = CENTER + arcs.side * arcs.width / 2
     end, color = start - arcs.side * arcs.inward, COLORS[arcs.color]
     curves, marks = [], []

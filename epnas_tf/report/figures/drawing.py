@@ -1,4 +1,4 @@
-"""What all pictures share: size, letters, colours, and how a picture goes into the page and into a file."""
+"""The parts that all pictures share: size, fonts, colours, and conversion for the page and for a file."""
 
 import contextlib
 import dataclasses
@@ -37,10 +37,10 @@ class Picture:
     """A figure of the report.
 
     Attributes:
-        name: of its file, without the ending.
-        svg: the file's text.
-        alt: says in words what is to be seen.
-        caption: says how to read it.
+        name: the name of its file, without the extension.
+        svg: the text of the file.
+        alt: a description in words.
+        caption: an explanation of how to read it.
     """
 
     name: str
@@ -50,18 +50,18 @@ class Picture:
 
     @property
     def inline(self) -> str:
-        """The picture as it stands in the page."""
+        """The picture as the page embeds it."""
         return in_page(self.svg)
 
 
 def operation(name: str) -> Operation:
-    """Returns how an operation is shown; also one that is not registered, since its plugin is not there."""
+    """Returns an operation's record for display, or a default one if its plugin is not loaded."""
     return registered(name) if is_known(name) else Operation(name, registered)
 
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """Sets Matplotlib up for the pictures, whatever the user has set, and back again."""
+    """Configures Matplotlib for the pictures, independently of the user's settings, and restores those afterwards."""
     settings = {
         "svg.fonttype": "none",
         "svg.hashsalt": "epnas_tf",  # ids that do not differ from time to time
@@ -102,13 +102,13 @@ def drawing() -> Iterator[None]:
 
 
 def plot(height: float) -> tuple[Figure, Axes]:
-    """Returns a figure of the common width with one pair of axes, its margins fitted to their labels."""
+    """Makes a figure of the common width with one pair of axes and margins fitted to their labels."""
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
     return figure, figure.add_subplot()
 
 
 def canvas(height: float) -> tuple[Figure, Axes]:
-    """Returns a figure to draw on: x from 0 to the common width, y from 0 at the top, in pixels."""
+    """Makes a blank figure: x from 0 to the common width, y from 0 at the top, in pixels."""
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -118,12 +118,12 @@ def canvas(height: float) -> tuple[Figure, Axes]:
 
 
 def picture(figure: Figure, name: str, alt: str, caption: str) -> Picture:
-    """Returns a drawn figure for the page."""
+    """Converts a drawn figure to a picture for the page."""
     return Picture(name, to_svg(figure, name, alt), alt, caption)
 
 
 def field(axes: Axes, x: float, y: float, width: float, height: float, color: str | None, text: str = "") -> None:
-    """Draws one field of a matrix, with a text in it; None as the colour for an empty one."""
+    """Draws one cell of a matrix with its text; a colour of None leaves it empty."""
     axes.add_patch(
         Rectangle(
             (x + 1, y + 1),
@@ -140,25 +140,25 @@ def field(axes: Axes, x: float, y: float, width: float, height: float, color: st
 
 
 def blend(ramp: tuple[str, ...], part: float) -> str:
-    """Returns the colour at a part, in [0, 1], of a ramp of colours."""
+    """Interpolates a colour at a position, in [0, 1], of a colour ramp."""
     return to_hex(LinearSegmentedColormap.from_list("", ramp)(min(max(part, 0.0), 1.0)))
 
 
 def _lightness(color: str) -> float:
-    """Returns how light a colour is: its relative luminance."""
+    """The relative luminance of a colour."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def level_colors(num_levels: int) -> list[str]:
-    """Returns a colour for each level, from the first to the deepest, told apart by their lightness as well."""
+    """Returns a colour for each level, from the first to the deepest; they also differ in lightness."""
     # Both ends are left out: they would vanish on a dark or on a light ground.
     ramp = matplotlib.colormaps["viridis"]
     return [to_hex(ramp(0.28 + 0.62 * i / max(num_levels - 1, 1))) for i in range(num_levels)]
 
 
 def plot_by_level(height: float, levels: Sequence[int], num_levels: int) -> tuple[Figure, Axes]:
-    """Returns a figure as `plot` does, with the colours of some levels, of `num_levels`, above its axes."""
+    """Makes a figure like `plot`, with a legend of the colours of some of `num_levels` levels above its axes."""
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
     legend, axes = figure.subplots(2, height_ratios=(1, height / 17 - 1))
     legend.set_axis_off()
@@ -177,6 +177,6 @@ def plot_by_level(height: float, levels: Sequence[int], num_levels: int) -> tupl
 
 
 def percent_axis(axis: Axis) -> None:
-    """Labels an axis of parts of one in percent; what is beyond 100 % is only room."""
+    """Labels an axis of fractions in percent; the space beyond 100 % is only a margin."""
     axis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
     axis.set_major_formatter(lambda part, _: f"{100 * part:.4g} %" if part < 1 + 1e-9 else "")

@@ -1,4 +1,4 @@
-"""What accuracy costs: the trained whole architectures that none beats with as few parameters or multiply-adds."""
+"""The Pareto fronts: the trained whole architectures that no smaller or equally large one beats in accuracy."""
 
 from matplotlib.ticker import MaxNLocator
 
@@ -25,7 +25,7 @@ def sized(search: Search) -> Sized:
 
 
 def front(trials: Sized, measure: str) -> Sized:
-    """Returns those on a Pareto front, the smallest first.
+    """Returns the architectures on a Pareto front, smallest first.
 
     Args:
         trials: the trials to compare.
@@ -39,7 +39,7 @@ def _points(trials: Sized, measure: str) -> tuple[list[int], list[float]]:
 
 
 def front_pictures(search: Search) -> list[Picture]:
-    """Draws accuracy against each measure of size; none where fewer than two architectures can be compared."""
+    """Draws accuracy against each measure of size; nothing if fewer than two architectures can be compared."""
     trials = sized(search)
     if len(trials) < 2:
         return []
@@ -68,7 +68,7 @@ def _front_picture(trials: Sized, measure: str, on_weights: str) -> Picture:
 
 
 def front_rows(search: Search) -> list[BestRow]:
-    """Returns the architectures on any of the fronts, the one of fewest parameters first."""
+    """Returns the architectures on any of the fronts, the one with the fewest parameters first."""
     trials = sized(search)
     found = {trial.child: (cost, trial) for measure in MEASURES for cost, trial in front(trials, measure)}
     smallest_first = sorted(found.values(), key=lambda row: (row[0].parameters, row[1].child))

@@ -1,4 +1,4 @@
-"""How far the scores on shared weights can be trusted, as `epnas-rank` measured it."""
+"""Agreement of the scores on shared weights with own trainings, as measured by `epnas-rank`."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from epnas_tf.storage.records import finite, parsed
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """The scores of an architecture; `shared` by the way of scoring, `own` is None if its own training diverged."""
+    """The scores of an architecture: `shared` by method of scoring, `own` None if its own training diverged."""
 
     shared: dict[str, float]
     own: float | None
@@ -23,12 +23,12 @@ class Scores:
 
 @dataclasses.dataclass(frozen=True)
 class Rank:
-    """A comparison as far as it has come.
+    """A comparison at its present state.
 
     Attributes:
-        scores: of each architecture that was trained on its own.
-        own_epochs: it was trained for.
-        agreement: name of the way of scoring, Kendall's τ and Spearman's ρ with their intervals, as texts.
+        scores: the scores of each architecture that was trained on its own weights.
+        own_epochs: number of epochs of each own training.
+        agreement: the method of scoring, Kendall's τ and Spearman's ρ with their intervals, as texts.
     """
 
     scores: tuple[Scores, ...]
@@ -43,7 +43,7 @@ def read_rank(path: Path) -> Rank | None:
         path: its directory.
 
     Raises:
-        RunDirectoryError: if a file is not what a comparison writes.
+        RunDirectoryError: if a file is not one that a comparison writes.
     """
     file = path / RESULT
     if not file.exists():
@@ -61,7 +61,7 @@ def read_rank(path: Path) -> Rank | None:
 
 
 def rank_picture(rank: Rank) -> Picture | None:
-    """Draws the scores of own trainings against those of the search; None where there are fewer than two."""
+    """Draws the scores of own trainings against those of the search; None if there are fewer than two."""
     scored = [(scores.shared["search"], scores.own) for scores in rank.scores if scores.own is not None]
     if len(scored) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Pictures of a search: what its children scored, how well that was predicted, what was trained how often."""
+"""Pictures of a search: scores of the children, quality of the predictions, training steps of each operation."""
 
 import itertools
 from collections.abc import Sequence
@@ -112,7 +112,7 @@ def prediction_picture(search: Search) -> Picture | None:
 
 
 def updates_picture(search: Search) -> Picture | None:
-    """Draws how often each operation at each position was trained; None if that is not known yet."""
+    """Draws the training steps of each operation at each position; None if they are not known yet."""
     if not search.updates:
         return None
     definition = definition_of_space(search.config.space.space)
@@ -127,9 +127,9 @@ def updates_picture(search: Search) -> Picture | None:
 
 
 def updates_by_place(updates: Updates, definition: SpaceDefinition) -> tuple[list[str], list[str], Int64Array]:
-    """Returns the places of an architecture, the operations and int [places, operations], the training steps of each.
+    """Returns the positions, the operations and the training steps of each pair, int [positions, operations].
 
-    Several keys may be of one place: those of the micro space's cells, or of an operation that halves.
+    Several keys may share a position: those of the micro space's cells, or of operations that halve the resolution.
     """
     found: dict[tuple[tuple[str | int, ...], str], int] = {}
     for key, n in updates.items():
@@ -143,7 +143,7 @@ def updates_by_place(updates: Updates, definition: SpaceDefinition) -> tuple[lis
 
 
 def heat_map(name: str, rows: list[str], names: list[str], counts: Int64Array, alt: str, caption: str) -> Picture:
-    """Draws counts as fields of a colour, int [rows, names], with the counts in them."""
+    """Draws a heat map of counts, int [rows, names], with the counts in its cells."""
     words = [operation(column).label.replace(" ", "\n") for column in names]
     left, top, height = 12 + 6.8 * max(map(len, rows)), 16 + 13 * max(w.count("\n") + 1 for w in words), 27
     width = (WIDTH - left - 6) / max(len(names), 3)
@@ -165,7 +165,7 @@ def _dot_area(number: int) -> float:
 
 
 def _leave_room(axes: Axes, scores: Float64Array, lines: int) -> None:
-    """Leaves room above the dots for the names of the iterations, so many lines, and the figure of the best below."""
+    """Leaves room above the dots for so many lines of iteration names and for the figure of the best."""
     span = max(float(np.ptp(scores)), 0.02)
     axes.set_ylim(float(scores.min()) - 0.06 * span, float(scores.max()) + (0.22 + 0.12 * lines) * span)
 

@@ -1,7 +1,7 @@
-"""From a drawn figure to SVG: small, the same each time, and fit to stand in a page beside others.
+"""Conversion of a figure to SVG: small, reproducible, and safe to embed in a page beside others.
 
-Matplotlib says how things are placed; here its file is cleaned. Text stays text, set in the reader's own font. In the
-page the four colours of `PAGE_COLORS` follow the page's light or dark scheme; a file keeps them as they are.
+Matplotlib makes the layout; this module cleans its file. Text stays text, set in the reader's own font. In the page,
+the four colours of `PAGE_COLORS` follow the light or dark scheme; in a file they stay as they are.
 """
 
 import io
@@ -31,12 +31,12 @@ NUMBERS = ("d", "x", "y", "width", "height", "transform", "points")
 
 
 def to_svg(figure: Figure, name: str, alt: str) -> str:
-    """Returns a figure as the text of an SVG file.
+    """Converts a figure to the text of an SVG file.
 
     Args:
-        figure: what is drawn, one unit a pixel at 72 dots an inch.
-        name: letters, digits and "-"; the prefix of its ids.
-        alt: says in words what is to be seen.
+        figure: the figure, one unit per pixel at 72 dots per inch.
+        name: the prefix of its ids, of letters, digits and "-".
+        alt: a description in words.
     """
     buffer = io.StringIO()
     with warnings.catch_warnings():
@@ -61,14 +61,14 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
 
 
 def in_page(svg: str) -> str:
-    """Returns the text of an SVG file as it stands in the page, in the page's colours."""
+    """Converts the text of an SVG file for embedding in the page, with the page's colours."""
     for color, variable in PAGE_COLORS.items():
         svg = svg.replace(f": {color}", f": var({variable})")
     return svg
 
 
 def _set_ids(root: ElementTree.Element, name: str) -> None:
-    """Keeps the ids that something refers to, and makes them the figure's own."""
+    """Keeps the ids that are referenced, and makes them unique to the figure."""
     used = set()
     for element in root.iter():
         for key, value in element.attrib.items():

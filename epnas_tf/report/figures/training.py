@@ -1,4 +1,4 @@
-"""Pictures of a final training: its curves, and which classes it takes for which."""
+"""Pictures of a final training: its curves and the confusion of classes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -74,7 +74,7 @@ def learning_rate_picture(epochs: Sequence[Epoch]) -> Picture | None:
 
 
 def confusion_picture(figures: TestFigures) -> Picture:
-    """Draws which classes are taken for which."""
+    """Draws the confusion matrix."""
     names = [shortened(clean(c.name), 14) for c in figures.classes]
     right = int(np.trace(figures.confusion))
     alt = (
@@ -117,7 +117,7 @@ def _curves(
 
 
 def _judged(epochs: Sequence[Epoch], recipe: RecipeConfig, what: str) -> str:
-    """Says how the training's own figures differ from those on images that are left as they are."""
+    """Explains how the figures on training images differ from those on images without augmentation."""
     kept = {"dropout": recipe.dropout_keep, "drop-path": recipe.drop_path_keep}
     dropped = [name for name, keep in kept.items() if keep < 1]
     measured = "on augmented images" + (f" with {' and '.join(dropped)}" if dropped else "")
@@ -175,7 +175,7 @@ def _confusion_image(counts: Int64Array, names: list[str], alt: str, caption: st
 
 
 def _confusion_colors(counts: Int64Array) -> list[list[str | None]]:
-    """Returns a colour for each field, None for an empty one; mistakes are shaded by the largest part of a row."""
+    """Returns a colour for each cell, None for empty ones; mistakes are shaded by their fraction of the row."""
     parts = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     mistakes = parts - np.diag(np.diag(parts))
     largest = max(float(mistakes.max()), 1e-9)
