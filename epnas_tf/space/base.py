@@ -9,11 +9,11 @@ import abc
 import math
 import operator
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from epnas_tf.arrays import Float32Array, IntArray
+from epnas_tf.arrays import Float32Array, Int64Array, IntArray
 from epnas_tf.errors import ArchitectureError, ConfigError
 
 E = TypeVar("E")
