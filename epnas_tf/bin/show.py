@@ -112,7 +112,7 @@ def show_architecture(console: Console, architecture: Architecture) -> None:
         table.add_row(str(number), *cells)
     console.print(table)
     if caption := definition.reads_caption(architecture):
-        console.print(caption, soft_wrap=True)
+        say(console, caption)
 
 
 def run() -> None:

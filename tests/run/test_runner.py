@@ -17,6 +17,7 @@ from epnas_tf.options import from_values, values_of
 from epnas_tf.report.search_files import read_search
 from epnas_tf.run.runner import PARTS, Listener, network_shape, run_search, trial_record
 from epnas_tf.space import load_architecture, make_space
+from epnas_tf.space.definition import depth_of
 from epnas_tf.storage.run_directory import RunDirectory, read_config
 
 SETTINGS = {
@@ -205,7 +206,7 @@ def test_forecast_is_told_before_the_first_child_of_each_start_and_changes_nothi
         ((forecast, num_began),) = recorder.forecasts
         assert num_began == 0
         assert forecast.num_children == NUM_CHILDREN
-        assert forecast.seconds_by_level.keys() == set(range(1, CONFIG.space.depth + 1))
+        assert forecast.seconds_by_level.keys() == set(range(1, depth_of(CONFIG.space) + 1))
         assert 0 < forecast.seconds < 3600
         assert forecast.shorter is None
     assert [record["child"] for record in second.records] == [1, 2]
