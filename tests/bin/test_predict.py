@@ -119,8 +119,8 @@ def test_whole_files_alone_end_well(run_dir, images):
         (["RUN", "TEXTS"], ["There must be an image", "Received: TEXTS, without any", ".txt 1"]),
         (["RUN", "IMAGES", "--output=taken"], ["--output must name a new file; nothing is overwritten", "taken"]),
         (["RUN", "IMAGES", "--output=nowhere/a.csv"], ["--output must name a file in a folder"]),
-        (["RUN", "IMAGES", "--top=0"], ["--top=0", "a whole number of at least 1"]),
-        (["RUN", "IMAGES", "--format=xml"], ["--format=xml", "table|csv|json"]),
+        (["RUN", "IMAGES", "--top=0"], ["--top must be a whole number of at least 1. Received: '0'"]),
+        (["RUN", "IMAGES", "--format=xml"], ["--format must be one of table, csv, json. Received: 'xml'"]),
     ],
     ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else None,
 )

@@ -125,6 +125,6 @@ def test_a_missing_prediction_and_a_missing_correlation_say_why():
     display = LogDisplay(Console(file=io.StringIO(), width=200), SearchConfig(k=2, iterations=1))
     display.search = search = ProgressiveSearch(ChainSpace(layers=2), display.config)
     display.num_validation = 54
-    line = display.line(search.ask(), None)
+    line = display.line(search.ask()[0], None)
     assert "predicted - (nothing scored yet)  " in line
     assert "rank correlation - (needs 3 predictions a level)  " in line
