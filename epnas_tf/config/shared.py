@@ -44,14 +44,14 @@ class SpaceConfig(Settings):
     )
     layers: int = option(
         12,
-        "macro: layers L of the deepest architecture [paper, section 5: 12]; each doubles the candidates to score",
+        "layers L of the deepest architecture, in macro and in spaces of plugins [paper, section 5: 12]; in macro each "
+        "doubles the candidates to score",
         minimum=1,
     )
     blocks: int = option(5, "micro: blocks B of the largest cell [paper, section 5: 5]", minimum=1)
     operations: tuple[str, ...] = option(
-        (), "operations to choose from, separated by commas; empty for the paper's list of the space [paper, section 3]"
+        (), "operations to choose from, separated by commas; empty for the space's default list [paper, section 3]"
     )
-
     plugins: tuple[str, ...] = option((), plugins.HELP)
 
     def check(self) -> None:
