@@ -25,6 +25,7 @@ from epnas_tf.config import (
     SurrogateConfig,
 )
 from epnas_tf.network import Network, VariableStore
+from epnas_tf.network.layout import Layout
 from epnas_tf.network.optimizer import NesterovSGD
 from epnas_tf.run.runner import run_search
 from epnas_tf.search.progressive import ProgressiveSearch
@@ -134,11 +135,21 @@ class FixedScores:
         trials: children after which the search is stopped.
         store: the shared variables.
         shape: of the networks.
-        *_: what else a trainer takes.
+        config: of the children.
+        *others: what else a trainer takes; an optimizer among it keeps the momentum.
     """
 
-    def __init__(self, stopwatch: Stopwatch, trials: int, store: VariableStore, shape: NetworkShape, *_: Any) -> None:
-        self._stopwatch, self._trials, self._store, self._shape = stopwatch, trials, store, shape
+    def __init__(
+        self,
+        stopwatch: Stopwatch,
+        trials: int,
+        store: VariableStore,
+        shape: NetworkShape,
+        config: ChildConfig,
+        *others: Any,
+    ) -> None:
+        self._stopwatch, self._trials, self.store, self._shape = stopwatch, trials, store, shape
+        self.optimizer = next((one for one in others if isinstance(one, NesterovSGD)), None) or NesterovSGD(config)
         self._rng = np.random.default_rng(0)
 
     def train(self, architecture: Any, seed: int, following: Any = None) -> ChildResult:
@@ -148,9 +159,12 @@ class FixedScores:
         if len(self._stopwatch.laps) > self._trials:
             raise Enough
         with self._stopwatch.part(TRAINING):
-            network = Network(architecture, self._shape, self._store)
+            network = Network(architecture, self._shape, self.store)
+            layout = Layout(self.store, network.layers)
             for key in network.layers:  # as a training does at its end, whatever the values
-                self._store.assign(key, self._store.values(key))
+                self.store.assign(key, self.store.values(key))
+            sizes = layout.weights.sizes
+            self.optimizer.write(sizes, np.zeros(sum(sizes.values()), np.float32))
         return ChildResult(float(self._rng.uniform(0.8, 0.9)), 0.5, 0.5, 1, network.num_parameters, 0.0, 0.0, 0.0)
 
 

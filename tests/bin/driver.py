@@ -157,10 +157,10 @@ def note_children(file):
     """Writes down which children begin."""
     real = runner._Run._train
 
-    def train(run, candidate):
+    def train(run, candidate, following):
         with open(file, "a") as noted:
             noted.write(f"{candidate.number + 1}\n")
-        return real(run, candidate)
+        return real(run, candidate, following)
 
     runner._Run._train = train
 

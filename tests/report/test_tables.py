@@ -96,7 +96,7 @@ def test_settings(search):
     assert (found["layers"].value, found["layers"].changed) == ("3", True)
     assert (found["operations"].value, found["operations"].changed) == ("conv_3x3, max_pool_3x3", True)
     assert (found["data dir"].value, found["data dir"].changed) == ("-", False)
-    assert "validation included" in found["train images"].help
+    assert "including those drawn for validation" in found["train images"].help
     assert len(found) == len(search.settings)
 
 
