@@ -180,7 +180,7 @@ SPACES_DEFAULT = "config/shared.py"
 
 
 def spaces_named(module):
-    """Returns what a module says of one of the paper's spaces alone: its name, and what is named after it."""
+    """The names in a module that belong to one of the paper's spaces alone."""
     found = set()
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.Constant) and node.value in ("macro", "micro"):

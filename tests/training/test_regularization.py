@@ -40,7 +40,7 @@ def nodes(architecture, levels, normal_cells=1):
 
 
 def changed(node, dropping):
-    """Tells whether drop-path touches what a node gives."""
+    """Whether drop-path touches what a node gives."""
     given = ones(images=4, channels=node.channels)
     return dropping.output(node, given) is not given
 

@@ -67,7 +67,7 @@ def resolved(values: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, 
 
 
 def is_moved(there: str, now: str) -> bool:
-    """Tells whether data may have moved between two absolute paths: they are where they were no more."""
+    """Whether data may have moved between two absolute paths: nothing is left at the old one."""
     return os.path.isabs(there) and not os.path.exists(there) and os.path.exists(now)
 
 

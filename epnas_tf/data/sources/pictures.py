@@ -117,7 +117,7 @@ def _by_content() -> tuple[str, ...]:
 
 
 def is_image(path: Path) -> bool:
-    """Tells whether a file is read as an image: by its extension, and if that is none of an image by its content."""
+    """Whether a file is read as an image: by its extension, or where that is no image's, by its content."""
     extension = path.suffix.lower()
     if extension in formats() or extension in _RAW:
         return extension in formats()

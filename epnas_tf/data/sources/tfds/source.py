@@ -29,7 +29,7 @@ _SPLITS = {"train": ("train",), "validation": ("validation", "val", "valid"), "t
 
 
 def is_known(name: str, data_dir: str) -> bool:
-    """Tells whether TFDS knows a data set, or `data_dir` holds one under that name that was prepared elsewhere.
+    """Whether TFDS knows a data set, or `data_dir` holds one under that name that was prepared elsewhere.
 
     Args:
         name: a name without configuration and version.
