@@ -1,6 +1,7 @@
 """The command line flags, made from the settings' dataclasses."""
 
 import dataclasses
+import itertools
 import os
 import sys
 from collections.abc import Collection, Mapping
@@ -62,9 +63,10 @@ def with_preset(arguments: list[str]) -> list[str]:
     Args:
         arguments: the program, then its arguments. An unknown preset adds nothing; absl refuses it later.
     """
-    for argument in arguments[1:]:
-        if argument.startswith(("--preset=", "-preset=")):
-            file = PRESETS / f"{argument.partition('=')[2]}{_ending}.cfg"
+    for argument, following in itertools.pairwise([*arguments, ""]):
+        flag, given, name = argument.partition("=")
+        if flag in ("--preset", "-preset"):
+            file = PRESETS / f"{name if given else following}{_ending}.cfg"
             if file.is_file():
                 return [arguments[0], f"--flagfile={file}", *arguments[1:]]
     return arguments

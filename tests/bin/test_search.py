@@ -114,8 +114,9 @@ def test_quickstart_is_a_search_on_the_digits():
     assert settings["operations"] == OPERATIONS
 
 
-def test_preset_is_the_flag_file_and_flags_beside_it_go_before_it():
-    result = runs.call(runs.SEARCH, "--k=3", "--preset=quickstart", "--run_dir=/dev/null/run", "--verbose")
+@pytest.mark.parametrize("preset", [["--preset=quickstart"], ["--preset", "quickstart"]], ids=["joined", "apart"])
+def test_preset_is_the_flag_file_and_flags_beside_it_go_before_it(preset):
+    result = runs.call(runs.SEARCH, "--k=3", *preset, "--run_dir=/dev/null/run", "--verbose")
     settings = printed_settings(result.stdout)
     assert (settings["k"], settings["layers"]) == ("3", "4")
 
