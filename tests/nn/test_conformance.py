@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from epnas_tf.errors import ArchitectureError
 from epnas_tf.nn import Convolution, Identity, Pooling, SumBias, known, make_layer, operation
-from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS
+from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, STAGED_OPERATIONS
 from tests.nn.conformance import check_layer
 
 CHANNELS = 4
@@ -127,7 +127,7 @@ def test_every_layer_has_a_case():
 
 
 def test_every_operation_of_the_spaces_is_for_people_to_choose():
-    assert set(MICRO_OPERATIONS) <= set(known())
+    assert known() == (*MICRO_OPERATIONS, *STAGED_OPERATIONS)
     assert set(MACRO_OPERATIONS) < set(known())
     assert "stem" not in known()
 
