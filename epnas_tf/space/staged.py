@@ -289,6 +289,15 @@ def _from_json(items: list[Any]) -> StagedArchitecture:
     return StagedArchitecture(tuple(names), stages or 1)
 
 
+def _reads(architecture: StagedArchitecture) -> list[list[str]]:
+    found = []
+    for level in range(1, architecture.num_levels + 1):
+        stage, number = architecture.place(level)
+        before = f"block {level - architecture.stages}" if number > 1 else f"stage {stage - 1}"
+        found.append(["stem" if before == "stage 0" else before])
+    return found
+
+
 def draw_stages(architecture: StagedArchitecture) -> Drawing:
     """Draws a network as a column of its blocks, stage after stage."""
     shapes: list[Arrow | Note | Box] = [Box(24.0, "stem: conv 3×3")]
@@ -325,6 +334,10 @@ register_space(
         from_json=_from_json,
         default_operations=STAGED_OPERATIONS,
         level="block",
+        reads=_reads,
+        reads_caption=lambda _: (
+            "What each block reads: the block before it in its stage, or the end of the stage before."
+        ),
         draw=draw_stages,
         # An operation's own key; longer ones are those of its shortcut and sum.
         place=lambda key: key[:4] if key[0] == "stage" and len(key) == 5 else None,

@@ -24,7 +24,6 @@ from epnas_tf.space import (
     definition_of_space,
     make_space,
 )
-from epnas_tf.space.graph import IMAGE
 
 RESNET_20 = StagedArchitecture(("residual",) * 9, stages=3)
 RESNET_SHAPE = NetworkShape((28, 28, 1), 10, channels=16, num_levels=9)
@@ -216,18 +215,6 @@ def test_only_operations_with_a_shortcut_may_be_dropped_deeper_ones_more():
     assert depths == {(1, 1): 1 / 4, (2, 2): 1.0}
 
 
-def test_a_key_means_the_same_layer_in_every_network():
-    space, rng = StagedSpace(8, (*STAGED_OPERATIONS, "conv_3x3", "identity")), np.random.default_rng(0)
-    seen = {}
-    for _ in range(200):
-        graph = build_graph(space.sample(rng, int(rng.integers(1, 9))), shape())
-        sizes = node_sizes(graph, (16, 16, 3))
-        for node in graph:
-            found = (node.kind, node.channels, node.stride, [sizes[source][-1] for source in node.sources])
-            assert seen.setdefault(node.key, found) == found
-        assert {source for node in graph for source in node.sources} | {graph.keys[-1]} == {IMAGE, *graph.keys}
-
-
 def test_height_and_width_halve_and_channels_double():
     graph = build_graph(RESNET_20, RESNET_SHAPE)
     sizes = node_sizes(graph, (28, 28, 1))
@@ -306,6 +293,11 @@ def test_drawing_goes_stage_by_stage():
         ("", "average, softmax"),
     ]
     assert "2 stages with 2 blocks" in drawing.alt
+
+
+def test_a_block_reads_the_one_before_it_in_the_network():
+    found = definition_of_space("staged").reads(StagedArchitecture(("residual",) * 5, 3))
+    assert found == [["stem"], ["stage 1"], ["stage 2"], ["block 1"], ["block 2"]]
 
 
 def test_places_are_those_of_the_operations():
