@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main, say
+from epnas_tf.bin.console import make_console, run_main, say, start_tensorflow
 from epnas_tf.bin.evaluate import refuse_file
 from epnas_tf.data.sources import pictures
 from epnas_tf.errors import ConfigError, DataError
@@ -58,11 +58,7 @@ def main(arguments: list[str]) -> None:
         refuse_file(Path(values.output), "--output")
     locate(model)
     files, left_out = find_images(given)
-    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
-    with quiet_tensorflow():
-        from epnas_tf.devices import grow_gpu_memory
-
-        grow_gpu_memory()
+    start_tensorflow()  # takes seconds, so whatever can be refused was refused before
     predictor = Predictor(model, files)
     messages = make_console(stderr=True)
     for note in (*predictor.notes, left_out):
@@ -218,8 +214,7 @@ def run() -> None:
     """The console script."""
     flags.DEFINE_enum("format", "table", list(RENDER), "form of the answers; csv and json give all probabilities")
     flags.DEFINE_integer("top", 3, "classes that the table shows for each file, the most probable first", lower_bound=1)
-    for name in ("format", "top"):
-        config_flags.show_in_help(name)
+    config_flags.show_in_help("format", "top")
     config_flags.define_path("output", None, "new file to write instead of standard output")
     run_main("epnas-predict", main, DESCRIPTION, on_interrupt="No file was written.")
 
