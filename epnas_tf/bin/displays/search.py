@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from epnas_tf.bin.console import say
+from epnas_tf.bin.displays.base import Display
 from epnas_tf.children.child import ChildResult
 from epnas_tf.config import SearchConfig
 from epnas_tf.data import ImageData
@@ -26,7 +26,7 @@ FEW_VALIDATION_IMAGES = 20
 """Fewer are warned of: the 95 % interval of an accuracy is then wider than 35 points."""
 
 
-class LogDisplay(Listener):
+class LogDisplay(Display, Listener):
     """A display of one line per child.
 
     Args:
@@ -35,7 +35,7 @@ class LogDisplay(Listener):
     """
 
     def __init__(self, console: Console, config: SearchConfig) -> None:
-        self.console = console
+        super().__init__(console)
         self.config = config
         self.time_left = TimeLeft()
         self.num_validation: int | None = None
@@ -47,13 +47,7 @@ class LogDisplay(Listener):
         """Prints the data set, and the point from which the search resumes."""
         self.search = search
         self.num_validation = len(data.validation)
-        height, width, channels = data.image_shape
-        self.say(
-            f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {len(data.test)} test "
-            f"images of {height}×{width}×{channels} in {data.num_classes} classes"
-        )
-        for note in data.notes:
-            self.say(note)
+        self.say_data(data)
         if self.num_validation < FEW_VALIDATION_IMAGES:
             larger = " or a larger --validation_fraction" if data.validation_is_drawn else ""
             self.warning(
@@ -164,20 +158,6 @@ class LogDisplay(Listener):
         if self.search is None or self.search.ranking():
             return ""
         return whole_networks_come(self.search)
-
-    def say(self, text: str) -> None:
-        """Writes a line."""
-        say(self.console, text)
-
-    def warning(self, text: str) -> None:
-        """Writes a warning."""
-        self.say(f"warning: {text}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
 
 
 class LiveDisplay(LogDisplay):
