@@ -116,13 +116,8 @@ def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageDa
     Raises:
         DataError: if the images are too small for the space.
     """
-    shape = NetworkShape(
-        image_shape=data.image_shape,
-        num_classes=data.num_classes,
-        channels=config.network.channels,
-        num_levels=space.num_levels,
-        normal_cells=config.network.normal_cells,
-    )
+    channels, cells = config.network.channels, config.network.normal_cells
+    shape = NetworkShape(data.image_shape, data.num_classes, channels, space.num_levels, cells)
     build_graph(space.sample(np.random.default_rng(0)), shape)
     return shape
 
@@ -286,9 +281,8 @@ class _Run:
                 self.listener.warning(warning)
         ranking = self.search.ranking()
         if not ranking:
-            raise StateError(
-                f"{self.directory.path} holds a finished search without a result. Remove it to start anew."
-            )
+            place = self.directory.path
+            raise StateError(f"{place} holds a finished search without a result. Remove it to start anew.")
         self._save_best()
         return SearchResult(
             ranking[0].architecture,
@@ -319,9 +313,8 @@ class _Run:
             return result
         except ChildDiverged as diverged:
             self.num_failed += 1
-            self.listener.warning(
-                f"Child {candidate.number + 1} failed: {diverged} The shared weights are as before it."
-            )
+            child = f"Child {candidate.number + 1}"
+            self.listener.warning(f"{child} failed: {diverged} The shared weights are as before it.")
             return None
 
     def _times(self) -> _Times:
