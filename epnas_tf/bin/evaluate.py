@@ -64,14 +64,13 @@ def config_of(path: str) -> EvaluationConfig:
         ConfigError: if neither names one, or a value is out of its bounds.
     """
     own, flag = locate(path).config(), flags.FLAGS["dataset"]
-    if own is None:
-        if not flag.present:
-            raise ConfigError(
-                f"--dataset must say which data set to evaluate on: the place of {path} does not tell which one the "
-                "model was trained on. Received: no --dataset. Give it, or the run directory."
-            )
-        return config_flags.to_config(EvaluationConfig)
-    return config_flags.to_config(EvaluationConfig, base_settings(values_of(own), flag.value if flag.present else None))
+    if own is None and not flag.present:
+        raise ConfigError(
+            f"--dataset must say which data set to evaluate on: the place of {path} does not tell which one the model "
+            "was trained on. Received: no --dataset. Give it, or the run directory."
+        )
+    base = {} if own is None else base_settings(values_of(own), flag.value if flag.present else None)
+    return config_flags.to_config(EvaluationConfig, base)
 
 
 def refuse_file(file: Path, flag: str = "--json") -> None:

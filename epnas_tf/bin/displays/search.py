@@ -1,6 +1,7 @@
 """The displays of a search: a live display on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 from rich.console import Console, Group
@@ -17,7 +18,7 @@ from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.run.forecast import Forecast, gigabytes
 from epnas_tf.run.runner import Listener
 from epnas_tf.run.timing import TimeLeft, format_seconds
-from epnas_tf.search.candidate import Candidate
+from epnas_tf.search.candidate import Candidate, Ranked
 from epnas_tf.search.progressive import ProgressiveSearch
 
 REFRESH_PER_SECOND = 4
@@ -121,14 +122,14 @@ class LogDisplay(Display, Listener):
     @property
     def best(self) -> str:
         """The ranking value and score of the best whole architecture; before one, the best of the deepest level."""
-        ranking = self.started_search.ranking()
-        if ranking:
-            measured = self.percent(ranking[0].score)
-            estimate = f"{self.percent(ranking[0].estimate)} estimated, " if self.config.rank_by == "estimate" else ""
-            return f"{estimate}{measured} measured"
-        if self.deepest is None:
-            return "-"
-        return f"{self.percent(self.deepest[1])} at level {self.deepest[0]}"
+        if ranking := self.started_search.ranking():
+            return self.of_whole(ranking[0], self.percent)
+        return "-" if self.deepest is None else f"{self.percent(self.deepest[1])} at level {self.deepest[0]}"
+
+    def of_whole(self, ranked: Ranked[Any], show: Callable[[float], str]) -> str:
+        """Formats the ranking value of a whole architecture, and its score as `show` does."""
+        estimate = f"{self.percent(ranked.estimate)} estimated, " if self.config.rank_by == "estimate" else ""
+        return f"{estimate}{show(ranked.score)} measured"
 
     @property
     def correlation(self) -> str:
@@ -174,11 +175,11 @@ class LiveDisplay(LogDisplay):
         self.live = Live(get_renderable=self.render, console=console, refresh_per_second=REFRESH_PER_SECOND)
 
     def __enter__(self) -> Self:
-        self.live.__enter__()
+        self.live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.live.__exit__(None, None, None)
+        self.live.stop()
 
     def child_started(self, candidate: Candidate[Any]) -> None:
         """Shows the child in training."""
@@ -214,11 +215,8 @@ class LiveDisplay(LogDisplay):
     @property
     def best_row(self) -> str:
         """The best so far with interval and architecture, and the reason if there is no whole network yet."""
-        ranking = self.started_search.ranking()
-        if ranking:
-            measured = f"{self.interval(ranking[0].score)} measured"
-            estimate = f"{self.percent(ranking[0].estimate)} estimated, " if self.config.rank_by == "estimate" else ""
-            return f"{estimate}{measured}  {ranking[0].architecture}"
+        if ranking := self.started_search.ranking():
+            return f"{self.of_whole(ranking[0], self.interval)}  {ranking[0].architecture}"
         missing = whole_networks_come(self.started_search)
         if self.deepest is None:
             return missing
