@@ -1,7 +1,7 @@
 """Assembly and writing of a run's report."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -209,57 +209,16 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"of_images": percent_of_images, "operations": tables.operations_of}
-    environment.filters |= {"clean": clean, "count": count, "decimal": decimal, "duration": duration}
+    environment.filters |= {function.__name__: function for function in FILTERS}
     return environment.get_template("report.html").render(
         summary=summary,
         pictures=pictures,
-        search=_search_values(search),
+        search=search,
         rank=rank,
-        training=_training_values(training),
+        training=training,
         settings=_settings(search, training),
-        table=None if summary.architecture is None else tables.architecture_table(summary.architecture),
+        crowded=CLASSES_WITH_NUMBERS,
     )
-
-
-def _search_values(search: Search | None) -> dict[str, Any] | None:
-    if search is None:
-        return None
-    best = tables.best_networks(search)
-    return {
-        "best": best,
-        "front": all_fronts(search),
-        "operations": _used(trial.architecture for _, trial in best),
-        "estimate": search.estimate,
-        "num_validation": search.num_validation,
-        "diverged": bool(search.trials) and not search.completed,
-        "child": search.config.child,
-        "by_estimate": search.config.search.rank_by == "estimate",
-        "images": None if search.num_validation is None else plural(search.num_validation, "validation image"),
-        "accuracies": tables.accuracy_table(search),
-        "correlations": tables.correlation_table(search),
-        "depth": plural(search.depth, search.level),
-        "one_level": search.depth == 1,
-        "has_costs": search.description is not None,
-    }
-
-
-def _training_values(training: Training | None) -> dict[str, Any]:
-    values: dict[str, Any] = {"status": training_status(training), "begun": training is not None}
-    if training is None:
-        return values
-    values["run"] = training
-    values["num_validation"] = None if training.description is None else training.description.num_validation
-    values["operations"] = _used(candidate.architecture for candidate in training.candidates)
-    values["candidate_epochs"] = plural(training.config.recipe.candidate_epochs, "epoch")
-    values["facts"] = tables.training_facts(training)
-    if training.figures is not None:
-        names = training.figures.metrics.class_names
-        crowded = len(names) > CLASSES_WITH_NUMBERS
-        values["confusions"] = tables.frequent_confusions(training.figures) if crowded else []
-        if training.predictions is not None:
-            values["right"], values["wrong"] = (examples(training.predictions, names, right) for right in (True, False))
-    return values
 
 
 def _settings(search: Search | None, training: Training | None) -> list[tuple[str, list[Any], str]]:
@@ -276,8 +235,30 @@ def _settings(search: Search | None, training: Training | None) -> list[tuple[st
     ]
 
 
-def _used(architectures: Iterable[Architecture]) -> list[Operation]:
+def used_operations(architectures: Iterable[Architecture]) -> list[Operation]:
     """Returns the operations of some architectures, each once, those of the paper in its order."""
     used = {part for architecture in architectures for level in tables.operations_of(architecture) for part in level}
     order = {name: place for place, name in enumerate(known())}
     return sorted(used, key=lambda shown: (order.get(shown.name, len(order)), shown.label))
+
+
+FILTERS: tuple[Callable[..., Any], ...] = (
+    tables.accuracy_table,
+    tables.architecture_table,
+    tables.best_networks,
+    tables.correlation_table,
+    tables.frequent_confusions,
+    tables.operations_of,
+    tables.training_facts,
+    all_fronts,
+    clean,
+    count,
+    decimal,
+    duration,
+    examples,
+    percent_of_images,
+    plural,
+    training_status,
+    used_operations,
+)
+"""The functions that the page's template calls by their names."""

@@ -166,8 +166,7 @@ def training_facts(training: Training) -> list[tuple[str, str]]:
     if not training.epochs:
         return []
     last, seconds = training.epochs[-1], [e.seconds for e in training.epochs]
-    data = training.description
-    images = None if data is None else data.num_validation
+    data, images = training.description, training.num_validation
     facts = [
         ("Epochs", f"{len(seconds):,} of {training.config.recipe.epochs:,}"),
         ("Time of an epoch, mean", duration(sum(seconds) / len(seconds), short=True)),

@@ -95,6 +95,11 @@ class Training:
     predictions: Predictions | None
 
     @property
+    def num_validation(self) -> int | None:
+        """The number of validation images; None if the training did not record it."""
+        return None if self.description is None else self.description.num_validation
+
+    @property
     def seconds(self) -> float:
         """The time spent, candidates included."""
         if self.figures is not None:
