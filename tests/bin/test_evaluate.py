@@ -115,7 +115,7 @@ def test_images_of_another_shape_are_refused_and_no_figures_left(run_dir, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["Give one model", "Received: []"]),
+        ([], ["Give one model", "Received: none"]),
         (["RUN", "RUN"], ["Give one model"]),
         (["nowhere"], ["A model must be", "Received: nowhere, which does not exist"]),
         (["RUN/export"], ["a folder with export.json, model.keras", "Name one of them: RUN/export/model.keras, "]),
