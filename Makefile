@@ -6,12 +6,14 @@ INSTALLED := $(VENV)/installed
 
 .PHONY: demo test lint types docs bench clean
 
-demo: $(INSTALLED)  ## search, train, export and report on the digits that ship with scikit-learn
+demo: $(INSTALLED)  ## search, train, export, compare and report on the digits that ship with scikit-learn
 	$(BIN)/epnas-search --flagfile=flags/quickstart.cfg --run_dir=runs/demo
 	$(BIN)/epnas-train runs/demo --flagfile=flags/quickstart_final.cfg
 	test -d runs/demo/export || $(BIN)/epnas-export runs/demo
 	@# TensorFlow has something to say while it is imported, at any log level: shown if serving fails.
 	exec 3>&1; said=$$($(BIN)/python examples/serve.py runs/demo 2>&1 >&3) || { echo "$$said" >&2; exit 1; }
+	$(BIN)/epnas-compare runs/demo --flagfile=flags/quickstart_final.cfg --networks=found,resnet,plain \
+	  --epochs=5 --restart_epochs=0
 	$(BIN)/epnas-report runs/demo
 
 test: lint types docs  ## lint, type check, documents and every test

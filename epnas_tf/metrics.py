@@ -230,6 +230,67 @@ def decimals(num_images: int | None) -> int:
     return 2 if num_images is None or num_images > 1000 else 1 if num_images > 100 else 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Mean:
+    """The mean of several trainings' figures, and its 95 % interval; without one for fewer than two.
+
+    Attributes:
+        value: the mean.
+        low: the interval's lower end.
+        high: its upper end.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def mean_of_trainings(accuracies: Sequence[float], num_images: int) -> Mean | None:
+    """The mean of the accuracies of several trainings, or of their differences; None if there are none.
+
+    The interval is Student's, over the trainings. A spread of less than one image is taken for one image: few
+    trainings that agree by chance would otherwise leave no doubt.
+
+    Args:
+        accuracies: of trainings with different seeds, on the same images.
+        num_images: the number of these images.
+    """
+    from scipy.stats import t
+
+    count = len(accuracies)
+    if not count:
+        return None
+    value = float(np.mean(accuracies))
+    if count < 2:
+        return Mean(value, None, None)
+    spread = max(float(np.std(accuracies, ddof=1)), 1 / num_images)
+    margin = float(t.ppf(0.975, count - 1)) * spread / math.sqrt(count)
+    return Mean(value, value - margin, value + margin)
+
+
+def mean_text(mean: Mean | None, num_images: int | None) -> str:
+    """A mean accuracy in per cent with its interval, such as `90.1 % (89.4 … 90.8)`."""
+    return "-" if mean is None else f"{percent_of_images(mean.value, num_images)}{_ends(mean, num_images, 0.0)}"
+
+
+def points_text(difference: Mean | None, num_images: int | None, signed: bool = True) -> str:
+    """A mean difference of accuracies in points with its interval, such as `+0.8 (0.3 … 1.3)`."""
+    if difference is None:
+        return "-"
+    sign = "+" if signed else ""
+    value = f"{100 * difference.value:{sign}.{decimals(num_images)}f}".replace("-", "−")
+    return f"{value}{_ends(difference, num_images, -1.0)}"
+
+
+def _ends(mean: Mean, num_images: int | None, least: float) -> str:
+    """The interval of a mean, in per cent, cut at the least and the largest possible value."""
+    if mean.low is None or mean.high is None:
+        return ""
+    ends = [max(mean.low, least), min(mean.high, 1.0)]
+    low, high = (f"{100 * end:.{decimals(num_images)}f}".replace("-", "−") for end in ends)
+    return f" ({low} … {high})"
+
+
 def percent_of_images(part: float | None, num_images: int | None) -> str:
     """An accuracy in per cent, with the decimals that the number of images justifies; "-" for None.
 

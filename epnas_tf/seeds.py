@@ -2,7 +2,7 @@
 
 import numpy as np
 
-CHILD, EPOCH, DROPOUT, EXAMPLES, OWN = 3, 4, 5, 6, 7
+CHILD, EPOCH, DROPOUT, EXAMPLES, OWN, COMPARED = 3, 4, 5, 6, 7, 8
 """The streams; lower numbers are those of the search itself."""
 
 

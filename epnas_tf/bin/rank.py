@@ -26,7 +26,7 @@ from epnas_tf.storage.rank_directory import CAPTIONS, FOLDER, RESULT
 from epnas_tf.storage.run_directory import read_config
 
 DESCRIPTION = """Tells how far a search's scores on shared weights can be trusted: trains a sample of its architectures
-on weights of their own, and compares the orders.
+on weights of their own, and compares the orders, also with that of their sizes.
 
   epnas-rank RUN_DIR
   epnas-rank RUN_DIR --architectures=50 --own_epochs=60

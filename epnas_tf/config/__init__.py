@@ -24,17 +24,31 @@ from epnas_tf.config.shared import (
     NetworkConfig,
     SpaceConfig,
 )
-from epnas_tf.config.training import FinalNetworkConfig, RecipeConfig, TrainingConfig
+from epnas_tf.config.training import (
+    COMPARED,
+    FOUND,
+    LARGEST,
+    RANDOM,
+    CompareConfig,
+    FinalNetworkConfig,
+    RecipeConfig,
+    TrainingConfig,
+)
 
 __all__ = [
+    "COMPARED",
+    "FOUND",
     "L2_CHOICES",
     "L2_ON",
+    "LARGEST",
     "MIXED_PRECISION",
     "NOT_AUGMENTED",
     "PAPER_SEARCH",
     "PAPER_SURROGATE",
+    "RANDOM",
     "XLA",
     "ChildConfig",
+    "CompareConfig",
     "DataConfig",
     "FinalNetworkConfig",
     "LimitConfig",

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from epnas_tf import plugins
 from epnas_tf.config.shared import L2_CHOICES, L2_ON, MIXED_PRECISION, XLA, DataConfig
+from epnas_tf.errors import ConfigError
 from epnas_tf.options import Settings, option
 
 
@@ -137,3 +138,41 @@ class TrainingConfig(Settings):
     def check(self) -> None:
         """Imports the plugins, which define the operations and spaces of the architecture."""
         plugins.load(self.plugins)
+
+
+FOUND, LARGEST, RANDOM = "found", "largest", "random"
+COMPARED = (FOUND, LARGEST, RANDOM, "resnet", "mobilenet_v2", "plain")
+"""The networks that `epnas-compare` can train."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareConfig(Settings):
+    """Comparison of the network that a search found with others, all trained by one recipe."""
+
+    training: TrainingConfig = TrainingConfig()
+    seeds: int = option(
+        3, "trainings of each network, each with a seed of its own; a finished comparison goes on with more", minimum=2
+    )
+    networks: tuple[str, ...] = option(
+        COMPARED,
+        "networks to train: found, the search's; largest of its space within the search's limits; random, another one "
+        "of the space for each seed, of the found one's size; and of that size the hand-made resnet, mobilenet_v2 and "
+        "plain, a chain of 3×3 convolutions",
+    )
+    match: str = option(
+        "parameters", "what sizes are measured by, at the final channels", choices=("parameters", "multiply_adds")
+    )
+
+    def check(self) -> None:
+        """Refuses unknown networks, and a recipe that would choose among candidates."""
+        unknown = [name for name in self.networks if name not in COMPARED]
+        if unknown or len(set(self.networks)) != len(self.networks) or not {FOUND} < set(self.networks):
+            raise ConfigError(
+                f"`networks` must be found and one or more others of {', '.join(COMPARED)}, each once. "
+                f"Received: networks={','.join(self.networks)}"
+            )
+        if self.training.recipe.candidates != 1:
+            raise ConfigError(
+                "`candidates` must be 1: a comparison trains one found network, the search's best or the one of an "
+                f"`architecture` file. Received: candidates={self.training.recipe.candidates}"
+            )

@@ -12,6 +12,7 @@ from epnas_tf.metrics import percent_of_images
 from epnas_tf.nn import Operation, known
 from epnas_tf.report import tables
 from epnas_tf.report.figures.architecture import architecture_picture
+from epnas_tf.report.figures.compare import compare_picture, compared_rows
 from epnas_tf.report.figures.drawing import Picture, drawing
 from epnas_tf.report.figures.pareto import all_fronts, front_pictures
 from epnas_tf.report.figures.rank import Rank, rank_picture, read_rank
@@ -29,6 +30,8 @@ from epnas_tf.report.summary import Summary, summarise, training_status
 from epnas_tf.report.text import clean, count, decimal, duration, plural
 from epnas_tf.report.training_files import Training, read_training
 from epnas_tf.space.architecture import Architecture
+from epnas_tf.storage.compare_directory import FOLDER as COMPARE_FOLDER
+from epnas_tf.storage.compare_directory import Comparison, read_comparison
 from epnas_tf.storage.rank_directory import FOLDER as RANK_FOLDER
 from epnas_tf.storage.state_files import translate_os_errors, write_whole
 from epnas_tf.storage.training_directory import FOLDER, is_training
@@ -51,6 +54,7 @@ NAMES = (
     "training-accuracy",
     "learning-rate",
     "confusion",
+    "compare",
 )
 """Every picture there may be; one that an earlier report left and this one lacks is removed."""
 
@@ -89,9 +93,10 @@ def write_report(
     place = Path(output) if output is not None else default_place(path, final_dir)
     _check_earlier(place, search)
     rank = None if search is None else read_rank(path / RANK_FOLDER)
+    comparison = None if search is None else read_comparison(path / COMPARE_FOLDER)
     summary = summarise(search, training)
-    pictures = draw(search, training, summary, rank)
-    page = render(search, training, summary, pictures, rank)
+    pictures = draw(search, training, summary, rank, comparison)
+    page = render(search, training, summary, pictures, rank, comparison)
     folder = place / PICTURES
     with translate_os_errors(place):
         folder.mkdir(parents=True, exist_ok=True)
@@ -166,11 +171,17 @@ def read_run(path: Path, final: Path | None = None) -> tuple[Search | None, Trai
 
 
 def draw(
-    search: Search | None, training: Training | None, summary: Summary, rank: Rank | None = None
+    search: Search | None,
+    training: Training | None,
+    summary: Summary,
+    rank: Rank | None = None,
+    comparison: Comparison | None = None,
 ) -> dict[str, Picture]:
     """Draws every picture for which there is data, by name."""
     with drawing():
-        return {picture.name: picture for picture in _pictures(search, training, summary, rank) if picture is not None}
+        pictures = [*_pictures(search, training, summary, rank)]
+        pictures += [] if comparison is None else [compare_picture(comparison)]
+        return {picture.name: picture for picture in pictures if picture is not None}
 
 
 def _pictures(
@@ -200,6 +211,7 @@ def render(
     summary: Summary,
     pictures: dict[str, Picture],
     rank: Rank | None = None,
+    comparison: Comparison | None = None,
 ) -> str:
     """Renders the page as HTML."""
     environment = jinja2.Environment(
@@ -215,6 +227,7 @@ def render(
         pictures=pictures,
         search=search,
         rank=rank,
+        comparison=comparison,
         training=training,
         settings=_settings(search, training),
         crowded=CLASSES_WITH_NUMBERS,
@@ -251,6 +264,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     tables.operations_of,
     tables.training_facts,
     all_fronts,
+    compared_rows,
     clean,
     count,
     decimal,

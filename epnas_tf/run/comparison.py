@@ -12,20 +12,21 @@ import numpy as np
 from epnas_tf import data as data_module
 from epnas_tf.children.child import ChildDiverged, ChildTrainer
 from epnas_tf.config import RankConfig, RunConfig
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.data import ImageData, Images
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.options import require
 from epnas_tf.run.correlation import FEWEST, Correlation, kendall, spearman
-from epnas_tf.run.runner import child_trainer, is_finished, network_shape, restore_store
+from epnas_tf.run.runner import child_trainer, finished_state, network_shape, restore_store
 from epnas_tf.seeds import OWN, derived_seed
-from epnas_tf.space import make_space
+from epnas_tf.space import build_graph, make_space
 from epnas_tf.space.serialization import architecture_from_dict
 from epnas_tf.storage.data_file import describe_data
 from epnas_tf.storage.rank_directory import FOLDER, REPEATED, RESULT, WAYS, RankDirectory
 from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import RunDirectory, read_config, refuse_changed_images
-from epnas_tf.storage.state_files import State, StateFiles, write_whole
+from epnas_tf.storage.state_files import State, write_whole
 
 RECORDED, ESTIMATE, FINAL = WAYS
 
@@ -116,16 +117,11 @@ def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunCon
         RunDirectoryError: if there is no finished search, or it has too few whole architectures.
     """
     search = read_config(run)
-    state = StateFiles(run / "state", RunDirectory.STATES).peek()
     if not search.child.share_weights:
         raise ConfigError(
             f"A search without shared weights has no shared scores to compare. Received: {run}, share_weights=False"
         )
-    space = make_space(search.space)
-    if state is None or not is_finished(state, search, space):
-        raise RunDirectoryError(
-            f"The search in {run} must be finished: its shared weights go on changing. Let it end with epnas-search."
-        )
+    space, state = make_space(search.space), finished_state(run, search, "its shared weights go on changing")
     whole = sorted(best_trials(run, space.num_levels), key=lambda trial: int(trial["child"]))
     if len(whole) < FEWEST:
         raise RunDirectoryError(
@@ -152,20 +148,21 @@ def _check_same(records: list[dict[str, Any]], trials: list[dict[str, Any]], dir
 
 
 def agreements(records: list[dict[str, Any]]) -> Agreement:
-    """Correlates the own scores with each method of scoring on shared weights, without diverged architectures.
+    """Correlates the own scores with each method of scoring and with the sizes, without diverged architectures.
 
     Args:
         records: the lines of own.jsonl.
 
     Returns:
-        The correlations by method of scoring. If each architecture was trained more than once, those of a second
-        training with the first are included as "repeated".
+        The correlations by method of scoring, then by size. If each architecture was trained more than once, those of
+        a second training with the first are included as "repeated".
     """
     scored = [record for record in records if record["own"] is not None]
     if len(scored) < FEWEST:
         return {}
     own = [record["own"] for record in scored]
-    pairs = {way: ([record["shared"][way] for record in scored], own) for way in scored[0]["shared"]}
+    others = [record["shared"] | record["sizes"] for record in scored]
+    pairs = {way: ([each[way] for each in others], own) for way in others[0]}
     if len(scored[0]["own_scores"]) > 1:
         first, second = ([record["own_scores"][number] for record in scored] for number in (0, 1))
         pairs[REPEATED] = (second, first)
@@ -204,6 +201,7 @@ class _Scorer:
             "child": trial["child"],
             "text": trial["text"],
             "shared": {RECORDED: trial["score"], ESTIMATE: trial["estimate"], FINAL: final},
+            "sizes": dataclasses.asdict(cost(build_graph(architecture, self._own.shape), self._own.shape.image_shape)),
             "own": float(np.mean(own)) if own else None,
             "own_scores": own,
             "seconds": time.perf_counter() - began,

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from epnas_tf.config import RunConfig
 from epnas_tf.cost.latency import Latencies
 from epnas_tf.data import ImageData, Images
 from epnas_tf.environment import check_environment
-from epnas_tf.errors import StateError
+from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import VariableStore
 from epnas_tf.options import require
@@ -30,7 +31,7 @@ from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.data_file import describe_data
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory
-from epnas_tf.storage.state_files import State, prefixed, with_prefix
+from epnas_tf.storage.state_files import State, StateFiles, prefixed, with_prefix
 
 T = TypeVar("T")
 
@@ -162,6 +163,23 @@ def is_finished(state: State, config: RunConfig, space: SearchSpace[Any, Any]) -
         and saved.level == space.num_levels
         and len(saved.scores) == len(saved.chosen)
     )
+
+
+def finished_state(run: Path, config: RunConfig, reason: str) -> State:
+    """Reads the last state of a finished search.
+
+    Args:
+        run: its directory.
+        config: its settings.
+        reason: why it must be finished.
+
+    Raises:
+        RunDirectoryError: if it is not finished.
+    """
+    state = StateFiles(run / "state", RunDirectory.STATES).peek()
+    if state is None or not is_finished(state, config, make_space(config.space)):
+        raise RunDirectoryError(f"The search in {run} must be finished: {reason}. Let it end with epnas-search.")
+    return state
 
 
 def run_search(

@@ -182,7 +182,7 @@ def build_staged_graph(architecture: StagedArchitecture, shape: NetworkShape) ->
         for number, name in enumerate(blocks or (NONE,), 1):
             first = number == 1 and stage > 1
             key: Key = ("stage", stage, "block", number, name)
-            output = _add_block(graph, key, output, channels, first, min(1.0, (before + number) / depth))
+            output = add_block(graph, key, output, channels, first, min(1.0, (before + number) / depth))
             if first and stage == architecture.stages:
                 graph.taps = (output,)
         before += len(blocks)
@@ -190,7 +190,7 @@ def build_staged_graph(architecture: StagedArchitecture, shape: NetworkShape) ->
     return graph
 
 
-def _add_block(graph: Graph, key: Key, source: Key, channels: int, first: bool, path_depth: float) -> Key:
+def add_block(graph: Graph, key: Key, source: Key, channels: int, first: bool, path_depth: float) -> Key:
     """Adds a block: its operation, and the shortcut around it that the operation's record asks for."""
     name = str(key[-1])
     if name == NONE and not first:

@@ -2,7 +2,7 @@
 
     RUN_DIR/rank/
       config.json         the settings and the versions of the packages
-      own.jsonl           one line an architecture: its scores on the shared weights, and those of its own trainings
+      own.jsonl           one line an architecture: its scores on the shared weights, its size, its own trainings
       state/              how many lines count
       rank.json           the rank correlations
 
@@ -18,8 +18,11 @@ WAYS = {"search": "score in the search", "estimate": "the search's estimate", "f
 """The ways of scoring on shared weights by their names in the files, and what they are called; the last one is the
 accuracy on the shared weights as they are at the end of the search."""
 
+SIZES = {"parameters": "parameters alone, nothing trained", "multiply_adds": "multiply-adds alone, nothing trained"}
+"""The sizes of networks by their names in the files, and what they are called."""
+
 REPEATED = "repeated"
-CAPTIONS = {**WAYS, REPEATED: "a second own training, against the first"}
+CAPTIONS = {**WAYS, **SIZES, REPEATED: "a second own training, against the first"}
 """The captions of the correlations in rank.json."""
 
 

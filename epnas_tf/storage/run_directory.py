@@ -48,8 +48,8 @@ T = TypeVar("T")
 
 VERSION = 1
 PACKAGES = ("epnas-tf", "tensorflow", "keras", "numpy")
-FINAL_FOLDER, RANK_FOLDER = "final", "rank"
-FOLDERS = {FINAL_FOLDER: "the final training's", RANK_FOLDER: "the comparison's"}
+FINAL_FOLDER, RANK_FOLDER, COMPARE_FOLDER = "final", "rank", "compare"
+FOLDERS = {FINAL_FOLDER: "the final training's", RANK_FOLDER: "the comparison's", COMPARE_FOLDER: "epnas-compare's"}
 """The folders of a run that hold a directory of another format, and whose they are."""
 
 RECORDS_BYTES = "trials_bytes"

@@ -2,10 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from epnas_tf.config import RecipeConfig
@@ -18,11 +19,16 @@ from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import DROPOUT, EPOCH, derived_seed
 from epnas_tf.space.definition import build_graph
 from epnas_tf.space.graph import Graph, NetworkShape
+from epnas_tf.storage.state_files import prefixed, with_prefix
 from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.auxiliary import with_auxiliary_head
 from epnas_tf.training.optimizer import FinalOptimizer
 from epnas_tf.training.schedule import learning_rate
 from epnas_tf.training.steps import make_steps
+from epnas_tf.training.trained import STORE
+
+OPTIMIZER = "optimizer."
+"""The prefix of the optimizer's arrays in a checkpoint."""
 
 STEPS_A_CALL = 50
 """Training steps between two looks at how it goes; the loop over them runs inside the graph."""
@@ -42,14 +48,15 @@ def training_graph(graph: Graph, shape: NetworkShape, recipe: RecipeConfig) -> G
 
 
 class NetworkTraining:
-    """The training of one architecture; call `run_epoch` for each epoch in order.
+    """The training of one network; call `run_epoch` for each epoch in order.
 
     Args:
-        architecture: the architecture to train.
+        architecture: the architecture to train; None for a network that is none of a space.
         shape: the rest of what determines the network.
         data: the images; those of `train` are used.
         recipe: the training recipe.
         seed: of initial values, image order, augmentation, dropout and drop-path.
+        graph: the network's layers; None for those of the architecture.
 
     Attributes:
         store: holds the variables, those of an auxiliary head included.
@@ -63,9 +70,16 @@ class NetworkTraining:
     """
 
     def __init__(
-        self, architecture: Any, shape: NetworkShape, data: ImageData, recipe: RecipeConfig, seed: int
+        self,
+        architecture: Any,
+        shape: NetworkShape,
+        data: ImageData,
+        recipe: RecipeConfig,
+        seed: int,
+        graph: Graph | None = None,
     ) -> None:
-        graph = build_graph(architecture, shape)
+        self._given_graph = graph
+        graph = build_graph(architecture, shape) if graph is None else graph
         self.cost = cost(graph, shape.image_shape)
         self.recipe = recipe
         self.seed = seed
@@ -139,7 +153,10 @@ class NetworkTraining:
 
     def plain_network(self) -> Network:
         """Returns the network without the auxiliary head, over the same variables."""
-        return Network(self._network.architecture, self._network.shape, self.store)
+        return self._plain_network(self.store)
+
+    def _plain_network(self, store: VariableStore) -> Network:
+        return Network(self._network.architecture, self._network.shape, store, self._given_graph)
 
     def full_precision_network(self) -> Network:
         """Returns the network in float32, as it is exported, whatever precision it was trained in."""
@@ -147,4 +164,18 @@ class NetworkTraining:
             return self.plain_network()
         store = VariableStore(self.seed)
         store.set_state(*self.store.get_state())
-        return Network(self._network.architecture, self._network.shape, store)
+        return self._plain_network(store)
+
+    def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Returns the variables and the optimizer's slots, as values for JSON and arrays by name."""
+        (store, weights), (optimizer, slots) = self.store.get_state(), self.optimizer.get_state()
+        return {"store": store, "optimizer": optimizer}, prefixed(STORE, weights) | prefixed(OPTIMIZER, slots)
+
+    def set_state(self, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Restores what `get_state` returned.
+
+        Raises:
+            KeyError: if a part is missing.
+        """
+        self.store.set_state(values["store"], with_prefix(STORE, arrays))
+        self.optimizer.set_state(values["optimizer"], with_prefix(OPTIMIZER, arrays))

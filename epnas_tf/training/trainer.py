@@ -30,16 +30,13 @@ from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.data_file import DataDescription, describe_data
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory, is_directory_of, read_config, refuse_changed_images
-from epnas_tf.storage.state_files import prefixed, with_prefix, write_whole
+from epnas_tf.storage.state_files import write_whole
 from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, Epoch, TrainingDirectory
 from epnas_tf.training.architectures import RankedArchitecture, find_candidates
 from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged, training_graph
 from epnas_tf.training.optimizer import check_optimizer
 from epnas_tf.training.settings import training_config
-from epnas_tf.training.trained import STORE, final_shape
-
-OPTIMIZER = "optimizer."
-"""The prefix of the optimizer's arrays in a checkpoint."""
+from epnas_tf.training.trained import final_shape
 
 NUM_EXAMPLES = 24
 """Images kept for the report, of those that the network gets right and of those that it gets wrong."""
@@ -270,8 +267,7 @@ class _FinalTraining:
         if state is None:
             return 0
         try:
-            training.store.set_state(state.values["store"], with_prefix(STORE, state.arrays))
-            training.optimizer.set_state(state.values["optimizer"], with_prefix(OPTIMIZER, state.arrays))
+            training.set_state(state.values, state.arrays)
             self.seconds = state.values["seconds"]
         except KeyError as error:
             raise StateError(f"The checkpoint in {self.directory.path} is incomplete. Received: no {error}") from error
@@ -284,11 +280,8 @@ class _FinalTraining:
             self.seconds += epoch.seconds
             record = dataclasses.asdict(epoch)
             self.directory.append_record(record)
-            (store, weights), (optimizer, slots) = training.store.get_state(), training.optimizer.get_state()
-            self.directory.save_state(
-                {"store": store, "optimizer": optimizer, "seconds": self.seconds},
-                prefixed(STORE, weights) | prefixed(OPTIMIZER, slots),
-            )
+            values, arrays = training.get_state()
+            self.directory.save_state({**values, "seconds": self.seconds}, arrays)
             logs.add(epoch.epoch, {name: value for name, value in record.items() if name != "epoch"})
             self.listener.epoch_ended(epoch)
 

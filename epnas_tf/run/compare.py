@@ -1,0 +1,249 @@
+"""Comparison of the network that a search found with others, all trained by one recipe with the same seeds."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from epnas_tf import data as data_module
+from epnas_tf.config import FOUND, CompareConfig
+from epnas_tf.data import ImageData, evaluation_batches
+from epnas_tf.data.loading import with_all_training_images
+from epnas_tf.environment import check_environment
+from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
+from epnas_tf.evaluation.latency import measure_latency
+from epnas_tf.evaluation.models import CheckpointClassifier
+from epnas_tf.memory import free_memory
+from epnas_tf.metrics import measure
+from epnas_tf.network import Network, VariableStore
+from epnas_tf.network.predict import predict
+from epnas_tf.options import fields_of, from_values, require
+from epnas_tf.run.conclusions import compared, conclusion
+from epnas_tf.run.opponents import Opponent, Opponents
+from epnas_tf.run.runner import finished_state
+from epnas_tf.seeds import COMPARED, derived_seed
+from epnas_tf.storage.compare_directory import FOLDER, RESULT, CompareDirectory, Comparison, read_comparison
+from epnas_tf.storage.data_file import describe_data
+from epnas_tf.storage.run_directory import read_config
+from epnas_tf.storage.state_files import State, write_whole
+from epnas_tf.storage.training_directory import Epoch
+from epnas_tf.training.architectures import find_candidates
+from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged, training_graph
+from epnas_tf.training.optimizer import check_optimizer
+from epnas_tf.training.settings import search_settings
+from epnas_tf.training.trained import TrainedNetwork, final_shape
+
+EPOCHS_DONE, SECONDS = "epochs_done", "seconds"
+"""Where a state keeps how far the running training is; no such values between two trainings."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareResult:
+    """The result of a comparison.
+
+    Attributes:
+        comparison: the figures of each network, and what can be concluded.
+        records: the lines of trainings.jsonl, one for each training.
+        directory: the folder of its files.
+        already_finished: whether it had ended before this call.
+    """
+
+    comparison: Comparison
+    records: list[dict[str, Any]]
+    directory: Path
+    already_finished: bool
+
+
+class CompareListener:
+    """Receives the events of a comparison. This base class ignores them; subclasses override what they need."""
+
+    def started(self, data: ImageData, networks: list[Opponent], num_trainings: int, num_done: int) -> None:
+        """The first of so many trainings begins, or the comparison resumes after `num_done` of them."""
+
+    def epoch_ended(self, network: Opponent, epoch: Epoch, epochs: int) -> None:
+        """One of the epochs of a training ended."""
+
+    def training_ended(self, network: Opponent, record: dict[str, Any]) -> None:
+        """A network was trained and tested, or it diverged; `record` is its line of trainings.jsonl."""
+
+    def warning(self, text: str) -> None:
+        """Something went wrong that does not stop the comparison."""
+
+
+def compare_config(run_dir: str | os.PathLike[str], **values: Any) -> CompareConfig:
+    """Makes the settings that `epnas-compare` would use with these flags.
+
+    Args:
+        run_dir: the search's directory; data settings that are not given are those of the search.
+        **values: settings by the names of their flags, such as `seeds=5`.
+
+    Raises:
+        ConfigError: if there is no such setting, or a value is out of its bounds.
+        RunDirectoryError: if the search's settings cannot be read.
+    """
+    unknown = sorted(values.keys() - {field.name for field in fields_of(CompareConfig)})
+    if unknown:
+        raise ConfigError(f"A comparison has no setting of this name, see epnas-compare --help. Received: {unknown}")
+    return from_values(CompareConfig, {**search_settings(run_dir), **values})
+
+
+def run_compare(
+    run_dir: str | os.PathLike[str],
+    config: CompareConfig | None = None,
+    *,
+    architecture_file: str | None = None,
+    compare_dir: str | os.PathLike[str] | None = None,
+    latency: bool = True,
+    listener: CompareListener | None = None,
+) -> CompareResult:
+    """Trains the found network and others of the same size by one recipe, or resumes such a comparison.
+
+    With each seed every network is trained once, so that early figures are of all. The trainings of one seed have the
+    same order of images and the same augmentation. The test images are looked at once in each training, after its last
+    epoch.
+
+    Args:
+        run_dir: the search's directory.
+        config: the settings, from `compare_config`; None for the defaults on the data of the search.
+        architecture_file: an architecture to take for the found one; None for the search's best.
+        compare_dir: the folder of the comparison's files; None for the folder `compare` of `run_dir`.
+        latency: whether to time each network at the end.
+        listener: receives the events; None for silence.
+
+    Returns:
+        The result. The same settings give the same accuracies, however often the comparison was stopped.
+
+    Raises:
+        EPNASError: for every mistake of the user: in settings, data or directories, or a search that is not finished.
+    """
+    check_environment()
+    run, listener = Path(run_dir), listener or CompareListener()
+    search = read_config(run)
+    config = compare_config(run) if config is None else config
+    require(CompareConfig, "config", config)
+    check_optimizer(config.training.recipe)
+    state = finished_state(run, search, "it may still find a better network")
+    found = find_candidates(run, architecture_file, 1)[0].architecture
+    data_module.check(config.training.data)
+    with CompareDirectory(compare_dir or run / FOLDER, config, str(found)) as directory:
+        data = data_module.load(config.training.data, config.training.seed)
+        data = data if config.training.recipe.held_out else with_all_training_images(data)
+        directory.save_description(describe_data(data))
+        shape = final_shape(found, describe_data(data), config.training.network)
+        networks = Opponents(run, search, state, found, shape, config).of_seeds()
+        return _Compare(config, networks, data, directory, listener).go(latency)
+
+
+class _Compare:
+    """One comparison in its directory."""
+
+    def __init__(
+        self,
+        config: CompareConfig,
+        networks: dict[str, list[Opponent]],
+        data: ImageData,
+        directory: CompareDirectory,
+        listener: CompareListener,
+    ) -> None:
+        self.config, self.networks, self.data = config, networks, data
+        self.directory, self.listener = directory, listener
+        self.recipe = config.training.recipe
+        self.shape = final_shape(networks[FOUND][0].architecture, describe_data(data), config.training.network)
+        for opponents in networks.values():  # refused here if it does not fit the recipe
+            training_graph(opponents[0].graph, self.shape, self.recipe)
+
+    def go(self, latency: bool) -> CompareResult:
+        planned = [(seed, name) for seed in range(self.config.seeds) for name in self.config.networks]
+        state = self.directory.load_state()
+        records = self.directory.read_records()
+        for warning in self.directory.warnings:
+            self.listener.warning(warning)
+        self._check_same(records, planned)
+        finished = len(records) == len(planned)
+        first = [opponents[0] for opponents in self.networks.values()]
+        self.listener.started(self.data, first, len(planned), len(records))
+        for seed, name in planned[len(records) :]:
+            network = self.networks[name][seed]
+            record = {"seed": seed, "network": name, "text": network.text, **self._train(network, seed, state)}
+            state = None  # the checkpoint was of the first training only
+            self.directory.append_record(record)
+            self.directory.save_state({}, {})
+            records.append(record)
+            self._save(records, {}, "")
+            self.listener.training_ended(network, record)
+            free_memory()
+        return CompareResult(self._end(records, latency), records, self.directory.path, finished)
+
+    def _check_same(self, records: list[dict[str, Any]], planned: list[tuple[int, str]]) -> None:
+        """Refuses to resume a comparison of more seeds, or of other networks.
+
+        Raises:
+            RunDirectoryError: if its trainings are not the first ones of this comparison.
+        """
+        there = [(record["seed"], record["network"], record["text"]) for record in records]
+        here = [(seed, name, self.networks[name][seed].text) for seed, name in planned]
+        if len(there) > len(here):
+            raise RunDirectoryError(
+                f"{self.directory.path} has trainings of more seeds. Give --seeds={there[-1][0] + 1} or more, or "
+                f"another --compare_dir. Received: seeds={self.config.seeds}"
+            )
+        differing = [text for text, other in zip(there, here, strict=False) if text != other]
+        if differing:
+            raise RunDirectoryError(
+                f"{self.directory.path} has trainings of other networks. Give another --compare_dir, or remove it to "
+                f"start anew. Received: {differing[0][2]}"
+            )
+
+    def _train(self, network: Opponent, seed: int, state: State | None) -> dict[str, Any]:
+        """Trains and tests a network, from the checkpoint in a state if there is one."""
+        own = derived_seed(self.config.training.seed, COMPARED, seed)
+        training = NetworkTraining(network.architecture, self.shape, self.data, self.recipe, own, network.graph)
+        done, seconds = 0, 0.0
+        if state is not None and EPOCHS_DONE in state.values:
+            try:
+                training.set_state(state.values, state.arrays)
+                done, seconds = state.values[EPOCHS_DONE], state.values[SECONDS]
+            except KeyError as error:
+                place = self.directory.path
+                raise StateError(f"The checkpoint in {place} is incomplete. Received: no {error}") from error
+        figures: dict[str, Any] = {"accuracy": None, "loss": None}
+        try:
+            for number in range(done, self.recipe.epochs):
+                epoch = training.run_epoch(number)
+                seconds += epoch.seconds
+                values, arrays = training.get_state()
+                self.directory.save_state({**values, EPOCHS_DONE: number + 1, SECONDS: seconds}, arrays)
+                self.listener.epoch_ended(network, epoch, self.recipe.epochs)
+            test = self.data.test
+            batches = evaluation_batches(test, self.data.mean, self.data.std)
+            probabilities = predict(training.full_precision_network(), batches)
+            metrics = measure(test.labels, probabilities, self.data.class_names)
+            figures = {"accuracy": metrics.accuracy, "loss": metrics.loss}
+        except TrainingDiverged as error:
+            self.listener.warning(f"{network.title}, seed {seed}, diverged. {error}")
+        return {**figures, **dataclasses.asdict(network.cost), "epochs": self.recipe.epochs, "seconds": seconds}
+
+    def _end(self, records: list[dict[str, Any]], latency: bool) -> Comparison:
+        """Writes the result with the latencies: those of an earlier call if it measured them all."""
+        earlier = read_comparison(self.directory.path)
+        kept = {row.name: row.latency_ms for row in earlier.networks if row.latency_ms} if earlier else {}
+        if earlier is not None and kept.keys() == self.networks.keys():
+            return self._save(records, kept, earlier.device)
+        if not latency:
+            return self._save(records, {}, "")
+        timed, device = {}, ""
+        for name, opponents in self.networks.items():
+            network = Network(opponents[0].architecture, self.shape, VariableStore(), opponents[0].graph)
+            trained = TrainedNetwork(network, describe_data(self.data), opponents[0].architecture)
+            measured = measure_latency(CheckpointClassifier(trained), self.data.test.images[:1], (1,))
+            timed[name], device = measured.batches[0].median_ms, measured.device
+        return self._save(records, timed, device)
+
+    def _save(self, records: list[dict[str, Any]], latencies: dict[str, float], device: str) -> Comparison:
+        num_images = len(self.data.test)
+        rows = compared(self.networks, records, num_images, latencies)
+        comparison = Comparison(
+            rows, conclusion(rows, num_images), num_images, self.recipe.epochs, self.config.seeds, device
+        )
+        write_whole(self.directory.path / RESULT, comparison.to_json())
+        return comparison
