@@ -17,19 +17,20 @@ TIERS = (
     {"space": set()},
     {"network": set(), "data": set()},
     {"cost": set()},
-    {"children": set(), "surrogate": set(), "storage": set()},
+    {"baselines": set(), "children": set(), "surrogate": set(), "storage": set()},
     {"search": set(), "training": set(), "evaluation": {"training"}},
     {"run": set(), "tuner": set(), "export": set(), "report": set()},
     {"bin": set()},
 )
 # What a room may not import though it stands below it.
 FORBIDDEN = {
-    "search": {"children", "network", "nn", "data"},
+    "search": {"children", "network", "nn", "data", "baselines"},
+    "baselines": {"network", "data"},
     "surrogate": {"network", "nn", "data", "cost"},
     "storage": {"network", "nn", "cost"},
     "data": {"nn"},
     "report": {"children", "surrogate", "training", "evaluation", "data"},
-    "evaluation": {"children", "surrogate", "cost", "nn"},
+    "evaluation": {"children", "surrogate", "cost", "nn", "baselines"},
 }
 ALONE = {
     "errors": set(),
@@ -149,9 +150,10 @@ def test_keras_tuner_is_imported_in_its_room_alone():
     assert users == {"tuner"}
 
 
-def test_search_imports_no_tensorflow():
-    modules = [module for module in MODULES if name_of(module).startswith("search/")]
-    assert len(modules) > 5
+@pytest.mark.parametrize(("room", "fewest"), [("search", 6), ("baselines", 4)])
+def test_search_and_baselines_import_no_tensorflow(room, fewest):
+    modules = [module for module in MODULES if name_of(module).startswith(f"{room}/")]
+    assert len(modules) >= fewest
     assert not {name_of(module) for module in modules if imports_of(module, "tensorflow") | imports_of(module, "keras")}
 
 
@@ -230,7 +232,8 @@ def test_importing_the_package_imports_no_library():
 
 
 def test_spaces_settings_and_data_checks_import_no_tensorflow():
-    names = imported_by("import epnas_tf.space, epnas_tf.config, epnas_tf.data, epnas_tf.storage.run_directory")
+    rooms = ("space", "config", "data", "storage.run_directory", "baselines.matching", "baselines.from_space")
+    names = imported_by("import " + ", ".join(f"epnas_tf.{room}" for room in rooms))
     assert "numpy" in names  # the test sees imports at all
     assert not names & {"tensorflow", "keras", "keras_tuner", "sklearn", "tensorflow_datasets", "PIL"}
 

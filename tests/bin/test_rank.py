@@ -33,11 +33,14 @@ def test_compares_and_the_report_shows_it(run_dir, compared):
     value = agreement["search"]["kendall"]["value"]
     shown = "-" if value is None else f"{value:.2f}"
     assert re.search(rf"score in the search +{re.escape(shown)}", compared.stdout)
+    assert re.search(r"^parameters alone, nothing trained +(-\d|\d|-)", compared.stdout, re.MULTILINE)
+    assert re.search(r"^multiply-adds alone, nothing trained +(-\d|\d|-)", compared.stdout, re.MULTILINE)
     again = runs.drive("rank", run_dir, *FLAGS)
     assert "This comparison is finished" in again.stdout
     assert runs.call(REPORT, run_dir).returncode == 0
     page = (run_dir / "report.html").read_text()
     assert "How far the shared weights can be trusted" in page
+    assert "parameters alone, nothing trained" in page
     assert (run_dir / "report" / "rank.svg").exists()
 
 

@@ -182,7 +182,7 @@ def test_wrong_settings_are_refused(run_dir, values, message):
 def test_a_search_that_goes_on_is_refused(tmp_path):
     class Stops(Listener):
         def child_ended(self, candidate, result):
-            if candidate.number == 4:
+            if candidate.number == 3:  # the last but one
                 raise Stopped
 
     with pytest.raises(RunDirectoryError, match="nothing, which does not exist"):

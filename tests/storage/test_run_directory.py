@@ -249,6 +249,7 @@ def test_foreign_directory_is_refused_and_left_alone(path):
     [
         (RunDirectory, "final", "`run_dir` must be another folder than the final training's"),
         (RunDirectory, "rank", "`run_dir` must be another folder than the comparison's"),
+        (RunDirectory, "compare", "`run_dir` must be another folder than epnas-compare's"),
         (RankDirectory, "final", "`rank_dir` must be another folder than the final training's"),
         (functools.partial(TrainingDirectory, architectures=("a",)), "rank", "`final_dir` must be .* the comparison's"),
     ],
