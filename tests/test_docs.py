@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import epnas_tf
-from epnas_tf.config import RankConfig, RunConfig, TrainingConfig
+from epnas_tf.config import CompareConfig, RankConfig, RunConfig, TrainingConfig
 from epnas_tf.options import fields_of
 from tests.bin import runs
 from tools import doc_pages
@@ -36,6 +36,7 @@ SMALL = {
     "epnas-predict": "",
     "epnas-report": "",
     "epnas-rank": "",
+    "epnas-compare": "--channels=4 --epochs=1 --train_images=100 --networks=found,plain --seeds=2",
     "epnas-show": "",
 }
 
@@ -101,7 +102,7 @@ def test_every_block_has_a_form_that_is_run_or_a_reason():
 
 def test_every_named_flag_exists():
     known = {"flagfile", "help", "manual_dir", "plugins"}
-    for binary in ("search", "train", "evaluate", "export", "predict", "report", "show", "rank"):
+    for binary in ("search", "train", "evaluate", "export", "predict", "report", "show", "rank", "compare"):
         printed = runs.drive(binary, "--help").stdout
         known |= set(re.findall(r"^  --(?:\[no\])?(\w+)", printed, re.MULTILINE))
     for page in [*PAGES, "BUILD_NOTES.md"]:
@@ -124,7 +125,8 @@ def test_links_of_files_outside_the_site_exist():
 
 def test_page_of_flags_has_every_setting_and_its_default():
     page = doc_pages.flags_page()
-    for command, config_type in {"search": RunConfig, "train": TrainingConfig, "rank": RankConfig}.items():
+    configs = {"search": RunConfig, "train": TrainingConfig, "compare": CompareConfig, "rank": RankConfig}
+    for command, config_type in configs.items():
         section = page.split(f"## epnas-{command}\n")[1].split("\n## ")[0]
         rows = dict(re.findall(r"^\| `--(\w+)` \| (?:`(.*?)`)? \|", section, re.MULTILINE))
         fields = {field.name: field.default for field in fields_of(config_type)}

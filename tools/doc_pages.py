@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import epnas_tf
-from epnas_tf.config import RankConfig, RunConfig, TrainingConfig
+from epnas_tf.config import CompareConfig, RankConfig, RunConfig, TrainingConfig
+from epnas_tf.options import groups_of
 
-COMMANDS = {"epnas-search": RunConfig, "epnas-train": TrainingConfig, "epnas-rank": RankConfig}
+COMMANDS = {
+    "epnas-search": RunConfig,
+    "epnas-train": TrainingConfig,
+    "epnas-compare": CompareConfig,
+    "epnas-rank": RankConfig,
+}
 FLAGS = """# Flags
 
 Every setting of the commands that have many. The page is made from `epnas_tf/config/`. Square brackets say where a
@@ -48,9 +54,7 @@ def flags_page() -> str:
     parts = [FLAGS]
     for command, config_type in COMMANDS.items():
         parts.append(f"## {command}\n")
-        groups = [field.type for field in dataclasses.fields(config_type) if dataclasses.is_dataclass(field.type)]
-        for group in [*groups, config_type]:
-            plain = [field for field in dataclasses.fields(group) if not dataclasses.is_dataclass(field.type)]
+        for group, plain in groups_of(config_type):
             parts.append(f"### `{group.__name__}` {{#{command}-{group.__name__}}}\n\n{inspect.getdoc(group)}\n")
             parts.append("| flag | default | |\n| --- | --- | --- |\n" + "\n".join(map(_row, plain)) + "\n")
     return "\n".join(parts)

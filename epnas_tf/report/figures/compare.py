@@ -40,7 +40,7 @@ def compare_picture(comparison: Comparison) -> Picture | None:
     axes.grid(axis="x")
     percent_axis(axes.xaxis)
     caption = (
-        "A small dot is one training, the large one the mean, the line its 95 % interval over the seeds. All networks "
+        "Each small dot is a training, the large one the mean, the line its 95 % interval over the seeds. All networks "
         f"were trained by one recipe for {plural(comparison.epochs, 'epoch')}."
     )
     alt = f"Test accuracy of {plural(len(rows), 'network')}, the found one first."
@@ -51,5 +51,5 @@ def _draw(axes: Axes, place: int, row: ComparedNetwork, mean: Mean, color: str) 
     known = [accuracy for accuracy in row.accuracies if accuracy is not None]
     if mean.low is not None and mean.high is not None:
         axes.plot([max(mean.low, 0.0), min(mean.high, 1.0)], [place, place], color=color, linewidth=1.6, alpha=0.7)
-    axes.scatter(known, [place] * len(known), s=12, c=color, alpha=0.5, linewidths=0)
+    axes.scatter(known, [place + 0.22] * len(known), s=12, c=color, alpha=0.6, linewidths=0)
     axes.scatter([mean.value], [place], s=44, c=color, linewidths=0, zorder=3)
