@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from epnas_tf.baselines.families import FAMILIES, Form
 from epnas_tf.data import ImageData, Images
 from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.network import to_model
@@ -150,3 +151,19 @@ def test_images_too_small_for_the_network_are_refused():
     shape = NetworkShape((4, 4, 1), 2, 4, num_levels=3)
     with pytest.raises(DataError, match=r"halves its images 2 times, so they must be at least 8×8.* Received: 4×4"):
         NetworkTraining(helpers.SKIPS, shape, data, helpers.PLAIN, 0)
+
+
+def test_a_graph_of_no_space_is_trained_and_goes_on_from_its_state():
+    """A hand-made network has no architecture; stopped after an epoch, it ends as if it had never been."""
+    shape, data = NetworkShape((8, 8, 1), 10, helpers.CHANNELS, 1), helpers.all_digits()
+    graph = FAMILIES["plain"].build(Form(1, (4, 8)), shape)
+    unbroken, first, second = (NetworkTraining(None, shape, data, helpers.PLAIN, helpers.SEED, graph) for _ in range(3))
+    assert unbroken.plain_network().graph is graph
+    assert unbroken.cost.parameters == unbroken.plain_network().num_parameters
+    expected = run(unbroken)
+    first.run_epoch(0)
+    second.set_state(*first.get_state())
+    assert dataclasses.replace(second.run_epoch(1), seconds=0.0) == expected[1]
+    helpers.assert_same_state(second.store, unbroken.store)
+    with pytest.raises(KeyError):
+        second.set_state({}, {})
