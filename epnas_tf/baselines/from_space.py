@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from epnas_tf.arrays import BoolArray, Float64Array, Int64Array
+from epnas_tf.errors import ConfigError
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.definition import candidate_costs
 
@@ -36,6 +37,9 @@ def largest(space: SearchSpace[Any, Any], size_of: SizeOf, allowed: Allowed | No
         space: the search space.
         size_of: the size of an architecture, also of one that is not whole.
         allowed: the limits; None for none.
+
+    Raises:
+        ConfigError: if none is found within the limits, which can be where a space does not say its candidates' costs.
     """
     costs = candidate_costs(space, lambda architecture: np.array([size_of(architecture)], np.float64))
     parents: list[tuple[int, ...]] = [()]
@@ -51,6 +55,11 @@ def largest(space: SearchSpace[Any, Any], size_of: SizeOf, allowed: Allowed | No
             own = start * len(parents) + np.arange(len(found), dtype=np.int64)
             keeps = np.ones(len(found), bool) if rule is None else rule(int(own[0]), len(own))
             numbers, sizes = _kept(np.append(numbers, own[keeps]), np.append(sizes, found[keeps]))
+        if not len(numbers):
+            raise ConfigError(
+                "No large network within the search's limits was found: in this space they cannot be foreseen. Leave "
+                f"largest out of --networks. Received: none of level {level}"
+            )
         # Deep macro levels have so many candidates for each parent that few parents are enough.
         following = space.num_extensions(level + 1) if level < space.num_levels else 1
         few = numbers[: max(1, min(BEAM, 4 * AT_ONCE // following))]

@@ -6,6 +6,7 @@ import pytest
 from epnas_tf.baselines.from_space import TOLERANCE, draw, keeps_limits, largest
 from epnas_tf.config import LimitConfig
 from epnas_tf.cost.network_cost import cost
+from epnas_tf.errors import ConfigError
 from epnas_tf.search.limits import Limits
 from epnas_tf.space import MacroSpace, MicroSpace, NetworkShape, StagedSpace, build_graph
 
@@ -75,3 +76,12 @@ def test_draw_keeps_the_limits():
     limits = Limits(space, shape_of(space), LimitConfig(max_params=bound))
     drawn = [draw(space, size_of, bound, np.random.default_rng(seed), (), limits.allowed) for seed in range(8)]
     assert max(map(size_of, drawn)) <= bound
+
+
+def test_limits_that_leave_nothing_are_an_error():
+    space = StagedSpace(2)
+    nothing = lambda parents, level: lambda start, count: np.zeros(count, bool)  # noqa: E731
+    with pytest.raises(ConfigError, match=r"Leave largest out of --networks. Received: none of level 1"):
+        largest(space, size_in(space), nothing)
+    taken = space.sample(np.random.default_rng(0))
+    assert draw(space, size_in(space), 1000, np.random.default_rng(0), (taken,), nothing) == taken

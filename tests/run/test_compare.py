@@ -5,14 +5,17 @@ import shutil
 import numpy as np
 import pytest
 
-from epnas_tf.config import RunConfig
+from epnas_tf.config import LimitConfig, RunConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.options import from_values
 from epnas_tf.run.compare import CompareListener, compare_config, run_compare
-from epnas_tf.run.runner import Listener, run_search
+from epnas_tf.run.opponents import Opponents
+from epnas_tf.run.runner import Listener, finished_state, run_search
 from epnas_tf.storage.compare_directory import read_comparison
 from epnas_tf.storage.data_file import load_description, save_description
+from epnas_tf.storage.run_directory import read_config
 from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged
+from epnas_tf.training.trained import final_shape
 from tests.run import test_runner
 from tests.run.test_runner import Stopped
 
@@ -112,6 +115,19 @@ def test_largest_and_resnet_at_equal_multiply_adds(run_dir, tmp_path):
     assert largest.multiply_adds >= found.multiply_adds
     assert "times the multiply-adds" in largest.note or largest.note == "the found network itself"
     assert resnet.multiply_adds == pytest.approx(found.multiply_adds, rel=0.05)
+
+
+def test_networks_of_the_space_keep_the_search_s_limits(run_dir):
+    search, settings = read_config(run_dir), config(run_dir, networks=("found", "largest", "random"))
+    state = finished_state(run_dir, search, "the test reads it")
+    found = test_runner.load_architecture(run_dir / "architecture.json")
+    shape = final_shape(found, load_description(run_dir), settings.training.network)  # 4 channels, as in the search
+    free = Opponents(run_dir, search, state, found, shape, settings).of_seeds()["largest"][0]
+    bound = free.cost.parameters - 1
+    limited = dataclasses.replace(search, limits=LimitConfig(max_params=bound))
+    within = Opponents(run_dir, limited, state, found, shape, settings).of_seeds()
+    assert within["largest"][0].cost.parameters <= bound
+    assert max(one.cost.parameters for one in within["random"]) <= bound
 
 
 def test_what_diverged_is_left_out(run_dir, tmp_path, monkeypatch):
