@@ -278,7 +278,7 @@ def points_text(difference: Mean | None, num_images: int | None, signed: bool = 
     if difference is None:
         return "-"
     sign = "+" if signed else ""
-    value = f"{100 * difference.value:{sign}.{decimals(num_images)}f}".replace("-", "−")
+    value = f"{_rounded(difference.value, num_images):{sign}.{decimals(num_images)}f}".replace("-", "−")
     return f"{value}{_ends(difference, num_images, -1.0)}"
 
 
@@ -287,8 +287,13 @@ def _ends(mean: Mean, num_images: int | None, least: float) -> str:
     if mean.low is None or mean.high is None:
         return ""
     ends = [max(mean.low, least), min(mean.high, 1.0)]
-    low, high = (f"{100 * end:.{decimals(num_images)}f}".replace("-", "−") for end in ends)
+    low, high = (f"{_rounded(end, num_images):.{decimals(num_images)}f}".replace("-", "−") for end in ends)
     return f" ({low} … {high})"
+
+
+def _rounded(part: float, num_images: int | None) -> float:
+    """A fraction in per cent, rounded as it is shown; zero without a minus sign."""
+    return round(100 * part, decimals(num_images)) + 0.0
 
 
 def percent_of_images(part: float | None, num_images: int | None) -> str:

@@ -9,11 +9,14 @@ from sklearn import metrics as reference
 from epnas_tf.errors import DataError
 from epnas_tf.metrics import (
     ClassMetrics,
+    Mean,
     Metrics,
     accuracy_interval,
+    mean_text,
     measure,
     pareto_front,
     percent_of_images,
+    points_text,
     rank_correlation,
     with_interval,
 )
@@ -182,3 +185,17 @@ def test_accuracies_have_the_digits_that_one_image_can_change():
 def test_two_counts_of_images_are_never_shown_alike(images):
     shown = {percent_of_images(right / images, images) for right in range(images + 1)}
     assert len(shown) == images + 1
+
+
+@pytest.mark.parametrize(
+    ("mean", "images", "as_accuracy", "as_points"),
+    [
+        (Mean(0.9012, 0.8944, 0.9081), 10_000, "90.12 % (89.44 … 90.81)", "+90.12 (89.44 … 90.81)"),
+        (Mean(-1e-9, -0.014, 0.014), 180, "0.0 % (0.0 … 1.4)", "+0.0 (−1.4 … 1.4)"),
+        (Mean(0.99, 0.97, 1.2), 180, "99.0 % (97.0 … 100.0)", "+99.0 (97.0 … 100.0)"),
+        (Mean(-0.02, None, None), 180, "0.0 %", "−2.0"),
+        (None, 180, "-", "-"),
+    ],
+)
+def test_texts_of_means(mean, images, as_accuracy, as_points):
+    assert (mean_text(mean, images), points_text(mean, images)) == (as_accuracy, as_points)
