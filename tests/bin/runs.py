@@ -131,7 +131,7 @@ def driver(kind):
     """Starts the process that the driven binaries are forked from."""
     quiet = environment(TF_CPP_MIN_LOG_LEVEL="3")  # the programs do not see to it where TensorFlow is imported before
     process = subprocess.Popen([*DRIVER, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet)
-    atexit.register(process.kill)
+    atexit.register(lambda: (process.kill(), process.communicate()))  # which waits, and closes the pipes
     return process
 
 
