@@ -117,7 +117,7 @@ def test_broken_image_is_named(tmp_path):
     )
 
 
-@pytest.mark.parametrize("space", ["macro", "micro"])
+@pytest.mark.parametrize("space", ["macro", "micro", "staged"])
 def test_images_smaller_than_the_space_halves_are_refused(tmp_path, space):
     make_folder(tmp_path / "photos", side=3)
     assert_data_refused(tmp_path, ["--dataset=photos", f"--space={space}"], "at least", "Received:", "3×3")

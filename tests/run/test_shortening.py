@@ -16,7 +16,7 @@ def seconds(config, data):
     return MODEL.seconds(workload(config, data))
 
 
-@pytest.mark.parametrize("space", ["macro", "micro"])
+@pytest.mark.parametrize("space", ["macro", "micro", "staged"])
 @pytest.mark.parametrize("data", [PHOTOS, CIFAR], ids=["photos", "cifar"])
 def test_flags_bring_the_search_to_the_target_and_none_of_them_could_be_left_out(space, data):
     config = from_values(RunConfig, {"space": space})
