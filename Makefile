@@ -17,7 +17,7 @@ demo: $(INSTALLED)  ## search, train, export, compare and report on the digits t
 	$(BIN)/epnas-report runs/demo
 
 test: lint types docs  ## lint, type check, documents and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

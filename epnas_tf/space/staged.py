@@ -41,6 +41,9 @@ STAGED_OPERATIONS: tuple[str, ...] = (
 )
 """The operations of the staged space: no block, basic blocks of three widths, eight inverted residuals."""
 
+BOX = 216
+"""The width of a box: a stage, a number and the longest label."""
+
 
 class StagedSpace(SearchSpace[StagedArchitecture, str]):
     """All networks of up to L blocks in S stages: an operation for each block.
@@ -300,13 +303,13 @@ def _reads(architecture: StagedArchitecture) -> list[list[str]]:
 
 def draw_stages(architecture: StagedArchitecture) -> Drawing:
     """Draws a network as a column of its blocks, stage after stage."""
-    shapes: list[Arrow | Note | Box] = [Box(24.0, "stem: conv 3×3")]
+    shapes: list[Arrow | Note | Box] = [Box(24.0, "stem: conv 3×3", width=BOX)]
     y = 24.0
 
     def below(text: str, number: str = "", note: str = "") -> None:
         nonlocal y
         above, y = y, y + (STEP + 12 if note else STEP)
-        shapes.extend([Arrow(above + BOX_HEIGHT / 2, y - BOX_HEIGHT / 2), Box(y, text, number)])
+        shapes.extend([Arrow(above + BOX_HEIGHT / 2, y - BOX_HEIGHT / 2), Box(y, text, number, width=BOX)])
         if note:
             shapes.append(Note((above + y) / 2 - 1, note))
 

@@ -51,7 +51,7 @@ def test_compares_and_the_report_shows_it(run_dir, compared):
 )
 @pytest.mark.usefixtures("compared")
 def test_bad_input(run_dir, arguments, message):
-    result = runs.drive("compare", *(argument.replace("RUN", str(run_dir)) for argument in arguments))
+    result = runs.light("compare", *(argument.replace("RUN", str(run_dir)) for argument in arguments))
     assert result.returncode == 1
     assert message in result.stderr
     assert "Traceback" not in result.stderr

@@ -26,9 +26,12 @@ def image_case(kind, stride, image, parameters):
     return pytest.param(kind, stride, image, output, parameters, id=f"{kind}-{stride}-{'x'.join(map(str, image[1:]))}")
 
 
-def convolution_cases(kind, parameters, strides=(1, 2)):
+IMAGES = ((1, (2, 8, 8, 1)), (1, (3, 7, 5, 3)), (2, (2, 8, 8, 3)), (2, (3, 7, 5, 1)))
+LARGER = IMAGES[1], IMAGES[2]  # the same layers with another kernel
+
+
+def convolution_cases(kind, parameters, strides=(1, 2), images=IMAGES):
     """Grey and colour, even and odd sizes; `parameters` of the number of input channels."""
-    images = [(1, (2, 8, 8, 1)), (1, (3, 7, 5, 3)), (2, (2, 8, 8, 3)), (2, (3, 7, 5, 1))]
     return [image_case(kind, stride, image, parameters(image[-1])) for stride, image in images if stride in strides]
 
 
@@ -64,9 +67,9 @@ CASES = {
     "max_pool_3x3": same_channels_cases("max_pool_3x3", 0, (1, 2)),
     "average_pool_3x3": same_channels_cases("average_pool_3x3", 0, (1, 2)),
     "conv_3x3": convolution_cases("conv_3x3", lambda i: 9 * i * CHANNELS + BATCH_NORM),
-    "conv_5x5": convolution_cases("conv_5x5", lambda i: 25 * i * CHANNELS + BATCH_NORM),
+    "conv_5x5": convolution_cases("conv_5x5", lambda i: 25 * i * CHANNELS + BATCH_NORM, images=LARGER),
     "sep_conv_3x3": convolution_cases("sep_conv_3x3", lambda i: 9 * i + i * CHANNELS + BATCH_NORM),
-    "sep_conv_5x5": convolution_cases("sep_conv_5x5", lambda i: 25 * i + i * CHANNELS + BATCH_NORM),
+    "sep_conv_5x5": convolution_cases("sep_conv_5x5", lambda i: 25 * i + i * CHANNELS + BATCH_NORM, images=LARGER),
     "identity": same_channels_cases("identity", 0, (1,))
     + same_channels_cases("identity", CHANNELS * CHANNELS + BATCH_NORM, (2,)),
     "none": same_channels_cases("none", 0, (1,)) + convolution_cases("none", lambda i: i * CHANNELS + BATCH_NORM, (2,)),

@@ -33,6 +33,9 @@ from epnas_tf.report.text import compact, percent, plural
 from epnas_tf.space import SpaceDefinition, definition_of_space
 from epnas_tf.space.picture import WIDTH
 
+MANY_OPERATIONS = 8
+"""With more, a heat map has room for their short names only."""
+
 
 def accuracy_picture(search: Search) -> Picture | None:
     """Draws the accuracy of every child over the search; None if there is none yet."""
@@ -106,6 +109,8 @@ def updates_picture(search: Search) -> Picture | None:
     caption = "Training steps that each operation has had at each position, over all children that share it there"
     caption += f"; summed over {definition.summed_over}." if definition.summed_over else "."
     caption += " The darker, the more; an empty field was never trained."
+    if len(names) > MANY_OPERATIONS:
+        caption += f" {'; '.join(f'{operation(name).short}: {operation(name).label}' for name in names)}."
     alt = f"Training steps of {plural(len(names), 'operation')} at {plural(len(rows), 'position')}."
     return heat_map("updates", rows, names, counts, alt, caption)
 
@@ -128,7 +133,8 @@ def updates_by_place(updates: Updates, definition: SpaceDefinition) -> tuple[lis
 
 def heat_map(name: str, rows: list[str], names: list[str], counts: Int64Array, alt: str, caption: str) -> Picture:
     """Draws a heat map of counts, int [rows, names], with the counts in its cells."""
-    words = [operation(column).label.replace(" ", "\n") for column in names]
+    many = len(names) > MANY_OPERATIONS
+    words = [operation(column).short if many else operation(column).label.replace(" ", "\n") for column in names]
     left, top, height = 12 + 6.8 * max(map(len, rows)), 16 + 13 * max(w.count("\n") + 1 for w in words), 27
     width = (WIDTH - left - 6) / max(len(names), 3)
     figure, axes = canvas(top + height * len(rows) + 8)
