@@ -15,7 +15,7 @@ demo: $(INSTALLED)  ## search, train, export and report on the digits that ship 
 	$(BIN)/epnas-report runs/demo
 
 test: lint types docs  ## lint, type check, documents and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -37,6 +37,7 @@ _HOMES = {
     "write_report": "report",
     "MacroHyperModel": "tuner",
     "MicroHyperModel": "tuner",
+    "StagedHyperModel": "tuner",
     "SpaceHyperModel": "tuner",
     "EPNASOracle": "tuner",
     "Candidate": "search",
@@ -50,6 +51,8 @@ _HOMES = {
     "MacroSpace": "space",
     "MicroArchitecture": "space",
     "MicroSpace": "space",
+    "StagedArchitecture": "space",
+    "StagedSpace": "space",
     "SearchSpace": "space",
     "load_architecture": "space",
     "save_architecture": "space",
@@ -93,13 +96,15 @@ if TYPE_CHECKING:
         MicroSpace,
         NetworkShape,
         SearchSpace,
+        StagedArchitecture,
+        StagedSpace,
         load_architecture,
         save_architecture,
     )
     from epnas_tf.training.settings import training_config
     from epnas_tf.training.trained import TrainedNetwork, load_trained
     from epnas_tf.training.trainer import TrainingListener, TrainingResult, train_final
-    from epnas_tf.tuner.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel
+    from epnas_tf.tuner.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel, StagedHyperModel
     from epnas_tf.tuner.oracle import EPNASOracle
     from epnas_tf.tuner.tuner import EPNASTuner
 

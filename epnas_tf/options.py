@@ -4,7 +4,8 @@ import dataclasses
 import math
 import numbers
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from epnas_tf.errors import ConfigError
@@ -127,6 +128,17 @@ def groups_of(config_type: type[Settings]) -> Iterator[tuple[type[Settings], lis
             own.append(field)
     if own:
         yield config_type, own
+
+
+def as_flags(values: Mapping[str, Any]) -> str:
+    """Formats settings as flags, as they are typed."""
+    return " ".join(shlex.quote(f"--{name}={_typed(value)}") for name, value in values.items())
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, tuple | list) else str(value)
 
 
 def values_of(config: Any) -> dict[str, Any]:

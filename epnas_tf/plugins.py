@@ -6,7 +6,6 @@ They are named by the setting `plugins` (`--plugins=my_nets`), or installed with
 
 import functools
 import importlib
-import importlib.metadata
 import os
 import sys
 from collections.abc import Iterable
@@ -47,7 +46,9 @@ def load_installed() -> None:
     Raises:
         ConfigError: if one cannot be imported.
     """
-    for entry in importlib.metadata.entry_points(group=GROUP):
+    from importlib.metadata import entry_points  # takes a moment to import
+
+    for entry in entry_points(group=GROUP):
         _load(entry.module, f"{entry.module}, which the entry point {entry.name} of {GROUP} names")
 
 

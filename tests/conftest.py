@@ -2,10 +2,13 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from tests.bin.runs import THREADS
+
+TESTS = Path(__file__).parent
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # set before TensorFlow is imported: the workers share out the cores
     os.environ.update(dict.fromkeys(THREADS, "1"))
@@ -13,7 +16,27 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # set before TensorFlow is imported: th
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # `nohup make test &`: what a test starts would ignore it too
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-import tensorflow as tf
+
+# The files that take longest. They begin first, so that no worker is left with one of them at the end.
+LONG = (
+    "test_docs.py",
+    "bin/test_plugin.py",
+    "tuner/test_tuner.py",
+    "bin/test_resume.py",
+    "bin/test_train.py",
+    "test_notebooks.py",
+    "children/test_child.py",
+    "export/test_exporter.py",
+    "tuner/test_distributed.py",
+    "test_readme.py",
+    "test_docstrings.py",
+    "test_environment.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    order = {TESTS / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +45,8 @@ def without_grappler():
 
     Grappler would rewrite one graph so, another so, and take its time with each.
     """
+    import tensorflow as tf  # not where pytest's workers are only looked after
+
     before = tf.config.optimizer.get_experimental_options()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     yield

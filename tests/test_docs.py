@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,24 @@ def test_blocks_run_as_they_stand(page, folder):
             run(program, arguments, folder)
 
 
+def serve(run_dir):
+    """Runs the example that serves an export, in a process of its own: nothing of this package is imported there."""
+    return runs.call([sys.executable, ROOT / "examples" / "serve.py"], run_dir)
+
+
+def test_the_demo_is_served_without_this_package(folder):
+    served = serve(folder / "runs" / "demo")
+    assert served.returncode == 0, served.stderr
+    assert re.search(r"\d +\d+\.\d %  \(is \d\)", served.stdout)
+
+
+def test_serving_what_was_not_exported_says_what_to_do(tmp_path):
+    served = runs.script(ROOT / "examples" / "serve.py", tmp_path)
+    assert served.returncode == 1
+    assert "Run epnas-export" in served.stderr
+    assert "Traceback" not in served.stderr
+
+
 def test_every_block_has_a_form_that_is_run_or_a_reason():
     for page in PAGES:
         text = text_of(page)
@@ -102,7 +121,7 @@ def test_every_block_has_a_form_that_is_run_or_a_reason():
 def test_every_named_flag_exists():
     known = {"flagfile", "help", "manual_dir", "plugins"}
     for binary in ("search", "train", "evaluate", "export", "predict", "report", "show", "rank"):
-        printed = runs.drive(binary, "--help").stdout
+        printed = runs.light(binary, "--help").stdout
         known |= set(re.findall(r"^  --(?:\[no\])?(\w+)", printed, re.MULTILINE))
     for page in [*PAGES, "BUILD_NOTES.md"]:
         if page not in ("docs/results.md", "docs/scaling.md"):  # they name the benchmarks' flags as well

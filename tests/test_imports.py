@@ -168,25 +168,30 @@ def test_spaces_know_no_network_library(library):
     assert not {name_of(module) for module in modules if imports_of(module, library)}
 
 
-# Where the paper's two spaces may be named: in their own modules, and where people find them.
+# Where the spaces may be named: in their own modules, and where people find them.
 OF_A_SPACE = {
     "space/architecture.py",
     "space/macro.py",
     "space/micro.py",
     "space/micro_network.py",
+    "space/staged.py",
     "tuner/hypermodel.py",
 }
 SPACES_DEFAULT = "config/shared.py"
 
 
 def spaces_named(module):
-    """The names in a module that belong to one of the paper's spaces alone."""
+    """The names in a module that belong to one space alone."""
     found = set()
     for node in ast.walk(tree(module)):
-        if isinstance(node, ast.Constant) and node.value in ("macro", "micro"):
+        if isinstance(node, ast.Constant) and node.value in ("macro", "micro", "staged"):
             found.add(node.value)
         names = [getattr(node, field, None) for field in ("id", "attr", "name")]
-        found |= {name for name in names if isinstance(name, str) and re.match("_?(Macro|Micro|macro_|micro_)", name)}
+        found |= {
+            name
+            for name in names
+            if isinstance(name, str) and re.match("_?(Macro|Micro|Staged|macro_|micro_|staged_)", name)
+        }
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the README promises: its size, its two commands, the demo's server, KerasTuner beside a clone."""
+"""What the README promises: its size, its two commands, KerasTuner beside a clone."""
 
 import os
 import re
@@ -9,7 +9,6 @@ from pathlib import Path
 
 from epnas_tf.space import MacroArchitecture, MicroArchitecture
 from epnas_tf.space.serialization import architecture_from_json
-from tests.bin import runs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,30 +55,6 @@ def test_keras_tuner_example_runs_as_it_stands_beside_the_clone(tmp_path):
     assert "Results summary" in printed
     architecture = printed.strip().splitlines()[-1]
     assert re.fullmatch(r"1 \w+ \| 2 \w+( \+0)? \| 3 \w+( \+[01](,1)?)?", architecture)
-
-
-def test_the_demo_is_served_without_this_package(tmp_path):
-    demo = tmp_path / "demo"
-    assert runs.drive_search(demo).returncode == 0
-    assert runs.drive("train", demo, "--channels=4", "--epochs=1").returncode == 0
-    assert runs.drive("export", demo, "--format=saved_model").returncode == 0
-    served = subprocess.run(
-        [sys.executable, ROOT / "examples" / "serve.py", demo],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-    assert re.search(r"\d +\d+\.\d %  \(is \d\)", served.stdout)
-
-
-def test_serving_what_was_not_exported_says_what_to_do(tmp_path):
-    served = subprocess.run(
-        [sys.executable, ROOT / "examples" / "serve.py", tmp_path], capture_output=True, text=True, timeout=300
-    )
-    assert served.returncode == 1
-    assert "Run epnas-export" in served.stderr
-    assert "Traceback" not in served.stderr
 
 
 def test_every_architecture_is_one():

@@ -14,12 +14,10 @@ import sys
 import tempfile
 import textwrap
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from absl import app, flags, logging
-from rich.console import Console
-from rich.table import Table
 
 from epnas_tf import plugins
 from epnas_tf.bin import flags as config_flags
@@ -28,7 +26,11 @@ from epnas_tf.data import progress
 from epnas_tf.data.checks.names import printable
 from epnas_tf.errors import ConfigError, EPNASError
 from epnas_tf.memory import end_without_search_for_garbage
-from epnas_tf.options import values_of
+from epnas_tf.options import as_flags, values_of
+
+if TYPE_CHECKING:  # they take a moment to import, and --help needs neither
+    from rich.console import Console
+    from rich.table import Table
 
 T = TypeVar("T")
 
@@ -96,6 +98,14 @@ def quiet_tensorflow() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow as `quiet_tensorflow` does and lets GPU memory grow, for commands that train nothing."""
+    with quiet_tensorflow():
+        from epnas_tf.devices import grow_gpu_memory
+
+        grow_gpu_memory()
 
 
 def _import_tensorflow() -> None:
@@ -237,7 +247,7 @@ def _flag_error(error: flags.Error) -> str:
         expected = f"one of {', '.join(parser.enum_values)}"
     elif getattr(parser, "lower_bound", None) is not None:
         expected += f" of at least {parser.lower_bound}"
-    example = "" if flag.default is None else f", such as --{flag.name}={_typed(flag.default)}"
+    example = "" if flag.default is None else f", such as {as_flags({flag.name: flag.default})}"
     advice = f"Give one{example}, or leave the flag out."
     return f"--{flag.name} must be {expected}. Received: {found[2]!r}. {advice}"
 
@@ -290,7 +300,22 @@ def refuse_arguments(arguments: list[str]) -> None:
         raise ConfigError(f"Only flags are understood, see --help. Received: {' '.join(arguments)}.{advice}")
 
 
-def say(console: Console, text: str) -> None:
+def only_argument(arguments: list[str], what: str = "run directory") -> str:
+    """Returns the one positional argument.
+
+    Args:
+        arguments: the positional arguments.
+        what: the name of the argument.
+
+    Raises:
+        ConfigError: if there is none, or another one.
+    """
+    if len(arguments) != 1:
+        raise ConfigError(f"Give one {what}, see --help. Received: {' '.join(arguments) or 'none'}")
+    return arguments[0]
+
+
+def say(console: "Console", text: str) -> None:
     """Prints a sentence, wrapped between words on a terminal, on one line elsewhere. Long paths are not broken."""
     if console.is_terminal:
         wrap = textwrap.TextWrapper(console.width, break_long_words=False, break_on_hyphens=False)
@@ -315,18 +340,19 @@ def command(name: str) -> str:
     return min(path, os.path.relpath(path), key=len)
 
 
-def print_next(console: Console, steps: Mapping[str, str], path: str | os.PathLike[str]) -> None:
+def print_next(console: "Console", steps: Mapping[str, str], path: str | os.PathLike[str], flag: str = "") -> None:
     """Prints the commands to type next.
 
     Args:
         console: the console.
         steps: commands, each with its purpose.
         path: their argument.
+        flag: a flag behind it.
     """
     console.print("next:")
     for program, what in steps.items():
         say(console, f"  # {what}")
-        console.print(f"  {command(program)} {shlex.quote(str(path))}", soft_wrap=True)
+        console.print(f"  {command(program)} {shlex.quote(str(path))} {flag}".rstrip(), soft_wrap=True)
 
 
 def define_verbose() -> None:
@@ -335,7 +361,7 @@ def define_verbose() -> None:
     config_flags.show_in_help("verbose")
 
 
-def print_settings(console: Console, config: Any, extra: Mapping[str, Any]) -> None:
+def print_settings(console: "Console", config: Any, extra: Mapping[str, Any]) -> None:
     """Prints the settings that differ from the defaults as flags on one line, or with `--verbose` all in a table.
 
     Args:
@@ -345,7 +371,7 @@ def print_settings(console: Console, config: Any, extra: Mapping[str, Any]) -> N
     """
     values = values_of(config)
     if flags.FLAGS.verbose:
-        table = Table(box=None, show_header=False, pad_edge=False)
+        table = make_table()
         for name, value in {**extra, **values, **extra}.items():
             shown = ", ".join(value) if isinstance(value, tuple) else str(value)
             table.add_row(f"  {name}", shown or "-")
@@ -355,19 +381,28 @@ def print_settings(console: Console, config: Any, extra: Mapping[str, Any]) -> N
         console.print(f"{name.replace('_', ' ')}: {value}", soft_wrap=True)
     defaults = values_of(type(config)())
     changed = {name: value for name, value in values.items() if value != defaults[name]}
-    shown = (
-        " ".join(shlex.quote(f"--{name}={_typed(value)}") for name, value in changed.items()) or "all at their defaults"
-    )
-    console.print(f"settings: {shown}" + (" (others at their defaults: --verbose)" if changed else ""), soft_wrap=True)
+    shown = f"{as_flags(changed)} (others at their defaults: --verbose)" if changed else "all at their defaults"
+    console.print(f"settings: {shown}", soft_wrap=True)
 
 
-def _typed(value: Any) -> str:
-    return (
-        ",".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
-    )
+def make_table(*headings: str, numbers: Iterable[str] = ()) -> "Table":
+    """Makes a table without lines.
+
+    Args:
+        headings: of the columns of text; without any heading at all, none are shown.
+        numbers: headings of the columns of numbers behind them.
+    """
+    from rich.table import Table
+
+    table = Table(*headings, box=None, show_header=bool(headings or numbers), pad_edge=False)
+    for heading in numbers:
+        table.add_column(heading, justify="right")
+    return table
 
 
-def make_console(*, stderr: bool = False) -> Console:
+def make_console(*, stderr: bool = False) -> "Console":
     """Makes the console, which prints texts unchanged, and without a width limit if the output is not a terminal."""
+    from rich.console import Console
+
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else 200
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)

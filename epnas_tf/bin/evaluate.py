@@ -11,11 +11,12 @@ from rich.table import Table
 
 from epnas_tf import data
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main, say
+from epnas_tf.bin.console import make_console, make_table, only_argument, run_main, say, start_tensorflow
 from epnas_tf.config import NOT_AUGMENTED
 from epnas_tf.errors import ConfigError
-from epnas_tf.evaluation import Evaluation, Latency, Metrics
+from epnas_tf.evaluation import Evaluation, Metrics
 from epnas_tf.evaluation.evaluation import evaluate
+from epnas_tf.evaluation.latency import Latency
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.matching import SAME
 from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, base_settings
@@ -43,18 +44,12 @@ PARTS = {"test": "test part", "validation": "validation part", "train": "trainin
 
 def main(arguments: list[str]) -> None:
     """Evaluates the model that the one argument names."""
-    if len(arguments) != 1:
-        raise ConfigError(f"Give one model: a run directory or a file, see --help. Received: {arguments}")
-    path, json_file = arguments[0], flags.FLAGS.json
+    path, json_file = only_argument(arguments, "model: a run directory or a file"), flags.FLAGS.json
     config = config_of(path)
     data.check(config.data, fewest_classes=1)
     if json_file:
         refuse_file(Path(json_file))
-    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
-    with quiet_tensorflow():
-        from epnas_tf.devices import grow_gpu_memory
-
-        grow_gpu_memory()
+    start_tensorflow()  # takes seconds, so whatever can be refused was refused before
     result = evaluate(path, config.data, flags.FLAGS.split, flags.FLAGS.latency, config.seed)
     show(make_console(), result)
     if json_file:
@@ -69,14 +64,13 @@ def config_of(path: str) -> EvaluationConfig:
         ConfigError: if neither names one, or a value is out of its bounds.
     """
     own, flag = locate(path).config(), flags.FLAGS["dataset"]
-    if own is None:
-        if not flag.present:
-            raise ConfigError(
-                f"--dataset must say which data set to evaluate on: the place of {path} does not tell which one the "
-                "model was trained on. Received: no --dataset. Give it, or the run directory."
-            )
-        return config_flags.to_config(EvaluationConfig)
-    return config_flags.to_config(EvaluationConfig, base_settings(values_of(own), flag.value if flag.present else None))
+    if own is None and not flag.present:
+        raise ConfigError(
+            f"--dataset must say which data set to evaluate on: the place of {path} does not tell which one the model "
+            "was trained on. Received: no --dataset. Give it, or the run directory."
+        )
+    base = {} if own is None else base_settings(values_of(own), flag.value if flag.present else None)
+    return config_flags.to_config(EvaluationConfig, base)
 
 
 def refuse_file(file: Path, flag: str = "--json") -> None:
@@ -122,7 +116,7 @@ def show(console: Console, result: Evaluation) -> None:
 
 def figures_table(metrics: Metrics) -> Table:
     """Makes the table of accuracy, top-5 accuracy and loss."""
-    table = Table(box=None, show_header=False, pad_edge=False)
+    table = make_table()
     table.add_row("accuracy", with_interval(metrics.accuracy, metrics.num_images))
     if metrics.top_5 is not None:
         table.add_row("top-5 accuracy", with_interval(metrics.top_5, metrics.num_images))
@@ -132,9 +126,7 @@ def figures_table(metrics: Metrics) -> Table:
 
 def class_table(metrics: Metrics) -> Table:
     """Makes the table of the metrics of each class."""
-    table = Table("class", box=None, pad_edge=False)
-    for heading in ("precision", "recall", "F1", "images"):
-        table.add_column(heading, justify="right")
+    table = make_table("class", numbers=("precision", "recall", "F1", "images"))
     for figures in metrics.classes:
         parts = (figures.precision, figures.recall, figures.f1)
         known = (part if figures.num_images else None for part in parts)
@@ -157,8 +149,7 @@ def show_confusion(console: Console, metrics: Metrics) -> None:
         say(console, "no image was taken for another class")
         return
     say(console, f"the classes confused most often ({len(pairs)} pairs; --json gives the whole matrix)")
-    table = Table("true class", "taken for", box=None, pad_edge=False)
-    table.add_column("images", justify="right")
+    table = make_table("true class", "taken for", numbers=("images",))
     for count, true, predicted in pairs:
         table.add_row(metrics.class_names[true], metrics.class_names[predicted], str(count))
     console.print(table)
@@ -167,9 +158,7 @@ def show_confusion(console: Console, metrics: Metrics) -> None:
 def confusion_table(metrics: Metrics) -> Table:
     """Makes the table of the confusion matrix, with class numbers, which fit above the counts, as column heads."""
     named = metrics.class_names != tuple(map(str, range(len(metrics.classes))))
-    table = Table("", box=None, pad_edge=False)
-    for number in range(len(metrics.classes)):
-        table.add_column(str(number), justify="right")
+    table = make_table("", numbers=map(str, range(len(metrics.classes))))
     for number, (name, row) in enumerate(zip(metrics.class_names, metrics.confusion, strict=True)):
         table.add_row(f"{number} {name}" if named else name, *(str(count) if count else "·" for count in row))
     return table
@@ -189,9 +178,7 @@ def confused_pairs(metrics: Metrics) -> list[tuple[int, int, int]]:
 def show_latency(console: Console, latency: Latency) -> None:
     """Prints the latency on this device."""
     say(console, f"latency on {latency.device}")
-    table = Table(box=None, pad_edge=False)
-    for heading in ("batch", "median", "90th percentile", "images a second", "calls"):
-        table.add_column(heading, justify="right")
+    table = make_table(numbers=("batch", "median", "90th percentile", "images a second", "calls"))
     for batch in latency.batches:
         table.add_row(
             str(batch.batch_size),
@@ -213,8 +200,7 @@ def run() -> None:
     )
     flags.DEFINE_boolean("latency", False, "also time the model on this device, at batches of 1 and 64 images")
     config_flags.define_path("json", None, "new file for all figures; none is written unless this is given")
-    config_flags.show_in_help("split")
-    config_flags.show_in_help("latency")
+    config_flags.show_in_help("split", "latency")
     config_flags.define(EvaluationConfig, without=NOT_AUGMENTED)
     run_main("epnas-evaluate", main, DESCRIPTION)
 

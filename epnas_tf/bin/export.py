@@ -1,13 +1,11 @@
 """The command `epnas-export`: flags, export, printed table."""
 
-import shlex
-
 from absl import flags
 from rich.table import Table
 
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import command, make_console, quiet_tensorflow, run_main, say
-from epnas_tf.errors import ConfigError, EPNASError
+from epnas_tf.bin.console import make_console, make_table, only_argument, print_next, quiet_tensorflow, run_main, say
+from epnas_tf.errors import EPNASError
 from epnas_tf.export import FORMATS, Export, ExportResult
 from epnas_tf.metrics import percent_of_images
 
@@ -28,11 +26,9 @@ left. An 8-bit file that rounding changes too much is left out, or, where --form
 
 def main(arguments: list[str]) -> None:
     """Exports the run that the argument names."""
-    if len(arguments) != 1:
-        raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'none'}")
     values, console = flags.FLAGS, make_console()
     formats = values.format if values["format"].present else None
-    export = Export(arguments[0], formats, values.output, values.overwrite, lambda text: say(console, text))
+    export = Export(only_argument(arguments), formats, values.output, values.overwrite, lambda text: say(console, text))
     result = run_quietly(export)
     say(console, f"{result.output}: each file was loaded again and compared on {result.images}")
     console.print(files_table(result))
@@ -41,10 +37,8 @@ def main(arguments: list[str]) -> None:
     console.print()
     for why in result.left_out.values():
         say(console, f"left out: {why}")
-    console.print("next:")
-    say(console, "  # accuracy and latency of an exported file")
-    first = shlex.quote(str(result.files[0].path))
-    console.print(f"  {command('epnas-evaluate')} {first} --latency", soft_wrap=True)
+    steps = {"epnas-evaluate": "accuracy and latency of an exported file"}
+    print_next(console, steps, result.files[0].path, "--latency")
 
 
 def run_quietly(export: Export) -> ExportResult:
@@ -67,7 +61,7 @@ def run_quietly(export: Export) -> ExportResult:
 
 def files_table(result: ExportResult) -> Table:
     """Makes the table of exported files."""
-    table = Table("format", "file", "size", "largest difference", "equal predictions", box=None, pad_edge=False)
+    table = make_table("format", "file", "size", "largest difference", "equal predictions")
     for file in result.files:
         table.add_row(
             file.format.name,
@@ -81,7 +75,7 @@ def files_table(result: ExportResult) -> Table:
 
 def uses_table(result: ExportResult) -> Table:
     """Makes the table of formats and their uses."""
-    table = Table("format", "what it is", "good for", box=None, pad_edge=False)
+    table = make_table("format", "what it is", "good for")
     for file in result.files:
         table.add_row(file.format.name, file.format.content, file.format.good_for)
     return table
@@ -91,8 +85,7 @@ def run() -> None:
     """The console script."""
     flags.DEFINE_list("format", list(FORMATS), f"what to write, separated by commas: {', '.join(FORMATS)}")
     flags.DEFINE_boolean("overwrite", False, "replace an export that is there, once the new one has passed")
-    for name in ("format", "overwrite"):
-        config_flags.show_in_help(name)
+    config_flags.show_in_help("format", "overwrite")
     config_flags.define_path("output", None, "folder to write; export in the run's directory unless given")
     run_main("epnas-export", main, DESCRIPTION, on_interrupt="Nothing was exported.")
 

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,7 +38,7 @@ def define(config_type: type[Settings], without: Collection[str] = ()) -> None:
 def define_path(name: str, default: str | None, help: str, group: str = OWN) -> None:
     """Defines a flag for a path that is not a setting; expands ~, which shells leave as it is in --flag=~/x."""
     flags.DEFINE(_PathParser(), name, default, help, serializer=flags.ArgumentSerializer())
-    show_in_help(name, group)
+    show_in_help(name, group=group)
 
 
 def define_preset(ending: str = "") -> None:
@@ -54,7 +54,7 @@ def define_preset(ending: str = "") -> None:
     mine = finals if ending else [name for name in names if name not in finals]
     presets = [name.removesuffix(ending) for name in mine]
     flags.DEFINE_enum("preset", None, presets, "settings that come with the package; other flags override them")
-    show_in_help("preset", OFTEN)
+    show_in_help("preset", group=OFTEN)
 
 
 def with_preset(arguments: list[str]) -> list[str]:
@@ -98,15 +98,16 @@ def to_config(config_type: type[T], base: Mapping[str, Any] | None = None) -> T:
     return from_values(config_type, values)
 
 
-def show_in_help(name: str, group: str = OWN) -> None:
-    """Adds a flag to `--help`, which lists only the flags of the command itself.
+def show_in_help(*names: str, group: str = OWN) -> None:
+    """Adds flags to `--help`, which lists only the flags of the command itself.
 
     Args:
-        name: the flag's name.
-        group: the title of its group.
+        names: the flags' names.
+        group: the title of their group.
     """
     for module in (sys.argv[0], group):  # absl groups flags by the module that has them
-        flags.FLAGS.register_key_flag_for_module(module, flags.FLAGS[name])
+        for name in names:
+            flags.FLAGS.register_key_flag_for_module(module, flags.FLAGS[name])
     if group not in _groups:
         _groups.append(group)
 
@@ -123,12 +124,15 @@ def _define(field: dataclasses.Field[Any], group: str) -> None:
         flags.DEFINE_enum(name, default, list(field.metadata["choices"]), text)
     elif isinstance(default, tuple):
         flags.DEFINE_list(name, list(default), text)
-    elif isinstance(default, bool):
-        flags.DEFINE_boolean(name, default, text)
-    elif isinstance(default, int):
-        flags.DEFINE_integer(name, default, text)
-    elif isinstance(default, float):
-        flags.DEFINE_float(name, default, text)
     else:
-        flags.DEFINE_string(name, default, text)
-    show_in_help(name, group)
+        _DEFINED_BY[type(default)](name, default, text)
+    show_in_help(name, group=group)
+
+
+_DEFINED_BY: dict[type, Callable[..., Any]] = {
+    bool: flags.DEFINE_boolean,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+}
+"""The functions that define a flag, by the type of its default."""

@@ -2,11 +2,11 @@
 
 import contextlib
 import csv
-import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import make_console, quiet_tensorflow, run_main, say
+from epnas_tf.bin.console import make_console, run_main, say, start_tensorflow
 from epnas_tf.bin.evaluate import refuse_file
 from epnas_tf.data.sources import pictures
 from epnas_tf.errors import ConfigError, DataError
@@ -45,6 +45,7 @@ WIDEST = 60
 """Cells up to which the names of files set the width of their column."""
 
 Answers = Iterable[FilePrediction]
+Write = Callable[[str], None]
 
 
 def main(arguments: list[str]) -> None:
@@ -58,11 +59,7 @@ def main(arguments: list[str]) -> None:
         refuse_file(Path(values.output), "--output")
     locate(model)
     files, left_out = find_images(given)
-    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
-    with quiet_tensorflow():
-        from epnas_tf.devices import grow_gpu_memory
-
-        grow_gpu_memory()
+    start_tensorflow()  # takes seconds, so whatever can be refused was refused before
     predictor = Predictor(model, files)
     messages = make_console(stderr=True)
     for note in (*predictor.notes, left_out):
@@ -71,8 +68,7 @@ def main(arguments: list[str]) -> None:
     broken: list[FilePrediction] = []
     answers = watched(predictor.run(files), len(files), broken, show=values.output or not sys.stdout.isatty())
     with opened(values.output) as write:
-        for text in RENDER[values.format](answers, predictor, [str(file) for file in files]):
-            write(text)
+        RENDER[values.format](write, answers, predictor, files)
     for remark in predictor.remarks:
         say(messages, remark)
     if values.output:
@@ -109,7 +105,7 @@ def watched(answers: Answers, total: int, broken: list[FilePrediction], *, show:
 
 
 @contextlib.contextmanager
-def opened(output: str | None) -> Iterator[Callable[[str], None]]:
+def opened(output: str | None) -> Iterator[Write]:
     """Yields a function that writes text to a new file, whole or not at all, or to standard output.
 
     Surrogates, which represent bytes of a file name that are not UTF-8, are written to files as these bytes.
@@ -139,49 +135,40 @@ def opened(output: str | None) -> Iterator[Callable[[str], None]]:
             stack.close()
 
 
-def table(answers: Answers, predictor: Predictor, files: list[str]) -> Iterator[str]:
-    """Yields the lines of a table."""
+def table(write: Write, answers: Answers, predictor: Predictor, files: Sequence[object]) -> None:
+    """Writes the lines of a table."""
     names = [printable(name) for name in predictor.class_names]
-    file_width = min(max(cell_len(printable(file)) for file in files), WIDEST)
+    file_width = min(max(cell_len(printable(str(file))) for file in files), WIDEST)
     class_width = max(map(cell_len, [*names, "class"]))
-    yield f"{padded('file', file_width)}  {padded('class', class_width)}  probability  next best\n"
+    write(f"{padded('file', file_width)}  {padded('class', class_width)}  probability  next best\n")
     for answer in answers:
         start = padded(printable(answer.file), file_width)
         if answer.probabilities is None:
-            yield f"{start}  cannot be read: {answer.error}\n"
+            write(f"{start}  cannot be read: {answer.error}\n")
             continue
         order = np.argsort(-answer.probabilities, kind="stable")[: flags.FLAGS.top]
         shares = [(names[number], f"{100 * answer.probabilities[number]:.1f} %") for number in order]
         others = ", ".join(" ".join(share) for share in shares[1:])
-        yield f"{start}  {padded(shares[0][0], class_width)}  {shares[0][1]:>11}  {others}".rstrip() + "\n"
+        write(f"{start}  {padded(shares[0][0], class_width)}  {shares[0][1]:>11}  {others}".rstrip() + "\n")
 
 
-def csv_rows(answers: Answers, predictor: Predictor, files: list[str]) -> Iterator[str]:
-    """Yields the lines of a CSV file with all probabilities."""
-    del files
-    names = predictor.class_names
-    yield csv_line(["file", "class", "probability", "error", *(f"probability of {name}" for name in names)])
+def csv_rows(write: Write, answers: Answers, predictor: Predictor, _: Sequence[object]) -> None:
+    """Writes the lines of a CSV file with all probabilities; floats have the fewest digits that identify them."""
+    names, rows = predictor.class_names, csv.writer(types.SimpleNamespace(write=write), lineterminator="\n")
+    rows.writerow(["file", "class", "probability", "error", *(f"probability of {name}" for name in names)])
     for answer in answers:
         if answer.probabilities is None:
-            yield csv_line([answer.file, "", "", answer.error, *[""] * len(names)])
+            rows.writerow([answer.file, "", "", answer.error, *[""] * len(names)])
             continue
-        best = answer.probabilities.argmax()
-        yield csv_line([answer.file, names[best], answer.probabilities[best], "", *answer.probabilities])
+        best, shares = answer.probabilities.argmax(), list(map(str, answer.probabilities))
+        rows.writerow([answer.file, names[best], shares[best], "", *shares])
 
 
-def csv_line(values: Iterable[Any]) -> str:
-    """Makes a line of a CSV file; floats have the fewest digits that identify them."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(map(str, values))
-    return text.getvalue()
-
-
-def json_lines(answers: Answers, predictor: Predictor, files: list[str]) -> Iterator[str]:
-    """Yields the lines of a JSON document with all probabilities, in the order of its `class_names`, one per file."""
-    del files
+def json_lines(write: Write, answers: Answers, predictor: Predictor, _: Sequence[object]) -> None:
+    """Writes the lines of a JSON document with all probabilities, in the order of its `class_names`, one per file."""
     names = predictor.class_names
     head = {"class_names": names, "preparation": to_document(predictor.preparation), "notes": predictor.notes}
-    yield json.dumps(head, indent=2)[:-2] + ',\n  "files": ['
+    write(json.dumps(head, indent=2)[:-2] + ',\n  "files": [')
     separator = "\n    "
     for answer in answers:
         entry: dict[str, Any] = {"file": answer.file}
@@ -191,12 +178,12 @@ def json_lines(answers: Answers, predictor: Predictor, files: list[str]) -> Iter
             rounded = [float(str(value)) for value in answer.probabilities]  # a double has digits that a float has not
             best = int(answer.probabilities.argmax())
             entry |= {"class": names[best], "probability": rounded[best], "probabilities": rounded}
-        yield separator + json.dumps(entry)
+        write(separator + json.dumps(entry))
         separator = ",\n    "
-    yield "\n  ]\n}\n"
+    write("\n  ]\n}\n")
 
 
-RENDER: dict[str, Callable[[Answers, Predictor, list[str]], Iterator[str]]] = {
+RENDER: dict[str, Callable[[Write, Answers, Predictor, Sequence[object]], None]] = {
     "table": table,
     "csv": csv_rows,
     "json": json_lines,
@@ -218,8 +205,7 @@ def run() -> None:
     """The console script."""
     flags.DEFINE_enum("format", "table", list(RENDER), "form of the answers; csv and json give all probabilities")
     flags.DEFINE_integer("top", 3, "classes that the table shows for each file, the most probable first", lower_bound=1)
-    for name in ("format", "top"):
-        config_flags.show_in_help(name)
+    config_flags.show_in_help("format", "top")
     config_flags.define_path("output", None, "new file to write instead of standard output")
     run_main("epnas-predict", main, DESCRIPTION, on_interrupt="No file was written.")
 

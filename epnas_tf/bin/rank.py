@@ -5,7 +5,6 @@ from typing import Any
 
 from absl import flags
 from rich.console import Console
-from rich.table import Table
 
 from epnas_tf import data
 from epnas_tf.bin import flags as config_flags
@@ -13,6 +12,8 @@ from epnas_tf.bin.console import (
     define_verbose,
     interruptible,
     make_console,
+    make_table,
+    only_argument,
     print_next,
     print_settings,
     quiet_tensorflow,
@@ -20,7 +21,6 @@ from epnas_tf.bin.console import (
     say,
 )
 from epnas_tf.config import RankConfig
-from epnas_tf.errors import ConfigError
 from epnas_tf.metrics import percent_of_images
 from epnas_tf.storage.rank_directory import CAPTIONS, FOLDER, RESULT
 from epnas_tf.storage.run_directory import read_config
@@ -37,9 +37,7 @@ The same command goes on with a comparison that was stopped; epnas-report shows 
 
 def main(arguments: list[str]) -> None:
     """Runs the comparison that the flags describe."""
-    if len(arguments) != 1:
-        raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'none'}")
-    run_dir = Path(arguments[0])
+    run_dir = Path(only_argument(arguments))
     config = config_flags.to_config(RankConfig)
     rank_dir = Path(flags.FLAGS.rank_dir or run_dir / FOLDER)
     search = read_config(run_dir)
@@ -61,7 +59,7 @@ def main(arguments: list[str]) -> None:
     failed = sum(record["own"] is None for record in result.records)
     if failed:
         say(console, f"{failed} architectures diverged in their own training and are left out.")
-    table = Table("shared weights against own training", "Kendall's τ", "Spearman's ρ", box=None, pad_edge=False)
+    table = make_table("shared weights against own training", "Kendall's τ", "Spearman's ρ")
     for way, both in result.agreement.items():
         table.add_row(CAPTIONS[way], *(str(both[name]) for name in ("kendall", "spearman")))
     console.print(table)
@@ -102,12 +100,7 @@ def run() -> None:
     config_flags.define(RankConfig)
     config_flags.define_path("rank_dir", None, "where the comparison keeps its files; RUN_DIR/rank unless given")
     define_verbose()
-    run_main(
-        "epnas-rank",
-        main,
-        DESCRIPTION,
-        on_interrupt="The same command goes on from the last architecture.",
-    )
+    run_main("epnas-rank", main, DESCRIPTION, on_interrupt="The same command goes on from the last architecture.")
 
 
 if __name__ == "__main__":

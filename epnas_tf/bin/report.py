@@ -3,8 +3,7 @@
 from absl import flags
 
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import make_console, run_main
-from epnas_tf.errors import ConfigError
+from epnas_tf.bin.console import make_console, only_argument, run_main
 from epnas_tf.report import write_report
 
 DESCRIPTION = """Writes RUN_DIR/report.html, one file that shows a search and its final training.
@@ -22,9 +21,8 @@ as SVG files too, into the folder report beside it.
 
 def main(arguments: list[str]) -> None:
     """Writes the report of the run that the argument names."""
-    if len(arguments) != 1:
-        raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'nothing'}")
-    make_console().print(str(write_report(arguments[0], flags.FLAGS.final_dir, flags.FLAGS.output)), soft_wrap=True)
+    report = write_report(only_argument(arguments), flags.FLAGS.final_dir, flags.FLAGS.output)
+    make_console().print(str(report), soft_wrap=True)
 
 
 def run() -> None:

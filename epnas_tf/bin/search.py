@@ -163,13 +163,12 @@ def run() -> None:
     flags.DEFINE_boolean(
         "profile", False, "write a TensorBoard profile of a few steps of a whole network to the run's logs"
     )
-    config_flags.show_in_help("profile")
     flags.DEFINE_boolean(
         "forecast",
         True,
         "time a few steps first, say what the search will take, and refuse one that needs more memory than there is",
     )
-    config_flags.show_in_help("forecast")
+    config_flags.show_in_help("profile", "forecast")
     define_verbose()
     run_main("epnas-search", main, DESCRIPTION, on_interrupt="The same command goes on from the last child.")
 

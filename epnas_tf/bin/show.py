@@ -5,13 +5,12 @@ from pathlib import Path
 
 from absl import flags
 from rich.console import Console
-from rich.table import Table
 
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import make_console, run_main, say
+from epnas_tf.bin.console import make_console, make_table, only_argument, run_main, say
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.workload import children_of_iteration, first_whole_child
-from epnas_tf.errors import ConfigError, RunDirectoryError
+from epnas_tf.errors import RunDirectoryError
 from epnas_tf.metrics import interval_text, percent_of_images, with_interval
 from epnas_tf.space import definition_of, depth_of, make_space
 from epnas_tf.space.architecture import Architecture
@@ -35,11 +34,7 @@ RANKED_BY = {
 
 def main(arguments: list[str]) -> None:
     """Prints the architecture or run that the argument names."""
-    if len(arguments) != 1:
-        raise ConfigError(
-            f"Give one run directory or one architecture file, see --help. Received: {' '.join(arguments) or 'none'}"
-        )
-    path = Path(arguments[0])
+    path = Path(only_argument(arguments, "run directory or one architecture file"))
     console = make_console()
     if path.is_dir():
         show_run(console, path, flags.FLAGS.best)
@@ -62,8 +57,7 @@ def show_run(console: Console, path: Path, count: int) -> None:
         )
     ranked = whole[:count]
     images = load_description(path).num_validation if (path / DATA_FILE).exists() else None
-    names = ("estimate", "measured", "95 % interval", "parameters", "child", "iteration", "architecture")
-    table = Table(*names, box=None, pad_edge=False)
+    table = make_table("estimate", "measured", "95 % interval", "parameters", "child", "iteration", "architecture")
     for trial in ranked:
         table.add_row(
             percent_of_images(trial["estimate"], images),
@@ -106,7 +100,7 @@ def show_architecture(console: Console, architecture: Architecture) -> None:
     levels = definition.operations_of(architecture)
     reads = definition.reads(architecture) if definition.reads else [()] * len(levels)
     columns = ("operation", "reads") if definition.reads else ("operation",)
-    table = Table(definition.level, *columns * max(map(len, levels)), box=None, pad_edge=False)
+    table = make_table(definition.level, *columns * max(map(len, levels)))
     for number, (names, sources) in enumerate(zip(levels, reads, strict=True), 1):
         cells = itertools.chain.from_iterable(zip(names, sources, strict=True)) if sources else names
         table.add_row(str(number), *cells)

@@ -11,6 +11,7 @@ from epnas_tf.bin.console import (
     define_verbose,
     interruptible,
     make_console,
+    only_argument,
     print_next,
     print_settings,
     quiet_tensorflow,
@@ -18,7 +19,6 @@ from epnas_tf.bin.console import (
     say,
 )
 from epnas_tf.config import TrainingConfig
-from epnas_tf.errors import ConfigError
 from epnas_tf.metrics import with_interval
 from epnas_tf.storage.run_directory import recalled
 from epnas_tf.storage.training_directory import FOLDER, TrainingDirectory
@@ -38,7 +38,7 @@ The same command goes on with a training that was stopped. Data flags that are n
 
 def main(arguments: list[str]) -> None:
     """Runs the final training that the flags describe."""
-    run_dir = _run_dir(arguments)
+    run_dir = Path(only_argument(arguments))
     architecture_file = flags.FLAGS.architecture
     config = recalled(config_flags.to_config(TrainingConfig, search_settings(run_dir)), run_dir)
     final_dir = Path(flags.FLAGS.final_dir or run_dir / FOLDER)
@@ -80,12 +80,6 @@ def main(arguments: list[str]) -> None:
     console.print(f"  {final_dir / 'metrics.json'}", soft_wrap=True)
     steps = {"epnas-export": "a SavedModel to serve", "epnas-report": "a page to look at"}
     print_next(console, steps, run_dir if final_dir == run_dir / FOLDER else final_dir)
-
-
-def _run_dir(arguments: list[str]) -> Path:
-    if len(arguments) != 1:
-        raise ConfigError(f"Give one run directory, see --help. Received: {' '.join(arguments) or 'none'}")
-    return Path(arguments[0])
 
 
 def run() -> None:

@@ -40,15 +40,22 @@ class SpaceConfig(Settings):
 
     space: str = option(
         "macro",
-        "search space: macro (whole networks), micro (cells) [paper, section 3], or one that a plugin registers",
+        "search space: macro (whole networks), micro (cells) [paper, section 3], staged (blocks of ResNet and "
+        "MobileNetV2), or one that a plugin registers",
     )
     layers: int = option(
         12,
-        "layers L of the deepest architecture, in macro and in spaces of plugins [paper, section 5: 12]; in macro each "
-        "doubles the candidates to score",
+        "layers L of the deepest architecture, in macro, staged (blocks) and spaces of plugins [paper, section 5: 12]; "
+        "in macro each doubles the candidates to score",
         minimum=1,
     )
     blocks: int = option(5, "micro: blocks B of the largest cell [paper, section 5: 5]", minimum=1)
+    stages: int = option(
+        3,
+        "staged: stages, each but the first with half the height and width and twice the channels [paper: none; "
+        "ResNet: 3]",
+        minimum=1,
+    )
     operations: tuple[str, ...] = option(
         (), "operations to choose from, separated by commas; empty for the space's default list [paper, section 3]"
     )
@@ -73,7 +80,9 @@ class NetworkConfig(Settings):
     TITLE: ClassVar[str] = "size of the networks"
     OFTEN: ClassVar[tuple[str, ...]] = ("channels",)
 
-    channels: int = option(24, "channels of the children's convolutions [paper, section 5: 24]", minimum=2)
+    channels: int = option(
+        24, "channels of the children's convolutions; staged: of the first stage [paper, section 5: 24]", minimum=2
+    )
     normal_cells: int = option(
         2, "micro: normal cells N stacked before, between and after the two reductions [paper, section 5: 2]", minimum=1
     )

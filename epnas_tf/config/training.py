@@ -23,7 +23,8 @@ class FinalNetworkConfig(Settings):
 
     channels: int = option(
         48,
-        "channels of the final network's convolutions [paper, section 5: macro 200 and 512, micro 96 and 128]",
+        "channels of the final network's convolutions; staged: of the first stage [paper, section 5: macro 200 and "
+        "512, micro 96 and 128]",
         minimum=2,
     )
     normal_cells: int = option(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from epnas_tf.config import RunConfig
-from epnas_tf.cost.network_cost import node_cost, node_sizes
+from epnas_tf.cost.network_cost import inner_values, node_cost, node_sizes
 from epnas_tf.cost.workload import DataSize, output_sizes
 from epnas_tf.data.pipeline import BATCHES_AHEAD, EVALUATION_BATCH
 from epnas_tf.space import NetworkShape, build_graph, make_space
@@ -71,14 +71,14 @@ def training_bytes(graph: Graph, image_shape: tuple[int, int, int]) -> int:
 
 
 def forward_bytes(graph: Graph, image_shape: tuple[int, int, int]) -> int:
-    """The peak bytes of inference for each image: the outputs that are still to be read."""
-    sizes = output_sizes(graph, image_shape)
+    """The peak bytes of inference for each image: the outputs that are still to be read, and the values in a node."""
+    sizes: dict[Any, Any] = node_sizes(graph, image_shape)
     last_read = {source: number for number, node in enumerate(graph) for source in node.sources}
     living: dict[Key, int] = {}
     peak = 0
     for number, node in enumerate(graph):
-        living[node.key] = sizes[node.key]
-        peak = max(peak, sum(living.values()))
+        living[node.key] = int(np.prod(sizes[node.key]))
+        peak = max(peak, sum(living.values()) + inner_values(node, sizes))
         living = {key: size for key, size in living.items() if last_read.get(key, len(graph)) > number}
     return NUMBER * peak
 

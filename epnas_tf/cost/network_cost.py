@@ -46,7 +46,15 @@ def node_cost(node: Node, sizes: Mapping[Key, Size]) -> Cost:
             f"An operation needs a cost where networks are measured. Received: {node.kind!r}, registered without. Give "
             "`cost`, see `epnas_tf.nn.Operation`."
         )
-    return known.cost(sizes[node.sources[0]][-1], node.channels, node.stride, sizes[node.key][:2])
+    height, width, inputs = sizes[node.sources[0]]
+    return known.cost(inputs, node.channels, node.stride, (height, width))
+
+
+def inner_values(node: Node, sizes: Mapping[Key, Size]) -> int:
+    """The number of values between a node's own layers, for one image; the arguments are those of `node_cost`."""
+    inner = operation(node.kind).inner
+    height, width, inputs = sizes[node.sources[0]]
+    return 0 if inner is None else inner(inputs, node.channels, node.stride, (height, width))
 
 
 def node_sizes(graph: Graph, image_shape: Size) -> dict[Key, Size]:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from epnas_tf.config import RunConfig, SpaceConfig
-from epnas_tf.cost.network_cost import cost, node_sizes
+from epnas_tf.cost.network_cost import cost, inner_values, node_sizes
 from epnas_tf.space import NetworkShape, build_graph, make_space
 from epnas_tf.space.base import SearchSpace
-from epnas_tf.space.graph import IMAGE, Graph
+from epnas_tf.space.graph import Graph
 
 SAMPLES = 8
 """Architectures that are sampled from a level, with a fixed seed; their mean stands for the level."""
@@ -88,9 +88,9 @@ def load_of(graph: Graph, image_shape: tuple[int, int, int]) -> Load:
 
 
 def output_sizes(graph: Graph, image_shape: tuple[int, int, int]) -> dict[Any, int]:
-    """The number of values in each node's output for one image."""
+    """The number of values in each node's output for one image, and between the node's own layers."""
     sizes = node_sizes(graph, image_shape)
-    return {key: int(np.prod(size)) for key, size in sizes.items() if key != IMAGE}
+    return {node.key: int(np.prod(sizes[node.key])) + inner_values(node, sizes) for node in graph}
 
 
 def workload(config: RunConfig, data: DataSize) -> Workload:

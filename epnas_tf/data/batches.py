@@ -1,7 +1,6 @@
 """Data of Keras users, arrays or a `tf.data.Dataset`: checks, and training batches for children."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,24 +8,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from epnas_tf.data.augmentation import UNCHANGED, Augmentation
-from epnas_tf.data.checks.labels import (
-    FORMS,
-    check_width,
-    class_numbers,
-    not_one_class,
-    not_one_hot,
-    not_whole,
-    out_of_range,
-    refuse_masked,
-    wrong_type,
-)
+from epnas_tf.data.checks.labels import FORMS, check_width, class_numbers, refuse_masked, wrong_type
 from epnas_tf.data.pipeline import Arrays, made_ahead, map_in_order
 from epnas_tf.errors import DataError
 from epnas_tf.space.graph import NetworkShape
 
 IMAGES_OF_NUMBERS = "Images must be an array of numbers, or a tf.data.Dataset of images and labels."
-NOT_FINITE = "Images must hold finite numbers. Received: {}. Mend those images, or leave them out."
-"""Error texts for arrays and a `tf.data.Dataset`; those for labels are in `epnas_tf.data.checks.labels`."""
 
 
 class DatasetBatches:
@@ -104,15 +91,30 @@ def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset
         )
     if width != 1:
         check_width(width, shape.num_classes)
-    numbers = _from_numbers if width == 1 else _from_rows
+
+    def refuse(images: npt.NDArray[np.float32], labels: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+        _check_finite(images)
+        return class_numbers(labels, shape.num_classes).astype(np.int32)
 
     def convert(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images = tf.ensure_shape(tf.cast(images, tf.float32), [None, *shape.image_shape])
-        pixels = tf.reshape(images, [-1])
-        wrong = ~tf.math.is_finite(pixels)
-        check = _refuse(wrong, lambda index: _text(NOT_FINITE, "{}", pixels[index]))
-        with tf.control_dependencies([check]):
-            return tf.identity(images), numbers(labels, shape.num_classes)
+        labels = tf.cast(labels, tf.float64)
+        if width == 1:
+            labels = tf.reshape(labels, [-1])
+            numbers = tf.cast(labels, tf.int32)  # undefined beyond 32 bits, but then unlike the label
+            expected = tf.cast(numbers, tf.float64)
+        else:
+            numbers = tf.argmax(labels, axis=1, output_type=tf.int32)
+            expected = tf.one_hot(numbers, width, dtype=tf.float64)
+        # On a GPU, a label out of range makes the loss NaN, and every child would seem to diverge.
+        known = tf.reduce_all((numbers >= 0) & (numbers < shape.num_classes)) & tf.reduce_all(labels == expected)
+        # What is right is told in the graph; NumPy, which says what is wrong, is called for a wrong batch only.
+        numbers = tf.cond(
+            known & tf.reduce_all(tf.math.is_finite(images)),
+            lambda: numbers,
+            lambda: tf.numpy_function(refuse, [images, labels], tf.int32, stateful=False),
+        )
+        return images, tf.ensure_shape(numbers, labels.shape[:1])
 
     return made_ahead(map_in_order(dataset, convert), tuned=dataset.options().autotune.enabled is True)
 
@@ -121,77 +123,13 @@ def _is_numeric(dtype: tf.DType) -> bool:
     return dtype.is_floating or dtype.is_integer or dtype.is_bool
 
 
-def _from_numbers(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """`class_numbers` of class numbers inside a graph, int32."""
-    labels = tf.reshape(labels, [-1])
-    checks = []
-    if labels.dtype.is_floating:
-        labels = tf.cast(labels, tf.float64)
-        fraction = ~tf.math.is_finite(labels) | (labels != tf.floor(labels))
-        checks = [_refuse(fraction, lambda index: _text(not_whole, "Labels", "{}", labels[index]))]
-        labels = tf.clip_by_value(labels, -(2.0**31), 2.0**31)  # casts of larger values are undefined
-    with tf.control_dependencies(checks):
-        whole = tf.cast(labels, tf.int64)
-    # On a GPU, a label out of range makes the loss NaN, and every child would seem to diverge.
-    wrong = (whole < 0) | (whole >= num_classes)
-
-    def text(index: tf.Tensor) -> tf.Tensor:
-        del index
-        return _text(out_of_range, "Labels", num_classes, "{}", "{}", tf.reduce_min(whole), tf.reduce_max(whole))
-
-    with tf.control_dependencies([_refuse(wrong, text)]):
-        return tf.cast(whole, tf.int32)
-
-
-def _from_rows(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """`class_numbers` of one-hot rows inside a graph, int32."""
-    del num_classes  # their width was compared with it
-    labels = tf.cast(labels, tf.int32) if labels.dtype.is_bool else labels
-    ones = labels == 1
-    others = ~ones & (labels != 0)  # also NaN
-    count = tf.math.count_nonzero(ones, axis=1)
-
-    def other(row: tf.Tensor) -> tf.Tensor:
-        return _text(not_one_hot, "Labels", "{}", "{}", tf.boolean_mask(labels[row], others[row])[0], row)
-
-    check = _refuse(tf.reduce_any(others, axis=1), other)
-    with tf.control_dependencies([check]):
-        one = _refuse(count != 1, lambda row: _text(not_one_class, "Labels", "{}", "{}", count[row], row))
-    with tf.control_dependencies([one]):
-        return tf.argmax(tf.cast(ones, tf.int32), axis=1, output_type=tf.int32)
-
-
-def _text(refusal: Callable[..., str] | str, *arguments: Any) -> tf.Tensor:
-    """Formats an error text inside a graph: each "{}" among the arguments takes the next tensor's value."""
-    texts = [argument for argument in arguments if not tf.is_tensor(argument)]
-    template = refusal(*texts) if callable(refusal) else refusal.format(*texts)
-    return tf.strings.format(template, [argument for argument in arguments if tf.is_tensor(argument)])
-
-
-def _refuse(wrong: tf.Tensor, text: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """An operation that fails, and so ends the pass over the data, if something is wrong.
-
-    Args:
-        wrong: bool [n].
-        text: makes the error text from the index of the first wrong element.
-    """
-
-    def fail() -> tf.Tensor:
-        first = tf.argmax(tf.cast(wrong, tf.int32))
-        with tf.control_dependencies([tf.debugging.Assert(False, [text(first)])]):
-            return tf.constant(0)
-
-    return tf.cond(tf.reduce_any(wrong), fail, lambda: tf.constant(0))
-
-
 def data_error(error: BaseException) -> DataError | None:
     """Converts an error from a pass over a `tf.data.Dataset` to the `DataError` about its images or labels.
 
     None for an error of another kind.
     """
-    if not isinstance(error, tf.errors.InvalidArgumentError):
-        return None
-    refusal = re.search(r"assertion failed: \[((?:Images|Labels) .*)\]$", error.message, re.MULTILINE)
+    message = error.message if isinstance(error, tf.errors.InvalidArgumentError) else ""
+    refusal = re.search(r"DataError: ((?:Images|Labels) .*)", message)
     return DataError(refusal[1]) if refusal else None
 
 
@@ -253,4 +191,4 @@ def _check_finite(images: npt.NDArray[Any]) -> None:
     """Rejects values that are not finite: with them, every child would seem to diverge."""
     wrong = [value for value in (images.min(), images.max()) if not np.isfinite(value)]  # NaN is passed on by both
     if wrong:
-        raise DataError(NOT_FINITE.format(wrong[0]))
+        raise DataError(f"Images must hold finite numbers. Received: {wrong[0]}. Mend those images, or leave them out.")

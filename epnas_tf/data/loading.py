@@ -9,6 +9,7 @@ import numpy as np
 from epnas_tf.config import DataConfig
 from epnas_tf.data import sources, splits
 from epnas_tf.data.augmentation import Augmentation, Crop, Cutout, Mirror
+from epnas_tf.data.checks.names import listed
 from epnas_tf.data.checks.places import refuse_moved
 from epnas_tf.data.values import ImageData, Images, Preparation, statistics
 from epnas_tf.errors import ConfigError, TooFewImagesError
@@ -99,15 +100,13 @@ def load(config: DataConfig, seed: int, trained: Preparation | None = None) -> I
     augmentation.check_fits(min(train.shape[:2]))
     if not config.augmentation and config.mirror == "auto" and _may_mirror(config):
         notes += (_MIRRORED,)
-    mean, std = statistics(train.images)
     return ImageData(
-        name=source.name,
-        train=train,
-        validation=validation,
-        test=test,
-        class_names=source.class_names,
-        mean=mean,
-        std=std,
+        source.name,
+        train,
+        validation,
+        test,
+        source.class_names,
+        *statistics(train.images),
         augmentation=augmentation,
         test_is_drawn=source.test is None,
         validation_is_drawn=source.validation is None,
@@ -135,15 +134,12 @@ def _drawn_test(source: sources.Source, config: DataConfig) -> tuple[Images, Ima
 
 def _unused(config: DataConfig) -> list[str]:
     """Notes on settings that do not apply to this kind of data set."""
-    kind = sources.kind(config)
-    return [
-        f"--{name} is not used: {config.dataset} is no {what}"
-        for name, where, what in (
-            ("data_dir", "tfds", "data set of TensorFlow Datasets"),
-            ("skip_broken", "folder", "folder of images"),
-        )
-        if getattr(config, name) and kind != where
-    ]
+    kind, notes = sources.kind(config), []
+    if config.data_dir and kind != "tfds":
+        notes.append(f"--data_dir is not used: {config.dataset} is no data set of TensorFlow Datasets")
+    if config.skip_broken and kind != "folder":
+        notes.append(f"--skip_broken is not used: {config.dataset} is no folder of images")
+    return notes
 
 
 def _part_notes(source: sources.Source, config: DataConfig, num_train: int, num_test: int) -> list[str]:
@@ -153,25 +149,21 @@ def _part_notes(source: sources.Source, config: DataConfig, num_train: int, num_
         notes = [_missing("test", source.test, source.class_names, "so nothing is known of these at the end")]
         if config.test_fraction != DataConfig().test_fraction:
             notes.append(f"test: {num_test} images of the data set's own, so --test_fraction is not used")
-    if source.validation is None:
-        return [note for note in notes if note]
-    notes += [
-        f"validation: {len(source.validation)} images of the data set's own, so --validation_fraction is not used",
-        _missing("validation", source.validation, source.class_names, "so nothing scores these"),
-        f"test: {num_test} images drawn from the training images, as the data set has no test part"
-        if source.test is None
-        else "",
-        f"train_images: {num_train} training images are used, and all validation images" if config.train_images else "",
-    ]
+    if source.validation is not None:
+        size = len(source.validation)
+        notes.append(f"validation: {size} images of the data set's own, so --validation_fraction is not used")
+        notes.append(_missing("validation", source.validation, source.class_names, "so nothing scores these"))
+        if source.test is None:
+            notes.append(f"test: {num_test} images drawn from the training images, as the data set has no test part")
+        if config.train_images:
+            notes.append(f"train_images: {num_train} training images are used, and all validation images")
     return [note for note in notes if note]
 
 
 def _missing(part: str, images: Images, class_names: Sequence[str], effect: str) -> str:
-    missing = [name for index, name in enumerate(class_names) if not np.any(images.labels == index)]
-    if not missing:
-        return ""
-    shown = ", ".join(missing[:5]) + (" and more" if len(missing) > 5 else "")
-    return f"warning: no {part} image is of {len(missing)} of the classes ({shown}), {effect}"
+    missing = [class_names[label] for label in np.setdiff1d(np.arange(len(class_names)), images.labels)]
+    shown = f"warning: no {part} image is of {len(missing)} of the classes ({listed(missing)}), {effect}"
+    return shown if missing else ""
 
 
 def with_all_training_images(data: ImageData) -> ImageData:

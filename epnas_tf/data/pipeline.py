@@ -117,9 +117,8 @@ class TrainingPipeline:
     """
 
     def __init__(self, data: ImageData | ArrayData, batch_size: int, epochs: int) -> None:
-        for name, value in (("batch_size", batch_size), ("epochs", epochs)):
-            if value < 1:
-                raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}. Use a larger number.")
+        _check_positive("batch_size", batch_size)
+        _check_positive("epochs", epochs)
         self._image_shape = tuple(data.train.images.shape[1:])
         data.augmentation.check_fits(min(self._image_shape[:2]))
         self._data = data
@@ -203,8 +202,7 @@ def evaluation_batches(
     Raises:
         ConfigError: if `batch_size` is less than 1.
     """
-    if batch_size < 1:
-        raise ConfigError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}. Use a larger number.")
+    _check_positive("batch_size", batch_size)
     with tf.device("CPU:0"):
         pixels, labels = tf.constant(images.images), tf.constant(images.labels)
 
@@ -215,3 +213,8 @@ def evaluation_batches(
     # Slices of the whole array: batching single images would copy each of them twice.
     dataset = tf.data.Dataset.range(0, len(images.labels), batch_size)
     return made_ahead(map_in_order(dataset, batch))
+
+
+def _check_positive(name: str, value: int) -> None:
+    if value < 1:
+        raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}. Use a larger number.")

@@ -123,25 +123,14 @@ def measure(values: npt.NDArray[Any], name: str) -> Extent:
         raise DataError(
             f"{name} must hold whole numbers, floats or bool. Received: {values.dtype}. Save pixels as uint8."
         )
-    if values.dtype.kind == "f":
-        _refuse_broken(values, name)
+    if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
+        first = [int(index) for index in np.unravel_index(finite.argmin(), values.shape)]
+        raise DataError(
+            f"{name} must be finite. Received: {np.count_nonzero(~finite):,} of {values.size:,} values are NaN or "
+            f"infinite, the first at {first}. Mend or leave out those images."
+        )
     chunks = (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
     return functools.reduce(operator.add, map(_extent, chunks))
-
-
-def _refuse_broken(values: npt.NDArray[Any], name: str) -> None:
-    count, first = 0, [0]
-    for start in range(0, len(values), _CHUNK):
-        broken = ~np.isfinite(values[start : start + _CHUNK])
-        if broken.any() and not count:
-            index, *rest = (int(i) for i in np.argwhere(broken)[0])
-            first = [start + index, *rest]
-        count += int(np.count_nonzero(broken))
-    if count:
-        raise DataError(
-            f"{name} must be finite. Received: {count:,} of {values.size:,} values are NaN or infinite, the first at "
-            f"{first}. Mend or leave out those images."
-        )
 
 
 def _extent(values: npt.NDArray[Any]) -> Extent:
@@ -198,9 +187,8 @@ def choose(extents: Iterable[Extent], name: str) -> Scale:
         # Rounding loses the fractions, so the note says so.
         note += "read as 0 … 255" + ("" if extent.whole else " and rounded")
     else:
-        note += f"scaled to 0 … 255 from {_number(low)} … {_number(high)}"
-        if (extent.low, extent.high) == (low, high):
-            note = f"pixels {_number(low)} … {_number(high)}, scaled to 0 … 255"
+        whole_scale = (extent.low, extent.high) == (low, high)
+        note += "scaled to 0 … 255" + ("" if whole_scale else f" from {_number(low)} … {_number(high)}")
     if outside := extent.outside[index]:
         note += f"; {outside:,} of {extent.count:,} values lie outside and are clipped"
     return Scale(low, high, note)
@@ -287,9 +275,8 @@ def of_parts(parts: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[Scale, l
     Raises:
         DataError: if values are not finite or fit no known scale, or the parts differ in scale.
     """
-    kinds = {key: "float" if part.dtype.kind == "f" else part.dtype.kind for key, part in parts.items()}
-    kinds = {key: "whole" if kind in "ui" else kind for key, kind in kinds.items()}
-    if len(set(kinds.values())) > 1:
+    kinds = {part.dtype.kind.replace("u", "i") for part in parts.values()}
+    if len(kinds) > 1:
         shown = ", ".join(f"{key} {part.dtype}" for key, part in parts.items())
         raise DataError(
             "All parts must be whole numbers, or all floats, or all bool, or their scales could differ. "
@@ -297,7 +284,7 @@ def of_parts(parts: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[Scale, l
         )
     if all(part.dtype == np.uint8 for part in parts.values()) and max(part.max() for part in parts.values()) > 1:
         return Scale(0, 255, ""), []
-    if set(kinds.values()) == {"b"}:
+    if kinds == {"b"}:
         note = "pixels False and True, read as black and white"
         return Scale(0, 1, note), [note]
     extents = {key: measure(part, f"`{key}`") for key, part in parts.items()}
@@ -376,8 +363,8 @@ def constant_notes(
         Notes, one line each, on a data set within a few grey levels and on images of one colour; the latter is a
         warning if they are at least a tenth of a part.
     """
-    low = min(int(images.min()) for images in parts.values())
-    high = max(int(images.max()) for images in parts.values())
+    ranges = {key: (int(images.min()), int(images.max())) for key, images in parts.items()}
+    low, high = min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
     if low == high:
         return [f"warning: every pixel of every image is {low}: there is nothing to learn from these images"]
     notes: list[str] = []
@@ -387,7 +374,7 @@ def constant_notes(
             f"{high} is white, scale the images before"
         )
     for key, images in parts.items():
-        black, white = int(images.min()), int(images.max())
+        black, white = ranges[key]
         if 0 < white - black <= _FEW_LEVELS < high - low and len(images) > 1:
             notes.append(
                 f"warning: all pixels of {key} lie between {black} and {white}, and those of all parts between {low} "

@@ -61,14 +61,10 @@ class Images:
                 "Images must be a uint8 array [n, height, width, channels] with 1 or 3 channels and nothing empty. "
                 f"Received: {images.dtype} {list(images.shape)}. Convert them before."
             )
-        if labels.dtype != np.int32 or labels.shape != images.shape[:1]:
+        if labels.dtype != np.int32 or labels.shape != images.shape[:1] or labels.min() < 0:
             raise DataError(
-                f"Labels must be an int32 array [{len(images)}], one for each image. "
-                f"Received: {labels.dtype} {list(labels.shape)}. Give each image exactly one class number."
-            )
-        if labels.min() < 0:
-            raise DataError(
-                f"Labels must be class numbers from 0. Received: a label {labels.min()}. Leave unlabelled images out."
+                f"Labels must be an int32 array [{len(images)}], one class number from 0 for each image. Received: "
+                f"{labels.dtype} {list(labels.shape)} from {labels.min(initial=0)}. Leave unlabelled images out."
             )
 
     def __len__(self) -> int:
@@ -138,17 +134,13 @@ class ImageData:
                 f"A data set needs two classes or more and a name for each. Received: {self.num_classes} names and "
                 f"labels up to {largest}. Give one name for each class."
             )
-        for name in ("mean", "std"):
+        for name, lowest, bounds in (("mean", -np.inf, "finite"), ("std", 0.0, "above 0 and finite")):
             value = getattr(self, name)
-            if value.shape != self.image_shape[2:] or not np.all(np.isfinite(value)):
+            if value.shape != self.image_shape[2:] or not np.all((value > lowest) & (value < np.inf)):
                 raise DataError(
-                    f"`{name}` must be one finite number a channel, {self.image_shape[2]} in all. "
+                    f"`{name}` must be one number a channel, {self.image_shape[2]} in all, {bounds}. "
                     f"Received: {name}={value}. Use `statistics` of the training images."
                 )
-        if self.std.min() <= 0:
-            raise DataError(
-                f"`std` must be above 0. Received: std={self.std}. Use 1 for a constant channel, as `statistics` does."
-            )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

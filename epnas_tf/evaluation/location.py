@@ -4,7 +4,9 @@ import dataclasses
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from epnas_tf.config import TrainingConfig
 from epnas_tf.data.checks.names import check_path
@@ -12,6 +14,8 @@ from epnas_tf.errors import RunDirectoryError
 from epnas_tf.evaluation.classifier import ModelError
 from epnas_tf.storage.run_directory import RunDirectory, read_config_document
 from epnas_tf.storage.training_directory import FOLDER, is_training, read_training_config
+
+T = TypeVar("T")
 
 EXPORT_FILE = "export.json"
 KINDS = (
@@ -50,19 +54,35 @@ class Location:
         Raises:
             ModelError: if no export wrote that file.
         """
+        return self.exported("hold the class names of", _class_names)
+
+    def exported(self, what: str, read: Callable[[dict[str, Any]], T]) -> T | None:
+        """Reads a value from the export.json beside the model; None if there is none.
+
+        Args:
+            what: what the file must do, in words.
+            read: takes the value from the content; raises KeyError, TypeError or ValueError if it cannot.
+
+        Raises:
+            ModelError: if no export wrote that file.
+        """
         file = self.path.parent / EXPORT_FILE
         if not file.is_file():
             return None
         try:
-            names = json.loads(file.read_text(encoding="utf-8"))["class_names"]
-            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-                raise ValueError(f"class_names={names!r}")
+            return read(json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
-                f"{file} must hold the class names of the model beside it, as an export writes them. "
+                f"{file} must {what} the model beside it, as an export writes it. "
                 f"Received: {error!r}. Export the model again, or move it away from that file."
             ) from error
-        return tuple(names)
+
+
+def _class_names(document: dict[str, Any]) -> tuple[str, ...]:
+    names = document["class_names"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"class_names={names!r}")
+    return tuple(names)
 
 
 def locate(path: str | os.PathLike[str]) -> Location:

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,9 @@ from epnas_tf.evaluation.location import Location, broken, locate
 
 if TYPE_CHECKING:
     from epnas_tf.training.trained import TrainedNetwork
+
+Shape = tuple[int | None, ...]
+"""The shape of an input or output, batch included; None for a variable size."""
 
 SIGNATURE = "serving_default"
 PROBABILITIES = "probabilities"
@@ -89,27 +92,13 @@ class FunctionClassifier(Classifier):
 
     Args:
         function: maps a tensor [n, height, width, channels] to probabilities [n, classes].
-        input_shape: the shape of its input, batch included; None for a variable size.
         input_type: the input's type.
-        output_shape: the shape of its output, likewise.
-        class_names: the name of each class; None if the model does not know them.
-        name: its name in error texts.
-
-    Raises:
-        ModelError: if these are not the shapes of a classifier of images of one size.
+        *arguments: of `Classifier`.
+        **options: of `Classifier`.
     """
 
-    def __init__(
-        self,
-        function: Callable[[Any], Any],
-        input_shape: tuple[int | None, ...],
-        input_type: Any,
-        output_shape: tuple[int | None, ...],
-        class_names: tuple[str, ...] | None,
-        name: str,
-    ) -> None:
-        image_shape, num_classes = check_shapes(input_shape, output_shape, name)
-        super().__init__(image_shape, num_classes, class_names, fixed_batch=input_shape[0], name=name)
+    def __init__(self, function: Callable[[Any], Any], input_type: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._function, self._type = function, input_type
 
     def run(self, images: npt.NDArray[np.uint8]) -> Float32Array:
@@ -132,14 +121,13 @@ class TFLiteClassifier(Classifier):
 
     def __init__(self, interpreter: Any, class_names: tuple[str, ...] | None, name: str) -> None:
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-        _check_single(len(inputs), len(outputs), name)
+        shapes = list(map(_tflite_shape, inputs))
+        image_shape, num_classes = check_shapes(shapes, list(map(_tflite_shape, outputs)), name)
         self._interpreter, self._input, self._output = interpreter, inputs[0], outputs[0]
         self._allocated = tuple(inputs[0]["shape"])
-        input_shape, output_shape = (_tflite_shape(details) for details in (inputs[0], outputs[0]))
-        image_shape, num_classes = check_shapes(input_shape, output_shape, name)
         # Unrounded numbers have the scale 0.
         (self._scale, self._zero), (step, _) = (details["quantization"] for details in (inputs[0], outputs[0]))
-        super().__init__(image_shape, num_classes, class_names, fixed_batch=input_shape[0], step=step, name=name)
+        super().__init__(image_shape, num_classes, class_names, fixed_batch=shapes[0][0], step=step, name=name)
         self._check_numbers()
 
     def _check_numbers(self) -> None:
@@ -189,38 +177,25 @@ def _limits(integers: np.dtype[Any]) -> tuple[int, int]:
     return int(np.iinfo(integers).min), int(np.iinfo(integers).max)
 
 
-def check_shapes(
-    inputs: tuple[int | None, ...], outputs: tuple[int | None, ...], name: str
-) -> tuple[tuple[int, int, int], int]:
-    """Checks the shapes of a model and returns its image shape and number of classes.
+def check_shapes(inputs: Sequence[Shape], outputs: Sequence[Shape], name: str) -> tuple[tuple[int, int, int], int]:
+    """Checks the shapes of a model's inputs and outputs, and returns its image shape and number of classes.
 
     Raises:
-        ModelError: if the input is not [n, height, width, channels] of fixed sizes, or the output not [n, classes].
+        ModelError: if there is not one input [n, height, width, channels] of fixed sizes and one output [n, classes].
     """
-    sizes = tuple(size for size in inputs[1:] if size is not None)
-    if len(inputs) != 4 or len(sizes) != 3:
-        raise ModelError(
-            "A classifier of images takes [n, height, width, channels] of a fixed size. "
-            f"Received: an input {_shown(inputs)} in {name}. Use another model."
-        )
-    if len(outputs) != 2 or outputs[1] is None or outputs[1] < 2:
-        raise ModelError(
-            "A classifier gives probabilities [n, classes] of two classes or more. "
-            f"Received: an output {_shown(outputs)} in {name}. Use another model."
-        )
-    return (sizes[0], sizes[1], sizes[2]), outputs[1]
+    match [*inputs], [*outputs]:
+        case [(_, int(height), int(width), int(channels))], [(_, int(classes))]:
+            return (height, width, channels), classes
+    raise ModelError(
+        "A classifier of images has one input [n, height, width, channels] of a fixed size and one output of "
+        f"probabilities [n, classes]. Received: {_shown(inputs, 'input')} and {_shown(outputs, 'output')} in {name}. "
+        "Use another model."
+    )
 
 
-def _check_single(num_inputs: int, num_outputs: int, name: str) -> None:
-    if (num_inputs, num_outputs) != (1, 1):
-        raise ModelError(
-            "A classifier of images has one input, the images, and one output, the probabilities. "
-            f"Received: {num_inputs} inputs and {num_outputs} outputs in {name}. Use another model."
-        )
-
-
-def _shown(shape: tuple[int | None, ...]) -> str:
-    return f"[{', '.join('n' if size is None else str(size) for size in shape)}]"
+def _shown(shapes: Sequence[Shape], what: str) -> str:
+    texts = [f"[{', '.join('n' if size is None else str(size) for size in shape)}]" for shape in shapes]
+    return f"an {what} {texts[0]}" if len(texts) == 1 else f"{len(texts)} {what}s"
 
 
 def _load_checkpoint(location: Location) -> Classifier:
@@ -236,18 +211,16 @@ def _load_keras(location: Location) -> Classifier:
     try:
         model = keras.models.load_model(location.path, compile=False)
     except Exception as error:  # a broken archive, an unknown layer, …: Keras has no error of its own for them
-        raise broken(location.path, "a plain Keras model", _first_line(error)) from error
+        raise broken(location.path, "a plain Keras model", first_line(error)) from error
     if model.dtype_policy.quantization_mode:  # the process's own; a file holds none for a whole model
         model.dtype_policy = "float32"
+    shapes, outputs = ([tuple(tensor.shape) for tensor in group or ()] for group in (model.inputs, model.outputs))
     name = str(location.path)
-    _check_single(len(model.inputs or ()), len(model.outputs or ()), name)
-    images, probabilities = model.inputs[0], model.outputs[0]
-    check_shapes(tuple(images.shape), tuple(probabilities.shape), name)
-    signature = [tf.TensorSpec(images.shape, images.dtype)]
+    image_shape, num_classes = check_shapes(shapes, outputs, name)
+    signature = [tf.TensorSpec(shapes[0], model.inputs[0].dtype)]
     function = tf.function(functools.partial(model, training=False), signature, autograph=False)
-    return FunctionClassifier(
-        function, tuple(images.shape), images.dtype, tuple(probabilities.shape), location.class_names(), name
-    )
+    options = {"class_names": location.class_names(), "fixed_batch": shapes[0][0], "name": name}
+    return FunctionClassifier(function, signature[0].dtype, image_shape, num_classes, **options)
 
 
 def _load_saved_model(location: Location) -> Classifier:
@@ -257,7 +230,7 @@ def _load_saved_model(location: Location) -> Classifier:
     try:
         loaded = tf.saved_model.load(name)
     except Exception as error:  # TensorFlow raises what its readers of several formats meet
-        raise broken(location.path, "a SavedModel", _first_line(error)) from error
+        raise broken(location.path, "a SavedModel", first_line(error)) from error
     signature = getattr(loaded, "signatures", {}).get(SIGNATURE)
     if signature is None:
         raise ModelError(
@@ -265,12 +238,10 @@ def _load_saved_model(location: Location) -> Classifier:
             f"{sorted(getattr(loaded, 'signatures', {}))}. Export it with epnas-export."
         )
     inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    output = PROBABILITIES if PROBABILITIES in outputs else next(iter(outputs), "")
-    _check_single(len(inputs), 1 if output == PROBABILITIES else len(outputs), name)
-    argument, spec = next(iter(inputs.items()))
-    shapes = [tuple(value.shape) if value.shape.rank is not None else () for value in (spec, outputs[output])]
-
-    image_shape, num_classes = check_shapes(shapes[0], shapes[1], name)
+    taken = {PROBABILITIES: outputs[PROBABILITIES]} if PROBABILITIES in outputs else outputs
+    shapes, answers = ([_tensor_shape(value) for value in group.values()] for group in (inputs, taken))
+    image_shape, num_classes = check_shapes(shapes, answers, name)
+    ((argument, spec),), (output,) = inputs.items(), taken
     names = location.class_names()
     if CLASS_NAMES in outputs:
         blank = tf.zeros([shapes[0][0] or 1, *image_shape], spec.dtype)
@@ -281,7 +252,13 @@ def _load_saved_model(location: Location) -> Classifier:
     def function(images: Any, *, model: Any = loaded) -> Any:  # a signature does not keep the model's variables alive
         return model.signatures[SIGNATURE](**{argument: images})[output]
 
-    return FunctionClassifier(function, shapes[0], spec.dtype, shapes[1], names, name)
+    return FunctionClassifier(
+        function, spec.dtype, image_shape, num_classes, names, fixed_batch=shapes[0][0], name=name
+    )
+
+
+def _tensor_shape(tensor: Any) -> Shape:
+    return tuple(tensor.shape) if tensor.shape.rank is not None else ()
 
 
 def _load_tflite(location: Location) -> Classifier:
@@ -293,7 +270,7 @@ def _load_tflite(location: Location) -> Classifier:
             interpreter = tf.lite.Interpreter(model_content=location.path.read_bytes(), num_threads=threads)
         interpreter.allocate_tensors()
     except (OSError, ValueError, RuntimeError) as error:
-        raise broken(location.path, "a .tflite file", _first_line(error)) from error
+        raise broken(location.path, "a .tflite file", first_line(error)) from error
     return TFLiteClassifier(interpreter, location.class_names(), str(location.path))
 
 
@@ -307,12 +284,13 @@ def no_deprecation_of_tflite() -> Iterator[None]:
         yield
 
 
-def _tflite_shape(details: dict[str, Any]) -> tuple[int | None, ...]:
+def _tflite_shape(details: dict[str, Any]) -> Shape:
     signature = details["shape_signature"]
     return tuple(None if size < 0 else int(size) for size in (signature if len(signature) else details["shape"]))
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Returns the first line of an error text, or the name of the error."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

@@ -1,7 +1,6 @@
 """The preparation of image files for a model: found beside it, and described in words. No TensorFlow."""
 
 import dataclasses
-import json
 from typing import Any
 
 from epnas_tf.data.sources.pictures import LUMA, kept_side
@@ -9,6 +8,7 @@ from epnas_tf.data.values import Preparation
 from epnas_tf.evaluation.classifier import ModelError
 from epnas_tf.evaluation.location import EXPORT_FILE, Location
 from epnas_tf.storage.data_file import load_description
+from epnas_tf.storage.records import from_record
 
 KEY = "preparation"
 """Under which export.json holds it."""
@@ -56,7 +56,9 @@ def find_preparation(location: Location, image_shape: tuple[int, int, int], name
             f"Image files are grey or of three colours. Received: {name}, which takes {image_shape[2]} channels. "
             "Use another model."
         )
-    found = _exported(location)
+    found = None
+    if location.kind != "checkpoint":
+        found = location.exported("say how images are prepared for", _preparation)
     if found is None and location.final is not None:
         found = load_description(location.final).preparation
     if found is None:
@@ -76,22 +78,8 @@ def find_preparation(location: Location, image_shape: tuple[int, int, int], name
     return found, ""
 
 
-def _exported(location: Location) -> Preparation | None:
-    """Reads the preparation from the export.json beside a model; None without one, or if it is of an older version."""
-    file = location.path.parent / EXPORT_FILE
-    if location.kind == "checkpoint" or not file.is_file():
+def _preparation(document: dict[str, Any]) -> Preparation | None:
+    """Takes the preparation from an export.json; None if it is of an older version."""
+    if KEY not in document:
         return None
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        if KEY not in document:
-            return None
-        values = document[KEY]
-        height, width, channels = (int(values[name]) for name in ("height", "width", "channels"))
-        return Preparation(
-            height, width, channels, float(values["low"]), float(values["high"]), bool(values.get("deep", True))
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{file} must say how images are prepared for the model beside it, as an export writes it. "
-            f"Received: {error!r}. Export the model again, or move it away from that file."
-        ) from error
+    return from_record(Preparation, document[KEY], deep=bool(document[KEY].get("deep", True)))

@@ -175,9 +175,8 @@ class Export:
         property of the network.
         """
         if self._all_or_nothing or not entry.quantised:
-            raise ExportError(
-                f"{error} Nothing is exported; --format with the other formats exports these alone."
-            ) from error
+            advice = "Nothing is exported; --format with the other formats exports these alone."
+            raise ExportError(f"{error} {advice}") from error
         left_out[entry.name] = str(error)
 
     def _write(self, trained: "TrainedNetwork", folder: Path, images: ExportImages, left_out: dict[str, str]) -> None:
@@ -196,10 +195,11 @@ class Export:
             calibrated = f", calibrated on {images.calibrated_on}" if entry.calibrated else ""
             self._tell(f"writing {entry.file}{calibrated}")
             options: dict[str, Any] = {"calibration": images.calibration} if entry.calibrated else {}
-            options |= {"preparation": description.preparation} if entry.takes_files else {}
+            if entry.takes_files:
+                options |= {"class_names": description.class_names, "preparation": description.preparation}
             try:
                 with _writing(self.target.path):
-                    WRITERS[entry.name](model, description.class_names, folder / entry.file, **options)
+                    WRITERS[entry.name](model, folder / entry.file, **options)
             except ExportError as error:
                 self._leave_out(entry, error, left_out)
 
@@ -221,7 +221,9 @@ class Export:
             )
         parity = compare(expected, classifier.predict(images))
         if entry.takes_files:
-            parity = _worse(parity, _compare_encoded(path, images, expected))
+            encoded = _compare_encoded(path, images, expected)
+            # The worse of the two, also where the second is NaN.
+            parity = parity if encoded.max_difference <= parity.max_difference else encoded
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         return ExportedFile(entry, path, sum(file.stat().st_size for file in files), parity)
 
@@ -234,25 +236,18 @@ def _compare_encoded(path: Path, images: npt.NDArray[np.uint8], expected: Float3
     return compare(expected[: len(found)], found)
 
 
-def _worse(first: Parity, second: Parity) -> Parity:
-    return first if second.max_difference <= first.max_difference else second  # also where the second is NaN
-
-
 def _final_directory(run_dir: Path) -> Path:
     """Finds the directory of the final training.
 
     Raises:
         RunDirectoryError: if there is none.
     """
-    if not run_dir.is_dir():
+    location = locate(run_dir) if run_dir.is_dir() else None
+    if location is None or location.kind != "checkpoint":
+        what = "no directory" if location is None else "an exported model already"
         raise RunDirectoryError(
-            f"An export begins with the directory of a run. Received: {run_dir}, which is no directory. Give what "
-            "--run_dir or --final_dir named."
-        )
-    location = locate(run_dir)
-    if location.kind != "checkpoint":
-        raise RunDirectoryError(
-            f"An export begins with the directory of a run. Received: {run_dir}, which is an exported model already."
+            f"An export begins with the directory of a run. Received: {run_dir}, which is {what}. Give what --run_dir "
+            "or --final_dir named."
         )
     return location.path
 

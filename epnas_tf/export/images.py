@@ -1,7 +1,6 @@
 """Real images for the comparison and calibration of exported files. No TensorFlow."""
 
 import dataclasses
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from epnas_tf import data
 from epnas_tf.errors import DataError, EPNASError
 from epnas_tf.storage.data_file import DataDescription
+from epnas_tf.storage.state_files import BROKEN
 from epnas_tf.storage.training_directory import PREDICTIONS, read_training_config
 
 NUM_IMAGES = 256
@@ -80,7 +80,7 @@ def _kept(file: Path, description: DataDescription) -> Pixels:
             images = np.concatenate([archive["right_images"], archive["wrong_images"]])
         if images.dtype != np.uint8 or images.shape[1:] != description.image_shape or not len(images):
             raise ValueError(f"{images.dtype} {list(images.shape)}")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise DataError(
             f"There are no images to compare the export on: neither the data set nor {file} can be read. "
             f"Received: {error}. Bring the data set back to its place."

@@ -1,5 +1,6 @@
 """Writers of a plain Keras model, one for each format."""
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from epnas_tf.data.values import Preparation
-from epnas_tf.evaluation.models import no_deprecation_of_tflite
+from epnas_tf.evaluation.models import first_line, no_deprecation_of_tflite
 from epnas_tf.export.decoding import FILES_SIGNATURE, decode_files
 from epnas_tf.export.formats import ExportError
 from epnas_tf.export.portable import save_portable
@@ -31,7 +32,8 @@ class ServedModel(tf.Module):
 
     def __init__(self, model: keras.Model, class_names: tuple[str, ...]) -> None:
         super().__init__(name="served_model")
-        self._pixels, self._names, self._predict = _pixels(model), np.array(class_names), _frozen(model)
+        self._pixels = tf.TensorSpec(model.input_shape, tf.uint8, name="images")
+        self._names, self._predict = np.array(class_names), _frozen(model)
         self.signature = tf.function(self.answer, input_signature=[self._pixels], autograph=False)
         self.__call__ = tf.function(lambda images: self.signature(images), autograph=False)
         self.__call__.get_concrete_function(self._pixels)
@@ -51,9 +53,7 @@ class ServedModel(tf.Module):
         }
 
 
-def write_saved_model(
-    model: keras.Model, class_names: tuple[str, ...], path: Path, preparation: Preparation | None = None
-) -> None:
+def write_saved_model(model: keras.Model, path: Path, class_names: tuple[str, ...], preparation: Preparation) -> None:
     """Writes a SavedModel that needs only TensorFlow.
 
     Called, or by its signature `serving_default`, it takes `images`, uint8 [n, height, width, channels], raw pixels of
@@ -68,69 +68,37 @@ def write_saved_model(
 
     Args:
         model: takes raw pixels.
-        class_names: the name of each class.
         path: the folder to create.
-        preparation: the steps from a file to the model's input; None for its size and the usual 16-bit range.
+        class_names: the name of each class.
+        preparation: the steps from a file to the model's input.
     """
     served = ServedModel(model, class_names)
-    prepared = preparation or Preparation(*model.input_shape[1:])
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="files")], autograph=False)
     def classify_files(files: tf.Tensor) -> dict[str, tf.Tensor]:
         # The other signature's function, so that the network's values are saved once.
-        return served.signature(decode_files(files, prepared))
+        return served.signature(decode_files(files, preparation))
 
     served.classify_files = classify_files
-    tf.saved_model.save(
-        served, str(path), signatures={SIGNATURE: served.signature, FILES_SIGNATURE: served.classify_files}
-    )
+    signatures = {SIGNATURE: served.signature, FILES_SIGNATURE: served.classify_files}
+    tf.saved_model.save(served, str(path), signatures=signatures)
 
 
-def write_keras(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
-    """Writes a .keras file that plain Keras loads, from version `formats.OLDEST_KERAS` on.
-
-    Its class names are in the export.json beside it.
+def write_tflite(model: keras.Model, path: Path, quantised: bool = False) -> None:
+    """Writes a .tflite file: `images`, uint8 [n, …], to `probabilities`, float32 [n, classes].
 
     Args:
         model: takes raw pixels.
-        class_names: not written; the format has no place for them.
         path: the file.
+        quantised: whether weights are 8-bit integers, by dynamic range, and not float32. TensorFlow leaves kernels with
+            fewer than 1,024 of them in float32.
     """
-    del class_names
-    save_portable(model, path)
-
-
-def write_tflite(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
-    """Writes a .tflite file with float32 weights: `images`, uint8 [n, …], to `probabilities`, float32 [n, classes].
-
-    Args:
-        model: takes raw pixels.
-        class_names: not written; the format has no place for them.
-        path: the file.
-    """
-    del class_names
-    path.write_bytes(_converter(model).convert())
-
-
-def write_tflite_int8(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
-    """Writes a .tflite file with 8-bit weights, dynamic-range quantised; input and output as in `write_tflite`.
-
-    Only weights are integers; TensorFlow leaves kernels with fewer than 1,024 of them in float32.
-
-    Args:
-        model: takes raw pixels.
-        class_names: not written; the format has no place for them.
-        path: the file.
-    """
-    del class_names
     converter = _converter(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.optimizations = [tf.lite.Optimize.DEFAULT] if quantised else []
     path.write_bytes(converter.convert())
 
 
-def write_tflite_full_int8(
-    model: keras.Model, class_names: tuple[str, ...], path: Path, calibration: npt.NDArray[np.uint8]
-) -> None:
+def write_tflite_full_int8(model: keras.Model, path: Path, calibration: npt.NDArray[np.uint8]) -> None:
     """Writes an integer-only .tflite file: weights, activations, input and output.
 
     It takes one image at a time, uint8 [1, height, width, channels], raw pixels, and gives `probabilities`, uint8
@@ -138,7 +106,6 @@ def write_tflite_full_int8(
 
     Args:
         model: takes raw pixels.
-        class_names: not written; the format has no place for them.
         path: the file.
         calibration: uint8 [n, height, width, channels], typical images, which determine the ranges of all
             activations.
@@ -146,7 +113,6 @@ def write_tflite_full_int8(
     Raises:
         ExportError: if a layer has no integer form.
     """
-    del class_names
     images = calibration.copy()
     images[0].flat[:2] = 0, 255  # so that the input's range is that of pixels, and a step of it one grey level
     converter = _converter(model, batch=1, dtype=tf.float32)
@@ -160,8 +126,7 @@ def write_tflite_full_int8(
             content = converter.convert()
             interpreter = tf.lite.Interpreter(model_content=content)
     except Exception as error:  # TensorFlow's converter and calibrator have no public error of their own
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ExportError(f"{needed}. Received: {first_line}.") from error
+        raise ExportError(f"{needed}. Received: {first_line(error)}.") from error
     # The converter leaves some operators in float32 whatever it was told.
     floats = [tensor["name"] for tensor in interpreter.get_tensor_details() if tensor["dtype"] == np.float32]
     if floats:
@@ -171,13 +136,13 @@ def write_tflite_full_int8(
 
 WRITERS: Mapping[str, Callable[..., None]] = {
     "saved_model": write_saved_model,
-    "keras": write_keras,
+    "keras": save_portable,
     "tflite": write_tflite,
-    "tflite_int8": write_tflite_int8,
+    "tflite_int8": functools.partial(write_tflite, quantised=True),
     "tflite_full_int8": write_tflite_full_int8,
 }
-"""How each of `epnas_tf.export.formats.FORMATS` is written; one that takes files takes `preparation` too, one that is
-calibrated `calibration`."""
+"""How each of `epnas_tf.export.formats.FORMATS` is written; one that takes files takes `class_names` and `preparation`
+too, one that is calibrated `calibration`. The class names of the others are in the export.json beside them."""
 
 
 def _converter(model: keras.Model, batch: int | None = None, dtype: tf.DType = tf.uint8) -> Any:
@@ -191,17 +156,14 @@ def _converter(model: keras.Model, batch: int | None = None, dtype: tf.DType = t
     return tf.lite.TFLiteConverter.from_concrete_functions([probabilities.get_concrete_function()], tf.Module())
 
 
-def _pixels(model: keras.Model) -> tf.TensorSpec:
-    return tf.TensorSpec(model.input_shape, tf.uint8, name="images")
-
-
 def _frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the model with its weights as constants.
 
     TensorFlow then merges batch norm into the convolution before it, which speeds a network up by a fifth to a third on
     a CPU, and loading the file restores no variables.
     """
-    trainable, others = ([v.numpy() for v in group] for group in _variables(model))
+    variables = model.trainable_variables, model.non_trainable_variables
+    trainable, others = ([v.numpy() for v in group] for group in variables)
 
     def predict(images: tf.Tensor) -> tf.Tensor:
         values = ([tf.constant(value) for value in group] for group in (trainable, others))
@@ -209,7 +171,3 @@ def _frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         return probabilities
 
     return predict
-
-
-def _variables(model: keras.Model) -> tuple[list[Any], list[Any]]:
-    return model.trainable_variables, model.non_trainable_variables

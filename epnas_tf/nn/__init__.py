@@ -1,12 +1,13 @@
 """Operations: one record for each, and the Keras layers that implement them.
 
 - `registry`: the record `Operation`, `register` and `operation`; no TensorFlow.
-- `catalogue`: the paper's operations, registered; `costs` and `plain`: their costs and their export.
-- `operations`, `merging`, `auxiliary`, `batch_norm`: the layers, imported on first use.
+- `catalogue`: the paper's operations and the blocks of known networks, registered; `costs` and `plain`: their costs and
+  their export.
+- `operations`, `blocks`, `merging`, `auxiliary`, `batch_norm`: the layers, imported on first use.
 """
 
 from epnas_tf.lazy import importer
-from epnas_tf.nn.catalogue import convolution, separable_convolution
+from epnas_tf.nn.catalogue import basic_block, convolution, inverted_residual, separable_convolution
 from epnas_tf.nn.costs import FREE, Cost, convolution_cost, free, separable_convolution_cost
 from epnas_tf.nn.registry import (
     Operation,
@@ -22,13 +23,16 @@ from epnas_tf.nn.registry import (
 
 _HOMES = {
     "AuxiliaryPooling": "auxiliary",
+    "BasicBlock": "blocks",
     "Convolution": "operations",
     "FactorizedReduction": "operations",
     "FullConvolution": "auxiliary",
     "FusedBatchNormalization": "batch_norm",
     "Identity": "operations",
+    "InvertedResidual": "blocks",
     "PooledDense": "merging",
     "Pooling": "operations",
+    "Projection": "blocks",
     "ReluFirst": "base",
     "SeededLayer": "base",
     "SeparableConvolution": "operations",
@@ -36,6 +40,7 @@ _HOMES = {
     "Sum": "merging",
     "SumBatchNorm": "merging",
     "SumBias": "merging",
+    "SumRelu": "merging",
 }
 
 __all__ = [
@@ -43,10 +48,12 @@ __all__ = [
     "Cost",
     "Operation",
     "Plain",
+    "basic_block",
     "check_operations",
     "convolution",
     "convolution_cost",
     "free",
+    "inverted_residual",
     "is_operation_name",
     "is_known",
     "known",

@@ -4,7 +4,10 @@ import dataclasses
 from collections.abc import Callable
 
 CostFunction = Callable[[int, int, int, tuple[int, int]], "Cost"]
-"""Maps the input and output channels, the stride, and the output's (height, width) to a cost."""
+"""Maps the input and output channels, the stride, and the input's (height, width) to a cost."""
+
+InnerFunction = Callable[[int, int, int, tuple[int, int]], int]
+"""Maps the same to the number of values between an operation's layers, for one image."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,16 @@ class Cost:
 FREE = Cost(0, 0)
 
 
+def strided(area: tuple[int, int], stride: int) -> int:
+    """The pixels of an output: height and width divided by the stride, rounded up.
+
+    Args:
+        area: the input's (height, width).
+        stride: 1 or 2.
+    """
+    return -(-area[0] // stride) * -(-area[1] // stride)
+
+
 def convolution_cost(kernel_size: int, batch_norm: bool = True) -> CostFunction:
     """The cost of a convolution without bias.
 
@@ -43,7 +56,7 @@ def convolution_cost(kernel_size: int, batch_norm: bool = True) -> CostFunction:
 
     def cost(inputs: int, channels: int, stride: int, area: tuple[int, int]) -> Cost:
         kernel = kernel_size**2 * inputs * channels
-        return Cost(kernel + (2 * channels if batch_norm else 0), kernel * area[0] * area[1])
+        return Cost(kernel + (2 * channels if batch_norm else 0), kernel * strided(area, stride))
 
     return cost
 
@@ -57,9 +70,75 @@ def separable_convolution_cost(kernel_size: int) -> CostFunction:
 
     def cost(inputs: int, channels: int, stride: int, area: tuple[int, int]) -> Cost:
         depthwise = kernel_size**2 * inputs
-        return Cost(depthwise, depthwise * area[0] * area[1]) + convolution_cost(1)(inputs, channels, stride, area)
+        pointwise = convolution_cost(1)(inputs, channels, stride, area)
+        return Cost(depthwise, depthwise * strided(area, stride)) + pointwise
 
     return cost
+
+
+def inner_channels(channels: int, width: float) -> int:
+    """The channels between the two convolutions of a basic block, at least 1.
+
+    Args:
+        channels: its output channels.
+        width: factor of these, rounded down.
+    """
+    return max(1, int(width * channels))
+
+
+def basic_block_cost(width: float = 1.0) -> CostFunction:
+    """The cost of two 3×3 convolutions, each with batch norm, without the shortcut around them.
+
+    Args:
+        width: factor of the channels between the two.
+    """
+
+    def cost(inputs: int, channels: int, stride: int, area: tuple[int, int]) -> Cost:
+        inner = inner_channels(channels, width)
+        first = convolution_cost(3)(inputs, inner, stride, area)
+        # The second convolution works on the first one's pixels, at stride 1.
+        kernel = 9 * inner * channels
+        return first + Cost(kernel + 2 * channels, kernel * strided(area, stride))
+
+    return cost
+
+
+def basic_block_values(width: float = 1.0) -> InnerFunction:
+    """The values between the two convolutions of a basic block."""
+    return lambda inputs, channels, stride, area: inner_channels(channels, width) * strided(area, stride)
+
+
+def squeezed_channels(inputs: int) -> int:
+    """The channels of a squeeze-and-excitation: a quarter of the block's input channels, at least 1 (MnasNet)."""
+    return max(1, inputs // 4)
+
+
+def inverted_residual_cost(kernel_size: int, expansion: int, squeeze: bool = False) -> CostFunction:
+    """The cost of an inverted residual's three convolutions, each with batch norm, without the shortcut around them.
+
+    Args:
+        kernel_size: side of the square depthwise kernel.
+        expansion: channels of the depthwise convolution, as a multiple of the input's.
+        squeeze: whether there is a squeeze-and-excitation behind it.
+    """
+
+    def cost(inputs: int, channels: int, stride: int, area: tuple[int, int]) -> Cost:
+        inner, pixels = expansion * inputs, strided(area, stride)
+        depthwise, project = kernel_size**2 * inner, inner * channels
+        expand = convolution_cost(1)(inputs, inner, 1, area)
+        rest = Cost(depthwise + 2 * inner + project + 2 * channels, (depthwise + project) * pixels)
+        if not squeeze:
+            return expand + rest
+        squeezed = squeezed_channels(inputs)
+        dense = 2 * inner * squeezed
+        return expand + rest + Cost(dense + squeezed + inner, dense)
+
+    return cost
+
+
+def inverted_residual_values(expansion: int) -> InnerFunction:
+    """The values between the three convolutions of an inverted residual."""
+    return lambda inputs, channels, stride, area: expansion * inputs * (strided(area, 1) + strided(area, stride))
 
 
 def free(inputs: int, channels: int, stride: int, area: tuple[int, int]) -> Cost:
@@ -73,7 +152,7 @@ def batch_norm_cost(inputs: int, channels: int, stride: int, area: tuple[int, in
 
 
 def identity_cost(inputs: int, channels: int, stride: int, area: tuple[int, int]) -> Cost:
-    """The cost of the identity; if it halves, that of two 1×1 convolutions that share the output channels."""
+    """The cost of the identity; if it halves, that of a 1×1 convolution, or of two that share the output channels."""
     return FREE if stride == 1 else convolution_cost(1)(inputs, channels, stride, area)
 
 

@@ -71,6 +71,22 @@ class Sum(_Sum):
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
+class SumRelu(_Sum):
+    """Adds its inputs, then applies a ReLU: the end of ResNet's basic block. It has no variables.
+
+    Input shape:
+        A list of float [batch, height, width, channels].
+
+    Output shape:
+        float [batch, height, width, channels].
+    """
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        """Applies the layer."""
+        return tf.nn.relu(tf.add_n(inputs))
+
+
+@keras.saving.register_keras_serializable(package="epnas_tf")
 class SumBatchNorm(_Sum):
     """Adds its inputs, then applies batch norm: the end of the 1×1 convolution of all sources.
 

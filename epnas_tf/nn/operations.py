@@ -227,6 +227,32 @@ def pointwise(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.reshape(product, [-1 if inputs.shape[0] is None else inputs.shape[0], *inputs.shape[1:3], outputs])
 
 
+def pixel_picker(inputs: tf.Tensor) -> Callable[[int], tf.Tensor]:
+    """The pixels that a 1×1 convolution of stride 2 reads, as a function of where it begins.
+
+    The pixels are picked before the convolution: TensorFlow 2.21's gradient of a 1×1 convolution of stride 2 to few
+    channels writes beyond its memory on a CPU where the batch has an odd number of images. They are picked as a block
+    of a reshaped image, since a slice with strides, and its gradient, take several times as long as the rest.
+
+    Args:
+        inputs: float [batch, height, width, channels]; all but the batch are known.
+
+    Returns:
+        A function: with 0 it gives the pixels (0, 0), (0, 2), …, with 1 the pixels (1, 1), (1, 3), …, zeros beyond the
+        border, as float [batch, ceil(height / 2), ceil(width / 2), channels].
+    """
+    _, height, width, channels = inputs.shape
+    even = tf.pad(inputs, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]]) if height % 2 or width % 2 else inputs
+    rows, columns = -(-height // 2), -(-width // 2)
+    pairs = tf.reshape(even, [-1, 2, columns, 2 * channels])
+
+    def pick(offset: int) -> tf.Tensor:
+        picked = tf.slice(pairs, [0, offset, 0, offset * channels], [-1, 1, columns, channels])
+        return tf.reshape(picked, [-1, rows, columns, channels])
+
+    return pick
+
+
 def halved_pointwise(inputs: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """Halves height and width (rounded up) by two 1×1 convolutions of stride 2, one pixel apart (ENAS).
 
@@ -240,19 +266,8 @@ def halved_pointwise(inputs: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> 
     Returns:
         float [batch, ceil(height / 2), ceil(width / 2), n + m].
     """
-    _, height, width, channels = inputs.shape
-    even = tf.pad(inputs, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]]) if height % 2 or width % 2 else inputs
-    rows, columns = -(-height // 2), -(-width // 2)
-    # The pixels are picked before the convolution: TensorFlow 2.21's gradient of a 1×1 convolution of stride 2 to few
-    # channels writes beyond its memory on a CPU where the batch has an odd number of images. They are picked as a
-    # block of a reshaped image, since a slice with strides, and its gradient, take several times as long as the rest.
-    pairs = tf.reshape(even, [-1, 2, columns, 2 * channels])
-
-    def half(offset: int, kernel: tf.Tensor) -> tf.Tensor:
-        picked = tf.slice(pairs, [0, offset, 0, offset * channels], [-1, 1, columns, channels])
-        return pointwise(tf.reshape(picked, [-1, rows, columns, channels]), kernel)
-
-    return tf.concat([half(0, first), half(1, second)], -1)
+    pick = pixel_picker(inputs)
+    return tf.concat([pointwise(pick(0), first), pointwise(pick(1), second)], -1)
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from epnas_tf.arrays import Float32Array
+from epnas_tf.nn.costs import inner_channels, squeezed_channels
 
 Arrays = list[Float32Array]
 
@@ -13,6 +14,7 @@ IN_SPACE = (
     keras.layers.AveragePooling2D,
     keras.layers.Conv2D,
     keras.layers.Cropping2D,
+    keras.layers.DepthwiseConv2D,
     keras.layers.GlobalAveragePooling2D,
     keras.layers.MaxPooling2D,
     keras.layers.SeparableConv2D,
@@ -49,8 +51,8 @@ def _relu(make: Maker, x: Any) -> Any:
     return make(keras.layers.ReLU, "relu")(x)
 
 
-def _batch_norm(make: Maker, x: Any) -> Any:
-    return make(keras.layers.BatchNormalization, "batch_norm", **BATCH_NORM)(x)
+def _batch_norm(make: Maker, x: Any, part: str = "batch_norm") -> Any:
+    return make(keras.layers.BatchNormalization, part, **BATCH_NORM)(x)
 
 
 def pooling(make: Maker, inputs: list[Any], kind: str) -> Any:
@@ -98,9 +100,47 @@ def identity(make: Maker, inputs: list[Any]) -> Any:
     return inputs[0] if make.stride == 1 else reduction(make, inputs)
 
 
+def none(make: Maker, inputs: list[Any]) -> Any:
+    """The input; if the node halves, a 1×1 convolution and batch norm."""
+    return inputs[0] if make.stride == 1 else convolution(make, inputs, 1, activate=False)
+
+
+def basic_block(make: Maker, inputs: list[Any], width: float) -> Any:
+    """Convolution, batch norm, ReLU, convolution, batch norm."""
+    options = {"padding": "same", "use_bias": False}
+    inner = inner_channels(make.channels, width)
+    x = make(keras.layers.Conv2D, "first_conv", inner, 3, strides=make.stride, **options)(inputs[0])
+    x = _relu(make, _batch_norm(make, x, "first_batch_norm"))
+    x = make(keras.layers.Conv2D, "second_conv", make.channels, 3, **options)(x)
+    return _batch_norm(make, x, "second_batch_norm")
+
+
+def inverted_residual(make: Maker, inputs: list[Any], kernel_size: int, expansion: int, squeeze: bool) -> Any:
+    """1×1 convolution, depthwise convolution, squeeze-and-excitation if it has one, 1×1 convolution."""
+    x, options = inputs[0], {"padding": "same", "use_bias": False}
+    channels = x.shape[-1]
+    inner = expansion * channels
+    x = make(keras.layers.Conv2D, "expand_conv", inner, 1, **options)(x)
+    x = make(keras.layers.ReLU, "expand_relu", max_value=6.0)(_batch_norm(make, x, "expand_batch_norm"))
+    x = make(keras.layers.DepthwiseConv2D, "depthwise_conv", kernel_size, strides=make.stride, **options)(x)
+    x = make(keras.layers.ReLU, "depthwise_relu", max_value=6.0)(_batch_norm(make, x, "depthwise_batch_norm"))
+    if squeeze:
+        gates = make(keras.layers.GlobalAveragePooling2D, "mean", keepdims=True)(x)
+        gates = make(keras.layers.Conv2D, "squeeze", squeezed_channels(channels), 1, activation="relu")(gates)
+        gates = make(keras.layers.Conv2D, "excite", inner, 1, activation="sigmoid")(gates)
+        x = make(keras.layers.Multiply, "gate")([x, gates])
+    x = make(keras.layers.Conv2D, "project_conv", make.channels, 1, **options)(x)
+    return _batch_norm(make, x, "project_batch_norm")
+
+
 def add(make: Maker, inputs: list[Any]) -> Any:
     """The sum of the inputs."""
     return make(keras.layers.Add, "add")(inputs) if len(inputs) > 1 else inputs[0]
+
+
+def add_relu(make: Maker, inputs: list[Any]) -> Any:
+    """The sum of the inputs, ReLU."""
+    return _relu(make, add(make, inputs))
 
 
 def add_batch_norm(make: Maker, inputs: list[Any]) -> Any:
@@ -131,8 +171,7 @@ def projection_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
 
 def batch_norm_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
     """The values of the layer's batch norm."""
-    norm = layer.batch_norm
-    return [[_value(v) for v in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)]]
+    return [_norm_values(layer.batch_norm)]
 
 
 def convolution_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
@@ -155,9 +194,34 @@ def identity_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
     return [] if layer.stride == 1 else reduction_weights(layer, sources)
 
 
+def none_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
+    """Nothing, or the values of a projection."""
+    return [] if layer.stride == 1 else convolution_weights(layer, sources)
+
+
+def basic_block_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
+    """The kernels, each with the values of its batch norm."""
+    first, second = _norm_values(layer.first_batch_norm), _norm_values(layer.second_batch_norm)
+    return [[_value(layer.first_kernel)], first, [_value(layer.second_kernel)], second]
+
+
+def inverted_residual_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
+    """The kernels, each with the values of its batch norm, and the squeeze-and-excitation's before the last."""
+    arrays = [[_value(layer.expand_kernel)], _norm_values(layer.expand_batch_norm)]
+    arrays += [[_value(layer.depthwise_kernel)], _norm_values(layer.depthwise_batch_norm)]
+    if layer.squeeze:
+        arrays.append([_value(layer.squeeze_kernel), _value(layer.squeeze_bias)])
+        arrays.append([_value(layer.excite_kernel), _value(layer.excite_bias)])
+    return [*arrays, [_value(layer.project_kernel)], _norm_values(layer.project_batch_norm)]
+
+
 def classifier_weights(layer: Any, sources: list[Any]) -> list[Arrays]:
     """The kernels of all parts, stacked, and the bias."""
     return [[np.concatenate([_value(source.kernel) for source in sources]), _value(layer.bias)]]
+
+
+def _norm_values(norm: Any) -> Arrays:
+    return [_value(variable) for variable in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)]
 
 
 def _value(variable: Any) -> Float32Array:

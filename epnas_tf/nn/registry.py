@@ -12,7 +12,7 @@ from typing import Any
 
 from epnas_tf import plugins
 from epnas_tf.errors import ArchitectureError, ConfigError
-from epnas_tf.nn.costs import CostFunction
+from epnas_tf.nn.costs import CostFunction, InnerFunction
 
 # Names become parts of store keys, of Keras variable names (which refuse "/") and of an architecture's one-line text.
 _NAME = re.compile(r"[A-Za-z0-9_.\-]+")
@@ -43,12 +43,18 @@ class Operation:
         name: its name in flags, files and architectures.
         make_layer: takes `channels`, `stride`, `seed`, `name` and `dtype`, and returns a Keras layer, not yet built.
             It imports Keras itself, so that a module of operations can be imported without Keras.
-        cost: takes the channels of input and output, the stride and the output's (height, width), and returns a `Cost`;
+        cost: takes the channels of input and output, the stride and the input's (height, width), and returns a `Cost`;
             None for an operation that is rejected wherever costs are needed.
         plain: its exported form; None for a layer of Keras's own, or made of such layers alone.
         label: its name in the report; `name` unless given.
         short: its abbreviation, for narrow places.
         color: the colour of its boxes in the report.
+        shortcut: the shortcut around it in the staged space: "equal" where its input and output have one shape
+            (MobileNetV2), "always" (ResNet: projected where they differ, and a ReLU behind the sum), or "" for none.
+        traits: words that several operations share, such as "kernel 5"; the staged space gives them to the surrogate.
+        inner: takes the arguments of `cost`, and returns the number of values between its layers, for estimates of time
+            and memory; None for none.
+        keeps_channels: whether it needs as many input channels as it gives.
         internal: whether it is a layer between operations, which users cannot choose.
         vector: whether its output is [batch, channels] and not an image.
 
@@ -72,6 +78,10 @@ class Operation:
     label: str = ""
     short: str = ""
     color: str = "#e3c6da"
+    shortcut: str = ""
+    traits: tuple[str, ...] = ()
+    inner: InnerFunction | None = None
+    keeps_channels: bool = False
     internal: bool = False
     vector: bool = False
 

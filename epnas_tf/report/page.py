@@ -1,18 +1,19 @@
 """Assembly and writing of a run's report."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from epnas_tf.errors import RunDirectoryError
+from epnas_tf.metrics import percent_of_images
 from epnas_tf.nn import Operation, known
 from epnas_tf.report import tables
 from epnas_tf.report.figures.architecture import architecture_picture
 from epnas_tf.report.figures.drawing import Picture, drawing
-from epnas_tf.report.figures.pareto import front_pictures, front_rows
+from epnas_tf.report.figures.pareto import all_fronts, front_pictures
 from epnas_tf.report.figures.rank import Rank, rank_picture, read_rank
 from epnas_tf.report.figures.search import accuracy_picture, prediction_picture, updates_picture
 from epnas_tf.report.figures.training import (
@@ -25,8 +26,9 @@ from epnas_tf.report.figures.training import (
 from epnas_tf.report.images import examples
 from epnas_tf.report.search_files import Search, read_search
 from epnas_tf.report.summary import Summary, summarise, training_status
-from epnas_tf.report.text import clean, decimal, plural
+from epnas_tf.report.text import clean, count, decimal, duration, plural
 from epnas_tf.report.training_files import Training, read_training
+from epnas_tf.space.architecture import Architecture
 from epnas_tf.storage.rank_directory import FOLDER as RANK_FOLDER
 from epnas_tf.storage.state_files import translate_os_errors, write_whole
 from epnas_tf.storage.training_directory import FOLDER, is_training
@@ -184,9 +186,10 @@ def _pictures(
     if rank is not None:
         yield rank_picture(rank)
     if training is not None:
-        yield loss_picture(training.epochs, training.config.recipe)
-        yield training_accuracy_picture(training.epochs, training.config.recipe)
-        yield learning_rate_picture(training.epochs)
+        if training.epochs:
+            yield loss_picture(training.epochs, training.config.recipe)
+            yield training_accuracy_picture(training.epochs, training.config.recipe)
+            yield learning_rate_picture(training.epochs)
         if training.figures is not None:
             yield confusion_picture(training.figures)
 
@@ -206,57 +209,16 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {function.__name__: function for function in FILTERS}
     return environment.get_template("report.html").render(
         summary=summary,
         pictures=pictures,
-        search=_search_values(search),
+        search=search,
         rank=rank,
-        training=_training_values(training),
+        training=training,
         settings=_settings(search, training),
-        table=None if summary.architecture is None else tables.architecture_table(summary.architecture),
+        crowded=CLASSES_WITH_NUMBERS,
     )
-
-
-def _search_values(search: Search | None) -> dict[str, Any] | None:
-    if search is None:
-        return None
-    best = tables.best_rows(search)
-    return {
-        "best": best,
-        "front": front_rows(search),
-        "operations": _used(best),
-        "diverged": bool(search.trials) and not search.completed,
-        "child": search.config.child,
-        "by_estimate": search.config.search.rank_by == "estimate",
-        "images": None if search.num_validation is None else plural(search.num_validation, "validation image"),
-        "accuracies": tables.accuracy_table(search),
-        "correlations": tables.correlation_table(search),
-        "depth": plural(search.depth, search.level),
-        "one_level": search.depth == 1,
-        "has_costs": search.description is not None,
-    }
-
-
-def _training_values(training: Training | None) -> dict[str, Any]:
-    values: dict[str, Any] = {"status": training_status(training), "begun": training is not None}
-    if training is None:
-        return values
-    values["candidates"] = tables.candidate_rows(training)
-    values["operations"] = _used(values["candidates"])
-    values["candidate_epochs"] = plural(training.config.recipe.candidate_epochs, "epoch")
-    values["facts"] = tables.training_facts(training)
-    figures, predictions = training.figures, training.predictions
-    values["figures"] = figures
-    if figures is not None:
-        names = [c.name for c in figures.classes]
-        values["classes"] = tables.class_rows(figures)
-        crowded = len(names) > CLASSES_WITH_NUMBERS
-        values["confusions"] = tables.frequent_confusions(figures) if crowded else []
-        values["loss"] = decimal(figures.loss)
-        values["predictions"] = predictions is not None
-        if predictions is not None:
-            values["right"], values["wrong"] = (examples(predictions, names, right) for right in (True, False))
-    return values
 
 
 def _settings(search: Search | None, training: Training | None) -> list[tuple[str, list[Any], str]]:
@@ -265,16 +227,38 @@ def _settings(search: Search | None, training: Training | None) -> list[tuple[st
     return [
         (
             title,
-            tables.settings_groups(part.config, part.settings),
-            ", ".join(f"{clean(name)} {clean(version)}" for name, version in part.versions.items()),
+            tables.settings_groups(part.config, part.document["settings"]),
+            ", ".join(f"{clean(name)} {clean(version)}" for name, version in part.document["versions"].items()),
         )
         for title, part in parts.items()
         if part is not None
     ]
 
 
-def _used(rows: Iterable[tables.BestRow | tables.CandidateRow]) -> list[Operation]:
-    """Returns the operations that occur in some rows, each once, those of the paper in its order."""
-    used = {part for row in rows for level in row.operations for part in level}
+def used_operations(architectures: Iterable[Architecture]) -> list[Operation]:
+    """Returns the operations of some architectures, each once, those of the paper in its order."""
+    used = {part for architecture in architectures for level in tables.operations_of(architecture) for part in level}
     order = {name: place for place, name in enumerate(known())}
     return sorted(used, key=lambda shown: (order.get(shown.name, len(order)), shown.label))
+
+
+FILTERS: tuple[Callable[..., Any], ...] = (
+    tables.accuracy_table,
+    tables.architecture_table,
+    tables.best_networks,
+    tables.correlation_table,
+    tables.frequent_confusions,
+    tables.operations_of,
+    tables.training_facts,
+    all_fronts,
+    clean,
+    count,
+    decimal,
+    duration,
+    examples,
+    percent_of_images,
+    plural,
+    training_status,
+    used_operations,
+)
+"""The functions that the page's template calls by their names."""

@@ -2,23 +2,19 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.workload import children_of_iteration
 from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
 from epnas_tf.space import definition_of_space, depth_of, make_space
 from epnas_tf.space.architecture import Architecture
-from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
 from epnas_tf.storage.data_file import DATA_FILE, DataDescription, load_description
-from epnas_tf.storage.records import finite, newest_best_first, parsed, read_ranking
+from epnas_tf.storage.records import finite, from_record, newest_best_first, parsed, read_ranking
 from epnas_tf.storage.run_directory import RunDirectory, read_config, read_config_document
-from epnas_tf.storage.state_files import StateFiles
-
-T = TypeVar("T")
+from epnas_tf.storage.state_files import StateFiles, translate_read_errors
 
 Updates = dict[tuple[str | int, ...], int]
 """How many training steps each position and operation of the shared network has had."""
@@ -57,8 +53,7 @@ class Search:
 
     Attributes:
         config: its settings.
-        settings: the same as in config.json.
-        versions: the versions of the packages.
+        document: the content of config.json.
         trials: the children in the order of their training.
         best: the best whole architecture; None as long as there is none.
         ranking: the ranking value of each whole architecture, by the child's number.
@@ -69,8 +64,7 @@ class Search:
     """
 
     config: RunConfig
-    settings: dict[str, Any]
-    versions: dict[str, str]
+    document: dict[str, Any]
     trials: tuple[Trial, ...]
     best: Architecture | None
     ranking: dict[int, float]
@@ -122,12 +116,12 @@ def read_search(path: Path) -> Search:
     except ConfigError as error:
         raise RunDirectoryError(f"{path / 'config.json'} holds a setting that is not allowed. {error}") from error
     trials = parsed(path / RunDirectory.RECORDS, _trial)
-    seconds = sum(trial.seconds for trial in trials)
-    updates, seconds, num_planned = _peeked(path, seconds, _num_planned(config, space))
+    planned = sum(children_of_iteration(space, config.search.k).values()) * config.search.iterations
+    # The number of planned children holds if none diverges and no limit excludes any; a state knows it better.
+    updates, seconds, num_planned = _peeked(path) or (None, sum(trial.seconds for trial in trials), planned)
     return Search(
         config=config,
-        settings=document["settings"],
-        versions=document["versions"],
+        document=document,
         trials=trials,
         best=architecture_of(path),
         ranking=read_ranking(path),
@@ -160,40 +154,22 @@ def description_of(path: Path) -> DataDescription | None:
     return load_description(path) if (path / DATA_FILE).exists() else None
 
 
-def optional(value: Any, make: Callable[[Any], T]) -> T | None:
-    """Converts a value to a number; None stays None."""
-    return None if value is None else make(value)
-
-
 def _trial(record: dict[str, Any]) -> Trial:
     completed = record["status"] == "completed"
-    return Trial(
-        child=int(record["child"]),
-        iteration=int(record["iteration"]),
-        level=int(record["level"]),
-        temperature=finite(record["temperature"]),
-        predicted=optional(record["predicted"], finite),
-        score=finite(record["score"]) if completed else None,
-        parameters=int(record["parameters"]) if completed else None,
+    return from_record(
+        Trial,
+        record if completed else record | {"score": None, "parameters": None},
+        finite,
         seconds=sum(float(record.get(f"{part}_seconds", 0)) for part in ("build", "train", "evaluate")),
         architecture=architecture_from_dict(record["architecture"]),
     )
 
 
-def _peeked(path: Path, seconds: float, num_planned: int) -> tuple[Updates | None, float, int]:
+def _peeked(path: Path) -> tuple[Updates, float, int] | None:
     """Reads what only the state has: update counts of the store, time spent, and children of the whole search."""
     state = StateFiles(path / "state", RunDirectory.STATES).peek()
     if state is None:
-        return None, seconds, num_planned
-    try:
+        return None
+    with translate_read_errors(f"The state in {path / 'state'} is not one that a search wrote"):
         updates = {tuple(entry["key"]): int(entry["updates"]) for entry in state.values["store"]["layers"]}
         return updates, float(state.values["seconds"]), int(state.values["num_children"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunDirectoryError(
-            f"The state in {path / 'state'} is not one that a search wrote. Received: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _num_planned(config: RunConfig, space: SearchSpace[Any, Any]) -> int:
-    """Returns the number of children of the whole search, if none diverges and no limit excludes any."""
-    return sum(children_of_iteration(space, config.search.k).values()) * config.search.iterations

@@ -47,18 +47,19 @@ class Summary:
 
 
 def summarise(search: Search | None, training: Training | None) -> Summary:
-    """Makes the head of the report from the existing parts of a run."""
+    """Makes the head of the report from the existing parts of a run, at least one."""
     found = None if search is None else search.best
     trained = None if training is None else training.architecture
     architecture = trained or found
-    descriptions = [part.description for part in (training, search) if part is not None]
-    description = next(filter(None, descriptions), None)
+    parts = [part for part in (training, search) if part is not None]
+    description = next((part.description for part in parts if part.description), None)
+    dataset = parts[-1].config.data.dataset
     finished = search is not None and len(search.trials) >= search.num_planned
     title = "The best architecture" if finished else "The best architecture so far"
     if training is not None and trained is not None:
         title = "The architecture in training" if training.figures is None else "The trained architecture"
     return Summary(
-        name=_name(search, training, description),
+        name=clean(description.name if description else Path(dataset).name or dataset),
         data=_data(description, held_out=training is None or training.config.recipe.held_out) if description else "",
         status=[_search_status(search), training_status(training)],
         tiles=_tiles(search, training),
@@ -92,14 +93,12 @@ def _search_status(search: Search | None) -> str:
 
 
 def _tiles(search: Search | None, training: Training | None) -> list[Tile]:
-    figures = None if training is None else training.figures
     tiles = []
-    if figures is not None:
-        shown = percent_of_images(figures.accuracy, figures.num_images)
-        top_5 = percent_of_images(figures.top_5, figures.num_images)
-        note = f"{interval_text(figures.accuracy, figures.num_images)} on {plural(figures.num_images, 'image')}"
-        note += "" if figures.top_5 is None else f", top-5 {top_5}"
-        tiles.append(Tile("Test accuracy", shown, note))
+    if training is not None and (figures := training.figures) is not None:
+        metrics, images = figures.metrics, figures.metrics.num_images
+        note = f"{interval_text(metrics.accuracy, images)} on {plural(images, 'image')}"
+        note += "" if metrics.top_5 is None else f", top-5 {percent_of_images(metrics.top_5, images)}"
+        tiles.append(Tile("Test accuracy", percent_of_images(metrics.accuracy, images), note))
         tiles.append(Tile("Parameters", compact(figures.parameters), "of the trained network"))
         tiles.append(Tile("Multiply-adds", compact(figures.multiply_adds), "for one image"))
     elif search is not None:
@@ -133,13 +132,6 @@ def _best_tile(search: Search, best: list[Trial]) -> Tile:
     deepest = max(search.completed, key=lambda trial: (trial.level, trial.score or 0.0))
     note = f"level {deepest.level} of {search.depth}: {measured(deepest)}; {comes}"
     return Tile("Best so far", percent_of_images(deepest.score, images), note)
-
-
-def _name(search: Search | None, training: Training | None, description: DataDescription | None) -> str:
-    if description is not None:
-        return clean(description.name)
-    config = search.config if search is not None else training.config if training is not None else None
-    return "" if config is None else clean(Path(config.data.dataset).name or config.data.dataset)
 
 
 def _data(description: DataDescription, held_out: bool) -> str:

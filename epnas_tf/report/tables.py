@@ -10,7 +10,7 @@ from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ArchitectureError, DataError
 from epnas_tf.metrics import percent_of_images, rank_correlation
 from epnas_tf.nn import Cost, Operation
-from epnas_tf.options import fields_of
+from epnas_tf.options import groups_of
 from epnas_tf.report.figures.drawing import operation
 from epnas_tf.report.search_files import Search, Trial
 from epnas_tf.report.text import MISSING, clean, count, decimal, duration, plural, signed
@@ -18,19 +18,11 @@ from epnas_tf.report.training_files import TestFigures, Training
 from epnas_tf.space import NetworkShape, build_graph, definition_of
 from epnas_tf.space.architecture import Architecture
 
+Sized = list[tuple[Cost | None, Trial]]
+"""Trials, each with the cost of its network, if that is known."""
+
 NUM_BEST = 10
 NUM_CONFUSIONS = 10
-GROUPS = {
-    "space": "Search space",
-    "network": "Network",
-    "data": "Data",
-    "child": "Training of a child",
-    "surrogate": "Surrogate",
-    "search": "Search",
-    "limits": "Limits",
-    "recipe": "Recipe",
-    "general": "General",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,19 +36,19 @@ class Setting:
 
 
 def settings_groups(config: Any, settings: dict[str, Any]) -> list[tuple[str, list[Setting]]]:
-    """Returns the settings of a run in groups, as in their dataclass, each with its title.
+    """Returns the settings of a run in groups, as in their dataclass, each with its title in `--help`.
 
     Args:
         config: the settings as a dataclass, which defines the groups.
         settings: the same as in config.json; those outside every group are ignored.
     """
-    groups: dict[str, list[Setting]] = {}
-    for field in dataclasses.fields(config):
-        grouped = dataclasses.is_dataclass(field.type)
-        members = list(fields_of(field.type)) if grouped else [field]  # type: ignore[arg-type]  # it is a class here
-        rows = groups.setdefault(field.name if grouped else "general", [])
-        rows += [_setting(member, settings) for member in members if member.name in settings]
-    return [(GROUPS.get(name, name.capitalize()), rows) for name, rows in groups.items() if rows]
+    return [
+        (
+            (group.TITLE or "general").capitalize(),
+            [_setting(field, settings) for field in fields if field.name in settings],
+        )
+        for group, fields in groups_of(type(config))
+    ]
 
 
 def _setting(field: "dataclasses.Field[Any]", settings: dict[str, Any]) -> Setting:
@@ -73,51 +65,17 @@ def _setting(field: "dataclasses.Field[Any]", settings: dict[str, Any]) -> Setti
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class BestRow:
-    """One of the best architectures; `operations` are its layers' or blocks' operations, level by level."""
-
-    place: int
-    estimate: str
-    accuracy: str
-    parameters: str
-    multiply_adds: str
-    child: str
-    operations: list[list[Operation]]
-    text: str
-
-
-def best_rows(search: Search) -> list[BestRow]:
-    """Returns the best whole architectures of a search."""
-    return [best_row(search, place, trial) for place, trial in enumerate(search.best_trials()[:NUM_BEST], 1)]
-
-
-def best_row(search: Search, place: int, trial: Trial) -> BestRow:
-    """Makes the table row of a whole architecture, at a rank from 1."""
-    costs = search_cost(search, trial.architecture)
-    return BestRow(
-        place=place,
-        estimate=percent_of_images(search.estimate(trial), search.num_validation),
-        accuracy=percent_of_images(trial.score, search.num_validation),
-        parameters=count(trial.parameters),
-        multiply_adds=MISSING if costs is None else count(costs.multiply_adds),
-        child=str(trial.child),
-        operations=operations_of(trial.architecture),
-        text=str(trial.architecture),
-    )
+def best_networks(search: Search) -> Sized:
+    """Returns the best whole architectures of a search, each with its cost."""
+    return [(search_cost(search, trial.architecture), trial) for trial in search.best_trials()[:NUM_BEST]]
 
 
 def search_cost(search: Search, architecture: Architecture) -> Cost | None:
     """Returns the cost of an architecture at the search's channels; None if the image shape is not known."""
     if search.description is None:
         return None
-    shape = NetworkShape(
-        image_shape=search.description.image_shape,
-        num_classes=search.description.num_classes,
-        channels=search.config.network.channels,
-        num_levels=search.depth,
-        normal_cells=search.config.network.normal_cells,
-    )
+    data, network = search.description, search.config.network
+    shape = NetworkShape(data.image_shape, data.num_classes, network.channels, search.depth, network.normal_cells)
     try:
         return cost(build_graph(architecture, shape), shape.image_shape)
     except (ArchitectureError, DataError):
@@ -181,8 +139,7 @@ def accuracy_table(search: Search) -> LevelTable | None:
     """Makes the table of the children's mean accuracy in per cent, on the shared weights; None before the first."""
 
     def figure(trials: list[Trial]) -> str:
-        scores = [t.score for t in trials if t.score is not None]
-        mean = sum(scores) / len(scores) if scores else None
+        mean = float(np.mean([t.score for t in trials])) if trials else None
         return percent_of_images(mean, search.num_validation).removesuffix(" %")  # many columns on a narrow screen
 
     return _by_level(list(search.completed), figure)
@@ -204,47 +161,12 @@ def _by_level(trials: list[Trial], figure: Callable[[list[Trial]], str]) -> Leve
     return LevelTable(iterations, [*rows, ("all levels", row(trials))])
 
 
-@dataclasses.dataclass(frozen=True)
-class CandidateRow:
-    """One candidate of the final training; `chosen` where it is the one that was trained in full."""
-
-    number: int
-    accuracy: str
-    shared_score: str
-    parameters: str
-    multiply_adds: str
-    time: str
-    operations: list[list[Operation]]
-    text: str
-    chosen: bool
-
-
-def candidate_rows(training: Training) -> list[CandidateRow]:
-    """Returns the candidates in the order of the search's ranking."""
-    images = None if training.description is None else training.description.num_validation
-    return [
-        CandidateRow(
-            number=candidate.number,
-            accuracy="diverged" if candidate.accuracy is None else percent_of_images(candidate.accuracy, images),
-            shared_score=percent_of_images(candidate.shared_score, images),
-            parameters=count(candidate.parameters),
-            multiply_adds=count(candidate.multiply_adds),
-            time=duration(candidate.seconds),
-            operations=operations_of(candidate.architecture),
-            text=str(candidate.architecture),
-            chosen=candidate.architecture == training.architecture,
-        )
-        for candidate in training.candidates
-    ]
-
-
 def training_facts(training: Training) -> list[tuple[str, str]]:
     """Returns the main facts of a final training's epochs, each with its name."""
     if not training.epochs:
         return []
     last, seconds = training.epochs[-1], [e.seconds for e in training.epochs]
-    data = training.description
-    images = None if data is None else data.num_validation
+    data, images = training.description, training.num_validation
     facts = [
         ("Epochs", f"{len(seconds):,} of {training.config.recipe.epochs:,}"),
         ("Time of an epoch, mean", duration(sum(seconds) / len(seconds), short=True)),
@@ -253,44 +175,19 @@ def training_facts(training: Training) -> list[tuple[str, str]]:
     ]
     if last.validation_accuracy is not None:
         best = max(training.epochs, key=lambda e: e.validation_accuracy or 0.0)
+        highest = percent_of_images(best.validation_accuracy, images)
         facts += [
             ("Last validation accuracy", percent_of_images(last.validation_accuracy, images)),
             ("Last validation loss", decimal(last.validation_loss)),
-            (
-                "Best validation accuracy",
-                f"{percent_of_images(best.validation_accuracy, images)} in epoch {best.epoch:,}",
-            ),
+            ("Best validation accuracy", f"{highest} in epoch {best.epoch:,}"),
         ]
     return facts
 
 
-@dataclasses.dataclass(frozen=True)
-class ClassRow:
-    """The metrics of one class."""
-
-    name: str
-    images: str
-    precision: str
-    recall: str
-    f1: str
-
-
-def class_rows(figures: TestFigures) -> list[ClassRow]:
-    """Returns the metrics of every class on the test images."""
-    return [
-        ClassRow(
-            clean(c.name),
-            count(c.num_images),
-            *(percent_of_images(part, c.num_images) for part in (c.precision, c.recall, c.f1)),
-        )
-        for c in figures.classes
-    ]
-
-
 def frequent_confusions(figures: TestFigures) -> list[tuple[str, str, str]]:
     """Returns the most frequent mistakes: true class, predicted class and count."""
-    mistakes = figures.confusion - np.diag(np.diag(figures.confusion))
-    names = [clean(c.name) for c in figures.classes]
+    confusion, names = np.array(figures.metrics.confusion), [clean(name) for name in figures.metrics.class_names]
+    mistakes = confusion - np.diag(np.diag(confusion))
     order = np.argsort(-mistakes, axis=None, kind="stable")[:NUM_CONFUSIONS]
     found = [(int(i) // len(names), int(i) % len(names)) for i in order]
     return [(names[i], names[j], count(int(mistakes[i, j]))) for i, j in found if mistakes[i, j] > 0]

@@ -1,25 +1,23 @@
 """The files of a final training so far, read and checked without locking or changing anything."""
 
 import dataclasses
+import functools
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from epnas_tf.arrays import Int64Array
 from epnas_tf.config import TrainingConfig
-from epnas_tf.errors import RunDirectoryError
-from epnas_tf.metrics import ClassMetrics
-from epnas_tf.report.search_files import architecture_of, description_of, optional
+from epnas_tf.metrics import Metrics
+from epnas_tf.report.search_files import architecture_of, description_of
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_from_dict
 from epnas_tf.storage.data_file import DataDescription
-from epnas_tf.storage.records import parsed
+from epnas_tf.storage.records import from_record, parsed
 from epnas_tf.storage.run_directory import read_config_document
+from epnas_tf.storage.state_files import translate_read_errors
 from epnas_tf.storage.training_directory import (
     CANDIDATES,
     METRICS,
@@ -35,7 +33,7 @@ class TrainedCandidate:
     """One of several architectures that were trained briefly to choose the one to train in full.
 
     Attributes:
-        number: its position among them, the search's best first.
+        candidate: its position among them, the search's best first.
         architecture: the trained architecture.
         accuracy: validation accuracy after its own training; None as long as it is not known.
         shared_score: validation accuracy in the search; None if not known.
@@ -45,7 +43,7 @@ class TrainedCandidate:
         seconds: duration of its training.
     """
 
-    number: int
+    candidate: int
     architecture: Architecture
     accuracy: float | None
     shared_score: float | None
@@ -57,18 +55,13 @@ class TrainedCandidate:
 
 @dataclasses.dataclass(frozen=True)
 class TestFigures:
-    """The result on the test images; `confusion` counts images, rows true and columns predicted classes."""
+    """The result on the test images, and what the training and its network cost."""
 
-    accuracy: float
-    top_5: float | None
-    loss: float
-    num_images: int
+    metrics: Metrics
     parameters: int
     multiply_adds: int
     epochs: int
     seconds: float
-    classes: tuple[ClassMetrics, ...]
-    confusion: Int64Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -93,14 +86,18 @@ class Training:
     """A final training at its present state; missing parts are None or empty."""
 
     config: TrainingConfig
-    settings: dict[str, Any]
-    versions: dict[str, str]
+    document: dict[str, Any]
     architecture: Architecture | None
     description: DataDescription | None
     candidates: tuple[TrainedCandidate, ...]
     epochs: tuple[Epoch, ...]
     figures: TestFigures | None
     predictions: Predictions | None
+
+    @property
+    def num_validation(self) -> int | None:
+        """The number of validation images; None if the training did not record it."""
+        return None if self.description is None else self.description.num_validation
 
     @property
     def seconds(self) -> float:
@@ -117,79 +114,42 @@ def read_training(path: Path) -> Training:
         RunDirectoryError: if a file is not one that a training writes.
     """
     config = read_training_config(path)
-    document = read_config_document(path / "config.json", TrainingDirectory.FORMAT)
     figures = _figures(path / METRICS)
     return Training(
         config=config,
-        settings=document["settings"],
-        versions=document["versions"],
+        document=read_config_document(path / "config.json", TrainingDirectory.FORMAT),
         architecture=architecture_of(path),
         description=description_of(path),
         candidates=parsed(path / CANDIDATES, _candidate),
-        epochs=parsed(path / TrainingDirectory.RECORDS, _epoch),
+        epochs=parsed(path / TrainingDirectory.RECORDS, functools.partial(from_record, Epoch)),
         figures=figures,
-        predictions=None if figures is None else _predictions(path / PREDICTIONS, len(figures.classes)),
+        predictions=None if figures is None else _predictions(path / PREDICTIONS, len(figures.metrics.classes)),
     )
 
 
 def _candidate(record: dict[str, Any]) -> TrainedCandidate:
-    return TrainedCandidate(
-        number=int(record["candidate"]),
-        architecture=architecture_from_dict(record["architecture"]),
-        accuracy=optional(record["accuracy"], float),
-        shared_score=optional(record["shared_score"], float),
-        parameters=optional(record.get("parameters"), int),
-        multiply_adds=optional(record.get("multiply_adds"), int),
-        epochs=int(record["epochs"]),
-        seconds=float(record["seconds"]),
-    )
-
-
-def _epoch(record: dict[str, Any]) -> Epoch:
-    return Epoch(
-        epoch=int(record["epoch"]),
-        learning_rate=float(record["learning_rate"]),
-        training_loss=float(record["training_loss"]),
-        training_accuracy=float(record["training_accuracy"]),
-        validation_loss=optional(record["validation_loss"], float),
-        validation_accuracy=optional(record["validation_accuracy"], float),
-        seconds=float(record["seconds"]),
-    )
+    values = {"parameters": None, "multiply_adds": None, **record}
+    return from_record(TrainedCandidate, values, architecture=architecture_from_dict(record["architecture"]))
 
 
 def _figures(file: Path) -> TestFigures | None:
     """Reads metrics.json; None if the training has not ended."""
     if not file.exists():
         return None
-    try:
+    with translate_read_errors(f"{file} is not one that a training wrote"):
         values = json.loads(file.read_text(encoding="utf-8"))
-        classes = tuple(ClassMetrics.from_dict(figures) for figures in values["classes"])
-        confusion = np.array(values["confusion"], np.int64)
-        if not classes or confusion.shape != (len(classes), len(classes)):
-            raise ValueError(f"a confusion matrix of shape {confusion.shape} for {len(classes)} classes")
-        return TestFigures(
-            accuracy=float(values["accuracy"]),
-            top_5=optional(values["top_5"], float),
-            loss=float(values["loss"]),
-            num_images=int(values["num_images"]),
-            parameters=int(values["parameters"]),
-            multiply_adds=int(values["multiply_adds"]),
-            epochs=int(values["epochs"]),
-            seconds=float(values["seconds"]),
-            classes=classes,
-            confusion=confusion,
-        )
-    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise RunDirectoryError(
-            f"{file} is not one that a training wrote. Received: {type(error).__name__}: {error}"
-        ) from error
+        metrics = Metrics.from_dict(values)
+        classes, rows = len(metrics.classes), [len(row) for row in metrics.confusion]
+        if not classes or rows != [classes] * classes:
+            raise ValueError(f"a confusion matrix with rows of {rows} for {classes} classes")
+        return from_record(TestFigures, values, metrics=metrics)
 
 
 def _predictions(file: Path, num_classes: int) -> Predictions | None:
     """Reads test.npz; None if there is none."""
     if not file.exists():
         return None
-    try:
+    with translate_read_errors(f"{file} is not one that a training wrote"):
         with open(file, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         labels, probabilities = arrays["labels"], arrays["probabilities"]
@@ -199,10 +159,6 @@ def _predictions(file: Path, num_classes: int) -> Predictions | None:
             raise ValueError(f"labels from {labels.min()} to {labels.max()} of {num_classes} classes")
         right, wrong = (_examples(arrays, part, len(labels)) for part in ("right", "wrong"))
         return Predictions(labels, probabilities, right, wrong)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunDirectoryError(
-            f"{file} is not one that a training wrote. Received: {type(error).__name__}: {error}"
-        ) from error
 
 
 def _examples(

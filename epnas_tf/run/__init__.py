@@ -6,11 +6,7 @@
 
 from epnas_tf.lazy import importer
 
-_HOMES = {
-    "Listener": "runner",
-    "SearchResult": "runner",
-    "run_search": "runner",
-}
+_HOMES = dict.fromkeys(("Listener", "SearchResult", "run_search"), "runner")
 
 __all__ = sorted(_HOMES)
 __getattr__ = importer(__name__, _HOMES)

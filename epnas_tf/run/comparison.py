@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from epnas_tf import data as data_module
-from epnas_tf.children.child import ChildDiverged, ChildTrainer, child_store
+from epnas_tf.children.child import ChildDiverged, ChildTrainer
 from epnas_tf.config import RankConfig, RunConfig
 from epnas_tf.data import ImageData, Images
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.options import require
 from epnas_tf.run.correlation import FEWEST, Correlation, kendall, spearman
-from epnas_tf.run.runner import is_finished, network_shape, restore_store
+from epnas_tf.run.runner import child_trainer, is_finished, network_shape, restore_store
 from epnas_tf.seeds import OWN, derived_seed
 from epnas_tf.space import make_space
 from epnas_tf.space.serialization import architecture_from_dict
@@ -181,11 +181,8 @@ def own_trainer(search: RunConfig, data: ImageData, scored: Images, epochs: int)
         scored: the images that an architecture is scored on.
         epochs: number of epochs of each training.
     """
-    shape = network_shape(search, make_space(search.space), data)
-    child = dataclasses.replace(search.child, share_weights=False)
-    batches = data_module.TrainingPipeline(data, child.batch_size, epochs)
-    validation = data_module.evaluation_batches(scored, data.mean, data.std)
-    return ChildTrainer(child_store(child, search.seed), shape, child, batches, validation)
+    own = dataclasses.replace(search, child=dataclasses.replace(search.child, share_weights=False))
+    return child_trainer(own, network_shape(search, make_space(search.space), data), data, scored, epochs)
 
 
 class _Scorer:
@@ -194,13 +191,8 @@ class _Scorer:
     def __init__(self, search: RunConfig, data: ImageData, state: State, config: RankConfig) -> None:
         self._config = config
         self._own = own_trainer(search, data, data.validation, config.own_epochs)
-        shape = self._own.shape
-        child = search.child
-        validation = data_module.evaluation_batches(data.validation, data.mean, data.std)
-        shared = child_store(child, search.seed)
-        restore_store(shared, state)
-        batches = data_module.TrainingPipeline(data, child.batch_size, child.epochs)
-        self._shared = ChildTrainer(shared, shape, child, batches, validation)
+        self._shared = child_trainer(search, self._own.shape, data)
+        restore_store(self._shared.store, state)
 
     def record(self, trial: dict[str, Any], number: int) -> dict[str, Any]:
         """Makes an architecture's line of own.jsonl."""

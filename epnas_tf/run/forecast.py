@@ -1,18 +1,20 @@
 """The forecast of a search on this device: its time and memory, and flags for a shorter search."""
 
 import dataclasses
+import functools
 import os
 
 import tensorflow as tf
 
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.memory_need import TOLERANCE, bytes_needed
-from epnas_tf.cost.workload import DataSize, workload
+from epnas_tf.cost.workload import DataSize, Workload, workload
 from epnas_tf.data import ImageData
 from epnas_tf.devices import mirrored_strategy
 from epnas_tf.errors import ConfigError
 from epnas_tf.memory import available_bytes, resident_bytes
-from epnas_tf.run.shortening import as_flags, shortened
+from epnas_tf.options import as_flags
+from epnas_tf.run.shortening import shortened
 from epnas_tf.run.timed_steps import time_steps
 from epnas_tf.space import NetworkShape, definition_of_space, depth_of, make_space
 
@@ -93,14 +95,10 @@ def check_memory(config: RunConfig, data: DataSize) -> Memory | None:
     """
     if tf.config.list_physical_devices("GPU"):
         return None
-    cores = len(os.sched_getaffinity(0))
+    need = functools.partial(bytes_needed, cores=len(os.sched_getaffinity(0)))
     free, resident = available_bytes(), resident_bytes()
-    needed = bytes_needed(config, data, cores)
+    needed = need(config, data)
     if (1 - TOLERANCE) * needed > free:
-
-        def need(config: RunConfig, data: DataSize) -> float:
-            return bytes_needed(config, data, cores)
-
         names = [*SMALLER[:3], *definition_of_space(config.space.space).smaller_by, *SMALLER[3:]]
         less = shortened(config, data, need, free / (1 + TOLERANCE), names)
         fits = less is not None and need(less.config, less.data) <= free
@@ -128,24 +126,23 @@ def forecast_search(
         resumed: whether there are trained children, so that the settings can no longer change.
     """
     replicas = mirrored_strategy().num_replicas_in_sync if config.child.mirrored else 1
-    work = workload(config, data)
-    model = time_steps(make_space(config.space), shape, config.child, max(work.batch // replicas, 1))
+
+    def work_of(config: RunConfig, data: DataSize) -> Workload:
+        """The work of each device."""
+        work = workload(config, data)
+        return dataclasses.replace(work, batch=max(work.batch // replicas, 1))
+
+    work = work_of(config, data)
+    model = time_steps(make_space(config.space), shape, config.child, work.batch)
 
     def seconds(config: RunConfig, data: DataSize) -> float:
-        work = workload(config, data)
-        return model.seconds(dataclasses.replace(work, batch=max(work.batch // replicas, 1)))
+        return model.seconds(work_of(config, data))
 
     whole, shorter = seconds(config, data), None
     if whole > LONG and not resumed:
         found = shortened(config, data, seconds, SHORT, shorter_by(config))
         shorter = Proposal(as_flags(found.changes), seconds(found.config, found.data)) if found else None
-    return Forecast(
-        num_children=work.num_children,
-        seconds=whole,
-        seconds_by_level=model.by_level(dataclasses.replace(work, batch=max(work.batch // replicas, 1))),
-        memory=memory,
-        shorter=shorter,
-    )
+    return Forecast(work.num_children, whole, model.by_level(work), memory, shorter)
 
 
 def gigabytes(number: float) -> str:

@@ -13,7 +13,7 @@ from epnas_tf.children.child import ChildDiverged, ChildResult, ChildTrainer, ch
 from epnas_tf.children.no_learning import NoLearningMonitor
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.latency import Latencies
-from epnas_tf.data import ImageData
+from epnas_tf.data import ImageData, Images
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import StateError
 from epnas_tf.memory import only_new_garbage
@@ -116,15 +116,28 @@ def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageDa
     Raises:
         DataError: if the images are too small for the space.
     """
-    shape = NetworkShape(
-        image_shape=data.image_shape,
-        num_classes=data.num_classes,
-        channels=config.network.channels,
-        num_levels=space.num_levels,
-        normal_cells=config.network.normal_cells,
-    )
+    channels, cells = config.network.channels, config.network.normal_cells
+    shape = NetworkShape(data.image_shape, data.num_classes, channels, space.num_levels, cells)
     build_graph(space.sample(np.random.default_rng(0)), shape)
     return shape
+
+
+def child_trainer(
+    config: RunConfig, shape: NetworkShape, data: ImageData, scored: Images | None = None, epochs: int | None = None
+) -> ChildTrainer:
+    """Makes the trainer of a search's children.
+
+    Args:
+        config: the search's settings.
+        shape: the result of `network_shape`.
+        data: the images.
+        scored: the images that a child is scored on; None for the validation images.
+        epochs: number of epochs of a child; None for the settings'.
+    """
+    child = config.child
+    batches = data_module.TrainingPipeline(data, child.batch_size, epochs or child.epochs)
+    validation = data_module.evaluation_batches(data.validation if scored is None else scored, data.mean, data.std)
+    return ChildTrainer(child_store(child, config.seed), shape, child, batches, validation)
 
 
 def restore_store(store: VariableStore, state: State) -> None:
@@ -237,13 +250,7 @@ class _Run:
         self.search: ProgressiveSearch[Any] = ProgressiveSearch(
             space, config.search, config.surrogate, config.seed, limits
         )
-        self.trainer = ChildTrainer(
-            child_store(config.child, config.seed),
-            shape,
-            config.child,
-            data_module.TrainingPipeline(data, config.child.batch_size, config.child.epochs),
-            data_module.evaluation_batches(data.validation, data.mean, data.std),
-        )
+        self.trainer = child_trainer(config, shape, data)
         self.no_learning = NoLearningMonitor(data.validation.labels, config.child)
         self.forecast: Callable[[], Forecast] | None = None
         self.seconds = 0.0
@@ -286,9 +293,8 @@ class _Run:
                 self.listener.warning(warning)
         ranking = self.search.ranking()
         if not ranking:
-            raise StateError(
-                f"{self.directory.path} holds a finished search without a result. Remove it to start anew."
-            )
+            place = self.directory.path
+            raise StateError(f"{place} holds a finished search without a result. Remove it to start anew.")
         self._save_best()
         return SearchResult(
             ranking[0].architecture,
@@ -319,9 +325,8 @@ class _Run:
             return result
         except ChildDiverged as diverged:
             self.num_failed += 1
-            self.listener.warning(
-                f"Child {candidate.number + 1} failed: {diverged} The shared weights are as before it."
-            )
+            child = f"Child {candidate.number + 1}"
+            self.listener.warning(f"{child} failed: {diverged} The shared weights are as before it.")
             return None
 
     def _times(self) -> _Times:

@@ -124,9 +124,3 @@ def _with(first: Attempt, changes: dict[str, Any]) -> Attempt:
         validation = max(round(part * data.num_validation), 1)
         data = dataclasses.replace(data, num_train=images - validation, num_validation=validation)
     return Attempt(config, data, changes)
-
-
-def as_flags(changes: Mapping[str, Any]) -> str:
-    """Formats changed settings as flags."""
-    shown = {name: ",".join(value) if isinstance(value, tuple) else value for name, value in changes.items()}
-    return " ".join(f"--{name}={value}" for name, value in shown.items())

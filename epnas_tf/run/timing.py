@@ -9,20 +9,16 @@ EXPECTED_CHILDREN = 2
 
 
 class TimeLeft:
-    """Estimates the time left from the children so far, by level, since deeper networks take longer.
+    """Estimates the time left from the children so far, by level, since deeper networks take longer."""
 
-    Args:
-        expected: the expected seconds for a child of each level; None if no step was timed.
-    """
-
-    def __init__(self, expected: Mapping[int, float] | None = None) -> None:
-        self._expected = dict(expected or {})
+    def __init__(self) -> None:
+        self._expected: Mapping[int, float] = {}
         self._levels: list[int] = []
         self._seconds: list[float] = []
 
     def expect(self, expected: Mapping[int, float]) -> None:
         """Sets the expected seconds for a child of each level."""
-        self._expected = dict(expected)
+        self._expected = expected
 
     def add(self, level: int, seconds: float) -> None:
         """Records the seconds of a child of a level."""

@@ -1,8 +1,10 @@
 """Architectures and search spaces (paper, section 3): plain values and NumPy, no TensorFlow.
 
-- `architecture`: the frozen values `MacroArchitecture` and `MicroArchitecture`; `serialization`: their JSON form.
+- `architecture`: the frozen values `MacroArchitecture`, `MicroArchitecture` and `StagedArchitecture`; `serialization`:
+  their JSON form.
 - `base`: `SearchSpace` and its six abstract members.
-- `definition`: `SpaceDefinition`, everything specific to a space; `macro` and `micro` are the paper's two spaces.
+- `definition`: `SpaceDefinition`, everything specific to a space; `macro` and `micro` are the paper's two spaces,
+  `staged` one of blocks of ResNet and MobileNetV2.
 - `graph`: a network as a value; `picture`: its picture as a value.
 """
 
@@ -16,6 +18,7 @@ from epnas_tf.space.architecture import (
     MacroLayer,
     MicroArchitecture,
     MicroBlock,
+    StagedArchitecture,
 )
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.definition import (
@@ -39,12 +42,14 @@ from epnas_tf.space.serialization import (
     load_architecture,
     save_architecture,
 )
+from epnas_tf.space.staged import STAGED_OPERATIONS, StagedSpace
 
 __all__ = [
     "CELL_BEFORE_PREVIOUS",
     "MACRO_OPERATIONS",
     "MICRO_OPERATIONS",
     "PREVIOUS_CELL",
+    "STAGED_OPERATIONS",
     "Architecture",
     "BlockSide",
     "Graph",
@@ -58,6 +63,8 @@ __all__ = [
     "Node",
     "SearchSpace",
     "SpaceDefinition",
+    "StagedArchitecture",
+    "StagedSpace",
     "add_head",
     "add_stem",
     "architecture_from_dict",

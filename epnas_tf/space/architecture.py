@@ -226,6 +226,58 @@ class MicroArchitecture:
         return " | ".join(f"{number} {block}" for number, block in enumerate(self.blocks, 1))
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class StagedArchitecture:
+    """A network of the staged space: blocks in stages, each of half the height and width and twice the channels.
+
+    The blocks are given in the order of the levels, which take turns among the stages: block 1 is the first of stage 1,
+    block 2 the first of stage 2, and so on. So the shallowest network reaches every resolution.
+
+    Attributes:
+        blocks: the names of the operations, that of level 1 first.
+        stages: the number of stages.
+
+    Raises:
+        ArchitectureError: if there is no block or no stage, or a block is not a name.
+
+    Example:
+        >>> from epnas_tf.space import StagedArchitecture
+        >>> resnet_20 = StagedArchitecture(("residual",) * 9, stages=3)
+        >>> str(StagedArchitecture(("residual", "inverted_5x5_e3", "none"), stages=2))
+        '1.1 residual | 2.1 inverted_5x5_e3 | 1.2 none'
+    """
+
+    blocks: tuple[str, ...]
+    stages: int = 3
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", _values("blocks", self.blocks, str))
+        for operation in self.blocks:
+            _check_operation(operation)
+        object.__setattr__(self, "stages", _integer("stages", self.stages))
+        if self.stages < 1:
+            raise ArchitectureError(f"`stages` must be at least 1. Received: stages={self.stages}")
+
+    @property
+    def num_levels(self) -> int:
+        """The number of blocks."""
+        return len(self.blocks)
+
+    def place(self, level: int) -> tuple[int, int]:
+        """The stage of a level's block, and its number in the stage, both from 1."""
+        number, stage = divmod(level - 1, self.stages)
+        return stage + 1, number + 1
+
+    def of_stage(self, stage: int) -> tuple[str, ...]:
+        """The operations of a stage, from 1, in the order of the network."""
+        return self.blocks[stage - 1 :: self.stages]
+
+    def __str__(self) -> str:
+        """One line, such as `1.1 residual | 2.1 none`: stage, number in the stage, operation."""
+        places = (self.place(level) for level in range(1, len(self.blocks) + 1))
+        return " | ".join(f"{s}.{b} {name}" for (s, b), name in zip(places, self.blocks, strict=True))
+
+
 def _check_operation(operation: object) -> None:
     if not is_operation_name(operation):
         raise ArchitectureError(
@@ -245,7 +297,7 @@ def _integer(name: str, value: object) -> int:
 
 def _values(name: str, values: object, kind: type[T]) -> tuple[T, ...]:
     """Converts values to a tuple after checking their number and types."""
-    if not isinstance(values, Sequence) or not values:
+    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
         raise ArchitectureError(f"`{name}` must be a sequence of at least one {kind.__name__}. Received: {values!r}")
     for value in values:
         if not isinstance(value, kind):

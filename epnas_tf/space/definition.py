@@ -1,7 +1,7 @@
 """The registry of search spaces: one record each, with everything specific to the space. No TensorFlow.
 
-Other modules look spaces up here, by name or by the type of their architectures. `macro` and `micro` register the
-paper's two spaces in the same way as a plugin does; `examples/plugin` is a space of a few dozen lines.
+Other modules look spaces up here, by name or by the type of their architectures. `macro`, `micro` and
+`staged` register their spaces in the same way as a plugin does; `examples/plugin` is a space of a few dozen lines.
 """
 
 import dataclasses

@@ -7,7 +7,7 @@ from typing import Any
 
 from epnas_tf.data.values import ImageData, Preparation
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.storage.state_files import holds, write_whole
+from epnas_tf.storage.state_files import holds, translate_read_errors, write_whole
 
 DATA_FILE = "data.json"
 FORMAT = "epnas_tf.data"
@@ -126,11 +126,9 @@ def load_description(directory: Path) -> DataDescription:
         RunDirectoryError: if there is none, or it is not one that a run wrote.
     """
     file = directory / DATA_FILE
-    try:
+    with translate_read_errors(f"{file} is not the data.json of a run"):
         document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if (document.pop("format"), document.pop("version")) != (FORMAT, VERSION):
             raise ValueError(f"not of format {FORMAT}, version {VERSION}")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
         return DataDescription(**values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunDirectoryError(f"{file} is not the data.json of a run. Received: {error}") from error

@@ -14,11 +14,7 @@ from epnas_tf.storage.run_directory import RANK_FOLDER, RunDirectory
 FOLDER = RANK_FOLDER
 RESULT = "rank.json"
 
-WAYS = {
-    "search": "score in the search",
-    "estimate": "the search's estimate",
-    "final": "final weights",
-}
+WAYS = {"search": "score in the search", "estimate": "the search's estimate", "final": "final weights"}
 """The ways of scoring on shared weights by their names in the files, and what they are called; the last one is the
 accuracy on the shared weights as they are at the end of the search."""
 

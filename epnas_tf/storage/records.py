@@ -1,12 +1,13 @@
 """Reading of files with one JSON object per line, also while they are being written."""
 
+import dataclasses
 import json
 import math
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from epnas_tf.errors import RunDirectoryError
+from epnas_tf.storage.state_files import translate_read_errors
 
 T = TypeVar("T")
 
@@ -19,41 +20,56 @@ def read_records(file: Path) -> list[dict[str, Any]]:
     Raises:
         RunDirectoryError: if the file is not one that a run wrote.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
-    except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"{file} cannot be read. Received: {error}") from error
-    return [_record(file, number, line) for number, line in enumerate(lines, 1) if line.endswith("\n")]
-
-
-def _record(file: Path, number: int, line: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError as error:
-        raise RunDirectoryError(
-            f"Line {number} of {file} is not one that a run writes. Received: {line.rstrip()[:80]!r}, {error}"
-        ) from error
+    return list(parsed(file, lambda record: record))
 
 
 def parsed(file: Path, make: Callable[[dict[str, Any]], T]) -> tuple[T, ...]:
     """Reads a file of one JSON object per line and converts each object.
 
     Args:
-        file: the file; a missing one counts as empty.
+        file: the file; a missing one counts as empty, and a line that is still being written is left out.
         make: turns an object into a value; raises KeyError, TypeError, ValueError or AttributeError if it cannot.
 
     Raises:
         RunDirectoryError: if a line is not what a run writes.
     """
     values = []
-    for number, record in enumerate(read_records(file), 1):
-        try:
-            values.append(make(record))
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise RunDirectoryError(
-                f"Line {number} of {file} is not one that a run writes. Received: {type(error).__name__}: {error}"
-            ) from error
+    with translate_read_errors(f"{file} cannot be read"):
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
+    for number, line in enumerate(lines, 1):
+        if line.endswith("\n"):
+            with translate_read_errors(f"Line {number} of {file} is not one that a run writes"):
+                values.append(make(_record(line)))
     return tuple(values)
+
+
+def _record(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{line.rstrip()[:80]!r}, {error}") from error
+
+
+def from_record(kind: type[T], record: Mapping[str, Any], number: Callable[[Any], float] = float, **others: Any) -> T:
+    """Makes a dataclass of a record, with each value converted to the type of its field.
+
+    The type is int or float; where it may be None as well, None stays None.
+
+    Args:
+        kind: the dataclass.
+        record: has the values by the fields' names.
+        number: converts to a float, such as `finite`.
+        **others: values of further fields, taken as they are.
+
+    Raises:
+        KeyError, TypeError, ValueError: if a value is missing or has another type.
+    """
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # kind is a dataclass
+        if field.name not in others:
+            value, optional = record[field.name], type(None) in get_args(field.type)
+            convert = int if int in (field.type, *get_args(field.type)) else number
+            others[field.name] = None if optional and value is None else convert(value)
+    return kind(**others)
 
 
 def finite(value: Any) -> float:
@@ -106,11 +122,9 @@ def read_ranking(run_dir: Path) -> dict[int, float]:
         RunDirectoryError: if the file is not one that a run wrote.
     """
     file = run_dir / RANKING_FILE
-    try:
+    with translate_read_errors(f"{file} cannot be read"):
         ranking = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         return {int(child): float(estimate) for child, estimate in ranking.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise RunDirectoryError(f"{file} cannot be read. Received: {error}") from error
 
 
 def newest_best_first(trials: Iterable[T], name: Callable[[T], Hashable], worth: Callable[[T], float]) -> list[T]:

@@ -16,7 +16,6 @@ resumes, lines of trials.jsonl that are newer than the state are removed, so the
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import json
 import os
 import platform
@@ -36,7 +35,14 @@ from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.data_file import DATA_FILE, DataDescription, refuse_other_images, save_description
 from epnas_tf.storage.locks import take_lock
 from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE
-from epnas_tf.storage.state_files import State, StateFiles, holds, translate_os_errors, write_whole
+from epnas_tf.storage.state_files import (
+    State,
+    StateFiles,
+    holds,
+    translate_os_errors,
+    translate_read_errors,
+    write_whole,
+)
 
 T = TypeVar("T")
 
@@ -283,20 +289,18 @@ def read_config_document(file: Path, expected_format: str) -> dict[str, Any]:
         RunDirectoryError: if no run wrote the file, or TensorFlow cannot open its folder.
     """
     check_path(file, "a run directory")
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        known = document["format"] == expected_format and document["version"] == VERSION
-        if not known or not all(isinstance(document[key], dict) for key in ("settings", "places", "versions")):
-            raise ValueError(f"not of format {expected_format}, version {VERSION}")
-    except FileNotFoundError as error:
+    if not file.exists():
         what = "holds no config.json" if file.parent.is_dir() else "does not exist"
         raise RunDirectoryError(
             f"Expected the directory of a run. Received: {file.parent}, which {what}. Check the spelling and the "
             "folder that you are in."
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunDirectoryError(f"{file} is not the config.json of a run. Received: {error}") from error
-    return document
+        )
+    with translate_read_errors(f"{file} is not the config.json of a run"):
+        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        known = document["format"] == expected_format and document["version"] == VERSION
+        if not known or not all(isinstance(document[key], dict) for key in ("settings", "places", "versions")):
+            raise ValueError(f"not of format {expected_format}, version {VERSION}")
+        return document
 
 
 def is_directory_of(path: str | os.PathLike[str], expected_format: str) -> bool:
@@ -395,8 +399,10 @@ def _changed_versions(document: dict[str, Any]) -> list[str]:
 
 
 def _versions() -> dict[str, str]:
+    from importlib import metadata  # takes a moment to import
+
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
     return versions

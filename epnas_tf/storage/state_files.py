@@ -179,6 +179,19 @@ def translate_os_errors(path: Path) -> Iterator[None]:
         raise RunDirectoryError(f"{path} cannot be written: {reason}. Received: {error}") from error
 
 
+@contextlib.contextmanager
+def translate_read_errors(refusal: str) -> Iterator[None]:
+    """Translates the errors of reading what no run wrote into the project's own error.
+
+    Args:
+        refusal: what is wrong, without a period, such as "FILE is not one that a run wrote".
+    """
+    try:
+        yield
+    except (*BROKEN, TypeError, AttributeError, OverflowError) as error:
+        raise RunDirectoryError(f"{refusal}. Received: {type(error).__name__}: {error}") from error
+
+
 def _read(file: Path) -> State:
     with open(file, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}  # reading checks each array's checksum

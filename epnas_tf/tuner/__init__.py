@@ -12,6 +12,7 @@ _HOMES = {
     "EPNASTuner": "tuner",
     "MacroHyperModel": "hypermodel",
     "MicroHyperModel": "hypermodel",
+    "StagedHyperModel": "hypermodel",
     "SpaceHyperModel": "hypermodel",
 }
 

@@ -221,16 +221,14 @@ class ChiefOracle(keras_tuner.Oracle):
             self._drop(tuner_id)
         left = self.remaining_trials()
         if self.failure is None and left and watch.silence_of_all >= PATIENCE * watch.timeout:
+            under_way = ", ".join(f"trial {trial.trial_id} of {owner}" for owner, trial in self.ongoing_trials.items())
             self.failure = SearchError(
                 f"No worker has called for {watch.silence_of_all:.0f} s, and {left} trials are left. Start the chief "
-                f"and the workers again to go on. Received: {self._under_way() or 'no trial under way'}"
+                f"and the workers again to go on. Received: {under_way or 'no trial under way'}"
             )
             self.ongoing_trials.clear()
             self._known_workers.clear()
         return not self.ongoing_trials and not self._known_workers and (not left or self.failure is not None)
-
-    def _under_way(self) -> str:
-        return ", ".join(f"trial {trial.trial_id} of {owner}" for owner, trial in self.ongoing_trials.items())
 
 
 def _check_counts(given: dict[str, Any]) -> None:

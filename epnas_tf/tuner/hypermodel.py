@@ -7,7 +7,16 @@ import keras_tuner
 
 from epnas_tf.config import ChildConfig, NetworkConfig, RunConfig, SpaceConfig
 from epnas_tf.network import Network, VariableStore, to_model
-from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, MacroSpace, MicroSpace, NetworkShape, build_graph
+from epnas_tf.space import (
+    MACRO_OPERATIONS,
+    MICRO_OPERATIONS,
+    STAGED_OPERATIONS,
+    MacroSpace,
+    MicroSpace,
+    NetworkShape,
+    StagedSpace,
+    build_graph,
+)
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.tuner import hyperparameters
 from epnas_tf.tuner.restrictions import refuse_foreign_values
@@ -20,7 +29,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):
         space: the search space.
         image_shape: (height, width, channels) of the images.
         num_classes: the number of classes.
-        channels: channels of the convolutions.
+        channels: channels of the convolutions; staged: of the first stage.
         normal_cells: micro: normal cells in each stack.
         child: has the compiled model's learning rate, momentum and gradient bound.
         seed: of the initial weights.
@@ -149,3 +158,33 @@ class MicroHyperModel(SpaceHyperModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(MicroSpace(blocks, operations), image_shape, num_classes, **kwargs)
+
+
+class StagedHyperModel(SpaceHyperModel):
+    """The staged space: up to `layers` blocks of ResNet and MobileNetV2 in stages.
+
+    Args:
+        image_shape: (height, width, channels) of the images.
+        num_classes: the number of classes.
+        layers: blocks L of the deepest network.
+        operations: the operations to choose from.
+        stages: the stages, each but the first of half the height and width and twice the channels.
+        **kwargs: `channels`, `child`, `seed`, `name` and `tunable` of `SpaceHyperModel`.
+
+    Example:
+        >>> import epnas_tf
+        >>> hypermodel = epnas_tf.StagedHyperModel((8, 8, 1), num_classes=10, layers=2, stages=2, channels=4)
+        >>> str(hypermodel.space.architecture([2, 0]))
+        '1.1 residual | 2.1 none'
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        layers: int = SpaceConfig.layers,
+        operations: tuple[str, ...] = STAGED_OPERATIONS,
+        stages: int = SpaceConfig.stages,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(StagedSpace(layers, operations, stages), image_shape, num_classes, **kwargs)

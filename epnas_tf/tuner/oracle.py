@@ -105,9 +105,8 @@ class EPNASOracle(ChiefOracle):
         if restricted:
             constraint = Restriction(space, restricted, constraint)
         self.progressive: ProgressiveSearch[Any] = ProgressiveSearch(space, search, surrogate, seed, constraint)
-        self._settings = {"seed": seed} | values_of(search) | values_of(surrogate)
-        if restricted:
-            self._settings["hyperparameters"] = restricted
+        own = {"hyperparameters": restricted} if restricted else {}
+        self._settings = {"seed": seed} | values_of(search) | values_of(surrogate) | own
         self._architectures: dict[str, Any] = {}  # by trial id, to be read once only
         self._fits_on_disk: int | None = None  # how often the surrogate had been fitted when its arrays were written
         self._on_disk: tuple[str, bytes] | None = None  # the oracle.json that was written last, and what it holds

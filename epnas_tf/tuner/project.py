@@ -66,11 +66,8 @@ def has_ended_trials(project: Path) -> bool:
 def is_behind(project: Path, oracle: keras_tuner.Oracle) -> bool:
     """Whether a project has other trials than an oracle read from it, because another process has continued it."""
     there = _read(project / ORACLE_FILE) if (project / ORACLE_FILE).exists() else {}
-    return any(there.get(name, now) != now for name, now in _orders(oracle).items())
-
-
-def _orders(oracle: keras_tuner.Oracle) -> dict[str, list[str]]:
-    return {"start_order": oracle.start_order, "end_order": oracle.end_order}
+    own = {"start_order": oracle.start_order, "end_order": oracle.end_order}
+    return any(there.get(name, now) != now for name, now in own.items())
 
 
 def refuse_other_space(chief: keras_tuner.HyperParameters, own: keras_tuner.HyperParameters) -> None:

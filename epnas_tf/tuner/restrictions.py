@@ -16,6 +16,7 @@ import numpy as np
 from keras_tuner.engine import hyperparameters as hp_types
 
 from epnas_tf.arrays import BoolArray
+from epnas_tf.data.checks.names import listed
 from epnas_tf.errors import ConfigError
 from epnas_tf.search.level_choice import Constraint
 from epnas_tf.search.sampling import Allowed
@@ -26,9 +27,6 @@ from epnas_tf.tuner import hyperparameters
 
 Values = dict[str, tuple[Any, ...]]
 """The values that each restricted hyperparameter may have, by its name."""
-
-NAMED = 5
-"""The maximum number of hyperparameters that a refusal names."""
 
 
 def of_space(space: SearchSpace[Any, Any]) -> keras_tuner.HyperParameters:
@@ -94,7 +92,7 @@ def given_hyperparameters(
     if missing and not allow_new_entries:
         raise ConfigError(
             "With `allow_new_entries=False` all hyperparameters of the space must be in `hyperparameters`. "
-            f"Received: none of the names {_some(missing)}"
+            f"Received: none of the names {listed(missing)}"
         )
     refuse_others(given, names)
     restricted = refuse_foreign_values(space, given)
@@ -142,13 +140,9 @@ def refuse_others(given: keras_tuner.HyperParameters, names: Sequence[str], fixe
     if others:
         remedy = "`Fixed` ones are handed on, or use another oracle" if fixed else "Training is set by `child`"
         raise ConfigError(
-            f"The search chooses architectures only, by the hyperparameters {_some(names)}. {remedy}. "
-            f"Received: {_some(others)}"
+            f"The search chooses architectures only, by the hyperparameters {listed(names)}. {remedy}. "
+            f"Received: {listed(others)}"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 class Restriction:

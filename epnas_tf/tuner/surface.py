@@ -3,6 +3,8 @@
 `docs/keras_tuner.md` has a line for each argument and method.
 """
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import keras_tuner
@@ -98,16 +100,17 @@ def refuse_arguments(given: dict[str, Any]) -> None:
         raise ConfigError(f"`EPNASTuner` does not take `{name}`: {reason}. Received: {', '.join(given)}")
 
 
-def refuse_beside_oracle(given: dict[str, tuple[Any, Any]]) -> None:
+def refuse_beside_oracle(given: dict[str, Any], parameters: Mapping[str, inspect.Parameter]) -> None:
     """Refuses settings that have no effect beside the user's own oracle.
 
     Args:
-        given: the value and the default of each, by name.
+        given: the value of each, by name.
+        parameters: the tuner's parameters, with their defaults.
 
     Raises:
         ConfigError: if one is not its default.
     """
-    changed = [name for name, (value, default) in given.items() if value != default]
+    changed = [name for name, value in given.items() if value != parameters[name].default]
     if changed:
         raise ConfigError(
             "An `oracle` of your own chooses the architectures by its own settings: give it what belongs to it "

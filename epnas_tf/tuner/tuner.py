@@ -1,6 +1,7 @@
 """The search as a KerasTuner tuner, which trains children in sequence on one store of shared weights."""
 
 import contextlib
+import inspect
 import json
 import math
 import os
@@ -31,38 +32,12 @@ from epnas_tf.options import require, values_of
 from epnas_tf.search.limits import constraint
 from epnas_tf.storage.locks import take_lock
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
+from epnas_tf.tuner import project, surface, workers
 from epnas_tf.tuner.chief import allow_lock
 from epnas_tf.tuner.hypermodel import SpaceHyperModel
 from epnas_tf.tuner.oracle import EPNASOracle, check_settings
-from epnas_tf.tuner.project import (
-    LOCK_FILE,
-    WAIT,
-    call_again,
-    has_ended_trials,
-    is_behind,
-    lost_weights,
-    refuse_other_settings,
-    refuse_other_space,
-    replaceable,
-)
-from epnas_tf.tuner.surface import (
-    METRICS,
-    check_oracle,
-    refuse_arguments,
-    refuse_beside_oracle,
-    refuse_other_models,
-    refuse_overridden,
-    refuse_search_arguments,
-)
 from epnas_tf.tuner.tuner_data import FatalDataError, keep_identity, search_data
-from epnas_tf.tuner.workers import (
-    WORKER_TIMEOUT,
-    chief_address,
-    refuse_taken_port,
-    refuse_tuner_id,
-    say,
-    signs_of_worker,
-)
+from epnas_tf.tuner.workers import say
 
 
 class EPNASTuner(keras_tuner.Tuner):
@@ -125,7 +100,7 @@ class EPNASTuner(keras_tuner.Tuner):
         seed: int = 0,
         oracle: keras_tuner.Oracle | None = None,
         idle_seconds: float = 1.0,
-        worker_timeout: float = WORKER_TIMEOUT,
+        worker_timeout: float = workers.WORKER_TIMEOUT,
         directory: str | os.PathLike[str] | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
@@ -133,12 +108,12 @@ class EPNASTuner(keras_tuner.Tuner):
         **unsupported: Any,
     ) -> None:
         check_environment()
-        refuse_tuner_id()
+        workers.refuse_tuner_id()
         check_path(directory or "", "a project")
         check_path(project_name or "", "a project")
-        refuse_arguments(unsupported)
-        refuse_other_models(hypermodel)
-        refuse_overridden(type(self), hypermodel, keras_tuner.Tuner, SpaceHyperModel)
+        surface.refuse_arguments(unsupported)
+        surface.refuse_other_models(hypermodel)
+        surface.refuse_overridden(type(self), hypermodel, keras_tuner.Tuner, SpaceHyperModel)
         require(ChildConfig, "child", child)
         require(LimitConfig, "limits", limits)
         RunConfig(seed=seed)  # refuses what it cannot be
@@ -156,15 +131,9 @@ class EPNASTuner(keras_tuner.Tuner):
         self._no_learning: NoLearningMonitor | None = None
         shape = hypermodel.shape
         self._settings = {
-            "image_shape": shape.image_shape,
-            "num_classes": shape.num_classes,
-            "channels": shape.channels,
-            "normal_cells": shape.normal_cells,
-            "seed": seed,
-            "augmentation": str(self._augmentation),
-            **values_of(child),
-            **values_of(limits),
+            name: getattr(shape, name) for name in ("image_shape", "num_classes", "channels", "normal_cells")
         }
+        self._settings |= {"seed": seed, "augmentation": str(self._augmentation)} | values_of(child) | values_of(limits)
         if oracle is None:
             # KerasTuner's limit of 3 failures in a row is there to notice bugs, and those are fatal here anyhow.
             oracle = EPNASOracle(
@@ -178,30 +147,24 @@ class EPNASTuner(keras_tuner.Tuner):
                 max_consecutive_failed_trials=None,
             )
         else:
-            refuse_beside_oracle(
-                {
-                    "search": (search, SearchConfig()),
-                    "surrogate": (surrogate, SurrogateConfig()),
-                    "limits": (limits, LimitConfig()),
-                    "objective": (objective, "val_accuracy"),
-                    "worker_timeout": (worker_timeout, WORKER_TIMEOUT),
-                }
-            )
-        check_oracle(oracle, hypermodel)
-        with replaceable(Path(directory or ".") / (project_name or "untitled_project"), overwrite):
+            given = {"search": search, "surrogate": surrogate, "limits": limits, "objective": objective}
+            parameters = inspect.signature(EPNASTuner).parameters
+            surface.refuse_beside_oracle(given | {"worker_timeout": worker_timeout}, parameters)
+        surface.check_oracle(oracle, hypermodel)
+        with project.replaceable(Path(directory or ".") / (project_name or "untitled_project"), overwrite):
             super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, overwrite=overwrite)
         if self._is_worker():
-            call_again(self.oracle)
+            project.call_again(self.oracle)
 
     def _populate_initial_space(self) -> None:
         """Registers the hyperparameters without building a network for it.
 
         KerasTuner calls it if the project has no file of this tuner id, and would start again there.
         """
-        if not self._is_worker() and has_ended_trials(Path(self.project_dir)):
+        if not self._is_worker() and project.has_ended_trials(Path(self.project_dir)):
             say(f"{self.project_dir} has trials, but no file of {self.tuner_id}: goes on with them.")
             self.oracle.reload()
-            refuse_other_settings(Path(self.project_dir), self._settings)
+            project.refuse_other_settings(Path(self.project_dir), self._settings)
             self._look_at_store()
             return
         hp = self.oracle.get_space()
@@ -250,14 +213,14 @@ class EPNASTuner(keras_tuner.Tuner):
                 trains that child again.
         """
         check_environment()
-        refuse_search_arguments(unknown, verbose)
+        surface.refuse_search_arguments(unknown, verbose)
         allow_lock()
         if distribution.has_chief_oracle():
             conditions.print = lambda *_: None  # KerasTuner 1.4.8 prints every condition that it sends
         if distribution.is_chief_oracle():  # hands out trials and needs no data
             with self._locked():
-                refuse_taken_port()
-                say(f"The chief waits for workers at {':'.join(map(str, chief_address()))}.")
+                workers.refuse_taken_port()
+                say(f"The chief waits for workers at {':'.join(map(str, workers.chief_address()))}.")
                 super().search(verbose=verbose)
             if getattr(self.oracle, "failure", None) is not None:
                 raise self.oracle.failure
@@ -273,9 +236,9 @@ class EPNASTuner(keras_tuner.Tuner):
             self._load_store()  # a search that was interrupted may have left a child half trained
             self._trainer = ChildTrainer(self.store, shape, self.child, data.training, data.validation, self._optimizer)
             self._was_idle, self._running = False, None
-            signs = (
-                signs_of_worker(self.oracle, lambda: self._running) if self._is_worker() else contextlib.nullcontext()
-            )
+            signs: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+            if self._is_worker():
+                signs = workers.signs_of_worker(self.oracle, lambda: self._running)
             with only_new_garbage(), signs:
                 self._meet_chief()
                 super().search(verbose=verbose)
@@ -286,9 +249,9 @@ class EPNASTuner(keras_tuner.Tuner):
         if self._is_worker():
             name, remedy = f"worker-{self.tuner_id}.lock", "Give each worker a KERASTUNER_TUNER_ID of its own."
         else:
-            name, remedy = LOCK_FILE, WAIT
+            name, remedy = project.LOCK_FILE, project.WAIT
         with take_lock(Path(self.project_dir) / name, remedy, Path(self.project_dir)):
-            if not self._is_worker() and is_behind(Path(self.project_dir), self.oracle):
+            if not self._is_worker() and project.is_behind(Path(self.project_dir), self.oracle):
                 say(f"Another process has gone on with {self.project_dir}; its trials are taken over.")
                 self.oracle.reload()
             yield
@@ -296,8 +259,8 @@ class EPNASTuner(keras_tuner.Tuner):
     def _meet_chief(self) -> None:
         """Compares this worker's arguments with the chief's, as far as `data.json` does not cover them."""
         if self._is_worker():
-            refuse_other_space(self.oracle.get_space(), self.oracle._oracle.get_space())  # waits for the chief
-            refuse_other_settings(Path(self.project_dir), self._settings)
+            project.refuse_other_space(self.oracle.get_space(), self.oracle._oracle.get_space())  # waits for the chief
+            project.refuse_other_settings(Path(self.project_dir), self._settings)
 
     def pre_create_trial(self) -> None:
         """Waits briefly if the oracle had nothing to do at the last call."""
@@ -350,7 +313,7 @@ class EPNASTuner(keras_tuner.Tuner):
         if warning := self._no_learning.warning(result.score):  # type: ignore[union-attr]  # made by `search`
             warnings.warn(warning, stacklevel=2)
         measured = (result.score, result.validation_loss, result.training_loss, result.parameters)
-        return dict(zip(METRICS, measured, strict=True))
+        return dict(zip(surface.METRICS, measured, strict=True))
 
     def get_state(self) -> dict[str, Any]:
         """Returns the settings, for a later process to compare with its own."""
@@ -384,10 +347,6 @@ class EPNASTuner(keras_tuner.Tuner):
         super().reload()
         self._look_at_store()
 
-    def _ended(self) -> list[str]:
-        """The ended trials of the oracle in this process; a worker has none."""
-        return [] if self._is_worker() else self.oracle.end_order
-
     def _look_at_store(self) -> None:
         """Loads the newest shared weights without removing anything, since another process may be searching."""
         self._set_store(self._store_files.peek())
@@ -398,12 +357,13 @@ class EPNASTuner(keras_tuner.Tuner):
         Raises:
             StateError: if the shared weights are missing although trials have trained them.
         """
-        state, problems = self._store_files.load(None if self._is_worker() else len(self._ended()))
+        ended = [] if self._is_worker() else self.oracle.end_order  # a worker has none in its process
+        state, problems = self._store_files.load(None if self._is_worker() else len(ended))
         for problem in problems:
             say(f"{problem}; the shared weights before it are taken.")
-        trained = [number for number in self._ended() if self.oracle.trials[number].status == TrialStatus.COMPLETED]
+        trained = [number for number in ended if self.oracle.trials[number].status == TrialStatus.COMPLETED]
         if trained and state is None and self.child.share_weights and self.oracle.remaining_trials() != 0:
-            raise lost_weights(len(trained), self._store_files.directory, self.tuner_id)
+            raise project.lost_weights(len(trained), self._store_files.directory, self.tuner_id)
         self._set_store(state)
 
     def _set_store(self, state: State | None) -> None:

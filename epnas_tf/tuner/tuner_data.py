@@ -206,24 +206,20 @@ def keep_identity(project: Path, identity: dict[str, Identity], compared: bool) 
         RunDirectoryError: if the file cannot be read or written.
         StateError: if the project's data are others; the message names the difference.
     """
-    with locked_for_a_moment(project):  # workers begin at once: the first one writes, the others compare
-        _keep_identity(project, identity, compared)
-
-
-def _keep_identity(project: Path, identity: dict[str, Identity], compared: bool) -> None:
     file = project / DATA_FILE
-    if file.exists() and compared:
-        _refuse_other_data(file, identity)
-        return
-    if compared and any(project.glob("trial_*")):
-        say(f"{project} was begun without a checksum of its data; those given now are taken for the same.")
-    if any(part["form"] != "arrays" for part in identity.values()):
-        say(
-            "Of a tf.data.Dataset only the number of batches, their shapes and types and the number of validation "
-            "images of each class are known: others that agree in these are not noticed when the search goes on."
-        )
-    document = {"format": FORMAT, "version": VERSION, **identity}
-    write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
+    with locked_for_a_moment(project):  # workers begin at once: the first one writes, the others compare
+        if file.exists() and compared:
+            _refuse_other_data(file, identity)
+            return
+        if compared and any(project.glob("trial_*")):
+            say(f"{project} was begun without a checksum of its data; those given now are taken for the same.")
+        if any(part["form"] != "arrays" for part in identity.values()):
+            say(
+                "Of a tf.data.Dataset only the number of batches, their shapes and types and the number of validation "
+                "images of each class are known: others that agree in these are not noticed when the search goes on."
+            )
+        document = {"format": FORMAT, "version": VERSION, **identity}
+        write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
 
 
 def _refuse_other_data(file: Path, identity: dict[str, Identity]) -> None:

@@ -2,8 +2,6 @@
 
 import itertools
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from benchmarks.table.runs import Job, run_job
 from benchmarks.table.table import Layers, Table, TableSpace
 from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.errors import ArchitectureError, DataError
-from tests.bin.runs import ROOT, benchmark
+from tests.bin import runs
 
 LAYERS = 3
 
@@ -156,23 +154,9 @@ def test_evolution_changes_one_layer_of_the_best_of_its_youngest():
 def test_the_command_prints_tables_and_draws(tmp_path):
     path = tmp_path / "table.json"
     path.write_text(json.dumps(values()))
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks",
-        "tabular",
-        f"--table={path}",
-        "--seeds=2",
-        "--noise=0,1",
-        "--at=1,20",
-    ]
-    command += [
-        "--methods=random|evolution|^EPNAS, 1",
-        "--evaluations=20",
-        "--processes=1",
-        f"--figure={tmp_path / 'figure.png'}",
-    ]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    flags = ["--seeds=2", "--noise=0,1", "--at=1,20", "--methods=random|evolution|^EPNAS, 1", "--evaluations=20"]
+    figure = f"--figure={tmp_path / 'figure.png'}"
+    result = runs.benchmark("tabular", f"--table={path}", *flags, "--processes=1", figure)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("20 evaluations, noise of") == 2
     assert "regularized evolution" in result.stdout
@@ -191,7 +175,7 @@ def test_the_command_prints_tables_and_draws(tmp_path):
 def test_mistakes_are_said_without_a_traceback(tmp_path, flag, text):
     path = tmp_path / "table.json"
     path.write_text(json.dumps(values()))
-    result = benchmark("tabular", f"--table={path}", "--seeds=2", flag)
+    result = runs.benchmark("tabular", f"--table={path}", "--seeds=2", flag)
     assert result.returncode == 1
     assert text in result.stderr
     assert "Traceback" not in result.stderr
@@ -223,9 +207,7 @@ for argument in sys.argv[1:]:
 
 
 def test_every_flag_is_checked():
-    """In one process, which imports TensorFlow once."""
-    command = [sys.executable, "-c", PARSE, "--at=1,2", *MISTAKES]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    result = runs.code(PARSE, "--at=1,2", *MISTAKES)
     assert result.returncode == 0, result.stderr
     accepted, *refusals = result.stdout.splitlines()
     assert accepted == "accepted"

@@ -1,168 +1,57 @@
-"""Runs programs in processes that find TensorFlow imported, where a test may let something happen at a moment.
+"""Runs programs in processes that find their imports done, where a test may let something happen at a moment.
 
-    python -m tests.bin.driver
+    python -m tests.bin.driver KIND
 
 takes jobs, one a line of JSON, and answers each with the exit code of its process, or the signal that ended it, as a
 negative number. A job has `module`, that of a program, or a script's path; `arguments`, its flags; `folder`, where it
 is started; `output`, a folder for `stdout` and `stderr`; and `plan`, which may be empty: `moment`, a name of `MOMENTS`;
 `nth`, at which of the times that it comes; `children`, a file to which the number of each child that begins is written;
-other keys belong to the moment. The processes are forked from this one, so they find TensorFlow imported, and not
-started.
+other keys belong to the moment.
+
+The processes are forked from this one. KIND is "tensorflow": they find TensorFlow imported, and not started; or
+"light": they find what the commands import before it, and end with an error where they import TensorFlow.
 """
 
-import errno
 import gc
-import itertools
+import importlib.util
 import json
 import os
-import resource
 import runpy
 import signal
-import socket
 import sys
-import threading
 from pathlib import Path
 
-from epnas_tf import files
-from epnas_tf.bin.console import quiet_tensorflow
-from epnas_tf.storage import run_directory, state_files
-from epnas_tf.storage.run_directory import RunDirectory
-from epnas_tf.storage.training_directory import TrainingDirectory
 from tests.bin.runs import LIMIT_SECONDS
 
-with quiet_tensorflow():
-    from epnas_tf.children.child import ChildDiverged, ChildTrainer
-    from epnas_tf.network.store import VariableStore
-    from epnas_tf.run import runner
-    from epnas_tf.storage.logs import TensorBoardLogs
-    from epnas_tf.training import trainer
-
-TRAINING_BEGAN_SECONDS = 0.05
+COMMANDS = ("evaluate", "export", "predict", "rank", "report", "search", "show", "train")
+HEAVY = {"tensorflow", "keras", "keras_tuner", "sklearn"}
 
 
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
+class NoHeavyImport:
+    """Ends the process that imports what a refusal must not wait for; no `except` can hide it."""
+
+    @classmethod
+    def find_spec(cls, name, *_):
+        return importlib.util.spec_from_loader(name, cls) if name in HEAVY else None  # to look for it is no import
+
+    @staticmethod
+    def create_module(spec):
+        os.write(2, f"Traceback: {spec.name} is imported\n".encode())
+        os._exit(1)
+
+    @staticmethod
+    def exec_module(_):
+        """Importlib asks for it."""
 
 
-def die_soon(*_):
-    threading.Timer(TRAINING_BEGAN_SECONDS, die).start()
-
-
-def interrupt(*_):
-    """Does what Ctrl-C does, and goes no further: the main thread has to answer."""
-    os.kill(os.getpid(), signal.SIGINT)
-    threading.Event().wait()
-
-
-def half_beside(file, data, *_):
-    """Dies with half of a file written beside it."""
-    file.with_name(file.name + ".tmp").write_bytes(bytes(data)[: len(data) // 2])
-    die()
-
-
-def half_a_line(directory, record):
-    """Dies with half of a child's line written."""
-    with open(directory.path / "trials.jsonl", "ab") as file:
-        file.write(json.dumps(record).encode()[:100])
-    die()
-
-
-def fill_disk(plan):
-    """Returns what takes the space away: all of a small file system, or the process's own allowance a file."""
-
-    def fill(*_):
-        if plan["ballast"] is None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
-            return
-        with open(plan["ballast"], "wb", buffering=0) as file:
-            for size in (2**16, 1):
-                while True:
-                    try:
-                        file.write(b"x" * size)
-                    except OSError:
-                        break
-
-    return fill
-
-
-def narrow_terminal(plan):
-    """Makes standard output and error look like a terminal of 50 columns on which nothing can be drawn over."""
-    os.environ |= {"COLUMNS": "50", "LINES": "25", "TERM": "dumb"}
-    for stream in (sys.stdout, sys.stderr):
-        stream.isatty = lambda: True
-
-
-def limit_files(plan):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (plan["bytes"], plan["bytes"]))
-
-
-def diverge(trainer, *_):
-    raise ChildDiverged("The loss became nan.")
-
-
-def no_network(*_, **__):
-    raise OSError(errno.ENETUNREACH, "Network is unreachable")
-
-
-def at(owner, name, action, after=False):
-    """Returns what makes `action` happen before or after the nth call of a function."""
-
-    def install(plan):
-        real, calls = getattr(owner, name), itertools.count(1)
-        hits = plan["nth"] if isinstance(plan["nth"], list) else [plan["nth"]]
-
-        def wrapped(*arguments, **named):
-            hit = next(calls) in hits
-            if hit and not after:
-                action(*arguments)
-            result = real(*arguments, **named)
-            if hit and after:
-                action(*arguments)
-            return result
-
-        setattr(owner, name, wrapped)
-
-    return install
-
-
-MOMENTS = {
-    "half of config.json is written": at(run_directory, "write_whole", half_beside),
-    "before a child": at(ChildTrainer, "train", die),
-    "in a child's training": at(ChildTrainer, "train", die_soon),
-    "a child is trained, not told": at(VariableStore, "count_updates", die),
-    "half of a line is written": at(RunDirectory, "append_record", half_a_line),
-    "a line is written": at(RunDirectory, "append_record", die, after=True),
-    "half of a state is written": at(state_files, "write_whole", half_beside),
-    "a state is written, not renamed": at(files, "to_disk", die, after=True),
-    "a state is renamed": at(state_files, "write_whole", die, after=True),
-    "before architecture.json": at(RunDirectory, "save_best", die),
-    "half of architecture.json is written": at(run_directory, "write_whole", half_beside),
-    "after a child": at(TensorBoardLogs, "add", die, after=True),
-    "before the end": at(runner, "SearchResult", die),
-    "candidates are written": at(TrainingDirectory, "save_candidates", die, after=True),
-    "Ctrl-C after a state": at(RunDirectory, "save_state", interrupt, after=True),
-    "test.npz is written": at(trainer, "write_whole", die, after=True),
-    "children diverge": at(ChildTrainer, "train", diverge),
-    "the disk is full": lambda plan: at(RunDirectory, "append_record", fill_disk(plan))(plan),
-    "files have a limit": limit_files,
-    "the terminal is ASCII": lambda plan: [
-        stream.reconfigure(encoding="ascii", errors="strict") for stream in (sys.stdout, sys.stderr)
-    ],
-    "the terminal is narrow": narrow_terminal,
-    "no network": lambda plan: setattr(socket, "create_connection", no_network),
-}
-
-
-def note_children(file):
-    """Writes down which children begin."""
-    real = runner._Run._train
-
-    def train(run, candidate, following):
-        with open(file, "a") as noted:
-            noted.write(f"{candidate.number + 1}\n")
-        return real(run, candidate, following)
-
-    runner._Run._train = train
+def import_light():
+    """Imports what the commands import before TensorFlow; the commands themselves run as `__main__`."""
+    importlib.import_module("tensorflow_datasets")  # its names, for a data set's; without TensorFlow
+    for name in COMMANDS:
+        importlib.import_module(f"epnas_tf.bin.{name}")
+        del sys.modules[f"epnas_tf.bin.{name}"]
+    assert not HEAVY & sys.modules.keys()
+    sys.meta_path.insert(0, NoHeavyImport)
 
 
 def start(module, arguments, folder, output, plan):
@@ -173,10 +62,10 @@ def start(module, arguments, folder, output, plan):
         os.dup2(os.open(Path(output) / name, os.O_WRONLY | os.O_CREAT), descriptor)
     os.chdir(folder)
     signal.alarm(LIMIT_SECONDS)
-    if "moment" in plan:
-        MOMENTS[plan["moment"]](plan)
-    if "children" in plan:
-        note_children(Path(plan["children"]))
+    if plan:
+        from tests.bin import moments
+
+        moments.install(plan)
     sys.argv[1:] = arguments
     if module.endswith(".py"):
         runpy.run_path(module, run_name="__main__")
@@ -186,6 +75,10 @@ def start(module, arguments, folder, output, plan):
 
 
 def main():
+    if sys.argv[1] == "light":
+        import_light()
+    else:
+        importlib.import_module("tests.bin.moments")
     gc.freeze()  # a fork then shares what is imported here to its end
     for line in sys.stdin:
         _, status = os.waitpid(start(**json.loads(line)), 0)

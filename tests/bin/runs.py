@@ -78,18 +78,44 @@ def drive(binary, *arguments, cwd=ROOT, **plan):
     return _drive(f"epnas_tf.bin.{binary}", arguments, cwd, plan)
 
 
+def script(path, *arguments, cwd=ROOT):
+    """Runs a script to its end, where TensorFlow is imported."""
+    return _drive(str(path), arguments, cwd, {})
+
+
+def code(text, *arguments, cwd=ROOT):
+    """Runs lines of Python to their end, where TensorFlow is imported."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "code.py"
+        path.write_text(text)
+        return script(path, *arguments, cwd=cwd)
+
+
+def program(module, *arguments):
+    """Runs a module as `python -m` does, where TensorFlow is imported."""
+    return _drive(module, arguments, ROOT, {})
+
+
 def benchmark(*arguments):
     """Runs `python -m benchmarks` to its end, where TensorFlow is imported."""
-    return _drive("benchmarks", arguments, ROOT, {})
+    return program("benchmarks", *arguments)
 
 
-def script(path, cwd):
-    """Runs a script to its end, where TensorFlow is imported."""
-    return _drive(str(path), (), cwd, {})
+def light(binary, *arguments, cwd=ROOT):
+    """Runs a binary to its end that must not import TensorFlow: it fails if it does.
+
+    See `driver`. Nearly all the time of such a `call` is the start of Python and its imports.
+    """
+    return _drive(f"epnas_tf.bin.{binary}", arguments, cwd, {}, "light")
 
 
-def _drive(module, arguments, cwd, plan):
-    process, arguments = driver(), [str(argument) for argument in arguments]
+def light_search(run_dir, *arguments):
+    """Starts the tiny search where it is to be refused."""
+    return light("search", *TINY, f"--run_dir={run_dir}", *arguments)
+
+
+def _drive(module, arguments, cwd, plan, kind="tensorflow"):
+    process, arguments = driver(kind), [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as output:
         job = {"module": module, "arguments": arguments, "folder": str(cwd), "output": output, "plan": plan}
         process.stdin.write(json.dumps(job) + "\n")
@@ -101,11 +127,11 @@ def _drive(module, arguments, cwd, plan):
 
 
 @functools.cache
-def driver():
+def driver(kind):
     """Starts the process that the driven binaries are forked from."""
     quiet = environment(TF_CPP_MIN_LOG_LEVEL="3")  # the programs do not see to it where TensorFlow is imported before
-    process = subprocess.Popen(DRIVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet)
-    atexit.register(process.kill)
+    process = subprocess.Popen([*DRIVER, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet)
+    atexit.register(lambda: (process.kill(), process.communicate()))  # which waits, and closes the pipes
     return process
 
 

@@ -26,7 +26,9 @@ CHAIN = (
 TRAIN = ("--epochs=1", "--restart_epochs=0", "--channels=4", "--train_images=200")
 FORMATS = {"saved_model", "model.keras", "model.tflite", "model_int8.tflite", "model_full_int8.tflite"}
 PYTHON = """
-import dataclasses, my_nets
+import dataclasses, sys
+sys.path.append({folder!r})
+import my_nets
 from epnas_tf import *
 from epnas_tf.storage.run_directory import read_config
 prepare_tensorflow()
@@ -70,8 +72,7 @@ def test_search_keeps_its_limit_and_goes_on_as_if_never_stopped(chain, tmp_path)
         "conv_3x3 | conv_7x7",
         "conv_7x7 | conv_3x3",
     }
-    code = PYTHON.format(run=str(chain), other=str(tmp_path / "other"))
-    result = runs.call((sys.executable, "-c", code), PYTHONPATH=f"{runs.ROOT}:{EXAMPLE}")
+    result = runs.code(PYTHON.format(folder=str(EXAMPLE), run=str(chain), other=str(tmp_path / "other")))
     assert result.returncode == 0, result.stderr
     best = best_trials(chain, 2)[0]["text"]
     assert result.stdout.strip().endswith(f"{best} ('my_nets',)")
@@ -93,8 +94,9 @@ def test_what_was_exported_needs_no_plugin(chain, tmp_path):
         path = tmp_path / file  # away from the run, whose settings name the plugin
         (chain / "export" / file).rename(path)
         try:
-            code = "import sys, keras; keras.models.load_model(sys.argv[1]) if sys.argv[1].endswith('.keras') else 0"
-            assert runs.call((sys.executable, "-c", code), path).returncode == 0
+            if file == "model.keras":
+                code = "import sys, keras; keras.models.load_model(sys.argv[1])"
+                assert runs.call((sys.executable, "-c", code), path).returncode == 0
             result = runs.drive("evaluate", path, "--dataset=digits")
             assert result.returncode == 0, result.stderr
         finally:

@@ -7,14 +7,13 @@ import pytest
 from tests.bin import runs
 
 RANK = (sys.executable, "-m", "epnas_tf.bin.rank")
-REPORT = (sys.executable, "-m", "epnas_tf.bin.report")
 FLAGS = ("--architectures=3", "--own_epochs=1")
 
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     path = tmp_path_factory.mktemp("rank") / "run"
-    result = runs.search(path, "--layers=2", "--k=3", "--iterations=1")
+    result = runs.drive("search", *runs.TINY, f"--run_dir={path}", "--layers=2", "--k=3", "--iterations=1")
     assert result.returncode == 0, result.stderr
     return path
 
@@ -35,7 +34,7 @@ def test_compares_and_the_report_shows_it(run_dir, compared):
     assert re.search(rf"score in the search +{re.escape(shown)}", compared.stdout)
     again = runs.drive("rank", run_dir, *FLAGS)
     assert "This comparison is finished" in again.stdout
-    assert runs.call(REPORT, run_dir).returncode == 0
+    assert runs.drive("report", run_dir).returncode == 0
     page = (run_dir / "report.html").read_text()
     assert "How far the shared weights can be trusted" in page
     assert (run_dir / "report" / "rank.svg").exists()

@@ -6,7 +6,7 @@ import pytest
 
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report import write_report
-from tests.bin.runs import LIMIT_SECONDS, assert_clear_error, call, environment, snapshot
+from tests.bin.runs import LIMIT_SECONDS, assert_clear_error, call, environment, light, snapshot
 from tests.report import runs
 
 REPORT = (sys.executable, "-m", "epnas_tf.bin.report")
@@ -28,10 +28,10 @@ def test_final_training_of_another_place_is_shown_with_the_search(tmp_path):
     run_dir, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     runs.make_search(run_dir)
     runs.make_training(elsewhere, runs.best_architectures(run_dir)[0])
-    assert call(REPORT, run_dir).returncode == 0
+    assert light("report", run_dir).returncode == 0
     before = snapshot(run_dir)
     assert "no final training has begun" in (run_dir / "report.html").read_text()
-    result = call(REPORT, run_dir, f"--final_dir={elsewhere}")
+    result = light("report", run_dir, f"--final_dir={elsewhere}")
     assert result.stdout.splitlines() == [str(elsewhere / "report.html")]
     shown = (elsewhere / "report.html").read_text()
     assert "no final training has begun" not in shown
@@ -78,7 +78,7 @@ def test_only_a_report_that_shows_no_more_is_written_over(tmp_path):
     ],
 )
 def test_refusals(tmp_path, arguments, words):
-    result = call(REPORT, *arguments, cwd=tmp_path)
+    result = light("report", *arguments, cwd=tmp_path)
     assert_clear_error(result, *words)
     assert result.returncode == 1
     assert list(tmp_path.iterdir()) == []
@@ -87,12 +87,12 @@ def test_refusals(tmp_path, arguments, words):
 def test_broken_run(tmp_path):
     runs.make_search(tmp_path)
     (tmp_path / "trials.jsonl").write_text("{}\n")
-    assert_clear_error(call(REPORT, tmp_path), "Line 1 of", "trials.jsonl is not one that a run writes")
+    assert_clear_error(light("report", tmp_path), "Line 1 of", "trials.jsonl is not one that a run writes")
     assert not (tmp_path / "report.html").exists()
 
 
 def test_help():
-    result = call(REPORT, "--help")
+    result = light("report", "--help")
     assert result.returncode == 0
     assert "epnas-report RUN_DIR" in result.stdout
 

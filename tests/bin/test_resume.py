@@ -39,7 +39,7 @@ def test_search_killed_at_fourteen_exact_moments_ends_like_an_unbroken_one(unbro
         assert result.returncode == -signal.SIGKILL, (moment, result.stdout[-500:], result.stderr)
         assert num_saved(run_dir) == saved, moment
         began.append([int(number) for number in noted.read_text().split()])
-    result = runs.search(run_dir)
+    result = runs.drive_search(run_dir)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     runs.assert_same_result(run_dir, unbroken.path)
@@ -75,7 +75,7 @@ def test_search_stopped_from_outside_at_random_moments_ends_like_an_unbroken_one
             assert "There is nothing to train yet: whole networks come at level 3, from child 5 of 12 on." in errors
         else:
             assert code == -signal.SIGKILL
-    assert runs.search(run_dir).returncode == 0
+    assert runs.drive_search(run_dir).returncode == 0
     runs.assert_same_result(run_dir, unbroken.path)
 
 
@@ -141,7 +141,7 @@ def test_ctrl_c_is_answered_while_a_child_trains(tmp_path):
 
 def test_finished_run_says_so_and_changes_no_file(unbroken):
     before = runs.snapshot(unbroken.path)
-    result = runs.search(unbroken.path)
+    result = runs.drive_search(unbroken.path)
     assert result.returncode == 0
     assert f"This search is finished; {unbroken.path} holds its result." in result.stdout
     assert not re.search(r"^child ", result.stdout, re.MULTILINE)
@@ -158,7 +158,7 @@ def test_settings_in_another_order_and_defaults_given_are_the_same_run(unbroken)
 
 def test_other_settings_are_refused_with_exactly_those_that_differ(unbroken):
     before = runs.snapshot(unbroken.path)
-    result = runs.search(unbroken.path, "--k=3", "--learning_rate=0.1", "--operations=conv_3x3", "--seed=1")
+    result = runs.light_search(unbroken.path, "--k=3", "--learning_rate=0.1", "--operations=conv_3x3", "--seed=1")
     runs.assert_clear_error(result, f"{unbroken.path} holds a run of other settings", "another --run_dir")
     assert [line for line in result.stderr.splitlines() if line.startswith("  --")] == [
         "  --operations: conv_3x3,max_pool_3x3 there, conv_3x3 now",
@@ -173,7 +173,7 @@ def test_second_process_in_a_run_directory_is_refused(unbroken, tmp_path):
     run_dir = shutil.copytree(unbroken.path, tmp_path / "run")
     before = runs.snapshot(run_dir)
     with RunDirectory(run_dir, read_config(run_dir)):
-        result = runs.search(run_dir)
+        result = runs.light_search(run_dir)
     runs.assert_clear_error(result, f"Another process is running in {run_dir}")
     assert runs.snapshot(run_dir) == before
 
@@ -181,5 +181,5 @@ def test_second_process_in_a_run_directory_is_refused(unbroken, tmp_path):
 def test_second_process_in_a_new_run_directory_is_refused(tmp_path):
     config = RunConfig(space=SpaceConfig(layers=2), search=SearchConfig(k=1))
     with RunDirectory(tmp_path / "run", config):
-        result = runs.search(tmp_path / "run")
+        result = runs.light_search(tmp_path / "run")
     runs.assert_clear_error(result, f"Another process is running in {tmp_path / 'run'}")

@@ -89,7 +89,7 @@ def printed_settings(stdout):
 @pytest.mark.parametrize(("file", "expected"), [("paper_macro", PAPER_MACRO), ("paper_micro", PAPER_MICRO)])
 def test_papers_flag_files_print_exactly_the_papers_numbers(file, expected):
     # The run directory is refused after the settings are printed, so nothing is downloaded.
-    result = runs.call(runs.SEARCH, f"--flagfile={FLAGS / file}.cfg", "--run_dir=/dev/null/run", "--verbose")
+    result = runs.light("search", f"--flagfile={FLAGS / file}.cfg", "--run_dir=/dev/null/run", "--verbose")
     assert "/dev/null/run cannot be written" in result.stderr
     settings = printed_settings(result.stdout)
     assert {name: settings[name] for name in expected} == expected
@@ -108,7 +108,7 @@ def test_flag_files_name_settings_only_and_each_once(file):
 
 
 def test_quickstart_is_a_search_on_the_digits():
-    result = runs.call(runs.SEARCH, f"--flagfile={FLAGS / 'quickstart.cfg'}", "--run_dir=/dev/null/run", "--verbose")
+    result = runs.light("search", f"--flagfile={FLAGS / 'quickstart.cfg'}", "--run_dir=/dev/null/run", "--verbose")
     settings = printed_settings(result.stdout)
     assert settings["dataset"] == "digits"
     assert settings["operations"] == OPERATIONS
@@ -116,17 +116,17 @@ def test_quickstart_is_a_search_on_the_digits():
 
 @pytest.mark.parametrize("preset", [["--preset=quickstart"], ["--preset", "quickstart"]], ids=["joined", "apart"])
 def test_preset_is_the_flag_file_and_flags_beside_it_go_before_it(preset):
-    result = runs.call(runs.SEARCH, "--k=3", *preset, "--run_dir=/dev/null/run", "--verbose")
+    result = runs.light("search", "--k=3", *preset, "--run_dir=/dev/null/run", "--verbose")
     settings = printed_settings(result.stdout)
     assert (settings["k"], settings["layers"]) == ("3", "4")
 
 
 def test_presets_that_are_there_are_named_where_another_is_asked_for():
-    runs.assert_clear_error(runs.call(runs.SEARCH, "--preset=fast"), "first_look, paper_macro, paper_micro, quickstart")
+    runs.assert_clear_error(runs.light("search", "--preset=fast"), "first_look, paper_macro, paper_micro, quickstart")
 
 
 def test_help_begins_with_what_is_used_most_and_groups_the_rest():
-    text = runs.call(runs.SEARCH, "--help").stdout
+    text = runs.light("search", "--help").stdout
     titles = re.findall(r"^([a-z' ]+):$", text, re.MULTILINE)
     assert titles[:3] == ["used most", "this program", "search space"]
     first = text[text.index("used most:") : text.index("this program:")]
@@ -138,7 +138,7 @@ def test_help_begins_with_what_is_used_most_and_groups_the_rest():
 
 @pytest.mark.parametrize("flag", ["--help", "--helpshort", "--helpfull"])
 def test_help_lists_every_setting_with_its_source(flag):
-    result = runs.call(runs.SEARCH, flag)
+    result = runs.light("search", flag)
     assert result.returncode == 0
     assert result.stderr == ""
     text = re.sub(r"\s+", " ", result.stdout)
@@ -246,7 +246,7 @@ def test_end_shows_the_best_architecture_and_what_to_type_next(unbroken):
 
 
 def test_show_prints_a_runs_best_architectures(unbroken):
-    result = runs.call(runs.SHOW, unbroken.path, "--best=1")
+    result = runs.light("show", unbroken.path, "--best=1")
     assert result.returncode == 0
     best = best_trial(unbroken.path)
     assert f"{unbroken.path}: the best 1 of " in result.stdout
@@ -270,9 +270,9 @@ def test_show_leaves_out_a_line_that_is_still_being_written(unbroken, tmp_path):
     run_dir = shutil.copytree(unbroken.path, tmp_path / "run")
     with open(run_dir / "trials.jsonl", "a") as file:
         file.write('{"child": 13, "iterat')
-    result = runs.call(runs.SHOW, run_dir)
+    result = runs.light("show", run_dir)
     assert result.returncode == 0
-    assert result.stdout == runs.call(runs.SHOW, unbroken.path).stdout.replace(str(unbroken.path), str(run_dir))
+    assert result.stdout == runs.light("show", unbroken.path).stdout.replace(str(unbroken.path), str(run_dir))
 
 
 def test_show_says_so_when_no_whole_network_is_trained_yet(unbroken, tmp_path):
@@ -281,11 +281,11 @@ def test_show_says_so_when_no_whole_network_is_trained_yet(unbroken, tmp_path):
     (run_dir / "trials.jsonl").write_text("".join(lines[:4]))
     best = max(trial["score"] for trial in runs.trials(run_dir)[2:])
     words = f"So far: level 2 of 3, {with_interval(best, 30)}; whole networks come at level 3, from child 5 of 12 on."
-    runs.assert_clear_error(runs.call(runs.SHOW, run_dir), "No architecture of 3 levels is trained yet", words)
+    runs.assert_clear_error(runs.light("show", run_dir), "No architecture of 3 levels is trained yet", words)
 
 
 def test_show_prints_an_architecture_file(unbroken):
-    result = runs.call(runs.SHOW, unbroken.path / "architecture.json")
+    result = runs.light("show", unbroken.path / "architecture.json")
     assert result.returncode == 0
     lines = result.stdout.splitlines()
     architecture = load_architecture(unbroken.path / "architecture.json")
@@ -301,7 +301,7 @@ def test_show_prints_a_cell_block_by_block(tmp_path):
     blocks = [{"left": left, "right": right}, {"left": left, "right": {**right, "input": 1}}]
     value = {"format": "epnas_tf.architecture", "version": 1, "space": "micro", "blocks": blocks}
     (tmp_path / "cell.json").write_text(json.dumps(value))
-    result = runs.call(runs.SHOW, tmp_path / "cell.json")
+    result = runs.light("show", tmp_path / "cell.json")
     assert result.returncode == 0
     rows = [re.split(r"\s{2,}", line.strip()) for line in result.stdout.splitlines()[3:]]
     assert rows == [

@@ -1,8 +1,6 @@
 """Children on two devices that share each batch, against children on one."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,9 +14,8 @@ from tests.bin import runs
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mirrored")
-    subprocess.run(
-        [sys.executable, "-m", "tests.children.mirrored", str(folder)], cwd=runs.ROOT, check=True, timeout=600
-    )
+    done = runs.program("tests.children.mirrored", folder)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
@@ -62,6 +59,6 @@ def test_xla_and_several_devices_are_refused():
 
 
 def test_the_command_says_so_before_the_search(tmp_path):
-    result = runs.call(runs.SEARCH, "--dataset=digits", "--mirrored", f"--run_dir={tmp_path / 'run'}")
+    result = runs.drive("search", "--dataset=digits", "--mirrored", f"--run_dir={tmp_path / 'run'}")
     runs.assert_clear_error(result, "`mirrored` needs two GPUs at least", "Leave it out")
     assert not (tmp_path / "run").exists()

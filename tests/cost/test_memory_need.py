@@ -32,6 +32,18 @@ def test_numbers_that_live_at_once():
     assert forward_bytes(chain(), (8, 8, 3)) == 4 * 3 * full
 
 
+def test_numbers_between_the_layers_of_a_block_count():
+    graph = Graph()
+    graph.add(("stem",), "stem", IMAGE, channels=4)
+    graph.add(("a",), "inverted_3x3_e3", ("stem",), channels=8, stride=2)
+    graph.add(("b",), "residual_half", ("a",), channels=8)
+    graph.add(("head",), "pooled_dense", ("b",), channels=2)
+    first = 4 * 4 * 8 + 3 * 4 * (8 * 7 + 4 * 4)  # 12 channels on 8×7 and on 4×4 pixels
+    second = 4 * 4 * 8 + 4 * 4 * 4
+    assert training_bytes(graph, (8, 7, 3)) == 4 * (8 * 7 * 4 + first + second + 2 + 6 * first)
+    assert forward_bytes(graph, (8, 7, 3)) == 4 * (8 * 7 * 4 + first)
+
+
 def test_need_grows_with_the_batch_the_images_and_those_that_are_validated():
     config = RunConfig()
     one = dataclasses.replace(config, child=ChildConfig(batch_size=1))

@@ -11,7 +11,17 @@ from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ArchitectureError
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.nn import Cost, Operation, known, operation, registry
-from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, Graph, MacroSpace, MicroSpace, NetworkShape, build_graph
+from epnas_tf.space import (
+    MACRO_OPERATIONS,
+    MICRO_OPERATIONS,
+    STAGED_OPERATIONS,
+    Graph,
+    MacroSpace,
+    MicroSpace,
+    NetworkShape,
+    StagedSpace,
+    build_graph,
+)
 from epnas_tf.space.graph import IMAGE
 from tests.network.architectures import macro, micro
 from tests.network.closed_forms import macro_parameters, micro_parameters
@@ -141,6 +151,20 @@ def test_multiply_adds_are_those_that_tensorflow_counts():
         expected = counted_by_tensorflow(network)
         assert expected > 0
         assert cost_of(architecture, shape).multiply_adds == expected, str(architecture)
+
+
+@pytest.mark.parametrize("image_shape", [(9, 13, 3), (8, 8, 1)])
+def test_costs_of_staged_networks_are_those_of_the_real_ones(image_shape):
+    """Every operation in a place that halves and in one that does not, on odd sides too."""
+    rng = np.random.default_rng(4)
+    for stages in (1, 2, 2):
+        space = StagedSpace(len(STAGED_OPERATIONS), stages=stages)
+        architecture = space.architecture(rng.permutation(len(STAGED_OPERATIONS)).tolist())
+        shape = NetworkShape(image_shape, 10, channels=5, num_levels=space.num_levels)
+        network = Network(architecture, shape, VariableStore())
+        found = cost_of(architecture, shape)
+        assert found.parameters == network.num_parameters
+        assert found.multiply_adds == counted_by_tensorflow(network)
 
 
 def test_costs_add_up():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from epnas_tf.data import batches
 from epnas_tf.data.augmentation import Augmentation, Crop, Mirror
 from epnas_tf.data.batches import (
     DatasetBatches,
@@ -54,6 +55,17 @@ def test_labels_of_datasets(form):
     assert classes.dtype == np.int32
     np.testing.assert_array_equal(given, images)
     np.testing.assert_array_equal(classes, labels)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, tf.bfloat16.as_numpy_dtype, np.float64])
+def test_right_batches_of_datasets_are_not_left_to_numpy(monkeypatch, dtype):
+    """Python's lock would hold up a training whose next network is being traced."""
+    monkeypatch.setattr(batches, "class_numbers", lambda *_: pytest.fail("the graph is enough"))
+    images, labels = arrays(dtype=np.uint8)
+    for given in (np.eye(10)[labels], labels[:, None] % 2):
+        dataset = tf.data.Dataset.from_tensor_slices((images, given.astype(dtype))).batch(5)
+        expected = labels if given.shape[1] == 10 else labels % 2
+        np.testing.assert_array_equal(labels_of(as_batches(dataset, SHAPE)), expected)
 
 
 def test_no_pass_waits_for_the_thread_that_tunes():
@@ -217,5 +229,6 @@ def test_one_hot_rows_of_whole_types():
 
 
 def test_errors_of_other_kinds_are_left_as_they_are():
-    assert data_error(tf.errors.InvalidArgumentError(None, None, "assertion failed: [x]")) is None
+    assert data_error(tf.errors.InvalidArgumentError(None, None, "ValueError: Labels must")) is None
+    assert data_error(tf.errors.InvalidArgumentError(None, None, "DataError: of a pipeline of one's own")) is None
     assert data_error(ValueError("Labels must")) is None

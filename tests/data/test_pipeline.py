@@ -1,6 +1,4 @@
 import dataclasses
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ from epnas_tf.data import TrainingPipeline, evaluation_batches
 from epnas_tf.data.augmentation import Augmentation, Mirror
 from epnas_tf.data.pipeline import ArrayData, Arrays, made_ahead, normalise
 from epnas_tf.errors import ConfigError
+from tests.bin import runs
 from tests.data.helpers import make_data, make_images
 
 ROOT = Path(__file__).parents[2]
@@ -130,7 +129,8 @@ def test_batches_pass_through_a_function_with_a_signature():
 
 def test_batches_are_the_same_under_op_determinism():
     """In a process of its own: determinism cannot be switched off again."""
-    subprocess.run([sys.executable, "-c", DETERMINISM], check=True, timeout=120, cwd=ROOT)
+    done = runs.code(DETERMINISM)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

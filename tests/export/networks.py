@@ -7,7 +7,7 @@ import tensorflow as tf
 from epnas_tf.config import DataConfig, FinalNetworkConfig, RecipeConfig, TrainingConfig
 from epnas_tf.data import load
 from epnas_tf.network import Network, VariableStore, to_model
-from epnas_tf.space import NetworkShape
+from epnas_tf.space import NetworkShape, StagedArchitecture
 from epnas_tf.storage.data_file import describe_data, save_description
 from epnas_tf.storage.training_directory import TrainingDirectory
 from epnas_tf.training.trained import STORE, final_shape
@@ -30,7 +30,11 @@ EVERY_MICRO = micro(
     ("sep_conv_3x3", -2, "average_pool_3x3", -1),
     ("identity", 2, "conv_3x3", 3),
 )
-ARCHITECTURES = {"macro": EVERY_MACRO, "micro": EVERY_MICRO}
+# Stage 2 begins with a projection alone, stage 3 with a block whose shortcut is projected.
+EVERY_STAGED = StagedArchitecture(
+    ("inverted_5x5_e3_se", "none", "residual", "inverted_3x3_e6", "residual_half", "inverted_3x3_e3", "conv_3x3")
+)
+ARCHITECTURES = {"macro": EVERY_MACRO, "micro": EVERY_MICRO, "staged": EVERY_STAGED}
 IMAGE_SHAPES = {"grey": (8, 8, 1), "odd_colour": (11, 9, 3)}
 
 SMALL = macro("conv_3x3", ("sep_conv_3x3", 0), ("max_pool_3x3", 1))
@@ -40,7 +44,7 @@ CONFIG = TrainingConfig(FinalNetworkConfig(channels=12, normal_cells=1), RecipeC
 
 def make_network(architecture, image_shape, num_classes=10, channels=6, num_levels=None):
     """Returns a network whose variables all have values of their own."""
-    levels = num_levels or len(getattr(architecture, "layers", ()) or architecture.blocks)
+    levels = num_levels or architecture.num_levels
     shape = NetworkShape(image_shape, num_classes, channels, levels, normal_cells=1)
     network = Network(architecture, shape, VariableStore(seed=5))
     randomise(network)

@@ -31,7 +31,7 @@ for file in sys.argv[1:]:
 def files(tmp_path_factory):
     """Networks with every operation, and what they answer."""
     folder, expected = tmp_path_factory.mktemp("portable"), {}
-    for architecture, shape in (("macro", "odd_colour"), ("micro", "grey")):
+    for architecture, shape in (("macro", "odd_colour"), ("micro", "grey"), ("staged", "grey")):
         image_shape = networks.IMAGE_SHAPES[shape]
         network = networks.make_network(networks.ARCHITECTURES[architecture], image_shape)
         normalization = np.full(image_shape[2], 120.0), np.full(image_shape[2], 60.0)

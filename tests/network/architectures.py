@@ -1,6 +1,14 @@
 """Architectures for tests in short form, and networks small enough to build by the dozen."""
 
-from epnas_tf.space import BlockSide, MacroArchitecture, MacroLayer, MicroArchitecture, MicroBlock, NetworkShape
+from epnas_tf.space import (
+    BlockSide,
+    MacroArchitecture,
+    MacroLayer,
+    MicroArchitecture,
+    MicroBlock,
+    NetworkShape,
+    StagedArchitecture,
+)
 
 
 def macro(*layers):
@@ -22,5 +30,13 @@ OTHER_MACRO = macro("conv_3x3", ("sep_conv_5x5", 0), ("max_pool_3x3", 0))
 MICRO = micro(("conv_3x3", -2, "identity", -1), ("sep_conv_3x3", -1, "identity", 1))
 OTHER_MICRO = micro(("conv_3x3", -2, "identity", -1), ("sep_conv_3x3", -1, "average_pool_3x3", -2))
 
-PAIRS = {"macro": (MACRO, OTHER_MACRO, MACRO_SHAPE), "micro": (MICRO, OTHER_MICRO, MICRO_SHAPE)}
+STAGED_SHAPE = NetworkShape((8, 8, 1), num_classes=10, channels=4, num_levels=4)
+STAGED = StagedArchitecture(("residual", "inverted_3x3_e3", "none", "inverted_5x5_e3_se"), stages=2)
+OTHER_STAGED = StagedArchitecture(("residual", "residual_half", "none", "inverted_5x5_e3_se"), stages=2)
+
+PAIRS = {
+    "macro": (MACRO, OTHER_MACRO, MACRO_SHAPE),
+    "micro": (MICRO, OTHER_MICRO, MICRO_SHAPE),
+    "staged": (STAGED, OTHER_STAGED, STAGED_SHAPE),
+}
 """For each space two architectures that share some layers, and the shape of their networks."""

@@ -7,10 +7,10 @@ import tensorflow as tf
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.network.functions import LayerFunctions, call_layer, class_scores
 from epnas_tf.network.gradient import loss_and_gradients
-from tests.network.architectures import MACRO, MACRO_SHAPE, MICRO, MICRO_SHAPE, macro
+from tests.network.architectures import MACRO, MACRO_SHAPE, MICRO, MICRO_SHAPE, STAGED, STAGED_SHAPE, macro
 from tests.network.values import split_values
 
-CASES = {"macro": (MACRO, MACRO_SHAPE), "micro": (MICRO, MICRO_SHAPE)}
+CASES = {"macro": (MACRO, MACRO_SHAPE), "micro": (MICRO, MICRO_SHAPE), "staged": (STAGED, STAGED_SHAPE)}
 
 
 def images_of(shape):

@@ -8,14 +8,19 @@ from epnas_tf.network import Network, VariableStore
 from epnas_tf.network.layout import FlatValues, Layout
 from epnas_tf.space import NetworkShape
 from epnas_tf.space.architecture import BlockSide, MicroArchitecture, MicroBlock
-from tests.network.architectures import MACRO, MACRO_SHAPE, MICRO, MICRO_SHAPE
+from tests.network.architectures import MACRO, MACRO_SHAPE, MICRO, MICRO_SHAPE, STAGED, STAGED_SHAPE
 from tests.network.tapes import assert_like_one_tape
 
 # Two identities of one input, added: the tensors that a tape sees must not be one and the same.
 TWICE = MicroArchitecture((MicroBlock(BlockSide("identity", -1), BlockSide("identity", -1)),))
 TWICE_SHAPE = NetworkShape((8, 8, 1), num_classes=10, channels=4, num_levels=1, normal_cells=1)
 
-CASES = {"macro": (MACRO, MACRO_SHAPE), "micro": (MICRO, MICRO_SHAPE), "twice": (TWICE, TWICE_SHAPE)}
+CASES = {
+    "macro": (MACRO, MACRO_SHAPE),
+    "micro": (MICRO, MICRO_SHAPE),
+    "staged": (STAGED, STAGED_SHAPE),
+    "twice": (TWICE, TWICE_SHAPE),
+}
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from epnas_tf.errors import ArchitectureError
 from epnas_tf.nn import Convolution, Identity, Pooling, SumBias, known, make_layer, operation
-from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS
+from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, STAGED_OPERATIONS
 from tests.nn.conformance import check_layer
 
 CHANNELS = 4
@@ -26,15 +26,35 @@ def image_case(kind, stride, image, parameters):
     return pytest.param(kind, stride, image, output, parameters, id=f"{kind}-{stride}-{'x'.join(map(str, image[1:]))}")
 
 
-def convolution_cases(kind, parameters, strides=(1, 2)):
+IMAGES = ((1, (2, 8, 8, 1)), (1, (3, 7, 5, 3)), (2, (2, 8, 8, 3)), (2, (3, 7, 5, 1)))
+LARGER = IMAGES[1], IMAGES[2]  # the same layers with another kernel
+
+
+def convolution_cases(kind, parameters, strides=(1, 2), images=IMAGES):
     """Grey and colour, even and odd sizes; `parameters` of the number of input channels."""
-    images = [(1, (2, 8, 8, 1)), (1, (3, 7, 5, 3)), (2, (2, 8, 8, 3)), (2, (3, 7, 5, 1))]
     return [image_case(kind, stride, image, parameters(image[-1])) for stride, image in images if stride in strides]
 
 
 def same_channels_cases(kind, parameters, strides):
     images = [(1, (3, 7, 5, CHANNELS)), (2, (2, 8, 8, CHANNELS)), (2, (3, 7, 5, CHANNELS))]
     return [image_case(kind, stride, image, parameters) for stride, image in images if stride in strides]
+
+
+def basic_block_parameters(inner):
+    return lambda i: 9 * i * inner + 2 * inner + 9 * inner * CHANNELS + BATCH_NORM
+
+
+def inverted_cases(kind, kernel_size, expansion, squeeze=False):
+    """As many channels as a squeeze-and-excitation takes to have two, since a single ReLU may be dead."""
+
+    def parameters(i):
+        inner = expansion * i
+        squeezed = 2 * inner * (i // 4) + i // 4 + inner
+        kernels = i * inner + kernel_size**2 * inner + inner * CHANNELS
+        return kernels + 4 * inner + BATCH_NORM + squeezed * squeeze
+
+    images = [(1, (2, 8, 8, 8)), (2, (3, 7, 5, 9))]
+    return [image_case(kind, stride, image, parameters(image[-1])) for stride, image in images]
 
 
 def joining_cases(kind, shape, parameters):
@@ -47,11 +67,23 @@ CASES = {
     "max_pool_3x3": same_channels_cases("max_pool_3x3", 0, (1, 2)),
     "average_pool_3x3": same_channels_cases("average_pool_3x3", 0, (1, 2)),
     "conv_3x3": convolution_cases("conv_3x3", lambda i: 9 * i * CHANNELS + BATCH_NORM),
-    "conv_5x5": convolution_cases("conv_5x5", lambda i: 25 * i * CHANNELS + BATCH_NORM),
+    "conv_5x5": convolution_cases("conv_5x5", lambda i: 25 * i * CHANNELS + BATCH_NORM, images=LARGER),
     "sep_conv_3x3": convolution_cases("sep_conv_3x3", lambda i: 9 * i + i * CHANNELS + BATCH_NORM),
-    "sep_conv_5x5": convolution_cases("sep_conv_5x5", lambda i: 25 * i + i * CHANNELS + BATCH_NORM),
+    "sep_conv_5x5": convolution_cases("sep_conv_5x5", lambda i: 25 * i + i * CHANNELS + BATCH_NORM, images=LARGER),
     "identity": same_channels_cases("identity", 0, (1,))
     + same_channels_cases("identity", CHANNELS * CHANNELS + BATCH_NORM, (2,)),
+    "none": same_channels_cases("none", 0, (1,)) + convolution_cases("none", lambda i: i * CHANNELS + BATCH_NORM, (2,)),
+    "residual_half": convolution_cases("residual_half", basic_block_parameters(CHANNELS // 2)),
+    "residual": convolution_cases("residual", basic_block_parameters(CHANNELS)),
+    "residual_double": convolution_cases("residual_double", basic_block_parameters(2 * CHANNELS)),
+    "inverted_3x3_e3": inverted_cases("inverted_3x3_e3", 3, 3),
+    "inverted_3x3_e6": inverted_cases("inverted_3x3_e6", 3, 6),
+    "inverted_5x5_e3": inverted_cases("inverted_5x5_e3", 5, 3),
+    "inverted_5x5_e6": inverted_cases("inverted_5x5_e6", 5, 6),
+    "inverted_3x3_e3_se": inverted_cases("inverted_3x3_e3_se", 3, 3, True),
+    "inverted_3x3_e6_se": inverted_cases("inverted_3x3_e6_se", 3, 6, True),
+    "inverted_5x5_e3_se": inverted_cases("inverted_5x5_e3_se", 5, 3, True),
+    "inverted_5x5_e6_se": inverted_cases("inverted_5x5_e6_se", 5, 6, True),
     "stem": convolution_cases("stem", lambda i: 9 * i * CHANNELS + BATCH_NORM, strides=(1,)),
     "source_projection": convolution_cases("source_projection", lambda i: i * CHANNELS),
     "factorized_reduction": convolution_cases(
@@ -70,6 +102,7 @@ CASES = {
         for image, size in [((2, 3, 5), 30), ((1, 1, 3), 3)]
     ],
     "sum": joining_cases("sum", (2, 8, 7, CHANNELS), 0),
+    "sum_relu": joining_cases("sum_relu", (2, 8, 7, CHANNELS), 0),
     "sum_batch_norm": joining_cases("sum_batch_norm", (2, 8, 7, CHANNELS), BATCH_NORM),
     "pooled_dense": [
         pytest.param("pooled_dense", 1, (*image, inputs), (2, CHANNELS), inputs * CHANNELS, id=f"pooled_dense-{inputs}")
@@ -89,8 +122,7 @@ def test_layer_conforms(kind, stride, input_shape, output_shape, parameters):
     check_layer(make, input_shape, output_shape, parameters, MIXED_OUTPUT_DTYPES.get(kind, "bfloat16"))
     if (cost := operation(kind).cost) is not None:  # an auxiliary head has none
         channels = (input_shape[0] if isinstance(input_shape, list) else input_shape)[-1]
-        size = output_shape[1:3] if len(output_shape) == 4 else (1, 1)
-        assert cost(channels, CHANNELS, stride, size).parameters == parameters
+        assert cost(channels, CHANNELS, stride, (8, 8)).parameters == parameters
 
 
 def test_every_layer_has_a_case():
@@ -98,7 +130,7 @@ def test_every_layer_has_a_case():
 
 
 def test_every_operation_of_the_spaces_is_for_people_to_choose():
-    assert set(MICRO_OPERATIONS) <= set(known())
+    assert known() == (*MICRO_OPERATIONS, *STAGED_OPERATIONS)
     assert set(MACRO_OPERATIONS) < set(known())
     assert "stem" not in known()
 

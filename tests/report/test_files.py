@@ -86,7 +86,7 @@ def test_files_of_the_training(macro):
 
 def test_training(macro, micro):
     ended, running = read_training(macro / "final"), read_training(micro / "final")
-    assert ended.figures.confusion.sum() == ended.figures.num_images == 180
+    assert np.sum(ended.figures.metrics.confusion) == ended.figures.metrics.num_images == 180
     assert ended.seconds == 36
     assert running.figures is None
     assert running.predictions is None

@@ -57,20 +57,20 @@ def test_one_iteration_has_no_column_for_all(search):
 @pytest.mark.parametrize("run", ["macro", "micro"])
 def test_costs_are_those_of_the_network(run, request):
     search = read_search(request.getfixturevalue(run))
-    rows = tables.best_rows(search)
-    assert [row.place for row in rows] == list(range(1, len(rows) + 1))
-    assert [row.text for row in rows] == [str(a) for a in runs.best_architectures(request.getfixturevalue(run))][:10]
+    networks = tables.best_networks(search)
+    expected = runs.best_architectures(request.getfixturevalue(run))[:10]
+    assert [trial.architecture for _, trial in networks] == list(expected)
     best = search.best_trials()[0].architecture
     shape = NetworkShape((8, 8, 1), 10, 4, search.depth, normal_cells=2)
     network = Network(best, shape, VariableStore(0))
     assert tables.search_cost(search, best).parameters == network.num_parameters
-    assert rows[0].multiply_adds == f"{tables.search_cost(search, best).multiply_adds:,}"
+    assert networks[0][0] == tables.search_cost(search, best)
 
 
 def test_costs_without_description(search):
-    row = tables.best_rows(dataclasses.replace(search, description=None))[0]
-    assert row.multiply_adds == "-"
-    assert row.parameters != "-"
+    cost, trial = tables.best_networks(dataclasses.replace(search, description=None))[0]
+    assert cost is None
+    assert trial.parameters > 0
 
 
 def test_ten_rows_at_most_the_best_first(search):
@@ -82,22 +82,23 @@ def test_ten_rows_at_most_the_best_first(search):
         for i, a in enumerate((t.architecture.layers for t in search.trials if t.level == 3), 1)
     )
     many = dataclasses.replace(search, trials=trials * 5)
-    rows = tables.best_rows(many)
-    assert len({row.text for row in rows}) == len(rows) <= tables.NUM_BEST
-    assert [row.accuracy for row in rows] == sorted((row.accuracy for row in rows), reverse=True)
+    best = [trial for _, trial in tables.best_networks(many)]
+    assert len({trial.architecture for trial in best}) == len(best) <= tables.NUM_BEST
+    assert [trial.score for trial in best] == sorted((trial.score for trial in best), reverse=True)
 
 
 def test_settings(search):
-    groups = dict(tables.settings_groups(search.config, search.settings))
+    groups = dict(tables.settings_groups(search.config, search.document["settings"]))
     assert list(groups) == [
-        *("Search space", "Network", "Data", "Training of a child", "Surrogate", "Search", "Limits", "General"),
+        *("Search space", "Size of the networks", "Images", "Training of the children", "Surrogate", "Search"),
+        *("Limits of the networks", "General"),
     ]
     found = {setting.name: setting for settings in groups.values() for setting in settings}
     assert (found["layers"].value, found["layers"].changed) == ("3", True)
     assert (found["operations"].value, found["operations"].changed) == ("conv_3x3, max_pool_3x3", True)
     assert (found["data dir"].value, found["data dir"].changed) == ("-", False)
     assert "including those drawn for validation" in found["train images"].help
-    assert len(found) == len(search.settings)
+    assert len(found) == len(search.document["settings"])
 
 
 def test_levels_of_a_chain(search):
@@ -124,8 +125,8 @@ def test_training(macro, micro):
     assert facts["Epochs"] == "4 of 12"
     assert facts["Time of an epoch, mean"] == "3.0 s"
     assert "in epoch" in facts["Best validation accuracy"]
-    assert [row.chosen for row in tables.candidate_rows(read_training(micro / "final"))] == [False, True]
     figures = read_training(macro / "final").figures
     classes = (ClassMetrics("a", 1, 1, 1, 3), ClassMetrics("b\n", 1, 1, 1, 3))
-    two = dataclasses.replace(figures, classes=classes, confusion=figures.confusion[:2, :2] * 0 + [[1, 7], [0, 1]])
-    assert tables.frequent_confusions(two) == [("a", "b\ufffd", "7")]
+    two = dataclasses.replace(figures.metrics, classes=classes, confusion=((1, 7), (0, 1)))
+    confusions = tables.frequent_confusions(dataclasses.replace(figures, metrics=two))
+    assert confusions == [("a", "b\ufffd", "7")]

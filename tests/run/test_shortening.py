@@ -4,7 +4,7 @@ from epnas_tf.config import RunConfig
 from epnas_tf.cost.workload import CostModel, DataSize, workload
 from epnas_tf.options import from_values, values_of
 from epnas_tf.run.forecast import shorter_by
-from epnas_tf.run.shortening import as_flags, shortened
+from epnas_tf.run.shortening import shortened
 
 # As 2 cores without GPU have them, about: docs/scaling.md.
 MODEL = CostModel(step_node=1e-3, step_multiply_add=2e-11, step_output=3e-9, graph=0.1, graph_node=0.01)
@@ -16,7 +16,7 @@ def seconds(config, data):
     return MODEL.seconds(workload(config, data))
 
 
-@pytest.mark.parametrize("space", ["macro", "micro"])
+@pytest.mark.parametrize("space", ["macro", "micro", "staged"])
 @pytest.mark.parametrize("data", [PHOTOS, CIFAR], ids=["photos", "cifar"])
 def test_flags_bring_the_search_to_the_target_and_none_of_them_could_be_left_out(space, data):
     config = from_values(RunConfig, {"space": space})
@@ -51,8 +51,3 @@ def test_where_nothing_helps_nothing_is_proposed_and_classes_keep_some_images():
     many = DataSize(45_000, 5_000, (32, 32, 3), 300)  # no fewer than 20 images a class
     found = shortened(RunConfig(), many, lambda c, d: d.num_train, 10, ("train_images",))
     assert found.changes == {"train_images": 6_000}
-
-
-def test_flags_are_as_they_are_typed():
-    changes = {"layers": 6, "operations": ("conv_3x3", "identity")}
-    assert as_flags(changes) == "--layers=6 --operations=conv_3x3,identity"

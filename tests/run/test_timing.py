@@ -29,13 +29,15 @@ def test_deeper_levels_lie_on_the_line_through_those_seen():
 
 
 def test_what_was_timed_before_is_told_at_once_and_corrected_by_the_children():
-    left = TimeLeft({1: 2.0, 2: 4.0, 3: 8.0})
+    left = TimeLeft()
+    left.expect({1: 2.0, 2: 4.0, 3: 8.0})
     assert left.estimate({1: 1, 2: 2, 3: 3}) == pytest.approx(2 + 8 + 24)
     for _ in range(200):
         left.add(1, 6.0)  # three times as long as expected
     assert left.estimate({1: 1}) == pytest.approx(6.0, rel=0.01)
     assert left.estimate({3: 1}) == pytest.approx(24.0, rel=0.05)
-    one = TimeLeft({1: 2.0, 2: 4.0})
+    one = TimeLeft()
+    one.expect({1: 2.0, 2: 4.0})
     one.add(1, 20.0)  # a first child takes longer than those after it, which is no news of the others
     assert 2 < one.estimate({1: 1}) < 10
 

@@ -1,4 +1,4 @@
-"""A third space, such as a user would add: strings of a fixed number of choices, as NAS-Bench-Macro has them."""
+"""A space of one's own, such as a user would add: strings of a fixed number of choices, as NAS-Bench-Macro has them."""
 
 from typing import Any
 

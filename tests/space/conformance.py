@@ -1,4 +1,4 @@
-"""What every search space must do, the paper's two and a user's own: `check_space`."""
+"""What every search space must do, the package's and a user's own: `check_space`."""
 
 from typing import Any
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from epnas_tf.cost.network_cost import cost
-from epnas_tf.space import MacroSpace, MicroSpace, NetworkShape, build_graph
+from epnas_tf.space import MacroSpace, MicroSpace, NetworkShape, StagedSpace, build_graph
 from epnas_tf.space.candidate_costs import MAX_WAYS, CandidateCosts, cheapest, sums_of_cheapest
 from epnas_tf.space.definition import candidate_costs
 
@@ -21,7 +21,16 @@ def cost_of(space, image_shape=(16, 16, 3)):
     return costs
 
 
-SPACES = [MacroSpace(7), MacroSpace(3, CONVOLUTIONS), MicroSpace(5), MicroSpace(3, CONVOLUTIONS), MicroSpace(1)]
+SPACES = [
+    MacroSpace(7),
+    MacroSpace(3, CONVOLUTIONS),
+    MicroSpace(5),
+    MicroSpace(3, CONVOLUTIONS),
+    MicroSpace(1),
+    StagedSpace(7),
+    StagedSpace(3, CONVOLUTIONS, stages=2),
+    StagedSpace(1),
+]
 
 
 def completed(space, exact, architecture):
@@ -48,8 +57,8 @@ def test_costs_of_whole_candidates_are_those_of_their_graphs(space):
     np.testing.assert_array_equal(found, wanted)
 
 
-def test_costs_of_a_macro_candidate_are_those_of_the_cheapest_network_that_it_can_become():
-    space = MacroSpace(4, CONVOLUTIONS)
+@pytest.mark.parametrize("space", [MacroSpace(4, CONVOLUTIONS), StagedSpace(4)], ids=["macro", "staged"])
+def test_costs_of_a_candidate_are_those_of_the_cheapest_network_that_it_can_become(space):
     exact = cost_of(space)
     costs = candidate_costs(space, exact)
     for level in (1, 2, 3):
@@ -62,8 +71,8 @@ def test_costs_of_a_macro_candidate_are_those_of_the_cheapest_network_that_it_ca
 
 @pytest.mark.parametrize(
     "space",
-    [MacroSpace(3), MacroSpace(3, CONVOLUTIONS), MicroSpace(2, CONVOLUTIONS)],
-    ids=["all", "convolutions", "micro"],
+    [MacroSpace(3), MacroSpace(3, CONVOLUTIONS), MicroSpace(2, CONVOLUTIONS), StagedSpace(3)],
+    ids=["all", "convolutions", "micro", "staged"],
 )
 def test_the_least_cost_is_that_of_the_cheapest_of_all_architectures(space):
     exact = cost_of(space)
@@ -106,13 +115,18 @@ def opposed(space):
     exact = cost_of(space)
 
     def costs(architecture):
-        operations = [part.operation for e in space.extensions(architecture) for part in getattr(e, "sides", [e])]
+        parts = [part for e in space.extensions(architecture) for part in getattr(e, "sides", [e])]
+        operations = [getattr(part, "operation", part) for part in parts]
         return np.array([exact(architecture)[0], 1000.0 * operations.count("sep_conv_5x5")])
 
     return costs
 
 
-@pytest.mark.parametrize("space", [MacroSpace(4, CONVOLUTIONS), MicroSpace(3, CONVOLUTIONS)], ids=["macro", "micro"])
+@pytest.mark.parametrize(
+    "space",
+    [MacroSpace(4, CONVOLUTIONS), MicroSpace(3, CONVOLUTIONS), StagedSpace(4, CONVOLUTIONS)],
+    ids=["macro", "micro", "staged"],
+)
 def test_each_way_to_go_on_can_be_gone(space):
     costs_of = opposed(space)
     costs = candidate_costs(space, costs_of)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, MacroSpace, MicroSpace
+from epnas_tf.space import MACRO_OPERATIONS, MICRO_OPERATIONS, STAGED_OPERATIONS, MacroSpace, MicroSpace, StagedSpace
 from tests.space.chain_space import ChainSpace
 from tests.space.conformance import check_space
 
@@ -18,6 +18,11 @@ SPACES = {
     "micro_one_operation": MicroSpace(3, ["identity"]),
     "micro_reversed": MicroSpace(3, MICRO_OPERATIONS[::-1]),
     "micro_large": MicroSpace(12, [f"operation_{i}" for i in range(11)]),
+    "staged": StagedSpace(),
+    "staged_one_block": StagedSpace(1),
+    "staged_one_stage": StagedSpace(4, STAGED_OPERATIONS[::-1], stages=1),
+    "staged_one_operation": StagedSpace(5, ["residual"], stages=2),
+    "staged_unknown": StagedSpace(3, ["a", "none", "inverted_3x3_e6", "inverted_5x5_e6"]),
     "chain": ChainSpace(),
     "chain_short": ChainSpace(2, "ab"),
 }

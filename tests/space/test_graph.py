@@ -7,7 +7,7 @@ import pytest
 
 from epnas_tf.errors import ArchitectureError, DataError
 from epnas_tf.network import Network, VariableStore
-from epnas_tf.space import Graph, MacroArchitecture, MacroSpace, MicroSpace, NetworkShape, build_graph
+from epnas_tf.space import Graph, MacroArchitecture, MacroSpace, MicroSpace, NetworkShape, StagedSpace, build_graph
 from epnas_tf.space.graph import IMAGE
 from epnas_tf.space.macro import halvings
 from epnas_tf.space.micro_network import reductions
@@ -48,7 +48,7 @@ def test_halvings_do_not_depend_on_a_child_s_own_depth(depth):
     assert sizes == {layer: (32 >> (layer - 1) // 4,) * 2 for layer in range(1, depth + 1)}
 
 
-@pytest.mark.parametrize("space", [MacroSpace(7), MicroSpace(4)], ids=["macro", "micro"])
+@pytest.mark.parametrize("space", [MacroSpace(7), MicroSpace(4), StagedSpace(7)], ids=["macro", "micro", "staged"])
 def test_shared_keys_mean_the_same_layer_in_all_networks(space):
     """Of any two networks: same operation, channels, stride and input channels, and the same sizes, at each key.
 
@@ -68,7 +68,7 @@ def test_shared_keys_mean_the_same_layer_in_all_networks(space):
     assert len(seen) > 50
 
 
-@pytest.mark.parametrize("space", [MacroSpace(7), MicroSpace(4)], ids=["macro", "micro"])
+@pytest.mark.parametrize("space", [MacroSpace(7), MicroSpace(4), StagedSpace(7)], ids=["macro", "micro", "staged"])
 def test_every_node_is_read_but_the_scores(space):
     shape = NetworkShape((8, 8, 3), 10, channels=4, num_levels=space.num_levels)
     rng = np.random.default_rng(1)

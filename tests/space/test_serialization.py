@@ -11,6 +11,7 @@ from epnas_tf.errors import ArchitectureError
 from epnas_tf.space import (
     MacroSpace,
     MicroSpace,
+    StagedSpace,
     architecture_from_dict,
     architecture_from_json,
     architecture_to_dict,
@@ -64,7 +65,7 @@ def test_golden(architecture, text):
     assert json.loads(text) == architecture_to_dict(architecture)
 
 
-@pytest.mark.parametrize("space", [MacroSpace(), MicroSpace()], ids=["macro", "micro"])
+@pytest.mark.parametrize("space", [MacroSpace(), MicroSpace(), StagedSpace(stages=4)], ids=["macro", "micro", "staged"])
 def test_round_trip_of_random_architectures(space):
     rng = np.random.default_rng(0)
     for level in range(1, space.num_levels + 1):

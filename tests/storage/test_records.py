@@ -1,9 +1,10 @@
+import dataclasses
 import json
 
 import pytest
 
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE, best_trials
+from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE, best_trials, finite, from_record
 
 
 def trial(child, level, score, **changes):
@@ -52,3 +53,26 @@ def test_a_line_that_is_no_json(tmp_path):
         file.write('{"child": \n')
     with pytest.raises(RunDirectoryError, match=r"Line 2 of .*trials\.jsonl is not .* Received: .*child"):
         best_trials(tmp_path, 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    number: int
+    loss: float
+    score: float | None
+    images: int | None
+    name: str
+
+
+def test_values_of_a_record_get_the_types_of_the_fields():
+    step = from_record(Step, {"number": "3", "loss": 1, "score": 2, "images": 4.0, "more": 1}, name="x")
+    assert step == Step(3, 1.0, 2.0, 4, "x")
+    assert type(step.score) is float
+    nothing = from_record(Step, {"number": 3, "loss": 1, "score": None, "images": None}, name="x")
+    assert (nothing.score, nothing.images) == (None, None)
+
+
+@pytest.mark.parametrize("change", [{"number": None}, {"loss": None}, {"loss": float("nan")}, {"score": "much"}])
+def test_a_value_of_a_record_that_has_another_type(change):
+    with pytest.raises((TypeError, ValueError)):
+        from_record(Step, {"number": 3, "loss": 1, "score": None, "images": None, **change}, finite, name="x")

@@ -1,7 +1,5 @@
 import dataclasses
 import json
-import os
-import subprocess
 import sys
 
 import keras
@@ -17,6 +15,7 @@ from epnas_tf.surrogate import ensemble, scoring
 from epnas_tf.surrogate.scoring import Draws
 from epnas_tf.surrogate.surrogate import Surrogate, draw_scores, score_candidates
 from epnas_tf.surrogate.table import Rows, encode_rows
+from tests.bin import runs
 from tests.space.chain_space import ChainSpace
 
 SIZES = {"hidden_units": 12, "input_units": 10, "surrogate_steps": 30, "surrogate_batch_size": 16}
@@ -447,13 +446,8 @@ print(json.dumps([error, hashlib.sha256(state + scores.tobytes()).hexdigest()]))
 
 
 def test_two_processes_give_the_same_bits():
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-c", SCRIPT]
-    processes = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    outputs = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    results = [json.loads(stdout) for stdout, _ in outputs]
+    """One is forked, the other begins anew, so their hashes of strings differ."""
+    outputs = [runs.code(SCRIPT), runs.call((sys.executable, "-c", SCRIPT), TF_CPP_MIN_LOG_LEVEL="3")]
+    assert [output.returncode for output in outputs] == [0, 0], outputs
+    results = [json.loads(output.stdout) for output in outputs]
     assert results[0] == results[1]

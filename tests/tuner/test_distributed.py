@@ -1,65 +1,34 @@
 """A real chief and two workers of KerasTuner, over loopback."""
 
 import json
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.bin import runs
 from tests.tuner import kt_worker
 
 NUM_TRIALS = 2 + 4
-TIMEOUT = 300
-"""Seconds, of which a quiet machine needs a tenth."""
 
 
-def start(directory, name, port, output, module="kt_worker", arguments=("2",)):
-    environment = {
-        **os.environ,
-        "KERASTUNER_TUNER_ID": name,
-        "KERASTUNER_ORACLE_IP": "127.0.0.1",
-        "KERASTUNER_ORACLE_PORT": str(port),
-    }
-    with output.open("wb") as out, output.with_suffix(".err").open("wb") as err:
-        return subprocess.Popen(
-            [sys.executable, "-m", f"tests.tuner.{module}", str(directory), *arguments],
-            cwd=Path(__file__).parents[2],
-            env=environment,
-            stdout=out,
-            stderr=err,
-        )
-
-
-def free_port():
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return opened.getsockname()[1]
-
-
-def exit_codes(processes):
-    """Waits for all processes, and leaves none behind."""
-    try:
-        return {name: process.wait(TIMEOUT) for name, process in processes.items()}
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.wait()
+def run_fleet(logs, module, arguments):
+    """Runs a process for each name in `arguments`; returns the exit codes, what was printed, and the errors."""
+    named = [f"{name}={json.dumps(list(map(str, values)))}" for name, values in arguments.items()]
+    done = runs.program("tests.tuner.kt_fleet", logs, f"tests.tuner.{module}", *named)
+    assert done.returncode == 0, done.stderr
+    printed = {name: (logs / name).read_text().splitlines() for name in arguments}
+    return json.loads(done.stdout), printed, {name: (logs / f"{name}.err").read_text() for name in arguments}
 
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
     """What the three processes printed."""
     directory, logs = tmp_path_factory.mktemp("tuning"), tmp_path_factory.mktemp("logs")
-    port, names = free_port(), ("chief", "worker0", "worker1")
-    processes = {name: start(directory, name, port, logs / name) for name in names}
-    codes = exit_codes(processes)
-    assert codes == dict.fromkeys(names, 0), {name: (logs / f"{name}.err").read_text()[-2000:] for name in names}
-    return directory, {name: (logs / name).read_text().splitlines() for name in names}
+    names = ("chief", "worker0", "worker1")
+    codes, printed, errors = run_fleet(logs, "kt_worker", dict.fromkeys(names, (directory, 2)))
+    assert codes == dict.fromkeys(names, 0), {name: text[-2000:] for name, text in errors.items()}
+    return directory, printed
 
 
 def test_every_child_is_trained_once_and_told(outputs):
@@ -98,16 +67,11 @@ def test_each_worker_has_its_own_store(outputs):
 
 def run_mortal(tmp_path, kind, behaviours):
     """Runs a chief and a worker for each behaviour, and returns the exit codes and what was printed."""
-    port, project = free_port(), tmp_path / "tuning"
+    project = tmp_path / "tuning"
     project.mkdir()
     roles = {"chief": "steady"} | {f"worker{n}": behaviour for n, behaviour in enumerate(behaviours)}
-    processes = {
-        name: start(project, name, port, tmp_path / name, "kt_mortal", (kind, behaviour, str(len(behaviours))))
-        for name, behaviour in roles.items()
-    }
-    codes = exit_codes(processes)
-    printed = {name: (tmp_path / name).read_text().splitlines() for name in roles}
-    return codes, printed, {name: (tmp_path / f"{name}.err").read_text() for name in roles}
+    arguments = {name: (project, kind, behaviour, len(behaviours)) for name, behaviour in roles.items()}
+    return run_fleet(tmp_path, "kt_mortal", arguments)
 
 
 def test_trial_of_a_worker_that_was_killed_goes_to_another(tmp_path):

@@ -10,7 +10,7 @@ from epnas_tf.errors import ArchitectureError, ConfigError, DataError
 from epnas_tf.space import Graph
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.graph import add_head, add_stem
-from epnas_tf.tuner.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel
+from epnas_tf.tuner.hypermodel import MacroHyperModel, MicroHyperModel, SpaceHyperModel, StagedHyperModel
 from tests.space.chain_space import ChainSpace
 from tests.space.own import register_builder
 from tests.tuner.kt_helpers import OPERATIONS, make_hypermodel, split_digits
@@ -21,6 +21,17 @@ def make_micro(**kwargs):
     return MicroHyperModel((8, 8, 1), 10, **settings)
 
 
+def make_staged(**kwargs):
+    settings = {
+        "layers": 2,
+        "operations": ("none", "residual", "inverted_3x3_e3"),
+        "stages": 2,
+        "channels": 4,
+        **kwargs,
+    }
+    return StagedHyperModel((8, 8, 1), 10, **settings)
+
+
 def default_values(hypermodel):
     hp = keras_tuner.HyperParameters()
     hypermodel.declare_hyperparameters(hp)
@@ -28,7 +39,7 @@ def default_values(hypermodel):
 
 
 class TestBuild:
-    @pytest.mark.parametrize("make", [make_hypermodel, make_micro])
+    @pytest.mark.parametrize("make", [make_hypermodel, make_micro, make_staged])
     def test_trainable_model(self, make):
         hypermodel = make()
         model = hypermodel.build(default_values(hypermodel))
@@ -118,9 +129,10 @@ def make_chains() -> SpaceHyperModel:
     [
         (functools.partial(keras_tuner.BayesianOptimization, num_initial_points=1), make_hypermodel),
         (keras_tuner.RandomSearch, make_micro),
+        (keras_tuner.RandomSearch, make_staged),
         (keras_tuner.RandomSearch, make_chains),
     ],
-    ids=["bayesian-macro", "random-micro", "random-chains"],
+    ids=["bayesian-macro", "random-micro", "random-staged", "random-chains"],
 )
 def test_keras_tuners_own_searches(tmp_path, tuner_class, make):
     hypermodel = make()

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras_tuner
 import numpy as np
 import pytest
@@ -15,6 +12,7 @@ from epnas_tf.space import (
     MicroSpace,
 )
 from epnas_tf.tuner import hyperparameters
+from tests.bin import runs
 from tests.space.chain_space import ChainSpace
 
 SPACES = [MacroSpace(12), MacroSpace(1), MicroSpace(5), MicroSpace(1), ChainSpace(8), ChainSpace(1, "0")]
@@ -94,4 +92,4 @@ def test_keras_tuner_is_not_imported():
     """By nothing but the modules of the KerasTuner side."""
     modules = "epnas_tf.tuner.hyperparameters, epnas_tf.data.batches, epnas_tf.search.progressive, epnas_tf.run.runner"
     code = f"import sys, {modules}; sys.exit('keras_tuner' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
+    assert runs.code(code).returncode == 0

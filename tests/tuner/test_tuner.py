@@ -1,6 +1,5 @@
 import shutil
 import signal
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -24,6 +23,7 @@ from epnas_tf.tuner import oracle as oracle_module
 from epnas_tf.tuner import tuner as tuner_module
 from epnas_tf.tuner.oracle import EPNASOracle
 from epnas_tf.tuner.tuner import EPNASTuner
+from tests.bin import runs
 from tests.tuner.kt_helpers import (
     CHILD,
     NUM_TRIALS,
@@ -362,9 +362,7 @@ tuner._train = kill
 x, y, validation = split_digits()
 tuner.search(x, y, validation_data=validation, verbose=0)
 """
-        root = Path(__file__).parents[2]
-        done = subprocess.run([sys.executable, "-c", code], cwd=root, check=False, timeout=120)
-        assert done.returncode == -signal.SIGKILL
+        assert runs.code(code).returncode == -signal.SIGKILL
         tuner = make_tuner(tmp_path)
         assert len(tuner.oracle.end_order) == 4
         search(tuner)

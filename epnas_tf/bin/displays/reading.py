@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from rich.console import Console
-
 T = TypeVar("T")
 
 LONG = 2.0
@@ -23,6 +21,8 @@ def show_reading(items: Iterable[T], total: int, what: str) -> Iterator[T]:
         total: their number.
         what: the name of the work.
     """
+    from rich.console import Console  # takes a moment to import
+
     began, said, console = time.monotonic(), False, Console(stderr=True)
     # The commands with a live display do their work in another thread than the main one.
     bars = (
@@ -34,7 +34,7 @@ def show_reading(items: Iterable[T], total: int, what: str) -> Iterator[T]:
             if not said and seconds > LONG and count < total:
                 said = True
                 if bars:
-                    from rich.progress import Progress  # takes a moment to import
+                    from rich.progress import Progress
 
                     bar = stack.enter_context(Progress(console=console, transient=True))
                     task = bar.add_task(what, total=total)

@@ -1,6 +1,7 @@
 """The displays of a search: a live display on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 from rich.console import Console, Group
@@ -9,7 +10,7 @@ from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from epnas_tf.bin.console import say
+from epnas_tf.bin.displays.base import Display
 from epnas_tf.children.child import ChildResult
 from epnas_tf.config import SearchConfig
 from epnas_tf.data import ImageData
@@ -17,7 +18,7 @@ from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.run.forecast import Forecast, gigabytes
 from epnas_tf.run.runner import Listener
 from epnas_tf.run.timing import TimeLeft, format_seconds
-from epnas_tf.search.candidate import Candidate
+from epnas_tf.search.candidate import Candidate, Ranked
 from epnas_tf.search.progressive import ProgressiveSearch
 
 REFRESH_PER_SECOND = 4
@@ -26,7 +27,7 @@ FEW_VALIDATION_IMAGES = 20
 """Fewer are warned of: the 95 % interval of an accuracy is then wider than 35 points."""
 
 
-class LogDisplay(Listener):
+class LogDisplay(Display, Listener):
     """A display of one line per child.
 
     Args:
@@ -35,7 +36,7 @@ class LogDisplay(Listener):
     """
 
     def __init__(self, console: Console, config: SearchConfig) -> None:
-        self.console = console
+        super().__init__(console)
         self.config = config
         self.time_left = TimeLeft()
         self.num_validation: int | None = None
@@ -47,13 +48,7 @@ class LogDisplay(Listener):
         """Prints the data set, and the point from which the search resumes."""
         self.search = search
         self.num_validation = len(data.validation)
-        height, width, channels = data.image_shape
-        self.say(
-            f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {len(data.test)} test "
-            f"images of {height}×{width}×{channels} in {data.num_classes} classes"
-        )
-        for note in data.notes:
-            self.say(note)
+        self.say_data(data)
         if self.num_validation < FEW_VALIDATION_IMAGES:
             larger = " or a larger --validation_fraction" if data.validation_is_drawn else ""
             self.warning(
@@ -127,14 +122,14 @@ class LogDisplay(Listener):
     @property
     def best(self) -> str:
         """The ranking value and score of the best whole architecture; before one, the best of the deepest level."""
-        ranking = self.started_search.ranking()
-        if ranking:
-            measured = self.percent(ranking[0].score)
-            estimate = f"{self.percent(ranking[0].estimate)} estimated, " if self.config.rank_by == "estimate" else ""
-            return f"{estimate}{measured} measured"
-        if self.deepest is None:
-            return "-"
-        return f"{self.percent(self.deepest[1])} at level {self.deepest[0]}"
+        if ranking := self.started_search.ranking():
+            return self.of_whole(ranking[0], self.percent)
+        return "-" if self.deepest is None else f"{self.percent(self.deepest[1])} at level {self.deepest[0]}"
+
+    def of_whole(self, ranked: Ranked[Any], show: Callable[[float], str]) -> str:
+        """Formats the ranking value of a whole architecture, and its score as `show` does."""
+        estimate = f"{self.percent(ranked.estimate)} estimated, " if self.config.rank_by == "estimate" else ""
+        return f"{estimate}{show(ranked.score)} measured"
 
     @property
     def correlation(self) -> str:
@@ -165,20 +160,6 @@ class LogDisplay(Listener):
             return ""
         return whole_networks_come(self.search)
 
-    def say(self, text: str) -> None:
-        """Writes a line."""
-        say(self.console, text)
-
-    def warning(self, text: str) -> None:
-        """Writes a warning."""
-        self.say(f"warning: {text}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
 
 class LiveDisplay(LogDisplay):
     """A display that stays in place and refreshes itself; see `LogDisplay` for the arguments.
@@ -194,11 +175,11 @@ class LiveDisplay(LogDisplay):
         self.live = Live(get_renderable=self.render, console=console, refresh_per_second=REFRESH_PER_SECOND)
 
     def __enter__(self) -> Self:
-        self.live.__enter__()
+        self.live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.live.__exit__(None, None, None)
+        self.live.stop()
 
     def child_started(self, candidate: Candidate[Any]) -> None:
         """Shows the child in training."""
@@ -234,11 +215,8 @@ class LiveDisplay(LogDisplay):
     @property
     def best_row(self) -> str:
         """The best so far with interval and architecture, and the reason if there is no whole network yet."""
-        ranking = self.started_search.ranking()
-        if ranking:
-            measured = f"{self.interval(ranking[0].score)} measured"
-            estimate = f"{self.percent(ranking[0].estimate)} estimated, " if self.config.rank_by == "estimate" else ""
-            return f"{estimate}{measured}  {ranking[0].architecture}"
+        if ranking := self.started_search.ranking():
+            return f"{self.of_whole(ranking[0], self.interval)}  {ranking[0].architecture}"
         missing = whole_networks_come(self.started_search)
         if self.deepest is None:
             return missing

@@ -1,12 +1,12 @@
 """The displays of a final training: a live display on a terminal, plain lines elsewhere."""
 
 import time
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from epnas_tf.bin.console import say
+from epnas_tf.bin.displays.base import Display
 from epnas_tf.config import RecipeConfig
 from epnas_tf.data import ImageData
 from epnas_tf.metrics import percent_of_images, with_interval
@@ -20,7 +20,7 @@ SECONDS_A_LINE = 60
 """An epoch that takes longer says in between how it goes."""
 
 
-class LogTrainingDisplay(TrainingListener):
+class LogTrainingDisplay(Display, TrainingListener):
     """A display of one line per epoch, and in long epochs one per minute.
 
     Args:
@@ -29,7 +29,7 @@ class LogTrainingDisplay(TrainingListener):
     """
 
     def __init__(self, console: Console, recipe: RecipeConfig) -> None:
-        self.console = console
+        super().__init__(console)
         self.recipe = recipe
 
     def started(self, data: ImageData, num_candidates: int) -> None:
@@ -37,15 +37,9 @@ class LogTrainingDisplay(TrainingListener):
         self.num_candidates = num_candidates
         self.num_validation = len(data.validation)
         self.num_train = len(data.train) + (0 if self.recipe.held_out else self.num_validation)
-        height, width, channels = data.image_shape
-        self.say(
-            f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {len(data.test)} test "
-            f"images of {height}×{width}×{channels} in {data.num_classes} classes; the validation images "
-            f"{'score the candidates, and then ' if num_candidates > 1 else ''}"
-            f"are {'held out' if self.recipe.held_out else 'trained on too'}"
-        )
-        for note in data.notes:
-            self.say(note)
+        scored = "score the candidates, and then " if num_candidates > 1 else ""
+        use = "held out" if self.recipe.held_out else "trained on too"
+        self.say_data(data, f"; the validation images {scored}are {use}")
         if last_cycle_is_cut(self.recipe):
             self.say(
                 "The training ends before the learning rate has come down; choose --epochs at the end of a cosine, or "
@@ -102,20 +96,6 @@ class LogTrainingDisplay(TrainingListener):
         pace = (time.perf_counter() - when) / (epochs_done - first)
         return format_seconds(pace * (self.epochs - epochs_done))
 
-    def say(self, text: str) -> None:
-        """Writes a sentence."""
-        say(self.console, text)
-
-    def warning(self, text: str) -> None:
-        """Writes a warning."""
-        self.say(f"warning: {text}")
-
-    def __enter__(self) -> "LogTrainingDisplay":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
 
 class LiveTrainingDisplay(LogTrainingDisplay):
     """The lines of `LogTrainingDisplay` above a bar that stays in place; see there for the arguments."""
@@ -126,7 +106,7 @@ class LiveTrainingDisplay(LogTrainingDisplay):
         self.bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console)
         self.task: TaskID | None = None
 
-    def __enter__(self) -> "LiveTrainingDisplay":
+    def __enter__(self) -> Self:
         self.bar.start()
         return self
 

@@ -27,17 +27,15 @@ def copies_warning(groups: Iterable[Sequence[Place]], how: str = "") -> str:
     """
     found: dict[str, list[str]] = {"in two classes": [], "in two parts": [], "within a class": []}
     for first, *others in groups:
-        if not others:
+        if twins := [place for place in others if place.label != first.label]:
+            kind = "in two classes"
+        elif twins := [place for place in others if place.part != first.part]:
+            kind = "in two parts"
+        elif twins := others:
+            kind = "within a class"
+        else:
             continue
-        twin = next((place for place in others if place.label != first.label), None)
-        kind = "in two classes" if twin else "in two parts"
-        twin = twin or next((place for place in others if place.part != first.part), None)
-        kind, twin = (kind, twin) if twin else ("within a class", others[0])
-        found[kind].append(f"{first.name} = {twin.name}")
-    texts = [f"{len(names):,} {kind} ({names[0]})" for kind, names in found.items() if names]
-    if not texts:
-        return ""
-    return (
-        f"warning: copies of images{how}: {', '.join(texts)}; copies that are trained and tested on make the accuracy "
-        "look better than it is"
-    )
+        found[kind].append(f"{first.name} = {twins[0].name}")
+    texts = ", ".join(f"{len(names):,} {kind} ({names[0]})" for kind, names in found.items() if names)
+    effect = "copies that are trained and tested on make the accuracy look better than it is"
+    return f"warning: copies of images{how}: {texts}; {effect}" if texts else ""

@@ -1,8 +1,4 @@
-"""The one check of labels: every form that they may have becomes class numbers, and nothing is rounded or guessed.
-
-The texts of the refusals are functions, so that a check that cannot be made with NumPy (inside a `tf.data.Dataset`)
-says the same.
-"""
+"""The one check of labels: every form that they may have becomes class numbers, and nothing is rounded or guessed."""
 
 from typing import Any
 
@@ -48,7 +44,10 @@ def class_numbers(labels: Any, num_classes: int | None, name: str = "Labels", co
         example = f", for example {values.flat[0]!r}" if values.size and values.dtype.kind in "OUS" else ""
         raise DataError(wrong_type(name, f"{values.dtype}{example}"))
     if values.ndim not in (1, 2) or not values.size:
-        raise DataError(wrong_shape(name, str(list(values.shape))))
+        raise DataError(
+            f"{name} must be {FORMS}, n at least 1. Received: shape {list(values.shape)}. "
+            "Give one label for each image."
+        )
     if count is not None and len(values) != count:
         raise DataError(
             f"{name} must have one label for each image, {count}. Received: {len(values)} labels. "
@@ -63,10 +62,17 @@ def _from_numbers(values: npt.NDArray[Any], num_classes: int | None, name: str) 
     if values.dtype.kind == "f":
         fractions = values[~np.isfinite(values) | (values != np.floor(values))]
         if fractions.size:
-            raise DataError(not_whole(name, f"{fractions[0]:g}"))
+            raise DataError(
+                f"{name} must be whole numbers, the classes. Received: {fractions[0]:g}. "
+                "Number the classes from 0; an image without a class must be left out."
+            )
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= (num_classes or END):
-        raise DataError(out_of_range(name, num_classes, str(low), str(high)))
+        bounds = "from 0, below 2^31" if num_classes is None else f"in 0 … {num_classes - 1}"
+        raise DataError(
+            f"{name} must be {bounds}. Received: labels from {low} to {high}. "
+            "Number the classes from 0, and leave out images without a class."
+        )
     return values.astype(np.int64)
 
 
@@ -76,10 +82,17 @@ def _from_rows(rows: npt.NDArray[Any], num_classes: int | None, name: str) -> In
     others = ~ones & (rows != 0)  # also NaN
     if others.any():
         row = int(np.argmax(others.any(axis=1)))
-        raise DataError(not_one_hot(name, f"{rows[row][others[row]][0]:g}", str(row)))
+        raise DataError(
+            f"{name} as one-hot rows must be exactly 0 and 1. Received: {rows[row][others[row]][0]:g} in row {row}. "
+            "Smoothed or soft labels are not understood, since accuracy needs one class for each image. Give the class "
+            "numbers; `epnas-train --label_smoothing` smooths them."
+        )
     wrong = np.flatnonzero(ones.sum(axis=1) != 1)
     if wrong.size:
-        raise DataError(not_one_class(name, str(ones[wrong[0]].sum()), str(wrong[0])))
+        raise DataError(
+            f"{name} as one-hot rows must have a single 1 in each row. Received: {ones[wrong[0]].sum()} ones in row "
+            f"{wrong[0]}. Give each image one class, or leave it out."
+        )
     return ones.argmax(axis=1).astype(np.int64)
 
 
@@ -112,42 +125,3 @@ def refuse_masked(name: str, values: Any) -> None:
 def wrong_type(name: str, received: str) -> str:
     """Returns the refusal of what are no numbers."""
     return f"{name} must be {FORMS}. Received: {received}. Number the classes from 0 and give these numbers."
-
-
-def wrong_shape(name: str, received: str) -> str:
-    """Returns the refusal of labels that are no list or table, or of none."""
-    return f"{name} must be {FORMS}, n at least 1. Received: shape {received}. Give one label for each image."
-
-
-def not_whole(name: str, received: str) -> str:
-    """Returns the refusal of a fraction, NaN or infinity as a class number."""
-    return (
-        f"{name} must be whole numbers, the classes. Received: {received}. "
-        "Number the classes from 0; an image without a class must be left out."
-    )
-
-
-def out_of_range(name: str, num_classes: int | None, low: str, high: str) -> str:
-    """Returns the refusal of a class number that no class has."""
-    bounds = "from 0, below 2^31" if num_classes is None else f"in 0 … {num_classes - 1}"
-    return (
-        f"{name} must be {bounds}. Received: labels from {low} to {high}. "
-        "Number the classes from 0, and leave out images without a class."
-    )
-
-
-def not_one_hot(name: str, received: str, row: str) -> str:
-    """Returns the refusal of rows that hold something else than 0 and 1."""
-    return (
-        f"{name} as one-hot rows must be exactly 0 and 1. Received: {received} in row {row}. Smoothed or soft labels "
-        "are not understood, since accuracy needs one class for each image. Give the class numbers; "
-        "`epnas-train --label_smoothing` smooths them."
-    )
-
-
-def not_one_class(name: str, received: str, row: str) -> str:
-    """Returns the refusal of rows that name no class, or several."""
-    return (
-        f"{name} as one-hot rows must have a single 1 in each row. Received: {received} ones in row {row}. "
-        "Give each image one class, or leave it out."
-    )

@@ -79,6 +79,22 @@ def folder_name(path: str) -> str:
     return printable(Path(path).name)
 
 
+def listed(names: Sequence[str], most: int = 5, separator: str = ", ", last: str = " and ") -> str:
+    """The first few names, and how many more there are.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+
+    Args:
+        names: the names.
+        most: how many to show.
+        separator: between two of them.
+        last: before the number of the others.
+    """
+    shown = separator.join(names[:most])
+    return f"{shown}{last}{len(names) - most:,} more" if len(names) > most else shown
+
+
 def _fault(name: str) -> str:
     """What a class name must not do and this one does; "" where it is all right."""
     if not name.strip():

@@ -45,8 +45,7 @@ def kind(config: DataConfig) -> str:
         return "npz"
     if name and os.path.exists(path):
         return "folder"
-    separators = [separator for separator in (os.sep, os.altsep) if separator]
-    if not any(separator in name for separator in separators):
+    if os.sep not in name:
         return "tfds"
     explicit = name.startswith((".", "~")) or os.path.isabs(path)
     return "tfds" if not explicit and tfds.is_known(base_name(name), config.data_dir) else "folder"

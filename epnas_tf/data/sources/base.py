@@ -2,13 +2,13 @@
 
 import dataclasses
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
-from epnas_tf.data.checks.names import check_class_names, printable
+from epnas_tf.data.checks.names import check_class_names, listed, printable
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.values import Images, Preparation
 from epnas_tf.errors import DataError
@@ -50,8 +50,12 @@ class Source:
         """Returns the same images, each of a (height, width)."""
         if self.train.shape[:2] == size:
             return self
-        validation, test = (None if part is None else _resized(part, size) for part in (self.validation, self.test))
-        return dataclasses.replace(self, train=_resized(self.train, size), validation=validation, test=test)
+
+        def brought(part: Images) -> Images:
+            return Images(pictures.resize(part.images, *size), part.labels)
+
+        validation, test = (part and brought(part) for part in (self.validation, self.test))
+        return dataclasses.replace(self, train=brought(self.train), validation=validation, test=test)
 
 
 Size = tuple[int, int]
@@ -149,10 +153,8 @@ Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.integer]]
 
 def make_source(
     name: str,
-    train: Arrays,
-    test: Arrays | None,
+    parts: Mapping[str, Arrays],
     class_names: Sequence[str] | None,
-    validation: Arrays | None = None,
     value_range: tuple[float, float] = (Preparation.low, Preparation.high),
     notes: Sequence[str] = (),
     deep: bool = False,
@@ -161,12 +163,10 @@ def make_source(
 
     Args:
         name: the data set's name; every error text begins with it.
-        train: the images and labels to train on.
-        test: those of the test part, or None.
+        parts: the images and labels of the parts that there are: "train" always, "validation", "test".
         class_names: the name of each label, unused ones included; None to name each class by its label.
-        validation: those of the validation part, or None.
         value_range: see `Source`.
-        notes: see `Source`.
+        notes: see `Source`; blank ones are left out.
         deep: see `Source`.
 
     Returns:
@@ -177,15 +177,14 @@ def make_source(
             has, or a label has no name, or one that `check_class_names` refuses.
     """
     name = printable(name)
-    present = np.unique(train[1])
+    present = np.unique(parts["train"][1])
     if class_names is not None and present[-1] >= len(class_names):
         raise DataError(
             f"{name}: every label needs a name, so at least {present[-1] + 1} class names are needed. "
             f"Received: {len(class_names)} class names, and the label {present[-1]}. Name every class, or none."
         )
-    for part_name, part in (("validation", validation), ("test", test)):
-        if part is not None:
-            _check_part(name, part_name, part, train, present)
+    for part in sorted(parts.keys() - {"train"}, reverse=True):
+        _check_part(name, part, parts[part], parts["train"], present)
     names = [str(label if class_names is None else class_names[label]) for label in present]
     check_class_names(names, name)
     folded: dict[str, str] = {}
@@ -195,22 +194,21 @@ def make_source(
             notes = [*notes, f"warning: the classes {other} and {each} differ by upper and lower case only"]
     empty = [str(class_names[i]) for i in range(len(class_names)) if i not in present] if class_names else []
     if empty:
-        notes = [*notes, f"classes without a training image are left out: {_first(empty)}"]
+        notes = [*notes, f"classes without a training image are left out: {listed(empty)}"]
+    images = {
+        part: Images(pixels, np.searchsorted(present, labels).astype(np.int32))
+        for part, (pixels, labels) in parts.items()
+    }
     return Source(
         name,
-        _renumbered(train, present),
-        None if test is None else _renumbered(test, present),
+        images["train"],
+        images.get("test"),
         tuple(names),
-        None if validation is None else _renumbered(validation, present),
+        images.get("validation"),
         value_range,
-        tuple(notes),
+        tuple(filter(None, notes)),
         deep=deep,
     )
-
-
-def _first(names: Sequence[str], most: int = 5) -> str:
-    """Returns the first few names, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _check_part(name: str, part_name: str, part: Arrays, train: Arrays, present: npt.NDArray[np.integer]) -> None:
@@ -226,11 +224,3 @@ def _check_part(name: str, part_name: str, part: Arrays, train: Arrays, present:
             f"{name}: training and {part_name} images must have one size. Received: {list(train[0].shape[1:])} and "
             f"{list(part[0].shape[1:])} (height, width, channels). Bring them to the same size."
         )
-
-
-def _renumbered(part: Arrays, present: npt.NDArray[np.integer]) -> Images:
-    return Images(part[0], np.searchsorted(present, part[1]).astype(np.int32))
-
-
-def _resized(part: Images, size: Size) -> Images:
-    return part if part.shape[:2] == size else Images(pictures.resize(part.images, *size), part.labels)

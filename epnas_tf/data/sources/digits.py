@@ -21,4 +21,4 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
 
     bunch = load_digits()
     images = np.rint(bunch.images * (255 / _LARGEST)).astype(np.uint8)[..., np.newaxis]
-    return make_source(config.dataset, (images, bunch.target), None, None)
+    return make_source(config.dataset, {"train": (images, bunch.target)}, None)

@@ -10,6 +10,7 @@ import numpy as np
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
+from epnas_tf.data.checks.names import listed
 from epnas_tf.data.sources import layout, listing, pictures
 from epnas_tf.data.sources.base import Arrays, Source, asked_size, make_source
 from epnas_tf.data.sources.layout import Layout
@@ -63,28 +64,9 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
         {part: array for part, (array, _) in parts.items()},
         lambda part, index: _relative(of_part[part][index], found.root),
     )
-    source = make_source(
-        name,
-        parts["train"],
-        parts.get("test"),
-        found.class_names,
-        parts.get("validation"),
-        value_range,
-        [
-            note
-            for note in (
-                *found.notes,
-                left_out.note,
-                _deeper(left_out.deeper, found.root),
-                skipped,
-                *depth_notes,
-                *notes,
-                *constant,
-                copies,
-            )
-            if note
-        ],
-    )
+    of_files = [*found.notes, left_out.note, _deeper(left_out.deeper, found.root), skipped]
+    notes = [*of_files, *depth_notes, *notes, *constant, copies]
+    source = make_source(name, parts, found.class_names, value_range, notes)
     reasons = [f"{_relative(file, found.root)}: {reason}" for file, reason in reader.broken]
     return dataclasses.replace(source, skipped=tuple(reasons), deep=reader.deep)
 
@@ -133,12 +115,11 @@ def _skip(reader: Reader, files: Sequence[File], found: Layout, skip_broken: boo
     if not reader.broken:
         return ""
     named = [f"{_relative(file, found.root)} ({reason})" for file, reason in reader.broken]
-    rest = len(named) - _NAMED
     counted = f"{len(named):,} of {len(files):,} files that cannot be read"
-    listed = "; ".join(named[:_NAMED]) + (f"; and {rest:,} more" if rest > 0 else "")
+    shown = listed(named, _NAMED, "; ", "; and ")
     if not skip_broken:
         raise DataError(
-            f"Every image file must hold a whole image. Received: in {pictures.shown(found.root)} {counted}: {listed}. "
+            f"Every image file must hold a whole image. Received: in {pictures.shown(found.root)} {counted}: {shown}. "
             "Replace them or delete them, or leave them out by --skip_broken (`skip_broken`)."
         )
     left = {(file.part, file.label) for file in reader.files}
@@ -146,6 +127,6 @@ def _skip(reader: Reader, files: Sequence[File], found: Layout, skip_broken: boo
     if emptied:
         raise DataError(
             f"Every class folder must hold images that can be read. Received: none in the {layout.PARTS[emptied.part]} "
-            f"part's {found.class_names[emptied.label]}, with {counted}: {listed}. Replace them, or delete the folder."
+            f"part's {found.class_names[emptied.label]}, with {counted}: {shown}. Replace them, or delete the folder."
         )
     return f"warning: {counted} are left out, such as {named[0]}; data.json in the run directory lists them all"

@@ -5,6 +5,7 @@ have the same content but other checksums). So they are read here, with NumPy al
 """
 
 import gzip
+import math
 import os
 import struct
 import zlib
@@ -34,8 +35,7 @@ _UNSIGNED_BYTE = 0x08
 def check(config: DataConfig) -> None:
     """Refuses a folder in which one of the four files is missing."""
     for part in ("train", "t10k"):
-        _find(config.manual_dir, f"{part}-images-idx3-ubyte")
-        _find(config.manual_dir, f"{part}-labels-idx1-ubyte")
+        _files(config.manual_dir, part)
 
 
 def read(config: DataConfig, trained: Preparation | None = None) -> Source:
@@ -47,12 +47,11 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     del trained  # all are of one size and of 8 bits
     train, test = (_read_part(config.manual_dir, part) for part in ("train", "t10k"))
     notes = scale.constant_notes({"train": train[0], "t10k": test[0]})
-    return make_source(config.dataset, train, test, CLASS_NAMES[config.dataset], notes=notes)
+    return make_source(config.dataset, {"train": train, "test": test}, CLASS_NAMES[config.dataset], notes=notes)
 
 
 def _read_part(folder: str, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    images_path = _find(folder, f"{part}-images-idx3-ubyte")
-    labels_path = _find(folder, f"{part}-labels-idx1-ubyte")
+    images_path, labels_path = _files(folder, part)
     images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
     if len(images) != len(labels):
         raise DataError(
@@ -60,6 +59,10 @@ def _read_part(folder: str, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArr
             f"{len(labels)} labels in {labels_path}. Take both files from the same copy of the data set."
         )
     return images[..., np.newaxis], labels
+
+
+def _files(folder: str, part: str) -> tuple[Path, Path]:
+    return _find(folder, f"{part}-images-idx3-ubyte"), _find(folder, f"{part}-labels-idx1-ubyte")
 
 
 def _find(folder: str, name: str) -> Path:
@@ -95,20 +98,15 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
         raise DataError(
             f"An IDX file must be readable and whole. Received: {path} ({error}). Copy or download it anew."
         ) from error
-    magic = bytes((0, 0, _UNSIGNED_BYTE, dimensions))
-    if content[:4] != magic:
+    magic, header = bytes((0, 0, _UNSIGNED_BYTE, dimensions)), 4 + 4 * dimensions
+    if content[:4] != magic or len(content) < header:
         raise DataError(
-            f"An IDX file of bytes in {dimensions} dimensions must begin with {magic.hex()}. Received: {path}, which "
-            f"begins with {content[:4].hex() or 'nothing'}. Check that the files were not mixed up."
-        )
-    header = 4 + 4 * dimensions
-    if len(content) < header:
-        raise DataError(
-            f"An IDX file in {dimensions} dimensions must have a header of {header} bytes. Received: {path} with "
-            f"{len(content)} bytes. Copy or download it anew."
+            f"An IDX file of bytes in {dimensions} dimensions must begin with {magic.hex()} and have a header of "
+            f"{header} bytes. Received: {path} with {len(content)} bytes, which begins with "
+            f"{content[:4].hex() or 'nothing'}. Check that the files were not mixed up, or copy them anew."
         )
     shape = struct.unpack_from(f">{dimensions}I", content, 4)
-    expected = header + int(np.prod(shape, dtype=np.int64))
+    expected = header + math.prod(shape)
     if len(content) != expected:
         raise DataError(
             f"An IDX file must be as long as its header says, {expected} bytes for the shape {list(shape)}. Received: "

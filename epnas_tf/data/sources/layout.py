@@ -4,12 +4,12 @@ import collections
 import dataclasses
 import os
 import re
-from collections.abc import Collection
 from pathlib import Path
 
-from epnas_tf.data.checks.names import as_read, check_class_names
-from epnas_tf.data.sources import listing, pictures
+from epnas_tf.data.checks.names import as_read, check_class_names, listed
+from epnas_tf.data.sources import listing
 from epnas_tf.data.sources.base import where
+from epnas_tf.data.sources.pictures import shown as _shown
 from epnas_tf.errors import DataError, TooFewImagesError
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
@@ -88,10 +88,6 @@ def find(root: Path, fewest_classes: int = 2) -> Layout:
         notes += [", ".join(named), _not_used(place, places)]
     loose = sum(len(listing.image_files(folder)) for folder in {root, place, *used.values()})
     return Layout(root, class_names, classes, loose, tuple(note for note in (*notes, *warnings) if note))
-
-
-def _shown(path: Path | str) -> str:
-    return pictures.shown(path)
 
 
 def _descended(folder: Path, *, keep: tuple[str, ...] = (), stop_at_parts: bool = False) -> Path:
@@ -177,11 +173,8 @@ def _classes_of_part(part: str, folder: Path, train: Path, class_names: tuple[st
 def _not_used(place: Path, places: dict[str, Path]) -> str:
     """Names the folders beside the parts."""
     others = [f"{_shown(path.name)}/" for path in listing.folders(place) if path not in places.values()]
-    if not others:
-        return ""
-    shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
     warning = "" if len(places) > 1 else "warning: "  # beside a training part alone, they may well be classes
-    return f"{warning}not used, as no part is called so: {shown}"
+    return f"{warning}not used, as no part is called so: {listed(others)}" if others else ""
 
 
 def _refuse_same_folders(train: Path, class_names: tuple[str, ...]) -> None:
@@ -194,14 +187,11 @@ def _refuse_same_folders(train: Path, class_names: tuple[str, ...]) -> None:
         common = within if common is None else common & within
     if common is not None and len(common) > 1:
         raise DataError(
-            f"Class folders must hold images. Received: {_shown(train)}, whose folders {_some(class_names)} all hold "
-            f"folders of the same names ({_some(common)}), so which of them are classes is open. Call parts train, "
-            "validation and test, each with one folder a class; or put each class's images directly into its folder."
+            f"Class folders must hold images. Received: {_shown(train)}, whose folders {listed(class_names)} all hold "
+            f"folders of the same names ({_shown(listed(sorted(common)))}), so which of them are classes is open. Call "
+            "parts train, validation and test, each with one folder a class; or put each class's images directly into "
+            "its folder."
         )
-
-
-def _some(names: Collection[str]) -> str:
-    return ", ".join(map(_shown, sorted(names)[:5])) + (", …" if len(names) > 5 else "")
 
 
 def root_of(dataset: str) -> Path:

@@ -137,15 +137,15 @@ def copies_note(files: Sequence[File], root: Path, pool: Executor) -> str:
     """Looks for files of the same content; only those of one size are read.
 
     Args:
-        files: all image files.
+        files: all image files, which were read before.
         root: folder to which the names in the note are relative.
         pool: reads the files.
 
     Returns:
         A warning, or "" where there are none.
     """
-    by_size = _grouped(files, pool.map(_size, files))
-    candidates = [file for size, group in by_size.items() if size and len(group) > 1 for file in group]
+    by_size = _grouped(files, [file.path.stat().st_size for file in files])
+    candidates = [file for group in by_size.values() if len(group) > 1 for file in group]
     groups = _grouped(candidates, pool.map(_checksum, candidates)).values()
     shown = [[Place(f.part, f.label, pictures.shown(os.path.relpath(f.path, root))) for f in group] for group in groups]
     return copies_warning(shown, ", byte for byte")
@@ -158,16 +158,6 @@ def _grouped(files: Iterable[File], keys: Iterable[Key]) -> dict[Key, list[File]
     return groups
 
 
-def _size(file: File) -> int:
-    try:
-        return os.stat(file.path).st_size
-    except OSError:
-        return 0  # reading the image says so
-
-
 def _checksum(file: File) -> bytes:
-    try:
-        with open(file.path, "rb") as handle:
-            return hashlib.file_digest(handle, "blake2b").digest()
-    except OSError:
-        return os.fsencode(file.path)
+    with open(file.path, "rb") as handle:
+        return hashlib.file_digest(handle, "blake2b").digest()

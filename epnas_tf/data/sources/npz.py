@@ -1,7 +1,6 @@
 """An .npz file of arrays, as `numpy.savez` writes it: x_train and y_train, and if wanted those of other parts."""
 
 import collections
-import dataclasses
 import difflib
 import hashlib
 import os
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from epnas_tf.arrays import Int64Array
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.checks.copies import Place, copies_warning
@@ -36,20 +34,8 @@ _NAMES = {
 
 _CLASS_NAMES = "class_names"
 _KNOWN = (*(name for pairs in _NAMES.values() for pair in pairs for name in pair), _CLASS_NAMES)
+_EXPECTED = ", ".join(name for pairs in _NAMES.values() for name in pairs[0]) + f" and {_CLASS_NAMES}"
 _NEAR = 0.8  # likeness from which on a name is taken for a slip of the pen, as difflib counts it
-
-
-@dataclasses.dataclass(frozen=True)
-class _Contents:
-    """The names of the arrays in a file.
-
-    Attributes:
-        parts: the names of images and labels of each part that there is, "train" always.
-        unused: names that nothing is made of.
-    """
-
-    parts: dict[str, tuple[str, str]]
-    unused: tuple[str, ...]
 
 
 def check(config: DataConfig) -> None:
@@ -75,8 +61,7 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     """
     dataset = config.dataset
     with _open(dataset) as arrays:
-        contents = _contents(arrays.files, dataset)
-        keys = contents.parts
+        keys, unused = _contents(arrays.files, dataset)
         size = sum(arrays.zip.getinfo(f"{x}.npy").file_size for x, _ in keys.values())
         check_memory(dataset, size, "Save fewer images, smaller ones, or bytes (uint8) in place of floats.")
         images = {pair[0]: _images(_array(arrays, pair[0], dataset), pair[0]) for pair in keys.values()}
@@ -86,25 +71,20 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     found, notes = scale.of_parts(images, name)
     if trained and found.note:
         found, notes = scale.as_trained(found, notes, trained.known_range, np.result_type(*images.values()))
-    numbers = _labels(labels, images, keys)
-    train_rows, used = labels[keys["train"][1]], np.unique(numbers[keys["train"][1]])
-    if train_rows.ndim == 2 and len(used) < train_rows.shape[1] > 1 and class_names is None:
-        notes.append(f"classes: {len(used)} of the {train_rows.shape[1]} columns of labels have a training image")
+    train = labels[keys["train"][1]]
+    width = train.shape[1] if train.ndim == 2 and train.shape[1] > 1 else None  # one-hot rows are of one width in all
+    numbers = {y: class_numbers(labels[y], width, f"`{y}`", len(images[x])) for x, y in keys.values()}
+    used = len(np.unique(numbers[keys["train"][1]]))
+    if width and used < width and class_names is None:
+        notes.append(f"classes: {used} of the {width} columns of labels have a training image")
     parts: dict[str, Arrays] = {part: (found.apply(images.pop(x)), numbers[y]) for part, (x, y) in keys.items()}
     notes += scale.constant_notes({keys[part][0]: pixels for part, (pixels, _) in parts.items()})
-    notes += filter(None, [_copies(parts, keys)])
     # 16-bit files that such a network is to classify are likely on the same scale; of floats nothing can be known.
     white = found.high if found.high > 255 else Preparation.high
-    return make_source(
-        name,
-        parts["train"],
-        parts.get("test"),
-        class_names,
-        parts.get("validation"),
-        (Preparation.low, white),
-        [*_notes(contents), *notes],
-        deep=found.high > 255,
-    )
+    renamed = [f"{x} and {y} are the {part} part" for part, (x, y) in keys.items() if x != _NAMES[part][0][0]]
+    ignored = f"not used: {', '.join(unused)}; the arrays that are read are {_EXPECTED}" if unused else ""
+    notes = [*renamed, ignored, *notes, _copies(parts, keys)]
+    return make_source(name, parts, class_names, (Preparation.low, white), notes, deep=found.high > 255)
 
 
 def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) -> str:
@@ -118,42 +98,30 @@ def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) ->
     return copies_warning(groups.values())
 
 
-def _notes(contents: _Contents) -> list[str]:
-    """Says what was made of names that are not our own, and what nothing was made of."""
-    notes = [f"{x} and {y} are the {part} part" for part, (x, y) in contents.parts.items() if x != _NAMES[part][0][0]]
-    if contents.unused:
-        notes.append(f"not used: {', '.join(contents.unused)}; the arrays that are read are {_expected()}")
-    return notes
-
-
-def _expected() -> str:
-    return ", ".join(name for pairs in _NAMES.values() for name in pairs[0]) + f" and {_CLASS_NAMES}"
-
-
 def _open(dataset: str) -> Any:
     path = Path(os.path.expanduser(dataset))
-    if not os.path.isfile(path) or not zipfile.is_zipfile(path):
-        what = "which is a folder" if os.path.isdir(path) else "which is something else"
-        what = what if os.path.exists(path) else "no such file"
-        raise DataError(
-            "A data set that is one file (--dataset) must be an .npz file, as numpy.savez writes it. Received: "
-            f"dataset={dataset!r}, {what}{where(dataset)}. Write it with numpy.savez(path, x_train=…, y_train=…)."
-        )
-    try:
-        with zipfile.ZipFile(path) as packed:
-            names = packed.namelist()
-        if not names or any(name.endswith(".npy") for name in names):
-            return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise _broken(dataset, "its list of arrays", error) from error
+    remedy = "Write it with numpy.savez(path, x_train=…, y_train=…)."
+    if not os.path.exists(path):
+        what = f"no such file{where(dataset)}"
+    elif os.path.isdir(path) or not zipfile.is_zipfile(path):
+        what = f"which is {'a folder' if os.path.isdir(path) else 'something else'}{where(dataset)}"
+    else:
+        try:
+            with zipfile.ZipFile(path) as packed:
+                names = packed.namelist()
+            if not names or any(name.endswith(".npy") for name in names):
+                return np.load(path, allow_pickle=False)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise _broken(dataset, "its list of arrays", error) from error
+        what, remedy = f"a zip file of others such as {printable(names[-1])}", "Unpack it and give the folder."
     raise DataError(
         "A data set that is one file (--dataset) must be an .npz file, as numpy.savez writes it. Received: "
-        f"dataset={dataset!r}, a zip file of others such as {printable(names[-1])}. Unpack it and give the folder."
+        f"dataset={dataset!r}, {what}. {remedy}"
     )
 
 
-def _contents(files: Collection[str], dataset: str) -> _Contents:
-    """Tells which arrays are which part, by their names."""
+def _contents(files: Collection[str], dataset: str) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """Returns the names of images and labels of each part, "train" always, and those that nothing is made of."""
     parts: dict[str, tuple[str, str]] = {}
     missing: list[str] = []
     for part, pairs in _NAMES.items():
@@ -167,23 +135,18 @@ def _contents(files: Collection[str], dataset: str) -> _Contents:
             parts[part] = pair
             missing += [name for name in pair if name not in files]
     used = {name for pair in parts.values() for name in pair} | {_CLASS_NAMES}
-    unused = tuple(name for name in files if name not in used)
-    near = _slips(unused, [name for name in _KNOWN if name not in files])
-    if missing or near:
+    unused = [name for name in files if name not in used]
+    absent = [name for name in _KNOWN if name not in files]
+    near = [(name, difflib.get_close_matches(name.lower(), absent, n=1, cutoff=_NEAR)) for name in unused]
+    advice = " ".join(f"Did you mean {match[0]} by {name}?" for name, match in near if match)
+    if missing or advice:
         lacking = f"without {missing}" if missing else "some of which look misspelt"
-        advice = " ".join(f"Did you mean {right} by {wrong}?" for wrong, right in near.items())
         raise DataError(
             "An .npz file must hold x_train and y_train, and both or neither of x_val and y_val, and of x_test and "
             f"y_test. Received: {dataset} with {list(files)}, {lacking}. "
             f"{advice or 'Save the arrays under these names.'}"
         )
-    return _Contents(parts, unused)
-
-
-def _slips(unused: Collection[str], absent: Collection[str]) -> Mapping[str, str]:
-    """Returns the known name that each unused one is likely to mean; one that is nothing like any is left out."""
-    near = {name: difflib.get_close_matches(name.lower(), absent, n=1, cutoff=_NEAR) for name in unused}
-    return {name: matches[0] for name, matches in near.items() if matches}
+    return parts, unused
 
 
 def _array(arrays: Any, key: str, dataset: str) -> npt.NDArray[Any]:
@@ -215,17 +178,6 @@ def _images(images: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
             f"last. Received: shape {list(images.shape)}. Transpose or convert them."
         )
     return images
-
-
-def _labels(
-    labels: Mapping[str, npt.NDArray[Any]],
-    images: Mapping[str, npt.NDArray[Any]],
-    keys: Mapping[str, tuple[str, str]],
-) -> dict[str, Int64Array]:
-    """Returns the class numbers of each array of labels; one-hot rows must be of one width in all of them."""
-    train = labels[keys["train"][1]]
-    width = train.shape[1] if train.ndim == 2 and train.shape[1] > 1 else None
-    return {y: class_numbers(labels[y], width, f"`{y}`", len(images[x])) for x, y in keys.values()}
 
 
 def _class_names(names: npt.NDArray[Any], dataset: str) -> list[str]:

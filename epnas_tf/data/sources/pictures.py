@@ -89,17 +89,12 @@ class Header:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keeps Pillow's own warnings off the terminal. For the main thread; threads that it starts are quiet, too."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        warnings.filterwarnings("ignore", category=_bomb_warning())
-        yield
-
-
-def _bomb_warning() -> type[Warning]:
     from PIL import Image
 
-    warning: type[Warning] = Image.DecompressionBombWarning
-    return warning
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+        yield
 
 
 @functools.cache
@@ -132,13 +127,20 @@ def is_image(path: Path) -> bool:
         return False
 
 
-def _open(file: Path | BinaryIO) -> "Image":
+@contextlib.contextmanager
+def _opened(file: Path | BinaryIO) -> Iterator["Image"]:
+    """Opens an image file; what goes wrong within the block is told as an `UnreadableImageError`."""
     from PIL import Image
 
-    if not isinstance(file, Path):
-        return Image.open(file)
-    own = formats().get(file.suffix.lower())
-    return Image.open(file, formats=[*_by_content(), *([own] if own else [])])
+    own = formats().get(file.suffix.lower()) if isinstance(file, Path) else None
+    kinds = [*_by_content(), *([own] if own else [])] if isinstance(file, Path) else None
+    try:
+        with Image.open(file, formats=kinds) as picture:
+            yield picture
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on broken input
+        raise UnreadableImageError(file, _reason(file, error)) from error
 
 
 def fit(picture: "Image", width: int, height: int) -> "Image":
@@ -165,10 +167,12 @@ def resize(images: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArra
         width: pixels.
 
     Returns:
-        uint8 [n, height, width, channels].
+        uint8 [n, height, width, channels]; the images themselves where they have that size.
     """
     from PIL import Image
 
+    if images.shape[1:3] == (height, width):
+        return images
     resized = np.empty((len(images), height, width, images.shape[3]), np.uint8)
     for index, image in enumerate(images):
         picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
@@ -185,26 +189,17 @@ def probe(path: Path) -> Header:
     Raises:
         DataError: if the file is not an image, or one that would not be read rightly.
     """
-    try:
-        with _open(path) as picture:
-            depth = _depth(picture)  # first: a decoded PNG picture no longer tells
-            width, height = picture.size
-            if picture.format == "TIFF":  # newer versions of Pillow give the size of the turned picture
-                width, height = (picture.tag_v2[tag] for tag in _TIFF_SIZE)
-            if _orientation(path, picture) in _ROTATED:
-                width, height = height, width
-            return Header(
-                height,
-                width,
-                picture.mode in _GREY_MODES,
-                depth,
-                picture.format in ("JPEG", "MPO"),
-                picture.format != "MPO"
-                and getattr(picture, "is_animated", False),  # phones add previews to photographs
-                picture.has_transparency_data,
-            )
-    except Exception as error:  # Pillow's decoders raise nearly anything on broken input
-        raise _broken(path, error) from error
+    with _opened(path) as picture:
+        depth = _depth(picture)  # first: a decoded PNG picture no longer tells
+        width, height = picture.size
+        if picture.format == "TIFF":  # newer versions of Pillow give the size of the turned picture
+            width, height = (picture.tag_v2[tag] for tag in _TIFF_SIZE)
+        if _orientation(path, picture) in _ROTATED:
+            width, height = height, width
+        reducible = picture.format in ("JPEG", "MPO")
+        animated = picture.format != "MPO" and getattr(picture, "is_animated", False)  # phones add previews
+        transparent = picture.has_transparency_data
+        return Header(height, width, picture.mode in _GREY_MODES, depth, reducible, animated, transparent)
 
 
 def _depth(picture: "Image") -> str:
@@ -222,14 +217,13 @@ def _depth(picture: "Image") -> str:
 def _orientation(path: Path, picture: "Image") -> int | None:
     from PIL import Image
 
-    exif = None
+    getexif = picture.getexif
     if picture.format == "PNG":
         # The EXIF data may come after the pixels, so Pillow decodes these: twice the time for a folder of PNG files.
-        content = path.read_bytes()
-        after = content[content.find(b"IDAT") :]
+        _, _, after = path.read_bytes().partition(b"IDAT")
         if not any(chunk in after for chunk in (b"eXIf", b"tEXt", b"zTXt", b"iTXt")):
-            exif = Image.Image.getexif(picture)
-    orientation: int | None = (picture.getexif() if exif is None else exif).get(_ORIENTATION)
+            getexif = functools.partial(Image.Image.getexif, picture)
+    orientation: int | None = getexif().get(_ORIENTATION)
     return orientation
 
 
@@ -239,29 +233,19 @@ def measure(path: Path) -> scale.Extent:
     Raises:
         DataError: if the file is not an image, is cut short, or holds NaN or infinity.
     """
-    try:
-        with _open(path) as picture:
-            if not picture.mode.startswith(_DEEP_MODES):
-                picture = picture.convert("RGB")
-            return scale.measure(_finite(np.asarray(picture)), str(path))
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's decoders raise nearly anything on broken input
-        raise _broken(path, error) from error
+    with _opened(path) as picture:
+        if not picture.mode.startswith(_DEEP_MODES):
+            picture = picture.convert("RGB")
+        return scale.measure(_finite(np.asarray(picture)), str(path))
 
 
 def measure_deep(file: Path | BinaryIO) -> scale.Extent | None:
     """Returns which values a file of more than 8 bits has; None for others, and for one that cannot be read."""
-    try:
-        with _open(file) as picture:
-            if not picture.mode.startswith(_DEEP_MODES):
-                return None
+    with contextlib.suppress(UnreadableImageError), _opened(file) as picture:  # `decode` says what is wrong
+        if picture.mode.startswith(_DEEP_MODES):
             _depth(picture)  # refuses what would be read wrongly
             return scale.measure(_finite(np.asarray(picture)), "the image")
-    except MemoryError:
-        raise
-    except Exception:  # Pillow's decoders raise nearly anything on broken input; `decode` says what is wrong
-        return None
+    return None
 
 
 def _finite(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -290,20 +274,15 @@ def decode(file: Path | BinaryIO, preparation: Preparation) -> npt.NDArray[np.ui
     from PIL import Image, ImageOps
 
     height, width = preparation.height, preparation.width
-    try:
-        with _open(file) as opened:
-            _depth(opened)  # refuses what would be read wrongly
-            opened.draft(None, (kept_side(preparation),) * 2)  # for a JPEG alone; keeps at least that size
-            ImageOps.exif_transpose(opened, in_place=True)
-            picture = _to_8_bits(opened, preparation)
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-            picture = picture.convert("L" if preparation.channels == 1 else "RGB")
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's decoders raise nearly anything on broken input
-        raise _broken(file, error) from error
+    with _opened(file) as opened:
+        _depth(opened)  # refuses what would be read wrongly
+        opened.draft(None, (kept_side(preparation),) * 2)  # for a JPEG alone; keeps at least that size
+        ImageOps.exif_transpose(opened, in_place=True)
+        picture = _to_8_bits(opened, preparation)
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        picture = picture.convert("L" if preparation.channels == 1 else "RGB")
     return np.asarray(fit(picture, width, height)).reshape(height, width, preparation.channels)
 
 
@@ -317,10 +296,6 @@ def _to_8_bits(picture: "Image", preparation: Preparation) -> "Image":
     if preparation.high >= 255 and 0 < values.max() <= 1 and (values != np.rint(values)).any():
         raise ValueError(f"floats up to {values.max():g}, where {preparation.high:g} is white: all would be black")
     return Image.fromarray(scale.to_8_bits(values, preparation.low, preparation.high))
-
-
-def _broken(path: Path | BinaryIO, error: Exception) -> "UnreadableImageError":
-    return UnreadableImageError(path, _reason(path, error))
 
 
 class UnreadableImageError(DataError):

@@ -1,6 +1,7 @@
 """Reads many image files at once: their headers, their values, their pixels; and gathers those that are broken."""
 
 import contextlib
+import functools
 import math
 import threading
 from collections.abc import Callable, Iterable
@@ -93,25 +94,19 @@ class Reader:
         Raises:
             DataError: if the values fit no known scale, or not one scale.
         """
-        measured = self._each(self._measure, "measuring")
-        upper: list[scale.Extent] = []
-        deep: list[scale.Extent] = []
-        for header, extent in zip(self.headers, measured, strict=True):
-            if extent is not None:
-                (upper if header.depth == pictures.UPPER_BITS else deep).append(extent)
+        measured = zip(self._each(self._measure, "measuring"), self.headers, strict=True)
+        extents = [(extent, header.depth == pictures.UPPER_BITS) for extent, header in measured if extent is not None]
+        upper, deep = ([extent for extent, is_upper in extents if is_upper == kind] for kind in (True, False))
         notes = [_upper_bits(max(extent.high for extent in upper), len(upper), name)] if upper else []
         if not deep:
             return given or (Preparation.low, Preparation.high), notes
         found = scale.choose_of_files(deep, name)
         if given and (found.low, found.high) != given:
             return given, [*notes, scale.as_trained_warning((found.low, found.high), given)]
-        others = len(self.files) - len(deep)
-        mixed = (
-            f", in files of more than 8 bits ({len(deep):,}); those of 8 bits ({others:,}) keep their values"
-            if others
-            else ""
-        )
-        return (found.low, found.high), [*notes, found.note + mixed]
+        note = found.note
+        if others := len(self.files) - len(deep):
+            note += f", in files of more than 8 bits ({len(deep):,}); those of 8 bits ({others:,}) keep their values"
+        return (found.low, found.high), [*notes, note]
 
     def _measure(self, index: int) -> scale.Extent | None:
         header = self.headers[index]
@@ -132,37 +127,31 @@ class Reader:
             value_range: values that become black and white in files of more than 8 bits.
 
         Returns:
-            The images of `files`, uint8 [n, height, width, channels], and notes on what was decided.
+            The images of `files`, uint8 [n, height, width, channels], and notes on what was decided, some blank.
         """
         while self.files:
             preparation, note = self._prepare(asked, value_range)
-            before = self.files
-            shape = len(before), preparation.height, preparation.width, preparation.channels
-            check_memory(f"{len(before):,} images of {preparation.height}×{preparation.width}", math.prod(shape))
+            shape = len(self.files), preparation.height, preparation.width, preparation.channels
+            check_memory(f"{shape[0]:,} images of {preparation.height}×{preparation.width}", math.prod(shape))
             images = np.empty(shape, np.uint8)
-
-            def decode(
-                index: int, images: npt.NDArray[np.uint8] = images, preparation: Preparation = preparation
-            ) -> int:
-                with self._turn(self.headers[index].decoded_pixels(preparation)):
-                    images[index] = pictures.decode(self.files[index].path, preparation)
-                return index
-
-            kept = self._each(decode, "reading")
-            if len(kept) == len(before):
-                break
+            kept = self._each(functools.partial(self._decode, images, preparation), "reading")
+            if len(kept) == len(images):
+                return images, [note, *self._kinds()]
             if self.files and self._prepare(asked, value_range)[0] == preparation:
-                images = images[kept]
-                break  # otherwise a broken file had a say in the size or the channels, so all are decoded anew
-        else:
-            return np.empty((0, 1, 1, 1), np.uint8), []
-        return images, [text for text in (note, *self._kinds()) if text]
+                return images[kept], [note, *self._kinds()]
+            # A broken file had a say in the size or the channels, so all are decoded anew.
+        return np.empty((0, 1, 1, 1), np.uint8), []
+
+    def _decode(self, images: npt.NDArray[np.uint8], preparation: Preparation, index: int) -> int:
+        with self._turn(self.headers[index].decoded_pixels(preparation)):
+            images[index] = pictures.decode(self.files[index].path, preparation)
+        return index
 
     def _kinds(self) -> list[str]:
         """Says what is done to pictures of particular kinds."""
-        animated, transparent, grey = (
-            sum(getattr(header, kind) for header in self.headers) for kind in ("animated", "transparent", "grey")
-        )
+        animated = sum(header.animated for header in self.headers)
+        transparent = sum(header.transparent for header in self.headers)
+        grey = sum(header.grey for header in self.headers)
         return [
             f"files of several pictures ({animated:,}): the first one is read" if animated else "",
             f"files with transparency ({transparent:,}): laid on white" if transparent else "",

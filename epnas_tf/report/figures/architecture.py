@@ -55,32 +55,19 @@ def _box(axes: Axes, box: values.Box) -> None:
 def _filled(
     axes: Axes, x: float, y: float, width: float, height: float, text: str, color: str, edge: str | None = None
 ) -> None:
-    shape = FancyBboxPatch(
-        (x - width / 2 + 6, y - height / 2 + 6),
-        width - 12,
-        height - 12,
-        boxstyle="round,pad=6",
-        facecolor=color,
-        edgecolor=edge or color,
-        linewidth=1.4,
-        zorder=2,
-    )
-    axes.add_patch(shape)
+    _rounded(axes, x, y, width, height, facecolor=color, edgecolor=edge or color, zorder=2)
     axes.text(x, y, text, ha="center", va="center", color=DARK, size=LETTER)
+
+
+def _rounded(axes: Axes, x: float, y: float, width: float, height: float, **look: Any) -> None:
+    """Draws a box with round corners around a centre."""
+    corner = (x - width / 2 + 6, y - height / 2 + 6)
+    axes.add_patch(FancyBboxPatch(corner, width - 12, height - 12, boxstyle="round,pad=6", linewidth=1.4, **look))
 
 
 def _block(axes: Axes, block: values.Block) -> None:
     y = block.y
-    shape = FancyBboxPatch(
-        (CENTER - block.width / 2 + 6, y - block.height / 2 + 6),
-        block.width - 12,
-        block.height - 12,
-        boxstyle="round,pad=6",
-        facecolor=PAPER,
-        edgecolor=GRID,
-        linewidth=1.4,
-    )
-    axes.add_patch(shape)
+    _rounded(axes, CENTER, y, block.width, block.height, facecolor=PAPER, edgecolor=GRID)
     axes.text(CENTER, y - 17, block.title, ha="center", va="center", color=MUTED, size=SMALL)
     for direction, name in zip((-1, 1), block.operations, strict=True):
         x, shown = CENTER + direction * (block.width / 2 - 10 - PILL / 2), operation(name)
@@ -91,17 +78,9 @@ def _block(axes: Axes, block: values.Block) -> None:
 
 
 def _arrow(axes: Axes, arrow: values.Arrow) -> None:
-    axes.add_patch(
-        FancyArrowPatch(
-            (CENTER, arrow.top),
-            (CENTER, arrow.bottom),
-            arrowstyle="-|>,head_length=4,head_width=2.5",
-            shrinkA=0,
-            shrinkB=0,
-            color=COLORS[arrow.color],
-            linewidth=1.4,
-        )
-    )
+    look: dict[str, Any] = {"shrinkA": 0, "shrinkB": 0, "color": COLORS[arrow.color], "linewidth": 1.4}
+    ends, head = [(CENTER, arrow.top), (CENTER, arrow.bottom)], "-|>,head_length=4,head_width=2.5"
+    axes.add_patch(FancyArrowPatch(*ends, arrowstyle=head, **look))
 
 
 def _note(axes: Axes, note: values.Note) -> None:

@@ -135,7 +135,7 @@ def field(axes: Axes, x: float, y: float, width: float, height: float, color: st
         )
     )
     if text:
-        ink = DARK if color is None or _lightness(color) > 0.2 else "#ffffff"
+        ink = ink_on(color or PAPER)
         axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", color=ink, size=SMALL)
 
 
@@ -144,10 +144,10 @@ def blend(ramp: tuple[str, ...], part: float) -> str:
     return to_hex(LinearSegmentedColormap.from_list("", ramp)(min(max(part, 0.0), 1.0)))
 
 
-def _lightness(color: str) -> float:
-    """The relative luminance of a colour."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+def ink_on(color: str) -> str:
+    """The colour of letters on a coloured ground, by its relative luminance."""
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color))
+    return DARK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.2 else "#ffffff"
 
 
 def level_colors(num_levels: int) -> list[str]:
@@ -170,9 +170,8 @@ def plot_by_level(height: float, levels: Sequence[int], num_levels: int) -> tupl
     for i, level in enumerate(levels):
         color = colors[level - 1]
         legend.add_patch(Rectangle((36 + i * width, 0), width, 1, facecolor=color, linewidth=0, clip_on=False))
-        ink = DARK if _lightness(color) > 0.2 else "#ffffff"
-        size = SMALL if width > 18 else 8
-        legend.text(36 + (i + 0.5) * width, 0.5, str(level), ha="center", va="center", color=ink, size=size)
+        look = {"ha": "center", "va": "center", "color": ink_on(color), "size": SMALL if width > 18 else 8}
+        legend.text(36 + (i + 0.5) * width, 0.5, str(level), **look)
     return figure, axes
 
 

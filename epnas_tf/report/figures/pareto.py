@@ -7,7 +7,7 @@ from epnas_tf.nn.costs import Cost
 from epnas_tf.report.figures.drawing import BLUE, LETTER, VERMILION, Picture, percent_axis, picture, plot
 from epnas_tf.report.figures.svg import MUTED
 from epnas_tf.report.search_files import Search, Trial
-from epnas_tf.report.tables import BestRow, best_row, search_cost
+from epnas_tf.report.tables import search_cost
 from epnas_tf.report.text import compact, plural
 
 MEASURES = {"parameters": "parameters", "multiply_adds": "multiply-adds for one image"}
@@ -67,9 +67,8 @@ def _front_picture(trials: Sized, measure: str, on_weights: str) -> Picture:
     return picture(figure, f"front-{measure.replace('_', '-')}", alt, caption)
 
 
-def front_rows(search: Search) -> list[BestRow]:
+def all_fronts(search: Search) -> Sized:
     """Returns the architectures on any of the fronts, the one with the fewest parameters first."""
     trials = sized(search)
     found = {trial.child: (cost, trial) for measure in MEASURES for cost, trial in front(trials, measure)}
-    smallest_first = sorted(found.values(), key=lambda row: (row[0].parameters, row[1].child))
-    return [best_row(search, place, trial) for place, (_, trial) in enumerate(smallest_first, 1)]
+    return sorted(found.values(), key=lambda sized: (sized[0].parameters, sized[1].child))

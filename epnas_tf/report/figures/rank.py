@@ -5,20 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report.figures.drawing import BLUE, Picture, percent_axis, picture, plot
-from epnas_tf.report.search_files import optional
 from epnas_tf.report.text import MISSING, plural, signed
 from epnas_tf.storage.rank_directory import CAPTIONS, RESULT, RankDirectory
 from epnas_tf.storage.records import finite, parsed
-
-
-@dataclasses.dataclass(frozen=True)
-class Scores:
-    """The scores of an architecture: `shared` by method of scoring, `own` None if its own training diverged."""
-
-    shared: dict[str, float]
-    own: float | None
+from epnas_tf.storage.state_files import translate_read_errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +17,12 @@ class Rank:
     """A comparison at its present state.
 
     Attributes:
-        scores: the scores of each architecture that was trained on its own weights.
+        scores: the score of each architecture in the search, and after its own training; None if that diverged.
         own_epochs: number of epochs of each own training.
         agreement: the method of scoring, Kendall's τ and Spearman's ρ with their intervals, as texts.
     """
 
-    scores: tuple[Scores, ...]
+    scores: tuple[tuple[float, float | None], ...]
     own_epochs: int
     agreement: list[tuple[str, str, str]]
 
@@ -48,21 +39,19 @@ def read_rank(path: Path) -> Rank | None:
     file = path / RESULT
     if not file.exists():
         return None
-    try:
+    with translate_read_errors(f"{file} is not one that a comparison writes"):
         result = json.loads(file.read_text(encoding="utf-8"))
         agreement = [
             (str(CAPTIONS.get(way, way)), _shown(both["kendall"]), _shown(both["spearman"]))
             for way, both in result["agreement"].items()
         ]
         epochs = int(result["own_epochs"])
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunDirectoryError(f"{file} is not one that a comparison writes. Received: {error!r}") from error
     return Rank(parsed(path / RankDirectory.RECORDS, _scores), epochs, agreement)
 
 
 def rank_picture(rank: Rank) -> Picture | None:
     """Draws the scores of own trainings against those of the search; None if there are fewer than two."""
-    scored = [(scores.shared["search"], scores.own) for scores in rank.scores if scores.own is not None]
+    scored = [scores for scores in rank.scores if scores[1] is not None]
     if len(scored) < 2:
         return None
     figure, axes = plot(270)
@@ -81,11 +70,15 @@ def rank_picture(rank: Rank) -> Picture | None:
     return picture(figure, "rank", alt, caption)
 
 
-def _scores(record: dict[str, Any]) -> Scores:
-    return Scores({way: finite(score) for way, score in record["shared"].items()}, optional(record["own"], finite))
+def _scores(record: dict[str, Any]) -> tuple[float, float | None]:
+    return finite(record["shared"]["search"]), _optional(record["own"])
+
+
+def _optional(value: Any) -> float | None:
+    return None if value is None else finite(value)
 
 
 def _shown(correlation: dict[str, Any]) -> str:
-    value, low, high = (optional(correlation[name], finite) for name in ("value", "low", "high"))
+    value, low, high = (_optional(correlation[name]) for name in ("value", "low", "high"))
     interval = "" if low is None else f" ({signed(low)} … {signed(high)})"
     return MISSING if value is None else f"{signed(value)}{interval}"

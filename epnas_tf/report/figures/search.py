@@ -2,9 +2,11 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from epnas_tf.arrays import Float64Array, Int64Array
@@ -31,6 +33,9 @@ from epnas_tf.report.text import compact, percent, plural
 from epnas_tf.space import SpaceDefinition, definition_of_space
 from epnas_tf.space.picture import WIDTH
 
+MANY_OPERATIONS = 8
+"""With more, a heat map has room for their short names only."""
+
 
 def accuracy_picture(search: Search) -> Picture | None:
     """Draws the accuracy of every child over the search; None if there is none yet."""
@@ -38,16 +43,8 @@ def accuracy_picture(search: Search) -> Picture | None:
     if not trials:
         return None
     scores = np.array([t.score for t in trials], float)
-    levels = sorted({min(t.level, search.depth) for t in trials})
-    figure, axes = plot_by_level(290, levels, search.depth)
-    colors = level_colors(search.depth)
-    axes.scatter(
-        [t.child for t in trials],
-        scores,
-        s=_dot_area(len(trials)),
-        c=[colors[min(t.level, search.depth) - 1] for t in trials],
-        linewidths=0,
-    )
+    figure, axes, dots = _by_level(290, search, trials)
+    axes.scatter([t.child for t in trials], scores, **dots)
     axes.set_xlabel("child")
     axes.set_ylabel("validation accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -79,19 +76,9 @@ def prediction_picture(search: Search) -> Picture | None:
     trials = [t for t in search.completed if t.predicted is not None]
     if not trials:
         return None
-    levels = sorted({min(t.level, search.depth) for t in trials})
-    figure, axes = plot_by_level(330, levels, search.depth)
-    colors = level_colors(search.depth)
+    figure, axes, dots = _by_level(330, search, trials)
     predicted, measured = np.array([(t.predicted, t.score) for t in trials], float).T
-    axes.scatter(
-        predicted,
-        measured,
-        s=_dot_area(len(trials)),
-        c=[colors[min(t.level, search.depth) - 1] for t in trials],
-        linewidths=0,
-        zorder=3,
-        clip_on=False,  # a dot at 100 % lies on the frame
-    )
+    axes.scatter(predicted, measured, zorder=3, clip_on=False, **dots)  # a dot at 100 % lies on the frame
     both = np.concatenate([predicted, measured])
     margin = max(0.04 * float(np.ptp(both)), 0.005)
     ends = (max(float(both.min()) - margin, 0), min(float(both.max()) + margin, 1))
@@ -122,6 +109,8 @@ def updates_picture(search: Search) -> Picture | None:
     caption = "Training steps that each operation has had at each position, over all children that share it there"
     caption += f"; summed over {definition.summed_over}." if definition.summed_over else "."
     caption += " The darker, the more; an empty field was never trained."
+    if len(names) > MANY_OPERATIONS:
+        caption += f" {'; '.join(f'{operation(name).short}: {operation(name).label}' for name in names)}."
     alt = f"Training steps of {plural(len(names), 'operation')} at {plural(len(rows), 'position')}."
     return heat_map("updates", rows, names, counts, alt, caption)
 
@@ -144,7 +133,8 @@ def updates_by_place(updates: Updates, definition: SpaceDefinition) -> tuple[lis
 
 def heat_map(name: str, rows: list[str], names: list[str], counts: Int64Array, alt: str, caption: str) -> Picture:
     """Draws a heat map of counts, int [rows, names], with the counts in its cells."""
-    words = [operation(column).label.replace(" ", "\n") for column in names]
+    many = len(names) > MANY_OPERATIONS
+    words = [operation(column).short if many else operation(column).label.replace(" ", "\n") for column in names]
     left, top, height = 12 + 6.8 * max(map(len, rows)), 16 + 13 * max(w.count("\n") + 1 for w in words), 27
     width = (WIDTH - left - 6) / max(len(names), 3)
     figure, axes = canvas(top + height * len(rows) + 8)
@@ -160,8 +150,11 @@ def heat_map(name: str, rows: list[str], names: list[str], counts: Int64Array, a
     return picture(figure, name, alt, caption)
 
 
-def _dot_area(number: int) -> float:
-    return float(np.clip(6000 / number, 9, 42))
+def _by_level(height: float, search: Search, trials: Sequence[Trial]) -> tuple[Figure, Axes, dict[str, Any]]:
+    """Makes a figure with a legend of the levels, and returns it with the look of each trial's dot."""
+    levels, colors = [min(t.level, search.depth) for t in trials], level_colors(search.depth)
+    look = {"s": np.clip(6000 / len(trials), 9, 42), "c": [colors[level - 1] for level in levels], "linewidths": 0}
+    return *plot_by_level(height, sorted(set(levels)), search.depth), look
 
 
 def _leave_room(axes: Axes, scores: Float64Array, lines: int) -> None:

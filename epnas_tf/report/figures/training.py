@@ -37,23 +37,16 @@ CLASSES_WITH_NUMBERS = 16
 CLASSES_WITH_NAMES = 40
 
 
-def loss_picture(epochs: Sequence[Epoch], recipe: RecipeConfig) -> Picture | None:
-    """Draws the losses over the epochs; None before the first."""
-    if not epochs:
-        return None
-    curves: Curves = {
-        "training": [e.training_loss for e in epochs],
-        "validation": [e.validation_loss for e in epochs],
-    }
+def loss_picture(epochs: Sequence[Epoch], recipe: RecipeConfig) -> Picture:
+    """Draws the losses over one epoch or more."""
+    curves: Curves = {"training": [e.training_loss for e in epochs], "validation": [e.validation_loss for e in epochs]}
     caption = _what_loss(recipe) + _judged(epochs, recipe, "loss")
     alt = f"Training loss over {plural(len(epochs), 'epoch')}, last {decimal(epochs[-1].training_loss)} nats."
     return _curves("loss", epochs, curves, "loss in nats", caption, alt)
 
 
-def training_accuracy_picture(epochs: Sequence[Epoch], recipe: RecipeConfig) -> Picture | None:
-    """Draws the accuracies over the epochs; None before the first."""
-    if not epochs:
-        return None
+def training_accuracy_picture(epochs: Sequence[Epoch], recipe: RecipeConfig) -> Picture:
+    """Draws the accuracies over one epoch or more."""
     curves: Curves = {
         "training": [e.training_accuracy for e in epochs],
         "validation": [e.validation_accuracy for e in epochs],
@@ -63,10 +56,8 @@ def training_accuracy_picture(epochs: Sequence[Epoch], recipe: RecipeConfig) -> 
     return _curves("training-accuracy", epochs, curves, "accuracy", caption, alt, in_percent=True)
 
 
-def learning_rate_picture(epochs: Sequence[Epoch]) -> Picture | None:
-    """Draws the learning rate over the epochs; None before the first."""
-    if not epochs:
-        return None
+def learning_rate_picture(epochs: Sequence[Epoch]) -> Picture:
+    """Draws the learning rate over one epoch or more."""
     rates = [e.learning_rate for e in epochs]
     caption = "The step size of each epoch: a cosine that falls, and starts anew where the curve jumps up."
     alt = f"Learning rate over {plural(len(epochs), 'epoch')}, from {max(rates):.3g} down to {min(rates):.3g}."
@@ -75,17 +66,15 @@ def learning_rate_picture(epochs: Sequence[Epoch]) -> Picture | None:
 
 def confusion_picture(figures: TestFigures) -> Picture:
     """Draws the confusion matrix."""
-    names = [shortened(clean(c.name), 14) for c in figures.classes]
-    right = int(np.trace(figures.confusion))
-    alt = (
-        f"Confusion matrix of {plural(len(names), 'class', 'classes')}: {right:,} of {figures.num_images:,} are right."
-    )
+    names = [shortened(clean(name), 14) for name in figures.metrics.class_names]
+    counts, classes = np.array(figures.metrics.confusion), plural(len(names), "class", "classes")
+    alt = f"Confusion matrix of {classes}: {np.trace(counts):,} of {figures.metrics.num_images:,} are right."
     caption = "Rows are true classes, columns what the network says. What is right lies on the diagonal, in blue. "
     if len(names) <= CLASSES_WITH_NUMBERS:
         caption += "Every other field counts mistakes: the darker the orange, the larger the part of its row."
-        return _confusion_fields(figures, names, alt, caption)
+        return _confusion_fields(counts, names, alt, caption)
     caption += "Every other dot is mistakes: the darker the orange, the larger the part of that row."
-    return _confusion_image(figures.confusion, names, alt, caption)
+    return _confusion_image(counts, names, alt, caption)
 
 
 def _curves(
@@ -133,23 +122,21 @@ def _what_loss(recipe: RecipeConfig) -> str:
     return f"Mean cross-entropy{smoothed} of each epoch, {beside} not counted: the lower, the better. "
 
 
-def _confusion_fields(figures: TestFigures, names: list[str], alt: str, caption: str) -> Picture:
-    counts, number = figures.confusion, len(names)
-    longest = max(map(letters_wide, names))
+def _confusion_fields(counts: Int64Array, names: list[str], alt: str, caption: str) -> Picture:
+    number, longest = len(names), max(map(letters_wide, names))
     upright = longest <= 3
     left, top = 14 + 7.8 * longest, 26 if upright else 12 + 7.0 * longest
     side = min((WIDTH - left - 4) / number, 60)
     left += (WIDTH - left - side * number) / 2
     figure, axes = canvas(top + side * number + 6)
     colors = _confusion_colors(counts)
+    turned = 0 if upright else 90
     for i, name in enumerate(names):
         middle = (i + 0.5) * side
         axes.text(left - 7, top + middle, name, ha="right", va="center", color=MUTED)
-        turned = 0 if upright else 90
         axes.text(left + middle, top - 6, name, ha="center", va="bottom", color=MUTED, rotation=turned, size=SMALL)
         for j in range(number):
-            value = int(counts[i, j])
-            field(axes, left + j * side, top + i * side, side, side, colors[i][j], _in_field(value))
+            field(axes, left + j * side, top + i * side, side, side, colors[i][j], _in_field(counts[i, j]))
     return picture(figure, "confusion", alt, caption)
 
 

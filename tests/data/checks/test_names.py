@@ -41,7 +41,7 @@ def test_class_names_that_nothing_can_hold_or_tell_apart_are_refused(names, rece
         check_class_names(names, "photos")
     images, labels = np.zeros((len(names), 8, 8, 1), np.uint8), np.arange(len(names))
     with pytest.raises(DataError, match=f"^photos.*{re.escape(received)}"):
-        make_source("photos", (images, labels), None, names)
+        make_source("photos", {"train": (images, labels)}, names)
 
 
 def test_class_names_in_any_language_are_taken():
@@ -52,12 +52,12 @@ def test_class_names_in_any_language_are_taken():
 
 def test_a_name_of_a_label_that_no_image_has_does_not_matter():
     images, labels = np.zeros((2, 8, 8, 1), np.uint8), np.array([1, 2])
-    assert make_source("photos", (images, labels), None, ["", "ant", "bee"]).class_names == ("ant", "bee")
+    assert make_source("photos", {"train": (images, labels)}, ["", "ant", "bee"]).class_names == ("ant", "bee")
 
 
 def test_a_data_set_in_a_folder_that_is_not_utf_8_has_a_name_that_is():
     images, labels = np.zeros((2, 8, 8, 1), np.uint8), np.arange(2)
-    assert make_source(CAFE, (images, labels), None, ["ant", "bee"]).name == r"caf\xe9"
+    assert make_source(CAFE, {"train": (images, labels)}, ["ant", "bee"]).name == r"caf\xe9"
     assert printable("café … 猫") == "café … 猫"
 
 

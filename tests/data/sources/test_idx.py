@@ -90,8 +90,8 @@ def test_a_missing_folder_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "must begin with 00000803. Received: .*begins with nothing"),
-        (idx_bytes(np.zeros(5, np.uint8)), "must begin with 00000803. Received: .*begins with 00000801"),
+        (b"", "must begin with 00000803 and .*Received: .* with 0 bytes, which begins with nothing"),
+        (idx_bytes(np.zeros(5, np.uint8)), "must begin with 00000803 and .*Received: .*begins with 00000801"),
         (b"\0\0\x0d\x03" + bytes(20), "begins with 00000d03"),
         (b"\0\0\x08\x03\0\0", "header of 16 bytes. Received: .* with 6 bytes"),
         (idx_bytes(np.zeros((2, 3, 3), np.uint8))[:-1], r"34 bytes for the shape \[2, 3, 3\]. Received: .* 33 bytes"),

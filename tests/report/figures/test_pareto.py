@@ -39,9 +39,10 @@ def test_pictures_and_rows(search):
     assert [picture.name for picture in pictures] == ["front-parameters", "front-multiply-adds"]
     number = len(search.best_trials())
     assert f"of {number} architectures" in pictures[0].alt
-    rows = pareto.front_rows(search)
-    children = {str(trial.child) for m in pareto.MEASURES for _, trial in pareto.front(pareto.sized(search), m)}
-    assert {row.child for row in rows} == children
+    found = pareto.all_fronts(search)
+    children = {trial.child for m in pareto.MEASURES for _, trial in pareto.front(pareto.sized(search), m)}
+    assert {trial.child for _, trial in found} == children
+    assert [cost.parameters for cost, _ in found] == sorted(cost.parameters for cost, _ in found)
 
 
 def test_a_single_architecture_has_no_picture(search):
@@ -54,4 +55,4 @@ def test_sizes_that_are_not_known_have_no_front(search):
     unknown = dataclasses.replace(search, description=None)
     with drawing():
         assert pareto.front_pictures(unknown) == []
-    assert pareto.front_rows(unknown) == []
+    assert pareto.all_fronts(unknown) == []

@@ -8,7 +8,7 @@ from epnas_tf.report.figures import search as search_figures
 from epnas_tf.report.figures.drawing import drawing, percent_axis, plot
 from epnas_tf.report.figures.svg import HREF, SVG
 from epnas_tf.report.search_files import read_search
-from epnas_tf.space import definition_of_space
+from epnas_tf.space import STAGED_OPERATIONS, definition_of_space
 from tests.report import runs
 
 
@@ -113,6 +113,13 @@ def test_heat_map_shows_its_counts():
     with drawing():
         drawn = search_figures.heat_map("updates", ["layer 1"], ["conv_3x3", "mine"], np.array([[1500, 0]]), "", "")
     assert texts(drawn) == ["conv", "3×3", "layer 1", "1.50k", "mine"]
+
+
+def test_heat_map_of_many_operations_shows_their_short_names():
+    names = list(STAGED_OPERATIONS[:9])
+    with drawing():
+        drawn = search_figures.heat_map("updates", ["stage 1 block 1"], names, np.zeros((1, 9), int), "", "")
+    assert texts(drawn) == ["–", "stage 1 block 1", "R½", "R", "R2", "I33", "I36", "I53", "I56", "I33s"]
 
 
 def test_no_label_of_an_accuracy_lies_above_100_percent():

@@ -1,9 +1,11 @@
-"""Which features of a TensorFlow Datasets (TFDS) data set are the image and its class."""
+"""Which features of a TensorFlow Datasets (TFDS) data set are the image and its class. Imports TensorFlow."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from epnas_tf.errors import DataError
 
@@ -23,37 +25,19 @@ def choose_features(info: Any, dataset: str) -> tuple[str, str, list[str]]:
     Raises:
         DataError: if there is not one image and one class label, with the condition that failed.
     """
-    import tensorflow_datasets as tfds
-
     features = info.features
     if not isinstance(features, tfds.features.FeaturesDict):
         raise _refused(dataset, f"whose examples are a {_kind(features)} and not features by name")
     found = dict(features.items())
-    named = list(_names(info.supervised_keys))
+    named = tf.nest.flatten(info.supervised_keys)
     image = _image(found, named, dataset)
     label = _label(found, named, dataset)
     notes = [] if {image, label} <= set(named) else [f"the images are the feature {image}, the classes {label}"]
     return image, label, notes
 
 
-def _names(keys: Any) -> Iterator[str]:
-    """Yields the names in `supervised_keys`, which may be nested tuples and dictionaries."""
-    if isinstance(keys, str):
-        yield keys
-    elif isinstance(keys, dict):
-        yield from _names(tuple(keys.values()))
-    elif isinstance(keys, tuple | list):
-        for key in keys:
-            yield from _names(key)
-
-
 def _image(found: dict[str, Any], named: list[str], dataset: str) -> str:
-    import tensorflow_datasets as tfds
-
-    def is_image(feature: Any) -> bool:
-        return isinstance(feature, tfds.features.Image) and not isinstance(feature, tfds.features.LabeledImage)
-
-    images = _preferred(found, named, is_image)
+    images = _preferred(found, named, _is_image)
     if not images:
         raise _refused(dataset, f"without an image among its features: {_listed(found)}")
     problems = {name: _image_problem(found[name]) for name in images}
@@ -63,6 +47,10 @@ def _image(found: dict[str, Any], named: list[str], dataset: str) -> str:
     if len(usable) > 1:
         raise _refused(dataset, f"with {len(usable)} images an example, {', '.join(usable)}")
     return usable[0]
+
+
+def _is_image(feature: Any) -> bool:
+    return isinstance(feature, tfds.features.Image) and not isinstance(feature, tfds.features.LabeledImage)
 
 
 def _image_problem(feature: Any) -> str:
@@ -75,14 +63,13 @@ def _image_problem(feature: Any) -> str:
 
 
 def _label(found: dict[str, Any], named: list[str], dataset: str) -> str:
-    import tensorflow_datasets as tfds
-
     labels = _preferred(found, named, lambda feature: isinstance(feature, tfds.features.ClassLabel))
     if len(labels) == 1:
         return labels[0]
     if labels:
         raise _refused(dataset, f"with {len(labels)} class labels an image, {', '.join(labels)}")
-    many = [name for name, feature in found.items() if _is_sequence_of_labels(feature)]
+    sequences = {name: feature for name, feature in found.items() if isinstance(feature, tfds.features.Sequence)}
+    many = [name for name, feature in sequences.items() if isinstance(feature.feature, tfds.features.ClassLabel)]
     if many:
         raise _refused(dataset, f"whose {' and '.join(many)} may hold several classes an image")
     raise _refused(dataset, f"without a ClassLabel among its features: {_listed(found)}")
@@ -94,19 +81,11 @@ def _preferred(found: dict[str, Any], named: list[str], is_kind: Callable[[Any],
     return [name for name in names if name in named] or names
 
 
-def _is_sequence_of_labels(feature: Any) -> bool:
-    import tensorflow_datasets as tfds
-
-    return isinstance(feature, tfds.features.Sequence) and isinstance(feature.feature, tfds.features.ClassLabel)
-
-
 def _listed(found: dict[str, Any]) -> str:
     return ", ".join(f"{name} ({_kind(feature)})" for name, feature in found.items())
 
 
 def _kind(feature: Any) -> str:
-    import tensorflow_datasets as tfds
-
     if isinstance(feature, tfds.features.Sequence):
         return f"Sequence of {_kind(feature.feature)}"
     if type(feature) in (tfds.features.Tensor, tfds.features.Scalar):

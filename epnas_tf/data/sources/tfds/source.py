@@ -19,7 +19,6 @@ from epnas_tf.data import scale
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.sources.base import Size, Source, asked_size, check_memory, choose_size, make_source
 from epnas_tf.data.sources.tfds.downloads import fail_fast
-from epnas_tf.data.sources.tfds.features import choose_features
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -67,6 +66,8 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
         DataError: if the configuration is unknown, the data set is not one of labelled images, has no `train` split, or
             could not be downloaded or prepared.
     """
+    from epnas_tf.data.sources.tfds.features import choose_features
+
     builder = _builder(config)
     image_key, label_key, notes = choose_features(builder.info, config.dataset)
     _prepare(builder, config)
@@ -90,16 +91,10 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     found, scale_notes = reader.find_scale(splits.values(), config.dataset, trained.known_range if trained else None)
     images = {part: reader.images(split, size, found) for part, split in splits.items()}
     parts = {part: (images[part], labels[part]) for part in splits}
-    return make_source(
-        config.dataset,
-        parts["train"],
-        parts.get("test"),
-        builder.info.features[label_key].names,
-        parts.get("validation"),
-        (Preparation.low, found.high if found.high > 255 else Preparation.high),
-        [*notes, *filter(None, [size_note]), *scale_notes, *scale.constant_notes(images)],
-        deep=found.high > 255,
-    )
+    value_range = Preparation.low, found.high if found.high > 255 else Preparation.high
+    notes += [size_note, *scale_notes, *scale.constant_notes(images)]
+    names = builder.info.features[label_key].names
+    return make_source(config.dataset, parts, names, value_range, notes, deep=found.high > 255)
 
 
 def _splits(names: Sequence[str], dataset: str) -> dict[str, str]:
@@ -142,15 +137,11 @@ def _prepare(builder: Any, config: DataConfig) -> None:
         with fail_fast():
             builder.download_and_prepare(download_config=download_config)
     except Exception as error:  # whatever the data set's own script raises, the data are not there
-        raise _unavailable(config.dataset, _first_line(error)) from error
-
-
-def _unavailable(dataset: str, reason: str) -> DataError:
-    return DataError(
-        f"{dataset} could not be downloaded or prepared: no network? Expected: its files, or a way to its host. "
-        f"Received: {reason}. Prepare it on a machine with a network and give that folder as --data_dir, or give a "
-        "folder of images or an .npz file as --dataset."
-    )
+        raise DataError(
+            f"{config.dataset} could not be downloaded or prepared: no network? Expected: its files, or a way to its "
+            f"host. Received: {_first_line(error)}. Prepare it on a machine with a network and give that folder as "
+            "--data_dir, or give a folder of images or an .npz file as --dataset."
+        ) from error
 
 
 def _first_line(error: Exception) -> str:
@@ -216,19 +207,12 @@ class _Reader:
         Returns:
             uint8 [n, height, width, channels].
         """
-        images, start = None, 0
-        count = self._builder.info.splits[split].num_examples
+        shape = self._builder.info.splits[split].num_examples, *size, self._channels
+        check_memory(f"{split}: {shape[0]:,} images of {size[0]}×{size[1]}", math.prod(shape))
+        images, start = np.empty(shape, np.uint8), 0
         for batch in self._image_batches(split):
-            part = found.apply(batch)
-            part = pictures.resize(part, *size) if part.shape[1:3] != size else part
-            if images is None:  # made when the size is known, and no larger than needed
-                shape = count, *part.shape[1:]
-                check_memory(f"{split}: {count:,} images of {shape[1]}×{shape[2]}", math.prod(shape))
-                images = np.empty(shape, np.uint8)
-            images[start : start + len(part)] = part
-            start += len(part)
-        if images is None:  # TFDS itself refuses to prepare an empty split
-            raise DataError(f"A split must have images. Received: {split} with none. Prepare the data set anew.")
+            images[start : start + len(batch)] = pictures.resize(found.apply(batch), *size)
+            start += len(batch)
         return images
 
     def _image_batches(self, split: str) -> Iterable[npt.NDArray[Any]]:
