@@ -2,10 +2,12 @@
 
 python -m benchmarks tabular --table=PATH --seeds=20
 
-The table has NAS-Bench-Macro's form (Su et al., 2021; github.com/xiusu/NAS-Bench-Macro). A network's score is its mean
-accuracy, and where `--noise` says so, with Gaussian noise as shared weights would have; what is reported is always
-judged by the true accuracy. A search's shallower networks have the first choice, there the identity, in their further
-layers. Prints a table for each noise and number of evaluations, and draws regret against evaluations.
+The table has NAS-Bench-Macro's form (Su et al., 2021; github.com/xiusu/NAS-Bench-Macro) or comes from `make_table`. In
+the first, a network's score is its mean accuracy, and a search's shallower networks have the first choice, the
+identity, in their further layers; in the second, it is the validation accuracy of one training. `--noise` adds Gaussian
+noise as shared weights would have; what is reported is always judged by the true accuracy. With `--limits`, only
+networks of few multiply-adds may be evaluated. Prints a table for each noise, limit and number of evaluations, and
+draws regret against evaluations.
 """
 
 import collections
@@ -22,16 +24,17 @@ from rich.progress import track
 from benchmarks import checks
 from benchmarks.interleaved import bootstrap, show_table
 from benchmarks.table.made import KINDS, make_table
-from benchmarks.table.methods import methods
+from benchmarks.table.methods import UNLIMITED, methods
 from benchmarks.table.runs import Job, Outcome, run_jobs
 from benchmarks.table.table import Table
 from epnas_tf.errors import ConfigError
 
 _TABLE = flags.DEFINE_string(
-    "table", None, "JSON file in NAS-Bench-Macro's form, or pairs or steep, see benchmarks.table.made", required=True
+    "table", None, "file in NAS-Bench-Macro's form or of make_table, or a kind of benchmarks.table.made", required=True
 )
 _SEEDS = flags.DEFINE_integer("seeds", 20, "runs of each method", lower_bound=2)
 _NOISE = flags.DEFINE_list("noise", ["0"], "standard deviations of the noise on a score, in points of percent")
+_LIMITS = flags.DEFINE_list("limits", ["1"], "shares of the networks, those of the fewest multiply-adds; 1 for all")
 _METHODS = flags.DEFINE_string("methods", "", "a regular expression of the methods to run; empty for all")
 _EVALUATIONS = flags.DEFINE_integer(
     "evaluations", 486, "evaluations of the methods that take any number", lower_bound=2
@@ -45,26 +48,34 @@ _FIGURE = flags.DEFINE_string("figure", "tabular.png", "file to draw regret agai
 
 checks.numbers("noise", float, least=0)
 checks.numbers("at", int, least=1)
+checks.numbers("limits", float, least=0.01)
 checks.regular_expression("methods")
 checks.picture("figure")
 
 Group = dict[str, list[Outcome]]
-"""The outcomes of each method, at one noise."""
+"""The outcomes of each method, at one noise and limit."""
+
+Setting = tuple[float, float]
+"""A noise and a limit."""
 
 
-def jobs_of(names: Sequence[str], noises: Sequence[float]) -> list[Job]:
+def jobs_of(names: Sequence[str], settings: Sequence[Setting]) -> list[Job]:
     """Returns all runs, the seeds in turn so that every method has figures early."""
     evaluations = {name: _BAYESIAN.value if "Bayesian" in name else _EVALUATIONS.value for name in names}
     return [
-        Job(name, noise, seed, evaluations[name]) for seed in range(_SEEDS.value) for noise in noises for name in names
+        Job(name, noise, seed, evaluations[name], share)
+        for seed in range(_SEEDS.value)
+        for noise, share in settings
+        for name in names
+        if share == 1 or not UNLIMITED.search(name)
     ]
 
 
-def show(group: Mapping[str, Sequence[Outcome]], noise: float, evaluations: int, networks: int) -> None:
+def show(group: Mapping[str, Sequence[Outcome]], setting: Setting, evaluations: int, networks: int) -> None:
     """Prints a table of the methods that went so far and have seen a whole network by then in every run."""
     rows, left_out = [], []
     for name, outcomes in group.items():
-        if any(evaluations > len(o.regrets) or np.isnan(o.regrets[evaluations - 1]) for o in outcomes):
+        if not outcomes or any(evaluations > len(o.regrets) or np.isnan(o.regrets[evaluations - 1]) for o in outcomes):
             left_out.append(name)
             continue
         ranks = np.array([outcome.ranks[evaluations - 1] for outcome in outcomes])
@@ -85,7 +96,7 @@ def show(group: Mapping[str, Sequence[Outcome]], noise: float, evaluations: int,
         )
     if rows:
         columns = ["", "median rank", "mean rank", "rank 1", "regret", "95 % interval", "best scored", "seconds a run"]
-        title = f"\n{evaluations} evaluations, {in_points(noise)}, {_SEEDS.value} seeds, {networks:,} networks"
+        title = f"\n{evaluations} evaluations, {in_words(setting)}, {_SEEDS.value} seeds, {networks:,} networks"
         note = (
             "regret: mean, in points of percent, by true accuracy, of what is reported, with the bootstrap's interval; "
             "best scored: of the truly best whole network among those that were scored"
@@ -94,15 +105,17 @@ def show(group: Mapping[str, Sequence[Outcome]], noise: float, evaluations: int,
         if left_out:
             print(f"Not in the table, for a run that did not go so far or to a whole network: {'; '.join(left_out)}.")
     else:
-        print(f"\n{evaluations} evaluations, {in_points(noise)}: no method went so far, or to a whole network.")
+        print(f"\n{evaluations} evaluations, {in_words(setting)}: no method went so far, or to a whole network.")
 
 
-def in_points(noise: float) -> str:
-    """Names the noise of a table or picture."""
-    return f"noise of {noise:g} {'point' if noise == 1 else 'points'}"
+def in_words(setting: Setting) -> str:
+    """Names the noise and the limit of a table or picture."""
+    noise, share = setting
+    limit = "" if share == 1 else f", the {share:.0%} of the fewest multiply-adds"
+    return f"noise of {noise:g} {'point' if noise == 1 else 'points'}{limit}"
 
 
-def show_correlations(group: Mapping[str, Sequence[Outcome]], noise: float, levels: int) -> None:
+def show_correlations(group: Mapping[str, Sequence[Outcome]], setting: Setting, levels: int) -> None:
     """Prints the rank correlation of predicted and measured scores, by level."""
     rows = []
     for name, outcomes in group.items():
@@ -113,16 +126,18 @@ def show_correlations(group: Mapping[str, Sequence[Outcome]], noise: float, leve
         if by_level:
             rows.append([name, *(f"{np.mean(by_level[n]):.2f}" if n in by_level else "" for n in range(1, levels + 1))])
     if rows:
-        title = f"\nrank correlation of the surrogate's predictions and the scores, by level, {in_points(noise)}"
+        title = f"\nrank correlation of the surrogate's predictions and the scores, by level, {in_words(setting)}"
         show_table(title, ["", *map(str, range(1, levels + 1))], rows, "Spearman's, mean over seeds and iterations")
 
 
-def draw(groups: Mapping[float, Group], path: str) -> None:
-    """Draws the mean regret and its 95 % interval against evaluations, one picture for each noise."""
+def draw(groups: Mapping[Setting, Group], path: str) -> None:
+    """Draws the mean regret and its 95 % interval against evaluations, one picture for each noise and limit."""
     figure = matplotlib.figure.Figure(figsize=(7 * len(groups), 5), layout="constrained")
-    for axes, (noise, group) in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups.items(), strict=True):
+    for axes, (setting, group) in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups.items(), strict=True):
         axes.set_prop_cycle(matplotlib.rcsetup.cycler(linestyle=["-", "--"]) * matplotlib.rcParams["axes.prop_cycle"])
         for name, outcomes in group.items():
+            if not outcomes:
+                continue
             length = min(len(outcome.regrets) for outcome in outcomes)
             regrets = np.array([outcome.regrets[:length] for outcome in outcomes])
             points = np.flatnonzero(~np.isnan(regrets).any(axis=0))
@@ -130,7 +145,7 @@ def draw(groups: Mapping[float, Group], path: str) -> None:
             bands = np.array([bootstrap(regrets[:, point]) for point in points])
             (line,) = axes.plot(points + 1, regrets[:, points].mean(axis=0), label=name)
             axes.fill_between(points + 1, *bands.T, alpha=0.15, color=line.get_color())
-        axes.set(title=in_points(noise), xlabel="evaluations", ylabel="regret (points)", yscale="symlog")
+        axes.set(title=in_words(setting), xlabel="evaluations", ylabel="regret (points)", yscale="symlog")
         axes.legend(fontsize="small")
     figure.savefig(path)
     print(f"\nRegret against evaluations, with 95 % bands: {path}")
@@ -138,20 +153,25 @@ def draw(groups: Mapping[float, Group], path: str) -> None:
 
 def main() -> None:
     table = make_table(_TABLE.value) if _TABLE.value in KINDS else Table.read(_TABLE.value)
-    noises = list(dict.fromkeys(float(noise) for noise in _NOISE.value))  # each once
+    noises, shares = (list(dict.fromkeys(map(float, each))) for each in (_NOISE.value, _LIMITS.value))  # each once
     points = sorted({int(at) for at in _AT.value})
     names = [name for name in methods() if re.search(_METHODS.value, name)]
     if not names:
         raise ConfigError(f"`--methods` must match one of {'; '.join(methods())}. Received: {_METHODS.value!r}")
-    jobs = jobs_of(names, noises)
-    groups: dict[float, Group] = {noise: {name: [] for name in names} for noise in noises}
+    if max(shares) > 1:
+        raise ConfigError(f"`--limits` are shares of the networks, at most 1. Received: {max(shares):g}")
+    for share in shares:
+        table.limit(share)
+    settings = [(noise, share) for noise in noises for share in shares]
+    jobs = jobs_of(names, settings)
+    groups: dict[Setting, Group] = {setting: {name: [] for name in names} for setting in settings}
     for outcome in track(run_jobs(table, jobs, _PROCESSES.value), "runs", total=len(jobs)):
-        groups[outcome.job.noise][outcome.job.method].append(outcome)
+        groups[outcome.job.noise, outcome.job.share][outcome.job.method].append(outcome)
     for group in groups.values():
         for outcomes in group.values():
             outcomes.sort(key=lambda outcome: outcome.job.seed)  # they came as they were done
-    for noise, group in groups.items():
+    for setting, group in groups.items():
         for evaluations in points:
-            show(group, noise, evaluations, table.accuracies.size)
-        show_correlations(group, noise, len(table.choices))
+            show(group, setting, evaluations, table.accuracies.size)
+        show_correlations(group, setting, table.space.num_levels)
     draw(groups, _FIGURE.value)

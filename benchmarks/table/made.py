@@ -63,4 +63,4 @@ KINDS: Mapping[str, Callable[[np.random.Generator], Array]] = {"pairs": pairs, "
 def make_table(kind: str, seed: int = 0) -> Table:
     """Returns a table of a kind."""
     accuracies = KINDS[kind](np.random.default_rng(seed))
-    return Table(tuple("0123"[:choices] for choices in accuracies.shape), accuracies)
+    return Table.of_layers(tuple("0123"[:choices] for choices in accuracies.shape), accuracies)

@@ -6,19 +6,23 @@ generator that yields, after each evaluation, the whole network that it would re
 
 import collections
 import dataclasses
+import functools
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import keras_tuner
 import numpy as np
 
-from benchmarks.table.table import TableSpace
+from benchmarks.table.table import Limit
 from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, SearchConfig, SurrogateConfig
 from epnas_tf.search.progressive import ProgressiveSearch
-from epnas_tf.surrogate.table import Indices
+from epnas_tf.space.base import SearchSpace
+from epnas_tf.surrogate.table import Indices, encode_rows
 
 Evaluate = Callable[[Indices], float]
-"""Scores a network, or its first layers: the accuracy in [0, 1], with noise."""
+"""Scores a network, or its first levels: the accuracy in [0, 1], with noise."""
 
 Correlations = dict[int, list[float]]
 """Spearman's rank correlations of predicted and measured scores, by level."""
@@ -35,19 +39,43 @@ class Run:
         evaluate: scores a network.
         evaluations: the most evaluations; a method with a number of its own may stay below.
         seed: decides every random choice.
+        limit: which whole networks may be evaluated and reported.
         correlations: filled by methods that have a surrogate.
     """
 
-    space: TableSpace
+    space: SearchSpace[Any, Any]
     evaluate: Evaluate
     evaluations: int
     seed: int
+    limit: Limit
     correlations: Correlations = dataclasses.field(default_factory=dict)
 
     def note_correlation(self, level: int, correlation: float | None) -> None:
         """Takes the rank correlation of a level that was completed; None where it is undefined."""
         if correlation is not None:
             self.correlations.setdefault(level, []).append(correlation)
+
+    def draw(self, rng: np.random.Generator) -> Indices:
+        """Draws a whole network that keeps the limit, each with the same probability."""
+        while not self.limit.keeps(indices := self.space.indices(self.space.sample(rng))):
+            pass
+        return indices
+
+    def neighbours(self, indices: Indices) -> list[Indices]:
+        """The whole networks that differ in the choice of one level and keep the limit."""
+        found = [
+            (*indices[:level], other, *indices[level + 1 :])
+            for level, index in enumerate(indices)
+            for other in range(self.space.num_extensions(level + 1))
+            if other != index
+        ]
+        return [neighbour for neighbour in found if self.limit.keeps(neighbour)]
+
+    @functools.cached_property
+    def allowed(self) -> list[Indices]:
+        """All whole networks that keep the limit."""
+        shape = [self.space.num_extensions(level) for level in range(1, self.space.num_levels + 1)]
+        return [indices for indices in np.ndindex(*shape) if self.limit.keeps(indices)]
 
 
 Reports = Iterator[Indices | None]
@@ -63,7 +91,7 @@ def progressive(search: SearchConfig, surrogate: SurrogateConfig) -> Method:
     """Returns this project's search with some settings; it evaluates as many networks as its K and iterations say."""
 
     def run(run: Run) -> Reports:
-        ours = ProgressiveSearch(run.space, search, surrogate, run.seed)
+        ours = ProgressiveSearch(run.space, search, surrogate, run.seed, run.limit)
         goes_on = ours.advance()
         while goes_on:
             (candidate,) = ours.ask()
@@ -93,12 +121,48 @@ class Best:
 
 def random_networks(run: Run) -> Reports:
     """Whole networks, each with the same probability and none twice."""
-    rng, best, seen = np.random.default_rng(run.seed), Best(), set()
-    while len(seen) < min(run.evaluations, run.space.cardinality()):
-        indices = run.space.indices(run.space.sample(rng))
-        if indices not in seen:
+    best = Best()
+    for position in np.random.default_rng(run.seed).permutation(len(run.allowed))[: run.evaluations].tolist():
+        indices = run.allowed[position]
+        yield best.note(indices, run.evaluate(indices))
+
+
+def uniform_and_ridge(run: Run, penalty: float = 0.3) -> Reports:
+    """Random whole networks; the best of all by an additive ridge regression on what was scored is reported."""
+    features, _ = encode_rows(run.space, run.allowed)
+    designs = features.reshape(len(features), -1).astype(np.float64)
+    rows, scores = [], []
+    for position in np.random.default_rng(run.seed).permutation(len(run.allowed))[: run.evaluations].tolist():
+        rows.append(designs[position])
+        scores.append(run.evaluate(run.allowed[position]))
+        design, centred = np.array(rows), np.array(scores) - np.mean(scores)
+        kernel = np.linalg.solve(design.T @ design + penalty * np.eye(design.shape[1]), design.T @ centred)
+        yield run.allowed[int(np.argmax(designs @ kernel))]
+
+
+def largest_network(run: Run) -> Reports:
+    """The network of the most multiply-adds, without any evaluation."""
+    largest = max(run.allowed, key=lambda indices: run.limit.multiply_adds[indices])
+    for _ in range(run.evaluations):
+        yield largest
+
+
+def local_search(run: Run) -> Reports:
+    """Local search by first improvement (White et al., 2021), begun anew where no neighbour is better."""
+    rng, best = np.random.default_rng(run.seed), Best()
+    seen: set[Indices] = set()
+    while len(seen) < min(run.evaluations, len(run.allowed)):
+        here, score, queue = None, -np.inf, [run.draw(rng)]
+        while queue and len(seen) < run.evaluations:
+            indices = queue.pop()
+            if indices in seen:
+                continue
             seen.add(indices)
-            yield best.note(indices, run.evaluate(indices))
+            found = run.evaluate(indices)
+            yield best.note(indices, found)
+            if here is None or found > score:
+                here, score, queue = indices, found, run.neighbours(indices)
+                rng.shuffle(queue)
 
 
 def regularized_evolution(population: int = 50, sample: int = 10) -> Method:
@@ -114,10 +178,12 @@ def regularized_evolution(population: int = 50, sample: int = 10) -> Method:
         alive: collections.deque[tuple[Indices, float]] = collections.deque(maxlen=population)
         for number in range(run.evaluations):
             if number < population:
-                indices = run.space.indices(run.space.sample(rng))
+                indices = run.draw(rng)
             else:
                 rivals = [alive[i] for i in rng.choice(population, sample, replace=False)]
-                indices = _mutated(max(rivals, key=lambda rival: rival[1])[0], run.space, rng)
+                parent = max(rivals, key=lambda rival: rival[1])[0]
+                while not run.limit.keeps(indices := _mutated(parent, run.space, rng)):
+                    pass
             score = run.evaluate(indices)
             alive.append((indices, score))
             yield best.note(indices, score)
@@ -125,7 +191,7 @@ def regularized_evolution(population: int = 50, sample: int = 10) -> Method:
     return run
 
 
-def _mutated(indices: Indices, space: TableSpace, rng: np.random.Generator) -> Indices:
+def _mutated(indices: Indices, space: SearchSpace[Any, Any], rng: np.random.Generator) -> Indices:
     """Returns a network with another choice in one layer."""
     level = int(rng.integers(space.num_levels))
     choices = space.num_extensions(level + 1)
@@ -169,6 +235,10 @@ def far_apart(seed: int) -> int:
     return int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
+UNLIMITED = re.compile("KerasTuner")
+"""Methods that cannot be kept to a limit: their oracles take no such rule."""
+
+
 def iterations(number: int) -> str:
     """Returns a number of iterations in words."""
     return f"{number} iteration{'s' * (number > 1)}"
@@ -180,8 +250,11 @@ def methods() -> Mapping[str, Method]:
         **{f"default, {iterations(n)}": progressive(SearchConfig(iterations=n), SurrogateConfig()) for n in (1, 3, 5)},
         **{f"EPNAS, {iterations(n)}": of_paper("probability", n) for n in (1, 3, 5)},
         **{f"greedy PNAS, {iterations(n)}": of_paper("greedy", n) for n in (1, 3)},
-        "progressive, uniform": of_paper("uniform", 3),
+        "progressive, uniform": progressive(SearchConfig(sampling="uniform", iterations=3), SurrogateConfig()),
         "random": random_networks,
+        "uniform and ridge": uniform_and_ridge,
+        "largest": largest_network,
+        "local search": local_search,
         "regularized evolution": regularized_evolution(),
         "KerasTuner RandomSearch": keras_tuner_oracle(keras_tuner.oracles.RandomSearchOracle),
         "KerasTuner BayesianOptimization": keras_tuner_oracle(keras_tuner.oracles.BayesianOptimizationOracle),

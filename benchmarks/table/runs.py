@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.table.methods import Correlations, Run, methods
-from benchmarks.table.table import Table, TableSpace
+from benchmarks.table.table import Table
 from benchmarks.worker import side_by_side
 from epnas_tf.surrogate.table import Indices
 
@@ -23,12 +23,14 @@ class Job:
         noise: standard deviation of the Gaussian noise on every score, in points of percent.
         seed: decides every random choice of the method, and the noise.
         evaluations: the most evaluations.
+        share: of all whole networks, those of the fewest multiply-adds, which may be evaluated and reported.
     """
 
     method: str
     noise: float
     seed: int
     evaluations: int
+    share: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,17 +64,19 @@ def run_job(table: Table, job: Job) -> Outcome:
     scored: list[float] = []
 
     def evaluate(indices: Indices) -> float:
-        scored.append(table.regret(indices) if len(indices) == len(table.choices) else np.nan)
-        return float(np.clip((table.accuracy(indices) + noise.normal(0, job.noise)) / 100, 0, 1))
+        whole = len(indices) == table.space.num_levels
+        scored.append(table.regret(indices, limit.bound) if whole else np.nan)
+        return table.score(indices, job.noise, noise)
 
-    run = Run(TableSpace(table.choices), evaluate, job.evaluations, job.seed)
+    limit = table.limit(job.share)
+    run = Run(table.space, evaluate, job.evaluations, job.seed, limit)
     began = time.perf_counter()
     reports = list(methods()[job.method](run))
     seconds = time.perf_counter() - began
-    ranks = [float(table.accuracies.size if report is None else table.rank(report)) for report in reports]
-    regrets = [np.nan if report is None else table.regret(report) for report in reports]
-    best_scored = np.fmin.accumulate(scored)
-    return Outcome(job, np.array(ranks), np.array(regrets), best_scored, run.correlations, seconds)
+    ranks = [float(table.accuracies.size if report is None else table.rank(report, limit.bound)) for report in reports]
+    regrets = [np.nan if report is None else table.regret(report, limit.bound) for report in reports]
+    best_scored = np.fmin.accumulate(scored) if scored else np.full(len(regrets), np.nan)
+    return Outcome(job, np.array(ranks), np.array(regrets), np.asarray(best_scored), run.correlations, seconds)
 
 
 def run_jobs(table: Table, jobs: Sequence[Job], processes: int) -> Iterator[Outcome]:

@@ -1,35 +1,48 @@
-"""A file of networks with their accuracies, in the form of NAS-Bench-Macro (Su et al., 2021)."""
+"""Tables of networks with their accuracies: NAS-Bench-Macro's form (Su et al., 2021), and that of `make_table`."""
 
 import dataclasses
+import functools
 import itertools
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.config import RunConfig
 from epnas_tf.errors import ArchitectureError, DataError
+from epnas_tf.options import from_values
+from epnas_tf.search import sampling
+from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace, check_index, check_indices, check_level
 from epnas_tf.surrogate.table import Indices
 
 FORM = (
     'A table is a JSON object from each network to {"mean_acc": percent, …}; a network is written with one character a '
-    "layer, and every combination of the characters is there, as in NAS-Bench-Macro."
+    "layer, and every combination of the characters is there, as in NAS-Bench-Macro; or a file of make_table."
 )
+
+Array = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The accuracies of all networks of some layers with a few choices each.
+    """The accuracies of all networks of a search space, in percent.
 
     Attributes:
-        choices: the characters of each layer, in their order.
-        accuracies: float64 [choices of layer 1, choices of layer 2, …], in percent.
+        space: the search space.
+        scores: what a search is told without noise: for each number of levels float64 [extensions of level 1, …,
+            trainings]; one of the trainings is drawn.
+        accuracies: of the whole networks, what is reported is judged by them: float64 [extensions of level 1, …].
+        multiply_adds: of the whole networks, of the same shape; None if they are not known.
     """
 
-    choices: tuple[str, ...]
-    accuracies: npt.NDArray[np.float64]
+    space: SearchSpace[Any, Any]
+    scores: tuple[Array, ...]
+    accuracies: Array
+    multiply_adds: Array | None = None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Table":
@@ -43,11 +56,12 @@ class Table:
                 values = json.load(file)
         except (OSError, ValueError) as error:
             raise DataError(f"{FORM} Received: {os.fspath(path)}, {error}") from error
-        return cls.from_values(values)
+        own = isinstance(values, dict) and set(values) == {"settings", "networks"}
+        return cls.of_trainings(values) if own else cls.from_values(values)
 
     @classmethod
     def from_values(cls, values: Any) -> "Table":
-        """Makes a table of what such a file holds.
+        """Makes a table of what a file of NAS-Bench-Macro's form holds; `flops` are its multiply-adds.
 
         Raises:
             DataError: if it has another form.
@@ -63,22 +77,98 @@ class Table:
                 f"{FORM} Two networks at least. "
                 f"Received: {len(accuracies)} networks; of all, {len(missing)} differ: {missing[:3]}"
             )
-        array = np.array([accuracies[name] for name in names]).reshape([len(at_layer) for at_layer in choices])
+        shape = [len(at_layer) for at_layer in choices]
+        array = np.array([accuracies[name] for name in names]).reshape(shape)
         if not ((array >= 0) & (array <= 100)).all() or array.max() <= 1:
             raise DataError(f"Accuracies are in percent, 0 to 100. Received: {array.min()} … {array.max()}")
-        return cls(choices, array)
+        known = all("flops" in values[name] for name in names)
+        costs = np.array([values[name]["flops"] for name in names], np.float64).reshape(shape) if known else None
+        return cls.of_layers(choices, array, costs)
 
-    def accuracy(self, indices: Indices) -> float:
-        """Returns the accuracy of a network, in percent; further layers have the first choice (there, an identity)."""
-        return float(self.accuracies[(*indices, *[0] * (self.accuracies.ndim - len(indices)))])
+    @classmethod
+    def of_layers(cls, choices: tuple[str, ...], accuracies: Array, multiply_adds: Array | None = None) -> "Table":
+        """Makes a table of layers whose first choice is an identity, which further layers of shallow networks have."""
+        levels = range(1, len(choices) + 1)
+        scores = tuple(accuracies[(..., *[0] * (len(choices) - level))][..., np.newaxis] for level in levels)
+        return cls(TableSpace(choices), scores, accuracies, multiply_adds)
 
-    def rank(self, indices: Indices) -> int:
-        """Returns how many networks are better, plus one."""
-        return 1 + int((self.accuracies > self.accuracy(indices)).sum())
+    @classmethod
+    def of_trainings(cls, values: dict[str, Any]) -> "Table":
+        """Makes a table of what `make_table` writes.
 
-    def regret(self, indices: Indices) -> float:
-        """Returns how much better the best network is, in points of percent."""
-        return float(self.accuracies.max()) - self.accuracy(indices)
+        A score is the accuracy on the validation images of one training; the mean of all on the test images judges.
+        """
+        settings = {name: value for name, value in values["settings"].items() if name != "trainings"}
+        space = make_space(from_values(RunConfig, settings).space)
+        networks = {tuple(map(int, name.split(","))): row for name, row in values["networks"].items()}
+        shape = [space.num_extensions(level) for level in range(1, space.num_levels + 1)]
+
+        def array(depth: int, column: str) -> Array:
+            return np.array([networks[indices][column] for indices in np.ndindex(*shape[:depth])], np.float64)
+
+        scores = (array(depth, "validation").reshape(*shape[:depth], -1) for depth in range(1, len(shape) + 1))
+        accuracies = array(len(shape), "test").mean(axis=1).reshape(shape)
+        return cls(space, tuple(scores), accuracies, array(len(shape), "multiply_adds").reshape(shape))
+
+    def score(self, indices: Indices, noise: float, rng: np.random.Generator) -> float:
+        """Returns what a search is told: the accuracy in [0, 1] of one training, with Gaussian noise in points."""
+        trainings = self.scores[len(indices) - 1][indices]
+        training = trainings[rng.integers(len(trainings))] if len(trainings) > 1 else trainings[0]
+        return float(np.clip((training + rng.normal(0, noise)) / 100, 0, 1))
+
+    def rank(self, indices: Indices, bound: float = np.inf) -> int:
+        """Returns how many whole networks within a bound of multiply-adds are better, plus one."""
+        return 1 + int((self._allowed(bound) > self.accuracies[indices]).sum())
+
+    def regret(self, indices: Indices, bound: float = np.inf) -> float:
+        """Returns how much better the best whole network within a bound of multiply-adds is, in points of percent."""
+        return float(self._allowed(bound).max() - self.accuracies[indices])
+
+    def _allowed(self, bound: float) -> Array:
+        kept = self.accuracies if self.multiply_adds is None else self.accuracies[self.multiply_adds <= bound]
+        return np.asarray(kept)
+
+    def limit(self, share: float) -> "Limit":
+        """Returns the limit that a share of the whole networks keep, in (0, 1].
+
+        Raises:
+            DataError: if the table says nothing of multiply-adds.
+        """
+        if self.multiply_adds is None and share < 1:
+            raise DataError("A limit needs a table with the networks' multiply-adds. Received: one without")
+        costs = np.zeros_like(self.accuracies) if self.multiply_adds is None else self.multiply_adds
+        return Limit(costs, float(np.quantile(costs, share)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """A bound of the whole networks' multiply-adds; a constraint of `ProgressiveSearch`.
+
+    Attributes:
+        multiply_adds: of the whole networks, float64 [extensions of level 1, …].
+        bound: the most that are allowed.
+    """
+
+    multiply_adds: Array
+    bound: float
+
+    def keeps(self, indices: Indices) -> bool:
+        """Whether a whole network keeps the bound."""
+        return bool(self.multiply_adds[indices] <= self.bound)
+
+    @functools.cached_property
+    def _least(self) -> list[Array]:
+        """For each number of levels, the multiply-adds of the cheapest whole network that grows out of each."""
+        least = [self.multiply_adds]
+        while least[0].ndim:
+            least.insert(0, least[0].min(axis=-1))
+        return least
+
+    def allowed(self, parents: Sequence[Indices], level: int) -> sampling.Allowed:
+        """See `epnas_tf.search.level_choice.Constraint`."""
+        rows = np.array([self._least[level][indices] <= self.bound for indices in parents])
+        flat = rows.T.reshape(-1)  # extension by extension, as candidates are numbered
+        return lambda start, count: flat[start : start + count]
 
 
 def _accuracy(name: str, row: Any) -> float:

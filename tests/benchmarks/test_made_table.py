@@ -18,7 +18,7 @@ def _explained_by_layers(accuracies):
 def test_a_table_depends_on_its_seed_alone(kind):
     table = make_table(kind)
     made = table.accuracies
-    assert made.shape == tuple(map(len, table.choices))
+    assert made.shape == tuple(map(len, table.space.choices))
     assert CHANCE <= made.min() < made.max() < 100
     assert np.array_equal(KINDS[kind](np.random.default_rng(0)), made)
     assert not np.array_equal(KINDS[kind](np.random.default_rng(1)), made)

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.table.methods import Run, methods, progressive, regularized_evolution
+from benchmarks.table.methods import UNLIMITED, Run, methods, progressive, regularized_evolution
 from benchmarks.table.runs import Job, run_job
-from benchmarks.table.table import Layers, Table, TableSpace
+from benchmarks.table.table import Layers, Limit, Table, TableSpace
 from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.errors import ArchitectureError, DataError
 from tests.bin import runs
@@ -35,7 +35,8 @@ def test_ranks_and_regrets_are_those_of_the_true_accuracies(table):
     assert (table.rank((1, 1, 1)), table.regret((1, 1, 1))) == (1, 0)
     assert (table.rank((2, 1, 1)), table.regret((2, 1, 1))) == (2, 1)
     assert table.rank((0, 0, 0)) == 3**LAYERS
-    assert table.accuracy((1,)) == table.accuracy((1, 0, 0)) == 82
+    rng = np.random.default_rng(0)
+    assert table.score((1,), 0, rng) == table.score((1, 0, 0), 0, rng) == 0.82
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_another_form_is_refused(change, text):
 
 
 def test_the_space_is_a_search_space(table):
-    space = TableSpace(table.choices)
+    space = table.space
     assert (space.num_levels, space.cardinality()) == (LAYERS, 27)
     assert space.indices(Layers("120")) == (1, 2, 0)
     assert space.architecture((1, 2)) == Layers("12")
@@ -69,7 +70,7 @@ def test_the_space_is_a_search_space(table):
         space.indices(Layers("3"))
 
 
-@pytest.mark.parametrize("name", methods())
+@pytest.mark.parametrize("name", [name for name in methods() if name not in ("largest", "uniform and ridge")])
 def test_a_method_keeps_to_the_protocol_and_a_seed_repeats_it(name):
     levelwise = name.startswith(("default", "EPNAS", "greedy", "progressive"))
     layers, evaluations = (2, 8) if levelwise else (3, 11)  # the fits of five iterations take their time
@@ -78,17 +79,17 @@ def test_a_method_keeps_to_the_protocol_and_a_seed_repeats_it(name):
     def run(asked):
         def evaluate(indices):
             asked.append(indices)
-            return table.accuracy(indices) / 100
+            return table.score(indices, 0, np.random.default_rng(0))
 
-        return methods()[name](Run(TableSpace(table.choices), evaluate, evaluations=evaluations, seed=3))
+        return methods()[name](Run(table.space, evaluate, evaluations, seed=3, limit=table.limit(1)))
 
     asked, again = [], []
     reports = list(run(asked))
     assert len(reports) == len(asked) >= evaluations
     for number, report in enumerate(reports):
         assert report is None or (len(report) == layers and report in asked[: number + 1])
-    best = max((indices for indices in asked if len(indices) == layers), key=table.accuracy)
-    assert table.accuracy(reports[-1]) == table.accuracy(best)
+    best = max((indices for indices in asked if len(indices) == layers), key=table.accuracies.__getitem__)
+    assert table.accuracies[reports[-1]] == table.accuracies[best]
     assert list(run(again)) == reports
     assert again == asked
 
@@ -96,7 +97,7 @@ def test_a_method_keeps_to_the_protocol_and_a_seed_repeats_it(name):
 def asked_by_random_search(seed, layers=3, evaluations=18):
     asked = []
     table = Table.from_values(values(layers=layers))
-    run = Run(TableSpace(table.choices), lambda indices: asked.append(indices) or 0.5, evaluations, seed)
+    run = Run(table.space, lambda indices: asked.append(indices) or 0.5, evaluations, seed, table.limit(1))
     list(methods()["KerasTuner RandomSearch"](run))
     return asked
 
@@ -129,7 +130,7 @@ def test_the_best_that_was_scored_is_a_whole_network(table):
 
 
 def test_the_surrogate_s_correlations_are_those_of_the_levels(table):
-    run = Run(TableSpace(table.choices), lambda indices: table.accuracy(indices) / 100, 27, seed=0)
+    run = Run(table.space, lambda indices: table.score(indices, 0, np.random.default_rng(0)), 27, 0, table.limit(1))
     list(progressive(SearchConfig(k=9, iterations=2), SurrogateConfig())(run))
     # Level 1 has predictions from the second iteration on, the others always.
     assert {level: len(found) for level, found in run.correlations.items()} == {1: 1, 2: 2, 3: 2}
@@ -137,30 +138,76 @@ def test_the_surrogate_s_correlations_are_those_of_the_levels(table):
 
 def test_evolution_changes_one_layer_of_the_best_of_its_youngest():
     """Scores rise with every evaluation, so the best of those alive is the newest one that is drawn."""
-    asked = []
-    run = Run(TableSpace(("012",) * 5), lambda indices: asked.append(indices) or len(asked) / 100, 40, seed=0)
+    asked, limit = [], Limit(np.zeros((3,) * 5), 0)
+    run = Run(TableSpace(("012",) * 5), lambda indices: asked.append(indices) or len(asked) / 100, 40, 0, limit)
     reports = list(regularized_evolution(population=4, sample=4)(run))
     assert reports == asked
     for parent, child in itertools.pairwise(asked[3:]):
         assert sum(one != other for one, other in zip(parent, child, strict=True)) == 1
     falling = []
-    run = Run(TableSpace(("012",) * 5), lambda indices: falling.append(indices) or 1 / len(falling), 40, seed=0)
+    run = Run(TableSpace(("012",) * 5), lambda indices: falling.append(indices) or 1 / len(falling), 40, 0, limit)
     list(regularized_evolution(population=4, sample=4)(run))
     for number in range(4, 40):  # the oldest of those alive is the best, until it is the one that goes
         oldest = falling[number - 4]
         assert sum(one != other for one, other in zip(oldest, falling[number], strict=True)) == 1
 
 
+def with_costs(gains=(0.0, 2.0, 1.0)):
+    """A table in which the better choice 1 costs five times as much as choice 2, and choice 0 nothing."""
+    rows = values(gains)
+    return {name: row | {"flops": sum((0, 50, 10)[int(choice)] for choice in name)} for name, row in rows.items()}
+
+
+@pytest.mark.parametrize("name", [name for name in methods() if not UNLIMITED.search(name)])
+def test_a_method_keeps_to_the_limit(name):
+    table = Table.from_values(with_costs())
+    outcome = run_job(table, Job(name, 0.0, seed=1, evaluations=9, share=0.5))
+    bound = table.limit(0.5).bound
+    assert bound == 60
+    best = max(table.accuracies[indices] for indices in np.ndindex(3, 3, 3) if table.multiply_adds[indices] <= 60)
+    assert best == table.accuracies[0, 2, 1] == 88  # the dearer choice where it gains most, and one of the other
+    assert outcome.regrets[-1] >= 0
+    assert outcome.ranks[-1] == 1 or outcome.regrets[-1] > 0
+    if name == "largest":
+        assert outcome.regrets[-1] == 1  # 012, the first of those that cost 60
+
+
+def test_a_limit_lets_through_what_can_still_keep_it():
+    table = Table.from_values(with_costs())
+    limit = table.limit(0.5)
+    allowed = limit.allowed([(1,), (2,)], 2)
+    # By extensions 0, 1, 2, then parents: 1 and 2 cost 50 and 10 already.
+    assert allowed(0, 6).tolist() == [True, True, False, True, True, True]
+    assert allowed(1, 2).tolist() == [True, False]
+    with pytest.raises(DataError, match="one without"):
+        Table.from_values(values()).limit(0.5)
+
+
+def test_uniform_and_ridge_finds_the_best_of_an_additive_table_from_few_scores():
+    table = Table.from_values(values())
+    outcome = run_job(table, Job("uniform and ridge", 0.0, seed=0, evaluations=20))
+    assert outcome.regrets[-1] == 0
+    assert run_job(table, Job("local search", 0.0, seed=0, evaluations=27)).regrets[-1] == 0
+
+
 def test_the_command_prints_tables_and_draws(tmp_path):
     path = tmp_path / "table.json"
-    path.write_text(json.dumps(values()))
-    flags = ["--seeds=2", "--noise=0,1", "--at=1,20", "--methods=random|evolution|^EPNAS, 1", "--evaluations=20"]
+    path.write_text(json.dumps(with_costs()))
+    flags = [
+        "--seeds=2",
+        "--noise=0,1",
+        "--limits=1,0.5",
+        "--at=1,20",
+        "--methods=random|evolution|^EPNAS, 1",
+        "--evaluations=20",
+    ]
     figure = f"--figure={tmp_path / 'figure.png'}"
     result = runs.benchmark("tabular", f"--table={path}", *flags, "--processes=1", figure)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("20 evaluations, noise of") == 2
+    assert result.stdout.count("20 evaluations, noise of") == 4
+    assert result.stdout.count("the 50% of the fewest multiply-adds") >= 4
     assert "regularized evolution" in result.stdout
-    assert result.stdout.count("did not go so far or to a whole network: EPNAS, 1 iteration.") == 2  # after one
+    assert result.stdout.count("did not go so far or to a whole network: EPNAS, 1 iteration.") == 4  # after one
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -170,6 +217,8 @@ def test_the_command_prints_tables_and_draws(tmp_path):
         ("--table=nowhere.json", "nowhere.json"),
         ("--methods=[", "flag --methods=[: must be a regular expression"),
         ("--methods=magic", "must match one of default, 1 iteration"),
+        ("--limits=0.5", "needs a table with the networks' multiply-adds"),
+        ("--limits=1.5", "at most 1. Received: 1.5"),
     ],
 )
 def test_mistakes_are_said_without_a_traceback(tmp_path, flag, text):
