@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,14 +125,9 @@ def _define(field: dataclasses.Field[Any], group: str) -> None:
     elif isinstance(default, tuple):
         flags.DEFINE_list(name, list(default), text)
     else:
-        _DEFINED_BY[type(default)](name, default, text)
+        getattr(flags, _DEFINED_BY[type(default)])(name, default, text)
     show_in_help(name, group=group)
 
 
-_DEFINED_BY: dict[type, Callable[..., Any]] = {
-    bool: flags.DEFINE_boolean,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    str: flags.DEFINE_string,
-}
+_DEFINED_BY = {bool: "DEFINE_boolean", int: "DEFINE_integer", float: "DEFINE_float", str: "DEFINE_string"}
 """The functions that define a flag, by the type of its default."""

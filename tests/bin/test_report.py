@@ -69,7 +69,7 @@ def test_only_a_report_that_shows_no_more_is_written_over(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["Give one run directory", "Received: nothing"]),
+        ([], ["Give one run directory", "Received: none"]),
         (["one", "two"], ["Give one run directory", "Received: one two"]),
         (["nowhere"], ["directory of a search or a final training", "Received: nowhere, which is no directory"]),
         (["."], ["a directory without a config.json", "--run_dir"]),
