@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from epnas_tf.space import MacroArchitecture, MicroArchitecture
+from epnas_tf.space import MacroArchitecture, MicroArchitecture, StagedArchitecture
 from epnas_tf.space.serialization import architecture_from_json
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +59,8 @@ def test_keras_tuner_example_runs_as_it_stands_beside_the_clone(tmp_path):
 
 def test_every_architecture_is_one():
     documents = re.findall(r"```json\n(.*?)```", SERVED, re.DOTALL)
-    assert [type(architecture_from_json(document)) for document in documents] == [MacroArchitecture, MicroArchitecture]
+    kinds = [type(architecture_from_json(document)) for document in documents]
+    assert kinds == [MacroArchitecture, MicroArchitecture, StagedArchitecture]
 
 
 def test_make_has_the_two_commands():

@@ -16,6 +16,7 @@ from epnas_tf.arrays import Float32Array
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError
+from epnas_tf.evaluation.classifier import ModelError
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.models import CheckpointClassifier, load_classifier
 from epnas_tf.evaluation.precision import full_precision
@@ -152,8 +153,8 @@ class Export:
             expected = CheckpointClassifier(trained).predict(images.compared)
             self._write(trained, folder, images, left_out)
             written = [entry for entry in self.formats if entry.name not in left_out]
-            compared = [self._compare(entry, folder, trained, images.compared, expected) for entry in written]
-            files = tuple(file for file in compared if self._passes(file, left_out))
+            compared = [self._compare(entry, folder, trained, images.compared, expected, left_out) for entry in written]
+            files = tuple(file for file in compared if file is not None and self._passes(file, left_out))
             write_export_file(folder, _document(trained, files, images, left_out))
         placed = tuple(dataclasses.replace(file, path=self.target.path / file.path.name) for file in files)
         return ExportResult(self.target.path, placed, images.compared_on, left_out)
@@ -210,10 +211,18 @@ class Export:
         trained: "TrainedNetwork",
         images: npt.NDArray[np.uint8],
         expected: Float32Array,
-    ) -> ExportedFile:
+        left_out: dict[str, str],
+    ) -> ExportedFile | None:
+        """Loads a file and compares its predictions; None if its runtime refuses it, and it can be left out."""
         self._tell(f"comparing {entry.file} on {len(images)} images")
         path = folder / entry.file
-        classifier = load_classifier(path)
+        try:
+            classifier = load_classifier(path)
+        except ModelError as error:
+            # Of a layer whose output is always zero, 8 bits have a scale that XNNPACK refuses, for example.
+            self._leave_out(entry, ExportError(f"{entry.file} was written and cannot be run: {error}"), left_out)
+            path.unlink()
+            return None
         if classifier.class_names not in (None, trained.description.class_names):
             raise ExportError(
                 f"{entry.file} names other classes than the trained network, so nothing is exported: expected "

@@ -22,6 +22,7 @@ from epnas_tf.evaluation.models import no_deprecation_of_tflite
 from epnas_tf.export import FORMATS, Export, ExportError, export_network, plain, writers
 from epnas_tf.export.formats import MAX_DIFFERENCE, OLDEST_KERAS
 from epnas_tf.nn import plain as nn_plain
+from epnas_tf.space import StagedArchitecture
 from epnas_tf.space.serialization import save_architecture
 from epnas_tf.storage.data_file import load_description
 from epnas_tf.training.trainer import train_final
@@ -269,13 +270,28 @@ def test_export_file_says_what_was_measured(exported, final):
 
 @pytest.mark.parametrize("architecture", networks.ARCHITECTURES.values(), ids=networks.ARCHITECTURES.keys())
 def test_every_operation_passes(architecture, digits, tmp_path):
-    config = dataclasses.replace(networks.CONFIG, network=FinalNetworkConfig(channels=4, normal_cells=1))
-    network = networks.make_network(architecture, digits.image_shape, channels=4)
+    channels = 8 if isinstance(architecture, StagedArchitecture) else 4
+    config = dataclasses.replace(networks.CONFIG, network=FinalNetworkConfig(channels=channels, normal_cells=1))
+    network = networks.make_network(architecture, digits.image_shape, channels=channels)
     networks.save_final(tmp_path / "final", network, networks.describe_data(digits), config)
     assert 0.15 < load_classifier(tmp_path).predict(digits.test.images).max() < 0.99  # the softmax hides nothing
     result = export_network(tmp_path, ["saved_model", "keras", "tflite", "tflite_full_int8"])
     assert result.output == tmp_path / "export"
     assert len(result.files) == 4
+
+
+def test_file_that_its_runtime_refuses_is_left_out_unless_asked_for(digits, tmp_path):
+    # With 4 channels, squeeze-and-excitation has one squeezed value, which is 0 for every image of this network.
+    config = dataclasses.replace(networks.CONFIG, network=FinalNetworkConfig(channels=4, normal_cells=1))
+    network = networks.make_network(networks.ARCHITECTURES["staged"], digits.image_shape, channels=4)
+    networks.save_final(tmp_path / "final", network, networks.describe_data(digits), config)
+    with pytest.raises(ExportError, match="was written and cannot be run"):
+        export_network(tmp_path, ["keras", "tflite_full_int8"])
+    result = export_network(tmp_path)
+    assert list(result.left_out) == ["tflite_full_int8"]
+    assert "cannot be run" in result.left_out["tflite_full_int8"]
+    assert not (result.output / FORMATS["tflite_full_int8"].file).exists()
+    assert len(result.files) == len(FORMATS) - 1
 
 
 def test_auxiliary_head_is_no_part_of_the_export(tmp_path):
