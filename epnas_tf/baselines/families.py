@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from epnas_tf.space.graph import Graph, Key, NetworkShape, add_head, add_stem, check_image_size
-from epnas_tf.space.staged import add_block
+from epnas_tf.space.staged import graph_of_stages
 
 STAGES = 3
 
@@ -61,36 +61,18 @@ def form(blocks: int, widest: int, stages: int) -> Form:
     return Form(blocks, tuple(max(1, (widest + half // 2) // half) for half in halves))
 
 
-def _shape_of(member: Form, shape: NetworkShape) -> NetworkShape:
-    """A shape with the channels of the member's first stage, for the stem."""
-    check_image_size(shape, len(member.channels) - 1)
-    return dataclasses.replace(shape, channels=member.channels[0])
-
-
 def _of_blocks(operation: str) -> Callable[[Form, NetworkShape], Graph]:
     """Builds networks of one kind of block; with channels that double they are members of the staged space."""
-
-    def build(member: Form, shape: NetworkShape) -> Graph:
-        graph, shape = Graph(), _shape_of(member, shape)
-        output = graph.add(("stem", "relu"), "sum_relu", add_stem(graph, shape), channels=shape.channels)
-        before = 0
-        for stage, channels in enumerate(member.channels, 1):
-            for number in range(1, member.blocks + 1):
-                first, before = number == 1 and stage > 1, before + 1
-                key: Key = ("stage", stage, "block", number, operation)
-                output = add_block(graph, key, output, channels, first, before / member.layers)
-                if first:
-                    graph.taps = (output,)
-        add_head(graph, {("stage",): output}, shape)
-        return graph
-
-    return build
+    return lambda member, shape: graph_of_stages(
+        [[operation] * member.blocks] * len(member.channels), member.channels, shape
+    )
 
 
 def _plain(member: Form, shape: NetworkShape) -> Graph:
     """Builds a chain of 3×3 convolutions, each with batch norm and ReLU; max pooling between the stages, as in VGG."""
-    graph, shape = Graph(), _shape_of(member, shape)
-    output = add_stem(graph, shape)  # the first convolution
+    check_image_size(shape, len(member.channels) - 1)
+    graph = Graph()
+    output = add_stem(graph, dataclasses.replace(shape, channels=member.channels[0]))  # the first convolution
     for stage, channels in enumerate(member.channels, 1):
         for number in range(1, member.blocks + 1):
             key: Key = ("stage", stage, "convolution", number)

@@ -29,8 +29,8 @@ from epnas_tf.storage.run_directory import read_config, recalled
 from epnas_tf.training.architectures import find_candidates
 from epnas_tf.training.settings import search_settings
 
-DESCRIPTION = """Tells whether the search was worth it: trains the network that it found and others that need no search,
-all of one size, by one recipe and with several seeds.
+DESCRIPTION = """Trains the found network and others of its size that need no search, by one recipe and with several
+seeds, and says whether the search was worth it.
 
   epnas-compare RUN_DIR --channels=48 --epochs=30           all networks, three seeds each
   epnas-compare RUN_DIR --networks=found,resnet --seeds=10  only these two

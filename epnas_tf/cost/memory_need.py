@@ -49,9 +49,7 @@ def bytes_needed(config: RunConfig, data: DataSize, cores: int) -> int:
         DataError: if the images are too small for the space.
     """
     space, rng = make_space(config.space), np.random.default_rng(0)
-    shape = NetworkShape(
-        data.image_shape, data.num_classes, config.network.channels, space.num_levels, config.network.normal_cells
-    )
+    shape = NetworkShape.of(config.network, space.num_levels, data)
     graphs = [build_graph(space.sample(rng), shape) for _ in range(SAMPLES)]
     batch = min(config.child.batch_size, data.num_train)
     image, pixels = NUMBER * int(np.prod(data.image_shape)), int(np.prod(data.image_shape))

@@ -108,9 +108,7 @@ def workload(config: RunConfig, data: DataSize) -> Workload:
     counts = children_of_iteration(space, config.search.k)
     batch = min(child.batch_size, data.num_train)
     parents = [1, *counts.values()]
-    shape = NetworkShape(
-        data.image_shape, data.num_classes, config.network.channels, space.num_levels, config.network.normal_cells
-    )
+    shape = NetworkShape.of(config.network, space.num_levels, data)
     return Workload(
         children={level: count * iterations for level, count in counts.items()},
         loads=_loads(config.space, shape),

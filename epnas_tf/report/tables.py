@@ -74,8 +74,7 @@ def search_cost(search: Search, architecture: Architecture) -> Cost | None:
     """Returns the cost of an architecture at the search's channels; None if the image shape is not known."""
     if search.description is None:
         return None
-    data, network = search.description, search.config.network
-    shape = NetworkShape(data.image_shape, data.num_classes, network.channels, search.depth, network.normal_cells)
+    shape = NetworkShape.of(search.config.network, search.depth, search.description)
     try:
         return cost(build_graph(architecture, shape), shape.image_shape)
     except (ArchitectureError, DataError):

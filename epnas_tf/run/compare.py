@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from epnas_tf import data as data_module
-from epnas_tf.config import FOUND, CompareConfig
+from epnas_tf.config import CompareConfig
 from epnas_tf.data import ImageData, evaluation_batches
 from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.environment import check_environment
@@ -22,8 +22,9 @@ from epnas_tf.run.conclusions import compared, conclusion
 from epnas_tf.run.opponents import Opponent, Opponents
 from epnas_tf.run.runner import finished_state
 from epnas_tf.seeds import COMPARED, derived_seed
+from epnas_tf.space import NetworkShape
 from epnas_tf.storage.compare_directory import FOLDER, RESULT, CompareDirectory, Comparison, read_comparison
-from epnas_tf.storage.data_file import describe_data
+from epnas_tf.storage.data_file import DataDescription, describe_data
 from epnas_tf.storage.run_directory import read_config
 from epnas_tf.storage.state_files import State, write_whole
 from epnas_tf.storage.training_directory import Epoch
@@ -128,10 +129,11 @@ def run_compare(
     with CompareDirectory(compare_dir or run / FOLDER, config, str(found)) as directory:
         data = data_module.load(config.training.data, config.training.seed)
         data = data if config.training.recipe.held_out else with_all_training_images(data)
-        directory.save_description(describe_data(data))
-        shape = final_shape(found, describe_data(data), config.training.network)
+        description = describe_data(data)
+        directory.save_description(description)
+        shape = final_shape(found, description, config.training.network)
         networks = Opponents(run, search, state, found, shape, config).of_seeds()
-        return _Compare(config, networks, data, directory, listener).go(latency)
+        return _Compare(config, networks, shape, data, description, directory, listener).go(latency)
 
 
 class _Compare:
@@ -141,14 +143,15 @@ class _Compare:
         self,
         config: CompareConfig,
         networks: dict[str, list[Opponent]],
+        shape: NetworkShape,
         data: ImageData,
+        description: DataDescription,
         directory: CompareDirectory,
         listener: CompareListener,
     ) -> None:
-        self.config, self.networks, self.data = config, networks, data
+        self.config, self.networks, self.shape, self.data, self.description = config, networks, shape, data, description
         self.directory, self.listener = directory, listener
         self.recipe = config.training.recipe
-        self.shape = final_shape(networks[FOUND][0].architecture, describe_data(data), config.training.network)
         for opponents in networks.values():  # refused here if it does not fit the recipe
             training_graph(opponents[0].graph, self.shape, self.recipe)
 
@@ -234,7 +237,7 @@ class _Compare:
         timed, device = {}, ""
         for name, opponents in self.networks.items():
             network = Network(opponents[0].architecture, self.shape, VariableStore(), opponents[0].graph)
-            trained = TrainedNetwork(network, describe_data(self.data), opponents[0].architecture)
+            trained = TrainedNetwork(network, self.description, opponents[0].architecture)
             measured = measure_latency(CheckpointClassifier(trained), self.data.test.images[:1], (1,))
             timed[name], device = measured.batches[0].median_ms, measured.device
         return self._save(records, timed, device)

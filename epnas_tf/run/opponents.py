@@ -132,12 +132,6 @@ class Opponents:
 
 def _limits(run: Path, search: RunConfig, state: State) -> Limits | None:
     """The limits of a search, with the latencies that it measured."""
-    description, space = load_description(run), make_space(search.space)
-    shape = NetworkShape(
-        description.image_shape,
-        description.num_classes,
-        search.network.channels,
-        space.num_levels,
-        search.network.normal_cells,
-    )
+    space = make_space(search.space)
+    shape = NetworkShape.of(search.network, space.num_levels, load_description(run))
     return constraint(space, shape, search.limits, Latencies(state.values.get("latencies")))

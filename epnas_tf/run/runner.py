@@ -117,8 +117,7 @@ def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageDa
     Raises:
         DataError: if the images are too small for the space.
     """
-    channels, cells = config.network.channels, config.network.normal_cells
-    shape = NetworkShape(data.image_shape, data.num_classes, channels, space.num_levels, cells)
+    shape = NetworkShape.of(config.network, space.num_levels, data)
     build_graph(space.sample(np.random.default_rng(0)), shape)
     return shape
 

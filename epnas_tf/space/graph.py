@@ -6,7 +6,9 @@ in order. One builder therefore serves the search's children, the final network 
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Protocol
 
+from epnas_tf.config import FinalNetworkConfig, NetworkConfig
 from epnas_tf.errors import DataError
 
 Key = tuple[str | int, ...]
@@ -35,6 +37,18 @@ class Node:
     channels: int
     stride: int = 1
     path_depth: float = 0.0
+
+
+class SizedImages(Protocol):
+    """What a network's shape takes from a data set, or from its description."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+
+    @property
+    def num_classes(self) -> int:
+        """Classes, at least 2."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +84,17 @@ class NetworkShape:
             raise DataError(f"Images have a shape (height, width, channels). Received: {self.image_shape}")
         if self.num_classes < 2:
             raise DataError(f"A classifier needs at least 2 classes. Received: {self.num_classes}")
+
+    @classmethod
+    def of(cls, network: NetworkConfig | FinalNetworkConfig, num_levels: int, images: SizedImages) -> "NetworkShape":
+        """The shape that the settings of a network give for some images.
+
+        Args:
+            network: the settings, of a search's children or of a final network.
+            num_levels: the deepest level.
+            images: the data set, or its description.
+        """
+        return cls(images.image_shape, images.num_classes, network.channels, num_levels, network.normal_cells)
 
 
 class Graph:

@@ -4,6 +4,7 @@ The paper's two spaces hold no ResNet. This one has ResNet-20 (He et al., 2016),
 (Sandler et al., 2018) and the networks of NAS-Bench-Macro (Su et al., 2021) as members.
 """
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -175,25 +176,41 @@ def build_staged_graph(architecture: StagedArchitecture, shape: NetworkShape) ->
     depth = architecture.num_levels
     if depth > shape.num_levels:
         raise ArchitectureError(f"The deepest architecture has {shape.num_levels} blocks. Received: {depth} blocks")
-    check_image_size(shape, architecture.stages - 1)
-    graph, before = Graph(), 0
+    stages = range(1, architecture.stages + 1)
+    channels = [shape.channels * 2 ** (stage - 1) for stage in stages]
+    return graph_of_stages([architecture.of_stage(stage) for stage in stages], channels, shape)
+
+
+def graph_of_stages(stages: Sequence[Sequence[str]], channels: Sequence[int], shape: NetworkShape) -> Graph:
+    """Builds a network of blocks in stages; each stage but the first begins with half the height and width.
+
+    Args:
+        stages: the operations of each stage's blocks; a stage without any is a projection.
+        channels: the channels of each stage; the stem has those of the first.
+        shape: has the images and the classes.
+
+    Raises:
+        DataError: if the images are too small to be halved as often.
+    """
+    check_image_size(shape, len(stages) - 1)
+    graph, before, depth = Graph(), 0, sum(map(len, stages))
+    stem = add_stem(graph, dataclasses.replace(shape, channels=channels[0]))
     # The ReLU behind the stem, which ResNet has.
-    output = graph.add(("stem", "relu"), "sum_relu", add_stem(graph, shape), channels=shape.channels)
-    for stage in range(1, architecture.stages + 1):
-        channels = shape.channels * 2 ** (stage - 1)
-        blocks = architecture.of_stage(stage)
+    output = graph.add(("stem", "relu"), "sum_relu", stem, channels=channels[0])
+    for stage, blocks in enumerate(stages, 1):
         for number, name in enumerate(blocks or (NONE,), 1):
             first = number == 1 and stage > 1
             key: Key = ("stage", stage, "block", number, name)
-            output = add_block(graph, key, output, channels, first, min(1.0, (before + number) / depth))
-            if first and stage == architecture.stages:
+            path_depth = min(1.0, (before + number) / depth)
+            output = _add_block(graph, key, output, channels[stage - 1], first, path_depth)
+            if first and stage == len(stages):
                 graph.taps = (output,)
         before += len(blocks)
     add_head(graph, {("stage",): output}, shape)
     return graph
 
 
-def add_block(graph: Graph, key: Key, source: Key, channels: int, first: bool, path_depth: float) -> Key:
+def _add_block(graph: Graph, key: Key, source: Key, channels: int, first: bool, path_depth: float) -> Key:
     """Adds a block: its operation, and the shortcut around it that the operation's record asks for."""
     name = str(key[-1])
     if name == NONE and not first:

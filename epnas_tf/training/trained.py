@@ -50,13 +50,7 @@ def final_shape(architecture: Architecture, description: DataDescription, config
         description: has the image shape and the number of classes.
         config: the settings of the final network, a `FinalNetworkConfig`.
     """
-    return NetworkShape(
-        image_shape=description.image_shape,
-        num_classes=description.num_classes,
-        channels=config.channels,
-        num_levels=architecture.num_levels,
-        normal_cells=config.normal_cells,
-    )
+    return NetworkShape.of(config, architecture.num_levels, description)
 
 
 def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
