@@ -77,6 +77,11 @@ class Run:
         shape = [self.space.num_extensions(level) for level in range(1, self.space.num_levels + 1)]
         return [indices for indices in np.ndindex(*shape) if self.limit.keeps(indices)]
 
+    def positions(self) -> list[int]:
+        """Positions in `allowed` at random, each once, at most as many as there are evaluations."""
+        order: list[int] = np.random.default_rng(self.seed).permutation(len(self.allowed)).tolist()
+        return order[: self.evaluations]
+
 
 Reports = Iterator[Indices | None]
 Method = Callable[[Run], Reports]
@@ -122,7 +127,7 @@ class Best:
 def random_networks(run: Run) -> Reports:
     """Whole networks, each with the same probability and none twice."""
     best = Best()
-    for position in np.random.default_rng(run.seed).permutation(len(run.allowed))[: run.evaluations].tolist():
+    for position in run.positions():
         indices = run.allowed[position]
         yield best.note(indices, run.evaluate(indices))
 
@@ -132,7 +137,7 @@ def uniform_and_ridge(run: Run, penalty: float = 0.3) -> Reports:
     features, _ = encode_rows(run.space, run.allowed)
     designs = features.reshape(len(features), -1).astype(np.float64)
     rows, scores = [], []
-    for position in np.random.default_rng(run.seed).permutation(len(run.allowed))[: run.evaluations].tolist():
+    for position in run.positions():
         rows.append(designs[position])
         scores.append(run.evaluate(run.allowed[position]))
         design, centred = np.array(rows), np.array(scores) - np.mean(scores)

@@ -36,7 +36,7 @@ def train(space, mirrored, batch_size=BATCH):
 
 
 def normalise(inputs):
-    """Returns what batch norm makes of inputs [devices, batch, height, width, channels], and its moving variance."""
+    """The output of batch norm for inputs [devices, batch, height, width, channels], and its moving variance."""
     strategy = mirrored_strategy()
     with strategy.scope():
         layer = FusedBatchNormalization()

@@ -48,7 +48,7 @@ GOLDENS = {
 
 
 def golden_text(name):
-    """Returns what the file of a golden must hold."""
+    """The expected content of a golden's file."""
     architecture, shape = GOLDENS[name]
     network = Network(architecture, shape, VariableStore())
     header = {

@@ -17,6 +17,7 @@ from epnas_tf.storage.run_directory import read_config
 from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged
 from epnas_tf.training.trained import final_shape
 from tests.run import test_runner
+from tests.run.test_comparison import without_times
 from tests.run.test_runner import Stopped
 
 SEARCH = from_values(RunConfig, test_runner.SETTINGS | {"iterations": 1})
@@ -53,10 +54,6 @@ def run_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def unbroken(run_dir, tmp_path_factory):
     return run_compare(run_dir, config(run_dir), compare_dir=tmp_path_factory.mktemp("unbroken") / "compare")
-
-
-def without_times(records):
-    return [{name: value for name, value in record.items() if name != "seconds"} for record in records]
 
 
 def test_each_seed_trains_every_network_by_one_recipe(run_dir, unbroken):

@@ -88,7 +88,7 @@ OPPOSED = [MacroSpace(5, ("conv_3x3", "sep_conv_5x5")), MicroSpace(3, ("conv_3x3
 
 
 def refused(space, **limits):
-    """Returns what each limit must be at least, by the message that refuses some."""
+    """The required minimum of each limit, from the message that refuses some."""
     with pytest.raises(ConfigError) as error:
         Limits(space, shape_of(space), LimitConfig(**limits), SlowSeparable())
     assert all(f"{name}={limit}" in str(error.value).split("Received: ")[1] for name, limit in limits.items())

@@ -16,7 +16,7 @@ from tests.training import helpers
 
 
 def shown_line(display):
-    """Returns what both displays say of the best so far."""
+    """The lines of both displays about the best so far."""
     return display.best, display.best_row
 
 
