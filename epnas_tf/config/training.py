@@ -52,6 +52,13 @@ class RecipeConfig(Settings):
     final_learning_rate: float = option(
         0.001, "learning rate at the end of each cosine [ENAS: macro 0.001, micro 0.0001]", minimum=0
     )
+    warmup_epochs: float = option(
+        0.0,
+        "epochs before the first cosine, in which the learning rate rises linearly from 0: step k of n has k/n of "
+        "learning_rate. With restart_epochs=0 the cosine takes the remaining epochs, otherwise all cosines begin so "
+        "much later; candidates have the same fraction of their epochs; 0 for none [ENAS: none]",
+        minimum=0,
+    )
     restart_epochs: int = option(
         10,
         "epochs of the first cosine, after which the learning rate restarts [ENAS: 10]; 0 for one cosine, no restart",
@@ -116,6 +123,14 @@ class RecipeConfig(Settings):
     candidate_epochs: int = option(5, "epochs of training for each candidate, if there are several", minimum=1)
     mixed_precision: bool = option(False, MIXED_PRECISION)
     xla: bool = option(False, XLA)
+
+    def check(self) -> None:
+        """Refuses a warm-up that leaves no epoch for a cosine."""
+        if self.warmup_epochs >= self.epochs:
+            raise ConfigError(
+                f"`warmup_epochs` must be less than `epochs`, {self.epochs}. Received: "
+                f"warmup_epochs={self.warmup_epochs:g}. Use fewer, or 0 for none."
+            )
 
 
 @dataclasses.dataclass(frozen=True)

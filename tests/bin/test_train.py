@@ -276,6 +276,7 @@ def test_data_flags_and_seed_are_the_searchs_but_for_the_number_of_images_and_fl
 # The paper's numbers (section 5), and ENAS's (its own source) where the paper defers to it; see BUILD_NOTES.md.
 PAPER = {
     "learning_rate": "0.05",
+    "warmup_epochs": "0.0",
     "restart_epochs": "10",
     "restart_factor": "2",
     "optimizer": "sgd",

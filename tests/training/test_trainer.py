@@ -317,7 +317,13 @@ def search(tmp_path_factory):
 
 
 COMPARED = helpers.config(
-    epochs=1, candidates=3, candidate_epochs=2, restart_epochs=1, learning_rate=0.1, batch_size=16
+    epochs=1,
+    candidates=3,
+    candidate_epochs=2,
+    warmup_epochs=0.25,
+    restart_epochs=1,
+    learning_rate=0.1,
+    batch_size=16,
 )
 
 
@@ -350,7 +356,7 @@ def test_candidates_are_the_searchs_best_after_a_few_epochs_each(compared):
 
 
 def test_a_candidate_is_trained_with_the_recipe_in_one_cosine_and_scored_on_held_out_images(compared):
-    recipe = dataclasses.replace(COMPARED.recipe, epochs=2, restart_epochs=0, held_out=True)
+    recipe = dataclasses.replace(COMPARED.recipe, epochs=2, warmup_epochs=0.5, restart_epochs=0, held_out=True)
     training = helpers.make_training(macro("conv_3x3"), helpers.digits(), **dataclasses.asdict(recipe))
     training.run_epoch(0)
     expected = training.run_epoch(1).validation_accuracy

@@ -56,11 +56,12 @@ def training_accuracy_picture(epochs: Sequence[Epoch], recipe: RecipeConfig) -> 
     return _curves("training-accuracy", epochs, curves, "accuracy", caption, alt, in_percent=True)
 
 
-def learning_rate_picture(epochs: Sequence[Epoch]) -> Picture:
+def learning_rate_picture(epochs: Sequence[Epoch], recipe: RecipeConfig) -> Picture:
     """Draws the learning rate over one epoch or more."""
     rates = [e.learning_rate for e in epochs]
     caption = "The step size of each epoch: a cosine that falls, and starts anew where the curve jumps up."
-    alt = f"Learning rate over {plural(len(epochs), 'epoch')}, from {max(rates):.3g} down to {min(rates):.3g}."
+    caption += " It rises over the warm-up first." if recipe.warmup_epochs else ""
+    alt = f"Learning rate over {plural(len(epochs), 'epoch')}, between {max(rates):.3g} and {min(rates):.3g}."
     return _curves("learning-rate", epochs, {"learning rate": rates}, "learning rate", caption, alt, height=200)
 
 

@@ -25,7 +25,7 @@ RECIPE = RecipeConfig(dropout_keep=1.0)
 CURVES = (
     lambda epochs: training_figures.loss_picture(epochs, RECIPE),
     lambda epochs: training_figures.training_accuracy_picture(epochs, RECIPE),
-    training_figures.learning_rate_picture,
+    lambda epochs: training_figures.learning_rate_picture(epochs, RECIPE),
 )
 
 
@@ -61,6 +61,13 @@ def test_caption_says_what_the_training_was_measured_with(training, changes, sai
     with drawing():
         drawn = training_figures.loss_picture(training.epochs, dataclasses.replace(RECIPE, **changes))
     assert said in drawn.caption
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(0.0, False), (2.5, True)])
+def test_caption_names_a_warm_up(training, epochs, said):
+    recipe = dataclasses.replace(RECIPE, warmup_epochs=epochs)
+    with drawing():
+        assert ("warm-up" in training_figures.learning_rate_picture(training.epochs, recipe).caption) == said
 
 
 def test_one_epoch_and_a_loss_without_end(training):
