@@ -109,6 +109,14 @@ class RecipeConfig(Settings):
         minimum=0,
         maximum=0.9,
     )
+    ema_decay: float = option(
+        0.0,
+        "decay of the exponential moving average of all variables, batch norm's statistics too, that is validated, "
+        "tested and exported in place of the last step's variables, such as 0.999; step t, from 0, has at most "
+        "(1 + t) / (10 + t); 0 for no average [ENAS: none]",
+        minimum=0,
+        maximum=0.99999,
+    )
     held_out: bool = option(
         False,
         "exclude the validation images from training and measure accuracy on them after every epoch; otherwise train "

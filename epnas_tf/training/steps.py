@@ -9,6 +9,7 @@ from epnas_tf.config import RecipeConfig
 from epnas_tf.devices import Step, compiled
 from epnas_tf.network.network import Network
 from epnas_tf.training.auxiliary import SCORES
+from epnas_tf.training.averaging import update_average
 from epnas_tf.training.optimizer import FinalOptimizer
 from epnas_tf.training.regularization import DropoutAndDropPath
 from epnas_tf.training.schedule import learning_rate
@@ -33,7 +34,12 @@ def cross_entropy(labels: tf.Tensor, scores: tf.Tensor, smoothing: float) -> tf.
 
 
 def make_steps(
-    network: Network, optimizer: FinalOptimizer, recipe: RecipeConfig, steps_per_epoch: int, seed: int
+    network: Network,
+    optimizer: FinalOptimizer,
+    recipe: RecipeConfig,
+    steps_per_epoch: int,
+    seed: int,
+    averaged: Network | None = None,
 ) -> Callable[..., Any]:
     """Makes the training loop of a network, one `tf.function`.
 
@@ -43,6 +49,7 @@ def make_steps(
         recipe: the training recipe.
         steps_per_epoch: training steps in an epoch.
         seed: of dropout and drop-path.
+        averaged: the same network, whose variables become the averages of `ema_decay`; None for no average.
 
     Returns:
         A function of (iterator over batches, first step, step to stop before; int32) to (steps done, int32; summed
@@ -65,6 +72,8 @@ def make_steps(
                 objective = loss + recipe.auxiliary_weight * auxiliary
         rate = learning_rate(number, steps_per_epoch, recipe)
         optimizer.apply(tape.gradient(objective, variables), rate)
+        if averaged is not None:
+            update_average(averaged, network, recipe.ema_decay, number)
         right = tf.equal(tf.argmax(outputs[last], axis=-1, output_type=labels.dtype), labels)
         return loss, tf.reduce_sum(tf.cast(right, tf.float32))
 

@@ -103,7 +103,13 @@ def test_directory_holds_what_the_training_was(finished):
     assert document["settings"]["architecture"] == str(helpers.SKIPS)
     assert read_training_config(final_dir) == helpers.FINISHED
     assert load_architecture(final_dir / "architecture.json") == helpers.SKIPS == finished.architecture
-    assert helpers.checkpoint(final_dir).values.keys() == {"store", "optimizer", "seconds", "trials_bytes"}
+    assert helpers.checkpoint(final_dir).values.keys() == {
+        "average",
+        "store",
+        "optimizer",
+        "seconds",
+        "trials_bytes",
+    }
 
 
 def test_history_has_a_line_an_epoch(finished):

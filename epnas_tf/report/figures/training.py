@@ -112,7 +112,8 @@ def _judged(epochs: Sequence[Epoch], recipe: RecipeConfig, what: str) -> str:
     dropped = [name for name, keep in kept.items() if keep < 1]
     measured = "on augmented images" + (f" with {' and '.join(dropped)}" if dropped else "")
     if any(e.validation_loss is not None for e in epochs):
-        return f"The training {what} is measured {measured}, so the validation {what} may be the better one."
+        averaged = " It is that of the averaged weights." if recipe.ema_decay else ""
+        return f"The training {what} is measured {measured}, so the validation {what} may be the better one.{averaged}"
     rising = " Drop-path grows with every step, so it may get worse towards the end." if "drop-path" in dropped else ""
     return f"The training {what} is measured {measured}; no validation images were held out.{rising}"
 
