@@ -109,6 +109,18 @@ class RecipeConfig(Settings):
         minimum=0,
         maximum=0.9,
     )
+    mixup: float = option(
+        0.0,
+        "alpha of the Beta distribution from which each batch draws the weight of its images in a mixture with others, "
+        "and of their labels in the loss [mixup, Zhang et al., 2017: 1 for CIFAR-10]; 0 for none [ENAS: none]",
+        minimum=0,
+    )
+    cutmix: float = option(
+        0.0,
+        "alpha likewise of the area that is not replaced by a rectangle of another image [CutMix, Yun et al., 2019: "
+        "1]; with mixup as well, each batch has one of the two with equal chance; 0 for none [ENAS: none]",
+        minimum=0,
+    )
     ema_decay: float = option(
         0.0,
         "decay of the exponential moving average of all variables, batch norm's statistics too, that is validated, "

@@ -286,6 +286,8 @@ PAPER = {
     "l2_on": "all",
     "clip_norm": "5.0",
     "label_smoothing": "0.0",
+    "mixup": "0.0",
+    "cutmix": "0.0",
     "ema_decay": "0.0",
     "crop_padding": "4",
     "mirror": "yes",

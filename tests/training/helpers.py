@@ -148,6 +148,8 @@ FINISHED = config(
     drop_path_keep=0.6,
     auxiliary_weight=0.4,
     label_smoothing=0.1,
+    mixup=0.5,
+    cutmix=1.0,
     ema_decay=0.8,
 )
 """The settings of the fixture `finished`, everything among them that is random or has a state."""

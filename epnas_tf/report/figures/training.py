@@ -110,7 +110,8 @@ def _judged(epochs: Sequence[Epoch], recipe: RecipeConfig, what: str) -> str:
     """Explains how the figures on training images differ from those on images without augmentation."""
     kept = {"dropout": recipe.dropout_keep, "drop-path": recipe.drop_path_keep}
     dropped = [name for name, keep in kept.items() if keep < 1]
-    measured = "on augmented images" + (f" with {' and '.join(dropped)}" if dropped else "")
+    mixed = "mixed and " if recipe.mixup or recipe.cutmix else ""
+    measured = f"on {mixed}augmented images" + (f" with {' and '.join(dropped)}" if dropped else "")
     if any(e.validation_loss is not None for e in epochs):
         averaged = " It is that of the averaged weights." if recipe.ema_decay else ""
         return f"The training {what} is measured {measured}, so the validation {what} may be the better one.{averaged}"
@@ -119,9 +120,11 @@ def _judged(epochs: Sequence[Epoch], recipe: RecipeConfig, what: str) -> str:
 
 
 def _what_loss(recipe: RecipeConfig) -> str:
-    smoothed = " of the smoothed labels" if recipe.label_smoothing else ""
+    changes = {"smoothed": recipe.label_smoothing, "mixed": recipe.mixup or recipe.cutmix}
+    changed = " and ".join(name for name, value in changes.items() if value)
+    labels = f" of the {changed} labels" if changed else ""
     beside = "L2 and the auxiliary head’s loss are" if recipe.auxiliary_weight else "L2 is"
-    return f"Mean cross-entropy{smoothed} of each epoch, {beside} not counted: the lower, the better. "
+    return f"Mean cross-entropy{labels} of each epoch, {beside} not counted: the lower, the better. "
 
 
 def _confusion_fields(counts: Int64Array, names: list[str], alt: str, caption: str) -> Picture:

@@ -54,6 +54,8 @@ def test_no_validation_no_curve(training):
         ({"dropout_keep": 0.9}, "on augmented images with dropout, so"),
         ({"dropout_keep": 0.9, "drop_path_keep": 0.6}, "with dropout and drop-path, so"),
         ({"label_smoothing": 0.1}, "Mean cross-entropy of the smoothed labels of each epoch"),
+        ({"label_smoothing": 0.1, "cutmix": 1.0}, "of the smoothed and mixed labels of each epoch"),
+        ({"mixup": 0.2, "dropout_keep": 0.9}, "on mixed and augmented images with dropout, so"),
         ({"ema_decay": 0.999}, "the better one. It is that of the averaged weights."),
         ({"auxiliary_weight": 0.4}, "L2 and the auxiliary head’s loss are not counted"),
     ],
