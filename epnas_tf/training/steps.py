@@ -1,4 +1,4 @@
-"""The training step of the final network, and a loop over steps inside the graph."""
+"""The training step of the final network, the average over the steps, and a loop over them inside the graph."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,6 @@ from epnas_tf.config import RecipeConfig
 from epnas_tf.devices import Step, compiled
 from epnas_tf.network.network import Network
 from epnas_tf.training.auxiliary import SCORES
-from epnas_tf.training.averaging import update_average
 from epnas_tf.training.mixing import mixed
 from epnas_tf.training.optimizer import FinalOptimizer
 from epnas_tf.training.regularization import DropoutAndDropPath
@@ -35,6 +34,22 @@ def cross_entropy(labels: tf.Tensor, scores: tf.Tensor, smoothing: float) -> tf.
     classes = scores.shape[-1]
     targets = tf.one_hot(labels, classes, 1.0 - smoothing + smoothing / classes, smoothing / classes)
     return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, scores))
+
+
+def update_average(averaged: Network, trained: Network, decay: float, number: tf.Tensor) -> None:
+    """Moves the variables of a network towards those of another, by one step of an exponential moving average.
+
+    Args:
+        averaged: holds the averages, of batch norm's statistics too.
+        trained: has at least the layers of `averaged`.
+        decay: weight of the old average; less in the first steps, so that the initial values are soon forgotten.
+        number: integer scalar, the steps before this one.
+    """
+    done = tf.cast(number, tf.float32)
+    rate = 1.0 - tf.minimum(decay, (1.0 + done) / (10.0 + done))
+    for key, layer in averaged.layers.items():
+        for average, variable in zip(layer.weights, trained.layers[key].weights, strict=True):
+            average.value.assign_sub(rate * (average.value - variable.value))
 
 
 def make_steps(
