@@ -19,7 +19,7 @@ from epnas_tf.evaluation.evaluation import evaluate
 from epnas_tf.evaluation.latency import Latency
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.matching import SAME
-from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, base_settings
+from epnas_tf.evaluation.settings import MIRROR, SINGLE, SPLITS, VIEWS, EvaluationConfig, base_settings
 from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.options import values_of
 from epnas_tf.storage.state_files import write_whole
@@ -50,7 +50,8 @@ def main(arguments: list[str]) -> None:
     if json_file:
         refuse_file(Path(json_file))
     start_tensorflow()  # takes seconds, so whatever can be refused was refused before
-    result = evaluate(path, config.data, flags.FLAGS.split, flags.FLAGS.latency, config.seed)
+    chosen = flags.FLAGS
+    result = evaluate(path, config.data, chosen.split, chosen.latency, config.seed, chosen.views)
     show(make_console(), result)
     if json_file:
         refuse_file(Path(json_file))
@@ -97,6 +98,8 @@ def show(console: Console, result: Evaluation) -> None:
         say(console, note)
     if result.channels is not None:
         say(console, result.channels)
+    if result.views == MIRROR:
+        say(console, "the mean of the probabilities of each image and of its mirror image")
     if result.may_be_trained_on:
         say(console, "the network may have been trained on these images; on new ones it can do worse")
     if result.matching != SAME:
@@ -198,9 +201,16 @@ def run() -> None:
         list(SPLITS),
         "part of the data set to evaluate on; test unless given, and all where another data set has no test part",
     )
+    flags.DEFINE_enum(
+        "views",
+        SINGLE,
+        list(VIEWS),
+        "mirror averages the probabilities of each image and its mirror image; not for digits and letters, and not how "
+        "an exported model answers",
+    )
     flags.DEFINE_boolean("latency", False, "also time the model on this device, at batches of 1 and 64 images")
     config_flags.define_path("json", None, "new file for all figures; none is written unless this is given")
-    config_flags.show_in_help("split", "latency")
+    config_flags.show_in_help("split", "views", "latency")
     config_flags.define(EvaluationConfig, without=NOT_AUGMENTED)
     run_main("epnas-evaluate", main, DESCRIPTION)
 

@@ -157,8 +157,9 @@ class DataConfig(Settings):
         "",
         "random steps for training images, such as crop(4),mirror,cutout(8). They replace crop_padding, mirror and "
         "cutout; empty uses those three, none means no step. Steps: crop(pixels), mirror(chance), cutout(pixels), "
+        "erase(chance, noise) [random erasing, Zhong et al., 2017; noise in standard deviations, 0 for the mean], "
         "brightness(maximum) in standard deviations, contrast(maximum) as a fraction, rotate(degrees). Default "
-        "numbers: an eighth of the side, 0.5, half the side, 0.2, 0.2, 10 [paper, section 5: crop, mirror]",
+        "numbers: an eighth of the side, 0.5, half the side, 0.5 and 1, 0.2, 0.2, 10 [paper, section 5: crop, mirror]",
     )
 
     def check(self) -> None:

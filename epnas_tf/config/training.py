@@ -52,6 +52,13 @@ class RecipeConfig(Settings):
     final_learning_rate: float = option(
         0.001, "learning rate at the end of each cosine [ENAS: macro 0.001, micro 0.0001]", minimum=0
     )
+    warmup_epochs: float = option(
+        0.0,
+        "epochs before the first cosine, in which the learning rate rises linearly from 0: step k of n has k/n of "
+        "learning_rate. With restart_epochs=0 the cosine takes the remaining epochs, otherwise all cosines begin so "
+        "much later; candidates have the same fraction of their epochs; 0 for none [ENAS: none]",
+        minimum=0,
+    )
     restart_epochs: int = option(
         10,
         "epochs of the first cosine, after which the learning rate restarts [ENAS: 10]; 0 for one cosine, no restart",
@@ -102,6 +109,26 @@ class RecipeConfig(Settings):
         minimum=0,
         maximum=0.9,
     )
+    mixup: float = option(
+        0.0,
+        "alpha of the Beta distribution from which each batch draws the weight of its images in a mixture with others, "
+        "and of their labels in the loss [mixup, Zhang et al., 2017: 1 for CIFAR-10]; 0 for none [ENAS: none]",
+        minimum=0,
+    )
+    cutmix: float = option(
+        0.0,
+        "alpha likewise of the area that is not replaced by a rectangle of another image [CutMix, Yun et al., 2019: "
+        "1]; with mixup as well, each batch has one of the two with equal chance; 0 for none [ENAS: none]",
+        minimum=0,
+    )
+    ema_decay: float = option(
+        0.0,
+        "decay of the exponential moving average of all variables, batch norm's statistics too, that is validated, "
+        "tested and exported in place of the last step's variables, such as 0.999; step t, from 0, has at most "
+        "(1 + t) / (10 + t); 0 for no average [ENAS: none]",
+        minimum=0,
+        maximum=0.99999,
+    )
     held_out: bool = option(
         False,
         "exclude the validation images from training and measure accuracy on them after every epoch; otherwise train "
@@ -116,6 +143,14 @@ class RecipeConfig(Settings):
     candidate_epochs: int = option(5, "epochs of training for each candidate, if there are several", minimum=1)
     mixed_precision: bool = option(False, MIXED_PRECISION)
     xla: bool = option(False, XLA)
+
+    def check(self) -> None:
+        """Refuses a warm-up that leaves no epoch for a cosine."""
+        if self.warmup_epochs >= self.epochs:
+            raise ConfigError(
+                f"`warmup_epochs` must be less than `epochs`, {self.epochs}. Received: "
+                f"warmup_epochs={self.warmup_epochs:g}. Use fewer, or 0 for none."
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,10 @@ NONE = "none"
 STEPS: dict[str, type["Step"]] = {}
 """All registered steps, by name."""
 
+ERASED_AREA = (0.02, 0.4)
+ERASED_ASPECT = 1 / 0.3
+"""The erased fraction of an image, and the largest ratio of the rectangle's sides (Zhong et al., section 4.1)."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Step(Settings):
@@ -234,6 +238,45 @@ class Cutout(Step, name="cutout"):
 
 
 @dataclasses.dataclass(frozen=True)
+class Erase(Step, name="erase"):
+    """Random erasing: a rectangle of noise in some images (Zhong et al., arXiv:1708.04896).
+
+    Its area is uniform in [0.02, 0.4] of the image, and the logarithm of its height over width is uniform in
+    [log 0.3, −log 0.3], or as near to that as fits into the image; all positions inside the image are equally likely.
+    """
+
+    chance: float = option(0.5, "the probability of each image to have a rectangle erased", minimum=0, maximum=1)
+    noise: float = option(
+        1.0, "standard deviation of the normal noise in it, in those of a channel; 0 for the channel's mean", minimum=0
+    )
+
+    def __call__(self, images: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
+        """Erases a rectangle in some of the images."""
+        import tensorflow as tf
+
+        if not self.chance:
+            return images
+        _, height, width, _ = images.shape
+        seeds = tf.unstack(tf.random.split(seed, 2))
+        drawn = tf.random.stateless_uniform([tf.shape(images)[0], 5], seeds[0])
+        is_erased, area, aspect, top, left = tf.unstack(drawn, axis=1)
+        area = ERASED_AREA[0] + (ERASED_AREA[1] - ERASED_AREA[0]) * area
+        aspect = tf.exp((2.0 * aspect - 1.0) * math.log(ERASED_ASPECT))
+        # Between these bounds neither side is longer than the image's.
+        rows = tf.clip_by_value(tf.sqrt(area * aspect * float(height * width)), area * float(height), float(height))
+        columns = area * float(height * width) / rows
+        rows, columns = tf.maximum(tf.round(rows), 1.0), tf.maximum(tf.round(columns), 1.0)
+        top, left = tf.floor(top * (height - rows + 1.0)), tf.floor(left * (width - columns + 1.0))
+        rows = tf.where(is_erased < self.chance, rows, 0.0)
+        row, column = tf.range(float(height)) - top[:, tf.newaxis], tf.range(float(width)) - left[:, tf.newaxis]
+        row_covered = (row >= 0) & (row < rows[:, tf.newaxis])
+        column_covered = (column >= 0) & (column < columns[:, tf.newaxis])
+        shown = ~(row_covered[:, :, tf.newaxis] & column_covered[:, tf.newaxis, :])
+        noise = tf.random.stateless_normal(tf.shape(images), seeds[1], stddev=self.noise) if self.noise else None
+        return blank(images, shown, noise)
+
+
+@dataclasses.dataclass(frozen=True)
 class Brightness(Step, name="brightness"):
     """A random number, added to all pixels of an image."""
 
@@ -281,16 +324,18 @@ class Rotate(Step, name="rotate"):
         return keras.ops.image.affine_transform(images, tf.stack(rows, axis=1), data_format="channels_last")
 
 
-def blank(images: "tf.Tensor", shown: "tf.Tensor") -> "tf.Tensor":
-    """Sets hidden pixels to zero.
+def blank(images: "tf.Tensor", shown: "tf.Tensor", filling: "tf.Tensor | None" = None) -> "tf.Tensor":
+    """Sets hidden pixels to zero, or to those of a filling.
 
     Args:
         images: float32 [batch, height, width, channels].
         shown: bool [batch, height, width].
+        filling: of the shape of `images`; None for zeros.
     """
     import tensorflow as tf
 
     _, height, width, channels = images.shape
     pixels = tf.reshape(images, [-1, channels])
-    pixels = tf.raw_ops.Select(condition=tf.reshape(shown, [-1]), x=pixels, y=tf.zeros_like(pixels))
+    filling = tf.zeros_like(pixels) if filling is None else tf.reshape(filling, [-1, channels])
+    pixels = tf.raw_ops.Select(condition=tf.reshape(shown, [-1]), x=pixels, y=filling)
     return tf.reshape(pixels, [-1, height, width, channels])

@@ -20,7 +20,15 @@ from epnas_tf.evaluation.matching import match, with_channels
 from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
 from epnas_tf.evaluation.preparation import find_preparation
-from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, default_split, may_have_trained_on
+from epnas_tf.evaluation.settings import (
+    MIRROR,
+    SINGLE,
+    SPLITS,
+    VIEWS,
+    EvaluationConfig,
+    default_split,
+    may_have_trained_on,
+)
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.options import require, same_place, values_of
 from epnas_tf.storage.data_file import load_description
@@ -42,7 +50,8 @@ class Evaluation:
         channels: the conversion of the images' channels, None for none.
         notes: the decisions about the data set, see `ImageData`.
         metrics: the metrics, with classes in the model's order.
-        latency: the times on this device; None if they were not requested.
+        latency: the times on this device, of one view; None if they were not requested.
+        views: the views of each image whose probabilities were averaged, "single" or "mirror".
 
     Example:
         >>> import epnas_tf
@@ -63,6 +72,7 @@ class Evaluation:
     notes: tuple[str, ...]
     metrics: Metrics
     latency: Latency | None
+    views: str = SINGLE
 
     def to_dict(self) -> dict[str, Any]:
         """Converts the result to JSON values: the metrics first, then their origin."""
@@ -71,6 +81,7 @@ class Evaluation:
             "latency": None if self.latency is None else self.latency.to_dict(),
             "model": self.model,
             "split": self.split,
+            "views": self.views,
             "may_be_trained_on": self.may_be_trained_on,
             "data": {
                 "name": self.data_name,
@@ -90,6 +101,7 @@ def evaluate(
     split: str | None = None,
     latency: bool = False,
     seed: int | None = None,
+    views: str = SINGLE,
 ) -> Evaluation:
     """Evaluates a trained model.
 
@@ -102,12 +114,14 @@ def evaluate(
             training images with the seed.
         latency: whether to time the model with batches of 1 and 64 images.
         seed: of the split; None for the seed of the model's training, or 0 if that is not known.
+        views: "mirror" averages the probabilities of each image and of its mirror image, which takes twice as long and
+            is not how an exported model answers; "single" takes the image alone.
 
     Returns:
         The result.
 
     Raises:
-        ConfigError: if the split is unknown, or `data` is needed and not given.
+        ConfigError: if the split or the views are unknown, or `data` is needed and not given.
         DataError: if the data set cannot be read, or its images or classes do not match the model.
         ModelError: if the model cannot be read or is not an image classifier.
         RunDirectoryError: if a run directory has no final training, or one that cannot be read.
@@ -121,6 +135,8 @@ def evaluate(
     check_environment()
     if split not in (None, *SPLITS):
         raise ConfigError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
+    if views not in VIEWS:
+        raise ConfigError(f"`views` must be one of {', '.join(VIEWS)}. Received: views={views!r}")
     location = locate(path)
     training = location.config()
     config = _config(path, training, data, seed)
@@ -139,6 +155,8 @@ def evaluate(
     pixels = with_channels(part.images, classifier.image_shape[2])
     with full_precision():
         probabilities = classifier.predict(pixels)
+        if views == MIRROR:
+            probabilities = np.float32(0.5) * (probabilities + classifier.predict(pixels[:, :, ::-1]))
     return Evaluation(
         model=os.fspath(path),
         config=config,
@@ -153,6 +171,7 @@ def evaluate(
         notes=loaded.notes,
         metrics=measure(matching.to_model[part.labels], probabilities, matching.class_names),
         latency=measure_latency(classifier, pixels) if latency else None,
+        views=views,
     )
 
 

@@ -11,6 +11,9 @@ from epnas_tf.options import Settings, option, same_place
 
 SPLITS = ("test", "validation", "train", "all")
 
+SINGLE, MIRROR = VIEWS = ("single", "mirror")
+"""The views of an image whose probabilities are averaged: the image alone, or with its mirror image."""
+
 
 def default_split(own_data: bool, test_is_drawn: bool) -> str:
     """Returns the default split of an evaluation: the test part.

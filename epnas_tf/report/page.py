@@ -200,7 +200,7 @@ def _pictures(
         if training.epochs:
             yield loss_picture(training.epochs, training.config.recipe)
             yield training_accuracy_picture(training.epochs, training.config.recipe)
-            yield learning_rate_picture(training.epochs)
+            yield learning_rate_picture(training.epochs, training.config.recipe)
         if training.figures is not None:
             yield confusion_picture(training.figures)
 

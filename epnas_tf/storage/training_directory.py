@@ -40,9 +40,11 @@ class Epoch:
         epoch: its number, from 1.
         learning_rate: at its last step.
         training_loss: mean cross-entropy of its training steps in nats, without L2 and auxiliary head.
-        training_accuracy: accuracy over its training steps, on augmented images, in [0, 1].
-        validation_loss: mean cross-entropy on the held-out images in nats; None if none are held out.
-        validation_accuracy: accuracy on the held-out images, in [0, 1]; None if none are held out.
+        training_accuracy: accuracy over its training steps, on augmented images, in [0, 1]; of a mixture of images, the
+            label of the larger share counts as the right one.
+        validation_loss: mean cross-entropy on the held-out images in nats, of the averaged variables if there are any;
+            None if none are held out.
+        validation_accuracy: accuracy likewise, in [0, 1].
         seconds: its duration.
     """
 

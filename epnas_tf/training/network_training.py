@@ -25,7 +25,7 @@ from epnas_tf.training.auxiliary import with_auxiliary_head
 from epnas_tf.training.optimizer import FinalOptimizer
 from epnas_tf.training.schedule import learning_rate
 from epnas_tf.training.steps import make_steps
-from epnas_tf.training.trained import STORE
+from epnas_tf.training.trained import AVERAGE, STORE
 
 OPTIMIZER = "optimizer."
 """The prefix of the optimizer's arrays in a checkpoint."""
@@ -60,6 +60,7 @@ class NetworkTraining:
 
     Attributes:
         store: holds the variables, those of an auxiliary head included.
+        result: holds the variables of the trained network: the averages if there are any, else `store`.
         optimizer: holds its slots.
         steps: training steps in an epoch.
         cost: parameters and multiply-adds of the network, without an auxiliary head.
@@ -85,15 +86,19 @@ class NetworkTraining:
         self.seed = seed
         self.store = VariableStore(seed, dtype_policy(recipe.mixed_precision))
         self._network = Network(architecture, shape, self.store, training_graph(graph, shape, recipe))
+        # Of the same seed, so that the averages begin at the initial values.
+        self.result = VariableStore(seed, self.store.dtype_policy) if recipe.ema_decay else self.store
+        averaged = self.plain_network() if recipe.ema_decay else None
         self._pipeline = TrainingPipeline(data, recipe.batch_size, epochs=1)
         self.steps = self._pipeline.steps
         self.optimizer = FinalOptimizer(recipe, self._network.trainable_variables)
-        self._run = make_steps(self._network, self.optimizer, recipe, self.steps, derived_seed(seed, DROPOUT))
+        own = derived_seed(seed, DROPOUT)
+        self._run = make_steps(self._network, self.optimizer, recipe, self.steps, own, averaged)
         self._is_traced = False
         self._validation = None
         if recipe.held_out:
             self._validation = evaluation_batches(data.validation, data.mean, data.std)
-            self._evaluate = make_evaluate(self._network)
+            self._evaluate = make_evaluate(self.plain_network())
 
     def run_epoch(self, number: int, progress: Callable[[int], None] = lambda step: None) -> Epoch:
         """Trains for one epoch.
@@ -152,8 +157,8 @@ class NetworkTraining:
         return loss / count, right / count
 
     def plain_network(self) -> Network:
-        """Returns the network without the auxiliary head, over the same variables."""
-        return self._plain_network(self.store)
+        """Returns the trained network, without the auxiliary head, over the variables of `result`."""
+        return self._plain_network(self.result)
 
     def _plain_network(self, store: VariableStore) -> Network:
         return Network(self._network.architecture, self._network.shape, store, self._given_graph)
@@ -163,13 +168,17 @@ class NetworkTraining:
         if not self.recipe.mixed_precision:
             return self.plain_network()
         store = VariableStore(self.seed)
-        store.set_state(*self.store.get_state())
+        store.set_state(*self.result.get_state())
         return self._plain_network(store)
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """Returns the variables and the optimizer's slots, as values for JSON and arrays by name."""
+        """Returns the variables, their averages and the optimizer's slots, as values for JSON and arrays by name."""
         (store, weights), (optimizer, slots) = self.store.get_state(), self.optimizer.get_state()
-        return {"store": store, "optimizer": optimizer}, prefixed(STORE, weights) | prefixed(OPTIMIZER, slots)
+        values, arrays = {"store": store, "optimizer": optimizer}, prefixed(STORE, weights) | prefixed(OPTIMIZER, slots)
+        if self.result is not self.store:
+            values["average"], averages = self.result.get_state()
+            arrays |= prefixed(AVERAGE, averages)
+        return values, arrays
 
     def set_state(self, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Restores what `get_state` returned.
@@ -179,3 +188,5 @@ class NetworkTraining:
         """
         self.store.set_state(values["store"], with_prefix(STORE, arrays))
         self.optimizer.set_state(values["optimizer"], with_prefix(OPTIMIZER, arrays))
+        if self.result is not self.store:
+            self.result.set_state(values["average"], with_prefix(AVERAGE, arrays))

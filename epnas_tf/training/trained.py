@@ -17,8 +17,8 @@ from epnas_tf.storage.run_directory import read_config_document
 from epnas_tf.storage.state_files import StateFiles, with_prefix
 from epnas_tf.storage.training_directory import TrainingDirectory, read_training_config
 
-STORE = "store."
-"""The prefix of the store's arrays in a checkpoint."""
+STORE, AVERAGE = "store.", "average."
+"""The prefixes in a checkpoint of the arrays of the last step's variables and of their averages."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,10 @@ def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
     store = VariableStore(config.seed)
     network = Network(architecture, final_shape(architecture, description, config.network), store)
     try:
-        store.set_state(state.values["store"], with_prefix(STORE, state.arrays))
+        if config.recipe.ema_decay:
+            store.set_state(state.values["average"], with_prefix(AVERAGE, state.arrays))
+        else:
+            store.set_state(state.values["store"], with_prefix(STORE, state.arrays))
     except KeyError as error:
         raise StateError(f"The checkpoint in {path} is incomplete. Received: no {error}") from error
     missing = [key for key in network.layers if key not in store.updates]

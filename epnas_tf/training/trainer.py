@@ -234,7 +234,9 @@ class _FinalTraining:
         """Trains a candidate for a few epochs, one cosine, and scores it on the held-out images, unless it diverges."""
         began = time.perf_counter()
         candidate, epochs = self.candidates[number], self.config.recipe.candidate_epochs
-        recipe = dataclasses.replace(self.config.recipe, epochs=epochs, restart_epochs=0, held_out=True)
+        given = self.config.recipe
+        warmup = given.warmup_epochs * epochs / given.epochs
+        recipe = dataclasses.replace(given, epochs=epochs, warmup_epochs=warmup, restart_epochs=0, held_out=True)
         training = self._training(candidate.architecture, data, dataclasses.replace(self.config, recipe=recipe))
         self.listener.training_started(candidate.architecture, training.cost, epochs, 0)
         accuracy = None

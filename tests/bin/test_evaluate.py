@@ -125,6 +125,7 @@ def test_images_of_another_shape_are_refused_and_no_figures_left(run_dir, tmp_pa
         (["ALONE.keras", "--dataset=cifar11"], ["`dataset` must be", "Did you mean", "cifar10"]),
         (["RUN", "--dataset=nowhere.npz"], ["nowhere.npz", "no such file"]),
         (["RUN", "--split=some"], ["--split must be one of test, validation, train, all. Received: 'some'"]),
+        (["RUN", "--views=shifts"], ["--views must be one of single, mirror. Received: 'shifts'"]),
         (["RUN", "--seed=-1"], ["`seed` must be at least 0. Received: seed=-1"]),
         (["RUN", "--json=taken.json"], ["--json must name a new file; nothing is overwritten", "taken.json"]),
         (["RUN", "--json=nowhere/figures.json"], ["--json must name a file in a folder"]),
@@ -145,7 +146,7 @@ def test_bad_input_is_refused_before_tensorflow_is_imported(run_dir, tmp_path, a
 def test_help_lists_every_flag():
     result = runs.light("evaluate", "--help")
     assert result.returncode == 0
-    for name in ("split", "latency", "json", "seed", *(field.name for field in fields_of(DataConfig))):
+    for name in ("split", "views", "latency", "json", "seed", *(field.name for field in fields_of(DataConfig))):
         assert bool(re.search(rf"--(\[no\])?{name}: ", result.stdout)) == (name not in NOT_AUGMENTED)
 
 

@@ -276,6 +276,7 @@ def test_data_flags_and_seed_are_the_searchs_but_for_the_number_of_images_and_fl
 # The paper's numbers (section 5), and ENAS's (its own source) where the paper defers to it; see BUILD_NOTES.md.
 PAPER = {
     "learning_rate": "0.05",
+    "warmup_epochs": "0.0",
     "restart_epochs": "10",
     "restart_factor": "2",
     "optimizer": "sgd",
@@ -285,6 +286,9 @@ PAPER = {
     "l2_on": "all",
     "clip_norm": "5.0",
     "label_smoothing": "0.0",
+    "mixup": "0.0",
+    "cutmix": "0.0",
+    "ema_decay": "0.0",
     "crop_padding": "4",
     "mirror": "yes",
     "cutout": "0",

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from epnas_tf.config import DataConfig
-from epnas_tf.data.augmentation import STEPS, Augmentation, Crop, Cutout, Mirror, Step
+from epnas_tf.data.augmentation import STEPS, Augmentation, Crop, Cutout, Erase, Mirror, Step
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import fields_of
 
@@ -40,6 +40,7 @@ class TestText:
             ("crop(4),mirror,cutout(8)", (Crop(4), Mirror(0.5), Cutout(8))),
             (" mirror( 0.25 ) , crop", (Mirror(0.25), Crop(-1))),
             ("mirror,mirror()", (Mirror(), Mirror())),
+            ("erase(0.25, 0),erase", (Erase(0.25, 0.0), Erase(0.5, 1.0))),
             ("none", ()),
         ],
     )
@@ -112,7 +113,7 @@ class TestEveryStep:
         changed = STEPS[name]()(copies(200), SEED).numpy()
         assert len({image.tobytes() for image in changed}) >= 2
 
-    @pytest.mark.parametrize("step", ["crop(0)", "mirror(0)", "cutout(0)", "brightness(0)", "none"])
+    @pytest.mark.parametrize("step", ["crop(0)", "mirror(0)", "cutout(0)", "erase(0)", "brightness(0)", "none"])
     def test_may_do_nothing(self, step):
         images = floats(5)
         np.testing.assert_array_equal(Augmentation.parse(step)(images, SEED), images)
@@ -171,6 +172,76 @@ def test_cutout_blanks_one_clipped_square_and_nothing_else(side):
     assert max(areas) == side**2
     # More than a quarter of the centres lie so near the border that it clips the square: 500 images never miss it.
     assert (min(areas) < side**2) == (side > 1)
+
+
+def rectangles(changed, images):
+    """Returns top, left, height and width of what was changed, int [k, 4], and the changed pixels of each image."""
+    found, pixels = [], []
+    for image, before in zip(changed, images, strict=True):
+        covered = np.any(image != before, axis=2)
+        if covered.any():
+            rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
+            assert covered.sum() == (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1)  # all of a rectangle
+            found.append((rows[0], columns[0], len(rows), len(columns)))
+            pixels.append(image[covered])
+    return np.array(found), pixels
+
+
+def numpy_rectangles(count, height, width):
+    """Height and width of random rectangles, float [count, 2]; one that does not fit keeps its area."""
+    generator, drawn = np.random.default_rng(0), []
+    for area in generator.uniform(0.02, 0.4, count):
+        aspect = np.exp(generator.uniform(np.log(0.3), -np.log(0.3)))
+        sides = np.sqrt(area * height * width * np.array([aspect, 1 / aspect]))
+        if sides[0] > height:
+            sides = np.array([height, area * width])
+        if sides[1] > width:
+            sides = np.array([area * height, width])
+        drawn.append(sides)
+    return np.array(drawn)
+
+
+@pytest.mark.parametrize(("height", "width"), [(60, 60), (90, 30)])
+def test_erase_draws_area_and_aspect_as_the_paper_does(height, width):
+    """A rank among 2,000 draws has a standard deviation of 0.011 at most; the seeds are fixed."""
+    images = np.full((2000, height, width, 1), 50, np.float32)
+    found, _ = rectangles(STEPS["erase"](1.0, 0.0)(images, SEED).numpy(), images)
+    expected = numpy_rectangles(20_000, height, width)
+    for quantity in (np.prod, lambda sides, axis: np.log(sides[:, 0] / sides[:, 1])):
+        ours, theirs = quantity(found[:, 2:].astype(float), axis=1), quantity(expected, axis=1)
+        levels = np.linspace(0.05, 0.95, 19)
+        ranks = np.searchsorted(np.sort(theirs), np.quantile(ours, levels)) / len(theirs)
+        # Whole pixels: an area of 60 × 60 is off by 2 % of it at most; many heights of the high image are the bound.
+        np.testing.assert_allclose(ranks, levels, atol=0.06)
+    areas = found[:, 2] * found[:, 3] / (height * width)
+    assert 0.015 < areas.min() < 0.03
+    assert 0.39 < areas.max() < 0.42
+
+
+def test_erase_takes_every_position_inside_the_image():
+    images = np.full((3000, 10, 10, 1), 50, np.float32)
+    found, _ = rectangles(STEPS["erase"](1.0, 0.0)(images, SEED).numpy(), images)
+    assert len(found) == 3000
+    assert np.all(found[:, :2] >= 0)
+    assert np.all(found[:, :2] + found[:, 2:] <= 10)
+    # 200 rectangles or more have each of these heights: each of at most 8 positions occurs.
+    for side in (3, 4, 5):
+        for axis in (0, 1):
+            assert set(found[found[:, 2 + axis] == side][:, axis]) == set(range(10 - side + 1))
+
+
+@pytest.mark.parametrize(("chance", "noise"), [(0.5, 1.0), (0.2, 0.5), (1.0, 0.0)])
+def test_erase_fills_some_images_with_noise(chance, noise):
+    """Six standard deviations of a binomial number."""
+    images = np.full((2000, 12, 12, 3), 50, np.float32)
+    found, pixels = rectangles(STEPS["erase"](chance, noise)(images, SEED).numpy(), images)
+    assert abs(len(found) - 2000 * chance) <= 6 * np.sqrt(2000 * chance * (1 - chance))
+    values = np.concatenate(pixels)
+    np.testing.assert_allclose(values.mean(axis=0), 0, atol=0.03)
+    np.testing.assert_allclose(values.std(axis=0), noise, atol=0.03)
+    if noise:  # each pixel and channel has its own
+        assert abs(np.corrcoef(values.T)[0, 1]) < 0.03
+        assert abs(np.corrcoef(values[:-1, 0], values[1:, 0])[0, 1]) < 0.03
 
 
 def test_brightness_adds_one_number_within_its_bound():

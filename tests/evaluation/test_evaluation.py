@@ -30,6 +30,20 @@ def test_run_is_evaluated_on_the_parts_of_its_own_data_set(final, digits, split)
     assert (result.config.data, result.config.seed) == (artifacts.CONFIG.data, artifacts.CONFIG.seed)
 
 
+def test_mirror_averages_the_probabilities_of_both_views(final, digits):
+    images = (digits.test.images - digits.mean) / digits.std
+    expected = (final.expected + final.model.predict(images[:, :, ::-1], verbose=0)) / 2
+    result, single = evaluate(final.path, views="mirror"), evaluate(final.path)
+    assert result.metrics.confusion == measure(digits.test.labels, expected, digits.class_names).confusion
+    assert result.metrics.loss == pytest.approx(
+        measure(digits.test.labels, expected, digits.class_names).loss, abs=1e-5
+    )
+    assert result.metrics.loss != pytest.approx(single.metrics.loss, abs=1e-3)
+    assert [one.to_dict()["views"] for one in (result, single)] == ["mirror", "single"]
+    with pytest.raises(ConfigError, match=r"`views` must be one of single, mirror. Received: views='both'"):
+        evaluate(final.path, views="both")
+
+
 def test_every_form_of_a_model_has_the_same_figures(plain, digits):
     expected = measure(digits.test.labels, plain.expected, artifacts.NAMES)
     for form in ("model.keras", "saved_model", "model.tflite"):

@@ -21,7 +21,7 @@ from tests.run.test_comparison import without_times
 from tests.run.test_runner import Stopped
 
 SEARCH = from_values(RunConfig, test_runner.SETTINGS | {"iterations": 1})
-SMALL = {"channels": 4, "epochs": 2, "train_images": 100, "batch_size": 64, "seeds": 2}
+SMALL = {"channels": 4, "epochs": 2, "train_images": 100, "batch_size": 64, "seeds": 2, "ema_decay": 0.5, "cutmix": 1.0}
 NETWORKS = ("found", "random", "plain")
 
 pytestmark = pytest.mark.usefixtures("without_grappler")

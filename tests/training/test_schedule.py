@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from epnas_tf.config import RecipeConfig
+from epnas_tf.errors import ConfigError
 from epnas_tf.training.schedule import cycles, last_cycle_is_cut, learning_rate
 
 STEPS = 7
@@ -17,7 +18,11 @@ def recipe(**settings):
 
 def expected_rate(step, steps_per_epoch, settings):
     """The learning rate of a step, by walking from cosine to cosine (Loshchilov and Hutter, equation 5)."""
-    length = (settings.restart_epochs or settings.epochs) * steps_per_epoch
+    warmup = round(settings.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    step -= warmup
+    length = (settings.restart_epochs or settings.epochs - settings.warmup_epochs) * steps_per_epoch
     while step >= length:
         step, length = step - length, length * settings.restart_factor
     half_wave = (1 + math.cos(math.pi * step / length)) / 2
@@ -38,6 +43,12 @@ def rates(settings, steps_per_epoch=STEPS, dtype=tf.int32):
         {"epochs": 6, "restart_epochs": 0},
         {"epochs": 4, "restart_epochs": 9},
         {"epochs": 5, "restart_epochs": 2, "final_learning_rate": 0.0},
+        {"epochs": 7, "warmup_epochs": 2, "restart_epochs": 0},
+        {"epochs": 7, "warmup_epochs": 0.6, "restart_epochs": 0},  # 4.2 steps
+        {"epochs": 3, "warmup_epochs": 2.9, "restart_epochs": 0},
+        {"epochs": 9, "warmup_epochs": 1.5, "restart_epochs": 2},
+        {"epochs": 11, "warmup_epochs": 2, "restart_epochs": 1, "restart_factor": 3},
+        {"epochs": 3, "warmup_epochs": 0.01},  # less than half a step
     ],
     ids=str,
 )
@@ -83,11 +94,25 @@ def test_without_restarts_the_training_is_one_cosine():
         ({"epochs": 9, "restart_epochs": 0}, False),
         ({"epochs": 9, "restart_epochs": 3, "restart_factor": 1}, False),
         ({"epochs": 10, "restart_epochs": 3, "restart_factor": 1}, True),
+        ({"epochs": 30, "warmup_epochs": 0.1}, True),
+        ({"epochs": 35, "warmup_epochs": 5}, False),
+        ({"epochs": 30, "warmup_epochs": 0.1, "restart_epochs": 0}, False),
     ],
     ids=str,
 )
 def test_a_training_that_ends_within_a_cosine_is_noticed(settings, cut):
     assert last_cycle_is_cut(RecipeConfig(**settings)) == cut
+
+
+def test_warm_up_rises_from_the_first_step_to_the_top_and_the_cosine_takes_the_rest():
+    found = rates(recipe(epochs=6, warmup_epochs=2, restart_epochs=0))
+    np.testing.assert_allclose(found[: 2 * STEPS], 0.05 * np.arange(1, 2 * STEPS + 1) / (2 * STEPS), rtol=1e-6)
+    np.testing.assert_array_equal(found[2 * STEPS :], rates(recipe(epochs=4, restart_epochs=0)))
+
+
+def test_warm_up_must_leave_an_epoch():
+    with pytest.raises(ConfigError, match=r"less than `epochs`, 3. Received: warmup_epochs=3. Use fewer"):
+        recipe(epochs=3, warmup_epochs=3)
 
 
 @pytest.mark.parametrize("restart", [{"restart_epochs": 10**9}, {"restart_factor": 10**9, "restart_epochs": 1}])

@@ -27,6 +27,7 @@ OPTIMISER = {
     "batch_size": 50,
     "learning_rate": 0.1,
     "final_learning_rate": 0.02,
+    "warmup_epochs": 0.5,
     "restart_epochs": 1,
     "restart_factor": 3,
     "momentum": 0.7,

@@ -32,7 +32,7 @@ def test_the_network_that_is_loaded_answers_as_the_trained_one_did(finished):
     assert snapshot(finished.directory) == before
 
 
-def test_it_holds_the_checkpoints_variables_and_no_auxiliary_head(finished):
+def test_it_holds_the_checkpoints_averages_and_no_auxiliary_head(finished):
     trained = load_trained(str(finished.directory))
     state = helpers.checkpoint(finished.directory)
     graph = build_graph(helpers.SKIPS, helpers.shape_of(helpers.SKIPS))
@@ -40,13 +40,12 @@ def test_it_holds_the_checkpoints_variables_and_no_auxiliary_head(finished):
     assert list(trained.network.layers) == list(graph.keys)
     found = {key: list(layer.get_weights()) for key, layer in trained.network.layers.items()}
     offset = 0
-    for entry in state.values["store"]["layers"]:
+    for entry in state.values["average"]["layers"]:
         for number, size in enumerate(entry["weights"]):
-            array = state.arrays["store.weights"][offset : offset + int(np.prod(size))].reshape(size)
+            array = state.arrays["average.weights"][offset : offset + int(np.prod(size))].reshape(size)
             offset += array.size
-            if entry["key"][0] != "auxiliary":
-                np.testing.assert_array_equal(found[tuple(entry["key"])][number], array)
-    assert offset == state.arrays["store.weights"].size
+            np.testing.assert_array_equal(found[tuple(entry["key"])][number], array)
+    assert offset == state.arrays["average.weights"].size < state.arrays["store.weights"].size
 
 
 def test_a_network_of_mixed_precision_is_loaded_in_float32(tmp_path):
@@ -129,10 +128,10 @@ def test_a_checkpoint_of_another_network_is_refused(copy):
     file = copy / "state" / "epoch-000003.npz"
     with np.load(file) as archive:
         arrays = dict(archive)
-    np.savez(file, **(arrays | {"store.weights": arrays["store.weights"][:-1]}))
+    np.savez(file, **(arrays | {"average.weights": arrays["average.weights"][:-1]}))
     with pytest.raises(StateError, match="Received:"):
         load_trained(copy)
-    del arrays["store.weights"]
+    del arrays["average.weights"]
     np.savez(file, **arrays)
     with pytest.raises(StateError, match=r"The checkpoint in .* is incomplete. Received: no 'weights'"):
         load_trained(copy)

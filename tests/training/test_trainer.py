@@ -103,7 +103,13 @@ def test_directory_holds_what_the_training_was(finished):
     assert document["settings"]["architecture"] == str(helpers.SKIPS)
     assert read_training_config(final_dir) == helpers.FINISHED
     assert load_architecture(final_dir / "architecture.json") == helpers.SKIPS == finished.architecture
-    assert helpers.checkpoint(final_dir).values.keys() == {"store", "optimizer", "seconds", "trials_bytes"}
+    assert helpers.checkpoint(final_dir).values.keys() == {
+        "average",
+        "store",
+        "optimizer",
+        "seconds",
+        "trials_bytes",
+    }
 
 
 def test_history_has_a_line_an_epoch(finished):
@@ -317,7 +323,13 @@ def search(tmp_path_factory):
 
 
 COMPARED = helpers.config(
-    epochs=1, candidates=3, candidate_epochs=2, restart_epochs=1, learning_rate=0.1, batch_size=16
+    epochs=1,
+    candidates=3,
+    candidate_epochs=2,
+    warmup_epochs=0.25,
+    restart_epochs=1,
+    learning_rate=0.1,
+    batch_size=16,
 )
 
 
@@ -350,7 +362,7 @@ def test_candidates_are_the_searchs_best_after_a_few_epochs_each(compared):
 
 
 def test_a_candidate_is_trained_with_the_recipe_in_one_cosine_and_scored_on_held_out_images(compared):
-    recipe = dataclasses.replace(COMPARED.recipe, epochs=2, restart_epochs=0, held_out=True)
+    recipe = dataclasses.replace(COMPARED.recipe, epochs=2, warmup_epochs=0.5, restart_epochs=0, held_out=True)
     training = helpers.make_training(macro("conv_3x3"), helpers.digits(), **dataclasses.asdict(recipe))
     training.run_epoch(0)
     expected = training.run_epoch(1).validation_accuracy

@@ -56,11 +56,12 @@ def training_accuracy_picture(epochs: Sequence[Epoch], recipe: RecipeConfig) -> 
     return _curves("training-accuracy", epochs, curves, "accuracy", caption, alt, in_percent=True)
 
 
-def learning_rate_picture(epochs: Sequence[Epoch]) -> Picture:
+def learning_rate_picture(epochs: Sequence[Epoch], recipe: RecipeConfig) -> Picture:
     """Draws the learning rate over one epoch or more."""
     rates = [e.learning_rate for e in epochs]
     caption = "The step size of each epoch: a cosine that falls, and starts anew where the curve jumps up."
-    alt = f"Learning rate over {plural(len(epochs), 'epoch')}, from {max(rates):.3g} down to {min(rates):.3g}."
+    caption += " It rises over the warm-up first." if recipe.warmup_epochs else ""
+    alt = f"Learning rate over {plural(len(epochs), 'epoch')}, between {max(rates):.3g} and {min(rates):.3g}."
     return _curves("learning-rate", epochs, {"learning rate": rates}, "learning rate", caption, alt, height=200)
 
 
@@ -109,17 +110,21 @@ def _judged(epochs: Sequence[Epoch], recipe: RecipeConfig, what: str) -> str:
     """Explains how the figures on training images differ from those on images without augmentation."""
     kept = {"dropout": recipe.dropout_keep, "drop-path": recipe.drop_path_keep}
     dropped = [name for name, keep in kept.items() if keep < 1]
-    measured = "on augmented images" + (f" with {' and '.join(dropped)}" if dropped else "")
+    mixed = "mixed and " if recipe.mixup or recipe.cutmix else ""
+    measured = f"on {mixed}augmented images" + (f" with {' and '.join(dropped)}" if dropped else "")
     if any(e.validation_loss is not None for e in epochs):
-        return f"The training {what} is measured {measured}, so the validation {what} may be the better one."
+        averaged = " It is that of the averaged weights." if recipe.ema_decay else ""
+        return f"The training {what} is measured {measured}, so the validation {what} may be the better one.{averaged}"
     rising = " Drop-path grows with every step, so it may get worse towards the end." if "drop-path" in dropped else ""
     return f"The training {what} is measured {measured}; no validation images were held out.{rising}"
 
 
 def _what_loss(recipe: RecipeConfig) -> str:
-    smoothed = " of the smoothed labels" if recipe.label_smoothing else ""
+    changes = {"smoothed": recipe.label_smoothing, "mixed": recipe.mixup or recipe.cutmix}
+    changed = " and ".join(name for name, value in changes.items() if value)
+    labels = f" of the {changed} labels" if changed else ""
     beside = "L2 and the auxiliary head’s loss are" if recipe.auxiliary_weight else "L2 is"
-    return f"Mean cross-entropy{smoothed} of each epoch, {beside} not counted: the lower, the better. "
+    return f"Mean cross-entropy{labels} of each epoch, {beside} not counted: the lower, the better. "
 
 
 def _confusion_fields(counts: Int64Array, names: list[str], alt: str, caption: str) -> Picture:

@@ -25,7 +25,7 @@ RECIPE = RecipeConfig(dropout_keep=1.0)
 CURVES = (
     lambda epochs: training_figures.loss_picture(epochs, RECIPE),
     lambda epochs: training_figures.training_accuracy_picture(epochs, RECIPE),
-    training_figures.learning_rate_picture,
+    lambda epochs: training_figures.learning_rate_picture(epochs, RECIPE),
 )
 
 
@@ -54,6 +54,9 @@ def test_no_validation_no_curve(training):
         ({"dropout_keep": 0.9}, "on augmented images with dropout, so"),
         ({"dropout_keep": 0.9, "drop_path_keep": 0.6}, "with dropout and drop-path, so"),
         ({"label_smoothing": 0.1}, "Mean cross-entropy of the smoothed labels of each epoch"),
+        ({"label_smoothing": 0.1, "cutmix": 1.0}, "of the smoothed and mixed labels of each epoch"),
+        ({"mixup": 0.2, "dropout_keep": 0.9}, "on mixed and augmented images with dropout, so"),
+        ({"ema_decay": 0.999}, "the better one. It is that of the averaged weights."),
         ({"auxiliary_weight": 0.4}, "L2 and the auxiliary head’s loss are not counted"),
     ],
 )
@@ -61,6 +64,13 @@ def test_caption_says_what_the_training_was_measured_with(training, changes, sai
     with drawing():
         drawn = training_figures.loss_picture(training.epochs, dataclasses.replace(RECIPE, **changes))
     assert said in drawn.caption
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(0.0, False), (2.5, True)])
+def test_caption_names_a_warm_up(training, epochs, said):
+    recipe = dataclasses.replace(RECIPE, warmup_epochs=epochs)
+    with drawing():
+        assert ("warm-up" in training_figures.learning_rate_picture(training.epochs, recipe).caption) == said
 
 
 def test_one_epoch_and_a_loss_without_end(training):
