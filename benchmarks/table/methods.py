@@ -19,6 +19,7 @@ from benchmarks.table.table import Limit
 from epnas_tf.config import PAPER_SEARCH, PAPER_SURROGATE, SearchConfig, SurrogateConfig
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.space.base import SearchSpace
+from epnas_tf.surrogate.symbol_costs import SymbolCosts
 from epnas_tf.surrogate.table import Indices, encode_rows
 
 Evaluate = Callable[[Indices], float]
@@ -40,6 +41,7 @@ class Run:
         evaluations: the most evaluations; a method with a number of its own may stay below.
         seed: decides every random choice.
         limit: which whole networks may be evaluated and reported.
+        costs: what the symbols cost; None if nothing is known.
         correlations: filled by methods that have a surrogate.
     """
 
@@ -48,6 +50,7 @@ class Run:
     evaluations: int
     seed: int
     limit: Limit
+    costs: SymbolCosts | None = None
     correlations: Correlations = dataclasses.field(default_factory=dict)
 
     def note_correlation(self, level: int, correlation: float | None) -> None:
@@ -96,7 +99,8 @@ def progressive(search: SearchConfig, surrogate: SurrogateConfig) -> Method:
     """Returns this project's search with some settings; it evaluates as many networks as its K and iterations say."""
 
     def run(run: Run) -> Reports:
-        ours = ProgressiveSearch(run.space, search, surrogate, run.seed, run.limit)
+        limit = run.limit if run.limit.binds else None
+        ours = ProgressiveSearch(run.space, search, surrogate, run.seed, limit, run.costs)
         goes_on = ours.advance()
         while goes_on:
             (candidate,) = ours.ask()
@@ -253,6 +257,10 @@ def methods() -> Mapping[str, Method]:
     """Returns all methods by their names."""
     return {
         **{f"default, {iterations(n)}": progressive(SearchConfig(iterations=n), SurrogateConfig()) for n in (1, 3, 5)},
+        **{
+            f"additive alone, {iterations(n)}": progressive(SearchConfig(iterations=n), SurrogateConfig(ensemble=0))
+            for n in (1, 3)
+        },
         **{f"EPNAS, {iterations(n)}": of_paper("probability", n) for n in (1, 3, 5)},
         **{f"greedy PNAS, {iterations(n)}": of_paper("greedy", n) for n in (1, 3)},
         "progressive, uniform": progressive(SearchConfig(sampling="uniform", iterations=3), SurrogateConfig()),

@@ -69,7 +69,7 @@ def run_job(table: Table, job: Job) -> Outcome:
         return table.score(indices, job.noise, noise)
 
     limit = table.limit(job.share)
-    run = Run(table.space, evaluate, job.evaluations, job.seed, limit)
+    run = Run(table.space, evaluate, job.evaluations, job.seed, limit, table.costs)
     began = time.perf_counter()
     reports = list(methods()[job.method](run))
     seconds = time.perf_counter() - began

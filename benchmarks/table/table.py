@@ -5,18 +5,20 @@ import functools
 import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from epnas_tf.arrays import Int64Array
 from epnas_tf.config import RunConfig
 from epnas_tf.errors import ArchitectureError, DataError
 from epnas_tf.options import from_values
 from epnas_tf.search import sampling
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace, check_index, check_indices, check_level
+from epnas_tf.surrogate.symbol_costs import SymbolCosts
 from epnas_tf.surrogate.table import Indices
 
 FORM = (
@@ -37,12 +39,14 @@ class Table:
             trainings]; one of the trainings is drawn.
         accuracies: of the whole networks, what is reported is judged by them: float64 [extensions of level 1, …].
         multiply_adds: of the whole networks, of the same shape; None if they are not known.
+        parameters: likewise.
     """
 
     space: SearchSpace[Any, Any]
     scores: tuple[Array, ...]
     accuracies: Array
     multiply_adds: Array | None = None
+    parameters: Array | None = None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Table":
@@ -61,7 +65,7 @@ class Table:
 
     @classmethod
     def from_values(cls, values: Any) -> "Table":
-        """Makes a table of what a file of NAS-Bench-Macro's form holds; `flops` are its multiply-adds.
+        """Makes a table of what a file of NAS-Bench-Macro's form holds; its `flops` are multiply-adds.
 
         Raises:
             DataError: if it has another form.
@@ -81,16 +85,26 @@ class Table:
         array = np.array([accuracies[name] for name in names]).reshape(shape)
         if not ((array >= 0) & (array <= 100)).all() or array.max() <= 1:
             raise DataError(f"Accuracies are in percent, 0 to 100. Received: {array.min()} … {array.max()}")
-        known = all("flops" in values[name] for name in names)
-        costs = np.array([values[name]["flops"] for name in names], np.float64).reshape(shape) if known else None
-        return cls.of_layers(choices, array, costs)
+        costs = [
+            np.array([values[name][column] for name in names], np.float64).reshape(shape)
+            if all(column in values[name] for name in names)
+            else None
+            for column in ("flops", "params")
+        ]
+        return cls.of_layers(choices, array, *costs)
 
     @classmethod
-    def of_layers(cls, choices: tuple[str, ...], accuracies: Array, multiply_adds: Array | None = None) -> "Table":
+    def of_layers(
+        cls,
+        choices: tuple[str, ...],
+        accuracies: Array,
+        multiply_adds: Array | None = None,
+        parameters: Array | None = None,
+    ) -> "Table":
         """Makes a table of layers whose first choice is an identity, which further layers of shallow networks have."""
         levels = range(1, len(choices) + 1)
         scores = tuple(accuracies[(..., *[0] * (len(choices) - level))][..., np.newaxis] for level in levels)
-        return cls(TableSpace(choices), scores, accuracies, multiply_adds)
+        return cls(TableSpace(choices), scores, accuracies, multiply_adds, parameters)
 
     @classmethod
     def of_trainings(cls, values: dict[str, Any]) -> "Table":
@@ -108,7 +122,20 @@ class Table:
 
         scores = (array(depth, "validation").reshape(*shape[:depth], -1) for depth in range(1, len(shape) + 1))
         accuracies = array(len(shape), "test").mean(axis=1).reshape(shape)
-        return cls(space, tuple(scores), accuracies, array(len(shape), "multiply_adds").reshape(shape))
+        costs = (array(len(shape), column).reshape(shape) for column in ("multiply_adds", "parameters"))
+        return cls(space, tuple(scores), accuracies, *costs)
+
+    @functools.cached_property
+    def costs(self) -> SymbolCosts | None:
+        """What the symbols cost, see `ProgressiveSearch`; None if nothing is known."""
+        known = [costs for costs in (self.parameters, self.multiply_adds) if costs is not None]
+        if not known:
+            return None
+
+        def costs_of(architecture: Any) -> Array:
+            return np.array([costs[self.space.indices(architecture)] for costs in known])
+
+        return SymbolCosts.of_space(self.space, costs_of, scaled=True)
 
     def score(self, indices: Indices, noise: float, rng: np.random.Generator) -> float:
         """Returns what a search is told: the accuracy in [0, 1] of one training, with Gaussian noise in points."""
@@ -152,6 +179,11 @@ class Limit:
     multiply_adds: Array
     bound: float
 
+    @property
+    def binds(self) -> bool:
+        """Whether it excludes any network."""
+        return bool((self.multiply_adds > self.bound).any())
+
     def keeps(self, indices: Indices) -> bool:
         """Whether a whole network keeps the bound."""
         return bool(self.multiply_adds[indices] <= self.bound)
@@ -166,9 +198,20 @@ class Limit:
 
     def allowed(self, parents: Sequence[Indices], level: int) -> sampling.Allowed:
         """See `epnas_tf.search.level_choice.Constraint`."""
-        rows = np.array([self._least[level][indices] <= self.bound for indices in parents])
-        flat = rows.T.reshape(-1)  # extension by extension, as candidates are numbered
+        room = self.room(parents, level)
+        return lambda start, count: room(start, count)[:, 0] >= 0
+
+    def room(self, parents: Sequence[Indices], level: int) -> Callable[[int, int], Array]:
+        """See `epnas_tf.search.level_choice.Budget`."""
+        rows = np.array([(self.bound - self._least[level][indices]) / self.bound for indices in parents])
+        flat = rows.T.reshape(-1, 1)  # extension by extension, as candidates are numbered
         return lambda start, count: flat[start : start + count]
+
+    def parts(self, level: int, indices: Int64Array) -> Array:
+        """See `epnas_tf.search.level_choice.Budget`; the mean over all other levels' choices."""
+        others = tuple(axis for axis in range(self.multiply_adds.ndim) if axis != level - 1)
+        takes = self.multiply_adds.mean(axis=others)[indices] / self.bound
+        return np.asarray(takes - takes.min())[:, np.newaxis]
 
 
 def _accuracy(name: str, row: Any) -> float:

@@ -96,12 +96,18 @@ class SurrogateConfig(Settings):
         "which learns its residuals; otherwise with the LSTM alone [paper, section 4: LSTM alone]",
     )
     additive_penalty: float = option(
-        0.3, "ridge penalty of the additive model, as a number of measured scores [paper: none]", above=0
+        1.0, "ridge penalty of the additive model, as a number of measured scores [paper: none]", above=0
+    )
+    cost_terms: bool = option(
+        True,
+        "give the additive model terms for parameters and multiply-adds, which are known before any score; how far "
+        "scores follow them is learned from the scores [paper: none]",
     )
     ensemble: int = option(
         5,
-        "LSTMs with different initial weights, whose predictions are averaged [paper, section 4: one; PNAS: 5]",
-        minimum=1,
+        "LSTMs with different initial weights, whose predictions are averaged; 0 for the additive model alone [paper, "
+        "section 4: one; PNAS: 5]",
+        minimum=0,
     )
     refit: bool = option(
         True, "start every fit of the LSTM from fresh weights, not from those of the last fit [the paper is silent]"
@@ -116,6 +122,14 @@ class SurrogateConfig(Settings):
     )
     surrogate_steps: int = option(200, "gradient steps in each fit of the surrogate [the paper is silent]", minimum=1)
     surrogate_batch_size: int = option(64, "scores in each gradient step of a fit [the paper is silent]", minimum=1)
+
+    def check(self) -> None:
+        """Refuses a surrogate of no parts."""
+        if not self.additive and not self.ensemble:
+            raise ConfigError(
+                "`ensemble` must be at least 1 without the additive model, or nothing predicts. "
+                "Received: additive=False, ensemble=0"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +209,9 @@ def check_rule(search: SearchConfig, surrogate: SurrogateConfig) -> None:
         )
 
 
-PAPER_SURROGATE = SurrogateConfig(additive=False, ensemble=1, refit=False, hidden_units=100, input_units=100)
+PAPER_SURROGATE = SurrogateConfig(
+    additive=False, cost_terms=False, ensemble=1, refit=False, hidden_units=100, input_units=100
+)
 """The paper's surrogate (section 4, "Surrogate function"; section 5)."""
 
 PAPER_SEARCH = SearchConfig(sampling="probability", repeated="newest", shuffle=False, rank_by="score")

@@ -1,14 +1,16 @@
 """The choice of a level's architectures out of parents × extensions (paper, section 4)."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from epnas_tf.arrays import Float64Array, FloatArray, Int64Array
 from epnas_tf.config import SearchConfig
 from epnas_tf.errors import SearchError
 from epnas_tf.search import sampling
+from epnas_tf.search.lookahead import STEPS, some_extensions, worth_of_room
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.surrogate.surrogate import CHUNK_SIZE, Surrogate, draw_scores, score_candidates
 from epnas_tf.surrogate.table import Indices, Measurement, encode_rows, to_rows
@@ -29,6 +31,30 @@ class Constraint(Protocol):
         Args:
             parents: the architectures of the level before; [()] before the first one.
             level: the candidates' level.
+        """
+
+
+@runtime_checkable
+class Budget(Constraint, Protocol):
+    """A constraint that says how much of its limits candidates leave, and how much extensions take."""
+
+    def room(self, parents: Sequence[Indices], level: int) -> Callable[[int, int], Float64Array]:
+        """Like `allowed`, but with the fractions of the limits that are left to further levels.
+
+        Returns:
+            A function of the first candidate and a count that returns float64 [count, limits]: what the cheapest
+            completion of a candidate leaves of each limit, in [0, 1]; negative if the candidate is not allowed.
+        """
+
+    def parts(self, level: int, indices: Int64Array) -> Float64Array:
+        """What extensions of a level take beyond the cheapest of them, in fractions of the limits.
+
+        Args:
+            level: the level.
+            indices: int64 [extensions].
+
+        Returns:
+            float64 [extensions, limits].
         """
 
 
@@ -99,5 +125,24 @@ class LevelChoice:
         """The scores of a level's candidates by draws from the posterior; a single draw without exploration."""
         encoded = encode_rows(self.space, parents)
         count = min(self.config.k, MAX_DRAWS) if scale else 1
-        draws = self.surrogate.draws(to_rows(self.space, known), *encoded, count, scale, rng)
-        return draw_scores(self.surrogate, self.space, level, self.surrogate.parents(*encoded), draws)
+        kernels = self.surrogate.drawn_kernels(to_rows(self.space, known), count, scale, rng)
+        draws = self.surrogate.draws(kernels, *encoded)
+        scores = draw_scores(self.surrogate, self.space, level, self.surrogate.parents(*encoded), draws)
+        if isinstance(self.constraint, Budget) and level < self.space.num_levels:
+            return self._with_room(scores, parents, level, kernels, self.constraint)
+        return scores
+
+    def _with_room(
+        self, chunks: sampling.Chunks, parents: list[Indices], level: int, kernels: FloatArray, budget: Budget
+    ) -> sampling.Chunks:
+        """Adds to the scores what the room under the limits is worth by each draw; see `lookahead`."""
+        further = {n: some_extensions(self.space, n) for n in range(level + 1, self.space.num_levels + 1)}
+        adds = [kernels[:, n - 1] @ self.space.encode(n, indices).T for n, indices in further.items()]
+        parts = [budget.parts(n, indices) for n, indices in further.items()]
+        worths = [worth_of_room(adds, [each[:, limit] for each in parts]) for limit in range(parts[0].shape[1])]
+        room = budget.room(parents, level)
+        for offset, scores in chunks:
+            left = np.floor(STEPS * room(offset, scores.shape[1]).clip(0, 1) + 1e-6).astype(np.int64)
+            # Under several limits, each bounds the worth of the further levels.
+            bounds = [worth[:, steps] for worth, steps in zip(worths, left.T, strict=True)]
+            yield offset, scores + np.min(bounds, axis=0)

@@ -1,12 +1,13 @@
 """Hard limits on the candidates that may be sampled, computed for all candidates of a level at once."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from epnas_tf.arrays import BoolArray, Float64Array
+from epnas_tf.arrays import BoolArray, Float64Array, Int64Array
 from epnas_tf.config import LimitConfig
 from epnas_tf.cost.latency import Latencies
 from epnas_tf.cost.network_cost import cost
@@ -16,6 +17,7 @@ from epnas_tf.search.sampling import Allowed
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.definition import build_graph, candidate_costs
 from epnas_tf.space.graph import NetworkShape
+from epnas_tf.surrogate.symbol_costs import SymbolCosts
 from epnas_tf.surrogate.table import Indices
 
 
@@ -59,6 +61,7 @@ class Limits:
             }
             return np.array([measures[name]() for name in limits], np.float64)
 
+        self._cost_of = cost_of
         self._costs = candidate_costs(space, cost_of)
         self._refuse_impossible(self._costs.least())
 
@@ -90,17 +93,33 @@ class Limits:
 
     def allowed(self, parents: Sequence[Indices], level: int) -> Allowed:
         """The rule for the candidates of a level that meet all limits; see `level_choice.Constraint`."""
+        room = self.room(parents, level)
+        return lambda start, count: np.asarray((room(start, count) >= 0).all(axis=1))
+
+    def room(self, parents: Sequence[Indices], level: int) -> Callable[[int, int], Float64Array]:
+        """What candidates leave of the limits; see `level_choice.Budget`."""
         architectures = [self._space.architecture(indices) if indices else None for indices in parents]
         costs = self._costs.of_level(architectures, level)
 
-        def allowed(start: int, count: int) -> BoolArray:
+        def room(start: int, count: int) -> Float64Array:
             first, last = start // len(parents), (start + count - 1) // len(parents)
-            keeps = np.zeros((last + 1 - first, len(parents)), bool)
+            left = np.full((last + 1 - first, len(parents), len(self._bounds)), -1.0)
+            # Of several ways to complete a candidate, those that meet all limits leave the most of each.
             for found in costs(np.arange(first, last + 1, dtype=np.int64)):
-                keeps |= self._keeps(found)
-            return keeps.reshape(-1)[start - first * len(parents) :][:count]
+                keeps = self._keeps(found)
+                np.maximum(left, 1 - found / self._bounds, out=left, where=keeps[..., np.newaxis])
+            return left.reshape(-1, len(self._bounds))[start - first * len(parents) :][:count]
 
-        return allowed
+        return room
+
+    def parts(self, level: int, indices: Int64Array) -> Float64Array:
+        """What extensions of a level take of the limits; see `level_choice.Budget`."""
+        takes = self._symbol_costs.of_extensions(self._space, level, indices) / self._bounds
+        return takes - takes.min(axis=0)
+
+    @functools.cached_property
+    def _symbol_costs(self) -> SymbolCosts:
+        return SymbolCosts.of_space(self._space, self._cost_of)
 
     def _keeps(self, costs: Float64Array) -> BoolArray:
         """Whether costs, [n, parents, m], meet all limits, bool [n, parents]."""

@@ -27,12 +27,14 @@ from epnas_tf.metrics import rank_correlation
 from epnas_tf.options import require
 from epnas_tf.search import sampling
 from epnas_tf.search.candidate import Candidate, Ranked
+from epnas_tf.search.known_costs import known_costs
 from epnas_tf.search.level_choice import Constraint, LevelChoice, no_candidate
 from epnas_tf.search.ranking import choose_adjusted_or_raw, estimates
 from epnas_tf.search.search_state import SearchState
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import prefixed, with_prefix
 from epnas_tf.surrogate.surrogate import Surrogate
+from epnas_tf.surrogate.symbol_costs import SymbolCosts
 from epnas_tf.surrogate.table import Indices, Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
 
 A = TypeVar("A")
@@ -73,6 +75,7 @@ class ProgressiveSearch(Generic[A]):
         surrogate_config: SurrogateConfig = SurrogateConfig(),
         seed: int = 0,
         constraint: Constraint | None = None,
+        costs: SymbolCosts | None = None,
     ) -> None:
         """Starts a search at level 1 of the first iteration.
 
@@ -82,6 +85,8 @@ class ProgressiveSearch(Generic[A]):
             surrogate_config: sizes and training of the surrogate.
             seed: decides every random choice, at least 0.
             constraint: which architectures may be trained; all by default.
+            costs: what the space's symbols cost, in standard deviations; by default the parameters and multiply-adds
+                of a registered space. Without `cost_terms` they are not used.
 
         Raises:
             ConfigError: if settings are of another type, or the surrogate cannot serve the sampling rule.
@@ -91,7 +96,11 @@ class ProgressiveSearch(Generic[A]):
         require(SurrogateConfig, "surrogate", surrogate_config)
         check_rule(config, surrogate_config)
         self.space = space
-        self.surrogate = Surrogate(space.num_features, space.num_levels, surrogate_config, seed, config.iterations)
+        used = surrogate_config.additive and surrogate_config.cost_terms
+        costs = (costs or known_costs(space)) if used else None
+        self.surrogate = Surrogate(
+            space.num_features, space.num_levels, surrogate_config, seed, config.iterations, costs
+        )
         self.rank_correlation: float | None = None
         self._config = config
         self._seed = seed

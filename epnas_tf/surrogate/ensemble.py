@@ -95,6 +95,8 @@ class LSTMEnsemble:
             rng: decides the order of the rows.
         """
         config = self._config
+        if not config.ensemble:
+            return
         members = [
             minibatches(len(targets), config.surrogate_batch_size, config.surrogate_steps, rng)
             for _ in range(config.ensemble)
@@ -115,6 +117,10 @@ class LSTMEnsemble:
     def shift(self, by: Float32Array) -> None:
         """Adds a number, float32 [members], to each member's outputs."""
         self._variables.output_bias.assign_add(by.astype(np.float32)[:, np.newaxis, np.newaxis])
+
+    def mean(self, features: Float32Array, levels: IntArray) -> Float32Array:
+        """Returns the mean of the members' outputs, float32 [rows]; zeros if there are none."""
+        return float32(self.outputs(features, levels).sum(axis=0) / max(self._config.ensemble, 1))
 
     def outputs(self, features: Float32Array, levels: IntArray) -> Float32Array:
         """Returns each member's outputs, float32 [members, rows]; the arguments are those of `fit`."""
@@ -149,9 +155,10 @@ class LSTMEnsemble:
 def first_weights(num_features: int, config: SurrogateConfig, entropy: Sequence[int]) -> lstm.Weights:
     """Draws an ensemble's initial weights, as arrays; `entropy`, non-negative integers, decides them."""
     # Four seeds a member, one for each kernel.
-    seeds = np.random.SeedSequence(entropy).generate_state(4 * config.ensemble).reshape(-1, 4)
+    count = max(config.ensemble, 1)  # the shapes of an ensemble without members are those of one
+    seeds = np.random.SeedSequence(entropy).generate_state(4 * count).reshape(-1, 4)
     members = [_first_weights(num_features, config, [int(seed) for seed in row]) for row in seeds]
-    return lstm.Weights(*(np.stack(weights) for weights in zip(*members, strict=True)))
+    return lstm.Weights(*(np.stack(weights)[: config.ensemble] for weights in zip(*members, strict=True)))
 
 
 def _first_weights(num_features: int, config: SurrogateConfig, seeds: Sequence[int]) -> lstm.Weights:

@@ -133,4 +133,4 @@ def _mean_outputs(weights: lstm.Weights, parents: Parents, features: tf.Tensor) 
     """The mean of the LSTMs' outputs for parents × extensions, float32 [n, parents]."""
     outputs = lstm.candidate_outputs(weights, parents.hidden, parents.cell, features)
     # From [members, parents, n] to [n, parents]: candidates are numbered extension by extension.
-    return tf.transpose(tf.reduce_mean(outputs, axis=0))
+    return tf.transpose(tf.reduce_sum(outputs, axis=0) / max(outputs.shape[0], 1))

@@ -20,6 +20,7 @@ from epnas_tf.surrogate.additive import AdditiveModel
 from epnas_tf.surrogate.ensemble import DEVICE, LSTMEnsemble, float32
 from epnas_tf.surrogate.residual_weight import ResidualWeight
 from epnas_tf.surrogate.scoring import SMALLEST, Draws, Parents, Scoring, scoring_graphs, skip_xla
+from epnas_tf.surrogate.symbol_costs import SymbolCosts
 from epnas_tf.surrogate.table import Rows
 
 EXTENSIONS_AT_ONCE = 2048
@@ -37,7 +38,13 @@ class Surrogate:
     """
 
     def __init__(
-        self, num_features: int, num_levels: int, config: SurrogateConfig, seed: int, iterations: int = 1
+        self,
+        num_features: int,
+        num_levels: int,
+        config: SurrogateConfig,
+        seed: int,
+        iterations: int = 1,
+        costs: SymbolCosts | None = None,
     ) -> None:
         """Makes the parts with weights that depend on `seed` alone.
 
@@ -47,8 +54,10 @@ class Surrogate:
             config: the parts, their sizes and training.
             seed: decides the initial weights, at least 0.
             iterations: the number of iterations over the levels.
+            costs: what the symbols cost, in standard deviations; None if nothing is known.
         """
         self._config = config
+        self._costs = costs
         self._shape = (num_levels, num_features)
         self.num_fits = 0
         self._ensemble = LSTMEnsemble(
@@ -107,9 +116,9 @@ class Surrogate:
         They lie in [0, 1]; with the additive part, they may lie slightly outside.
         """
         self._check_rows(features, levels)
-        mean = self._ensemble.outputs(features, levels).mean(axis=0)
+        mean = self._ensemble.mean(features, levels)
         if not self._config.additive:
-            return 1 / (1 + np.exp(-mean))
+            return float32(1 / (1 + np.exp(-mean)))
         return (self._additive.predict(features, levels) + self._weight * mean).astype(np.float32)
 
     def adjust_to_latest_iteration(self, rows: Rows) -> FloatArray:
@@ -144,21 +153,27 @@ class Surrogate:
         """
         return self._scores(self._scoring.drawn_scores, parents, features, draws)
 
-    def draws(
-        self, rows: Rows, features: Float32Array, levels: IntArray, count: int, scale: float, rng: np.random.Generator
-    ) -> Draws:
-        """Draws deviations of the additive part from its posterior, for Thompson sampling.
+    def drawn_kernels(self, rows: Rows, count: int, scale: float, rng: np.random.Generator) -> FloatArray:
+        """Draws kernels of the additive part from its posterior, for Thompson sampling: float64 [count, L, F].
 
         Args:
             rows: the table of the last fit.
-            features: the parents' symbol arrays, as for `parents`.
-            levels: the parents' levels.
             count: the number of draws.
-            scale: factor of the deviations; 0 gives the fit.
+            scale: factor of the draws' deviations from the fit; 0 gives the fit.
             rng: source of the draws.
         """
-        kernels = self._additive.draws(rows, self._config.additive_penalty, count, rng)
-        deviations = scale * (kernels - self._additive.kernel)
+        kernels = self._additive.draws(rows, self._config.additive_penalty, count, rng, self._costs)
+        return self._additive.kernel + scale * (kernels - self._additive.kernel)
+
+    def draws(self, kernels: FloatArray, features: Float32Array, levels: IntArray) -> Draws:
+        """The deviations of drawn kernels from the fit, for extensions of some parents.
+
+        Args:
+            kernels: the result of `drawn_kernels`.
+            features: the parents' symbol arrays, as for `parents`.
+            levels: the parents' levels.
+        """
+        deviations = kernels - self._additive.kernel
         bases = np.einsum("nlf,clf->cn", features, deviations, optimize=True)
         return Draws(float32(bases), float32(deviations[:, int(levels[0])]))
 
@@ -208,7 +223,7 @@ class Surrogate:
 
     def _fit_additive(self, rows: Rows) -> Float32Array:
         """Fits the additive model; returns its residuals in units of their standard deviation, the LSTMs' targets."""
-        self._additive = self._additive.fitted(rows, self._config.additive_penalty)
+        self._additive = self._additive.fitted(rows, self._config.additive_penalty, self._costs)
         residuals = self._additive.residuals(rows)
         self._scale = np.maximum(residuals.std(dtype=np.float64), SMALLEST)
         return float32(residuals / self._scale)
@@ -241,7 +256,7 @@ class Surrogate:
     def _learned_weight(self, unseen: Rows) -> ResidualWeight:
         """The weight after a level that no fit has seen, from the part of the residuals that the LSTMs predicted."""
         residuals = unseen.scores - self._additive.predict(unseen.features, unseen.levels)
-        predicted = float(self._scale) * self._ensemble.outputs(unseen.features, unseen.levels).mean(axis=0)
+        predicted = float(self._scale) * self._ensemble.mean(unseen.features, unseen.levels)
         return self._residual_weight.updated(residuals, predicted)
 
     def _scores(self, scoring: Scoring, parents: Parents, features: Float32Array, *others: Any) -> Float32Array:

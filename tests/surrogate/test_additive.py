@@ -5,7 +5,8 @@ import pytest
 import scipy.stats
 
 from epnas_tf.space import MacroSpace
-from epnas_tf.surrogate.additive import AdditiveModel, iteration_effect_confidence, trend_confidence
+from epnas_tf.surrogate.additive import COST_PENALTIES, AdditiveModel, iteration_effect_confidence, trend_confidence
+from epnas_tf.surrogate.symbol_costs import SymbolCosts
 from epnas_tf.surrogate.table import Rows, encode_rows
 from tests.space.chain_space import ChainSpace
 
@@ -190,3 +191,59 @@ class TestDraws:
 
     def test_scores_without_noise_leave_little_open(self):
         assert self.draws(noise=0.001)[1].std(axis=0).max() < self.draws(noise=0.1)[1].std(axis=0).max() / 2
+
+
+class TestCosts:
+    """Scores of 5 random whole networks of four layers, with a choice that costs 0, 1 or 2 at each."""
+
+    SPACE = ChainSpace(layers=4)
+    COSTS = SymbolCosts.of_space(SPACE, lambda a: np.array([float(sum(ChainSpace(layers=4).indices(a)))]), scaled=True)
+
+    def measured(self, worth, count=5, noise=0.01):
+        """Networks, scored by what their choices are worth, float [4, 3]."""
+        rng = np.random.default_rng(3)
+        features, levels = encode_rows(self.SPACE, [tuple(rng.integers(3, size=4).tolist()) for _ in range(count)])
+        scores = 0.5 + np.einsum("nlf,lf->n", features, worth) + noise * rng.normal(size=count)
+        return at_once(features, levels, scores, np.zeros(count, int))
+
+    def error(self, worth, costs, count=5):
+        """The mean error of the predictions for all 81 networks, less their mean."""
+        model = AdditiveModel.zero(4, 3, 1).fitted(self.measured(worth, count), 1.0, costs)
+        features, levels = encode_rows(self.SPACE, list(np.ndindex(3, 3, 3, 3)))
+        truth, found = np.einsum("nlf,lf->n", features, worth), model.predict(features, levels)
+        return np.abs(truth - truth.mean() - found + found.mean()).mean()
+
+    def test_few_scores_suffice_where_scores_follow_costs(self):
+        worth = np.tile([0.0, 0.1, 0.2], (4, 1))
+        assert self.error(worth, self.COSTS) < 0.6 * self.error(worth, None)  # measured: 0.47
+
+    def test_they_do_little_harm_where_scores_do_not(self):
+        worth = np.tile([0.1, 0.0, 0.1], (4, 1))  # on average nothing by cost
+        assert self.error(worth, self.COSTS, count=40) < 1.1 * self.error(worth, None, count=40)
+
+    def test_the_fit_is_the_mean_of_the_regressions_by_their_evidence(self):
+        """Against the density of the scores, with the noise's variance at its likeliest value, written out."""
+        rows = self.measured(np.tile([0.0, 0.1, 0.15], (4, 1)), count=20, noise=0.05)
+        differences = rows.scores - rows.scores.mean()
+        of_costs, logs, predictions = self.COSTS.of_rows(rows), [], []
+        columns = np.concatenate([rows.features.reshape(20, -1), np.ones((20, 1))], axis=1)
+        for factor in COST_PENALTIES:
+            prior = (of_costs @ of_costs.T / factor + columns @ columns.T) / 0.3
+            noise = differences @ np.linalg.solve(prior + np.eye(20), differences) / 20
+            normal = scipy.stats.multivariate_normal(cov=noise * (prior + np.eye(20)))
+            logs.append(normal.logpdf(differences))
+            predictions.append(rows.scores.mean() + prior @ np.linalg.solve(prior + np.eye(20), differences))
+        weights = np.exp(np.array(logs) - max(logs))
+        model = AdditiveModel.zero(4, 3, 1).fitted(rows, 0.3, self.COSTS)
+        found = model.predict(rows.features, rows.levels)
+        np.testing.assert_allclose(found, weights @ np.array(predictions) / weights.sum(), atol=1e-9)
+
+    def test_draws_lie_around_the_fit_and_spread_along_the_costs(self):
+        rows = self.measured(np.tile([0.0, 0.1, 0.2], (4, 1)), count=30, noise=0.1)
+        model = AdditiveModel.zero(4, 3, 1).fitted(rows, 0.3, self.COSTS)
+        draws = model.draws(rows, 0.3, 4000, np.random.default_rng(0), self.COSTS)
+        deviations = draws.std(axis=0)
+        assert (
+            np.abs(draws.mean(axis=0) - model.kernel) < 5 * deviations / np.sqrt(4000)
+        ).all()  # five standard errors
+        assert (deviations > 0).all()
