@@ -19,18 +19,18 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # `nohup make test &`: wh
 
 # The files that take longest. They begin first, so that no worker is left with one of them at the end.
 LONG = (
-    "test_docs.py",
-    "bin/test_plugin.py",
-    "tuner/test_tuner.py",
-    "bin/test_resume.py",
-    "bin/test_train.py",
-    "test_notebooks.py",
-    "children/test_child.py",
     "export/test_exporter.py",
+    "children/test_child.py",
+    "test_docs.py",
+    "bin/test_resume.py",
+    "tuner/test_tuner.py",
+    "bin/test_train.py",
     "tuner/test_distributed.py",
+    "bin/test_plugin.py",
+    "test_notebooks.py",
+    "test_environment.py",
     "test_readme.py",
     "test_docstrings.py",
-    "test_environment.py",
 )
 
 

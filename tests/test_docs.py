@@ -33,7 +33,7 @@ SMALL = {
     "--operations=conv_3x3,max_pool_3x3 --surrogate_steps=5 --noforecast",
     "epnas-train": "--channels=4 --epochs=1 --train_images=100",
     "epnas-evaluate": "",
-    "epnas-export": "--format=saved_model",
+    "epnas-export": "",
     "epnas-predict": "",
     "epnas-report": "",
     "epnas-rank": "",
@@ -74,8 +74,11 @@ def run(program, arguments, folder, made=set()):  # noqa: B006  (remembers from 
         return
     made.add((folder, program, *arguments))
     small = [flag for flag in SMALL[program].split() if flag.split("=")[0] + "=" not in " ".join(arguments)]
+    demo = "runs/demo" in " ".join(arguments)  # whose architectures are ranked, and whose export is served
     if program == "epnas-search":
-        small.append("--k=3" if "--run_dir=runs/demo" in arguments else "--k=1")
+        small.append("--k=3" if demo else "--k=1")
+    if program == "epnas-export":
+        small.append("--format=saved_model" if demo else "--format=keras")
     done = runs.drive(program.removeprefix("epnas-"), *arguments, *small, cwd=folder)
     assert done.returncode == 0, (program, arguments, done.stderr[-3000:])
 

@@ -165,7 +165,7 @@ def everything_set():
 
 def numbers(run_dir):
     """Returns the numbers of a search, a final training and its exports, each a tiny one."""
-    values = {"layers": 2, "k": 2, "iterations": 1, "channels": 4, "epochs": 1, "train_images": 100}
+    values = {"layers": 2, "k": 1, "iterations": 1, "channels": 4, "epochs": 1, "train_images": 100}
     config = from_values(epnas_tf.RunConfig, {**values, "operations": ("conv_3x3", "max_pool_3x3")})
     epnas_tf.run_search(config, run_dir)
     settings = {"epochs": 1, "restart_epochs": 0, "channels": 4, "normal_cells": 1}

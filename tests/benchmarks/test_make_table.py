@@ -44,8 +44,8 @@ def test_the_table_has_every_network_with_its_trainings_and_costs(made):
 def test_a_stopped_table_goes_on_to_the_same_networks(made, tmp_path):
     table = tmp_path / "macro.json"
     lines = made.with_name("macro.json.networks").read_text().splitlines(keepends=True)
-    # Settings and one network; the second was being written when the power failed.
-    table.with_name("macro.json.networks").write_text("".join(lines[:2]) + lines[2][:20])
+    # Settings and two networks; the third was being written when the power failed.
+    table.with_name("macro.json.networks").write_text("".join(lines[:3]) + lines[3][:20])
     result = runs.benchmark("make_table", f"--table={table}", *FLAGS)
     assert result.returncode == 0, result.stderr
     assert table.read_bytes() == made.read_bytes()

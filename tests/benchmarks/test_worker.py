@@ -9,19 +9,13 @@ from benchmarks.worker import Worker, side_by_side
 COUNTER = "tests.benchmarks.counter:Counter"
 
 
-def test_object_stays_between_calls():
+def test_object_stays_between_calls_and_its_errors_are_raised_here():
     with Worker(COUNTER, 3) as worker:
         assert worker.call("add", 4) == 7
         assert 0 <= worker.seconds("add", 1) < 5
+        with pytest.raises(RuntimeError, match="ValueError: broken"):
+            worker.call("fail")
         assert worker.call("add", 0) == 8
-
-
-def test_error_of_the_competitor_is_raised_here():
-    with (
-        Worker(COUNTER, 0) as worker,
-        pytest.raises(RuntimeError, match="ValueError: broken"),
-    ):
-        worker.call("fail")
 
 
 def test_competitor_that_cannot_be_made_is_an_error_here():

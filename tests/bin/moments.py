@@ -113,7 +113,6 @@ def at(owner, name, action, after=False):
 
 MOMENTS = {
     "half of config.json is written": at(run_directory, "write_whole", half_beside),
-    "before a child": at(ChildTrainer, "train", die),
     "in a child's training": at(ChildTrainer, "train", die_soon),
     "a child is trained, not told": at(VariableStore, "count_updates", die),
     "half of a line is written": at(RunDirectory, "append_record", half_a_line),

@@ -1,8 +1,6 @@
 """The training of a child against an independent one, and what it leaves in the store."""
 
 import dataclasses
-import subprocess
-import sys
 import threading
 
 import keras
@@ -225,6 +223,8 @@ def test_xla_gives_nearly_the_same():
 
 
 XLA_CHILD = """
+import os, sys
+os.environ["XLA_FLAGS"] = f"--xla_dump_to={sys.argv[1]} --xla_dump_hlo_as_text"
 from epnas_tf.network import VariableStore
 from tests.children.children import trainer
 from tests.children.test_child import POOLED_CHILD, SHAPE
@@ -235,8 +235,8 @@ assert result.steps == 3, result.steps
 
 def test_xla_compiles_a_childs_step_once(tmp_path):
     """What it takes for constants, it compiles anew for every value."""
-    environment = runs.environment(XLA_FLAGS=f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text")
-    subprocess.run([sys.executable, "-c", XLA_CHILD], check=True, env=environment, timeout=runs.LIMIT_SECONDS)
+    result = runs.code(XLA_CHILD, tmp_path)
+    assert result.returncode == 0, result.stderr
     assert len(list(tmp_path.glob("*step*before_optimizations.txt"))) == 1
 
 
