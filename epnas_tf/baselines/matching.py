@@ -20,7 +20,7 @@ NEAR = 0.04
 """Relative difference of sizes that are near enough for another reason to decide."""
 
 NARROW = 16
-"""Channels of a last stage below which a member is avoided."""
+"""Channels of a last stage below which a member is avoided, the more with each halving."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,8 @@ def match(
     Of the members whose size is within 4 % of the target, one as it was published is taken (ResNet-20, -32, -44, -56
     or -110 with 16, 32, 64 channels); else the one whose depth is nearest to the usual one (ResNet-20, MobileNetV2 of
     18 blocks, a plain chain of nine convolutions); else the nearest. Members with fewer than 16 channels in the last
-    stage are taken if no other is as near. If none is within 4 %, the nearest of all is taken.
+    stage are taken if no other is as near, and those with half as many after them. If none is within 4 %, the nearest
+    of all is taken.
 
     Args:
         family: a name in `FAMILIES`.
@@ -79,7 +80,8 @@ def match(
         if distance > math.log1p(NEAR):
             return (2, distance)
         depth = abs(math.log(member.blocks / kind.usual))
-        return (int(member.channels[-1] < NARROW), member not in published, depth, distance)
+        narrow = max(0, math.ceil(math.log2(NARROW / member.channels[-1])))
+        return (narrow, member not in published, depth, distance)
 
     best, _ = min(members, key=worth)
     graph = kind.build(best, shape)

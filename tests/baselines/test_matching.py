@@ -39,6 +39,13 @@ def test_usual_depth_comes_before_the_nearest_size():
     assert match("mobilenet_v2", 300_000, **CIFAR).title == "MobileNetV2 of 18 blocks"
 
 
+def test_a_tiny_network_is_rather_shallow_than_of_single_channels():
+    """Of the size of a search's network on the digits; 21 blocks of one channel have it, too."""
+    found = match("mobilenet_v2", 38_496, "multiply_adds", image_shape=(8, 8, 1), num_classes=10)
+    assert found.cost.multiply_adds == pytest.approx(38_496, rel=0.04)
+    assert found.form.channels[-1] >= 4
+
+
 def test_what_is_too_small_gets_the_nearest_of_all():
     found = match("plain", 1, **CIFAR)
     assert found.form == form(1, 1, 3)
