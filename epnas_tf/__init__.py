@@ -42,9 +42,14 @@ _HOMES = {
     "EPNASOracle": "tuner",
     "Candidate": "search",
     "ProgressiveSearch": "search",
+    "CompareConfig": "config",
+    "CompareListener": "run",
+    "CompareResult": "run",
     "Listener": "run",
     "SearchResult": "run",
     "prepare_tensorflow": "devices",
+    "compare_config": "run",
+    "run_compare": "run",
     "run_search": "run",
     "EPNASTuner": "tuner",
     "MacroArchitecture": "space",
@@ -69,6 +74,7 @@ __all__ = sorted(_HOMES)
 if TYPE_CHECKING:
     from epnas_tf.config import (
         ChildConfig,
+        CompareConfig,
         DataConfig,
         FinalNetworkConfig,
         LimitConfig,
@@ -86,6 +92,7 @@ if TYPE_CHECKING:
     from epnas_tf.export import ExportResult, export_network
     from epnas_tf.network import Network, VariableStore, to_model
     from epnas_tf.report import write_report
+    from epnas_tf.run.compare import CompareListener, CompareResult, compare_config, run_compare
     from epnas_tf.run.runner import Listener, SearchResult, run_search
     from epnas_tf.search.candidate import Candidate
     from epnas_tf.search.progressive import ProgressiveSearch

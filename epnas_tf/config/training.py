@@ -182,7 +182,13 @@ COMPARED = (FOUND, LARGEST, RANDOM, "resnet", "mobilenet_v2", "plain")
 
 @dataclasses.dataclass(frozen=True)
 class CompareConfig(Settings):
-    """Comparison of the network that a search found with others, all trained by one recipe."""
+    """Comparison of the network that a search found with others, all trained by one recipe.
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.CompareConfig(networks=("found", "resnet"), seeds=10).match
+        'parameters'
+    """
 
     training: TrainingConfig = TrainingConfig()
     seeds: int = option(

@@ -47,6 +47,15 @@ class CompareResult:
         records: the lines of trainings.jsonl, one for each training.
         directory: the folder of its files.
         already_finished: whether it had ended before this call.
+
+    Example:
+        >>> import epnas_tf
+        >>> config = epnas_tf.compare_config(
+        ...     "runs/demo", networks=("found", "plain"), seeds=2, channels=4, epochs=1, train_images=200
+        ... )
+        >>> result = epnas_tf.run_compare("runs/demo", config, latency=False)
+        >>> result.directory.name, len(result.records)
+        ('compare', 4)
     """
 
     comparison: Comparison
@@ -56,7 +65,16 @@ class CompareResult:
 
 
 class CompareListener:
-    """Receives the events of a comparison. This base class ignores them; subclasses override what they need."""
+    """Receives the events of a comparison. This base class ignores them; subclasses override what they need.
+
+    Example:
+        >>> import epnas_tf
+        >>> class Trainings(epnas_tf.CompareListener):
+        ...     def training_ended(self, network, record):
+        ...         print(network.name, record)
+        >>> listener = Trainings()  # for run_compare(run_dir, listener=listener)
+        >>> listener.warning("silence")
+    """
 
     def started(self, data: ImageData, networks: list[Opponent], num_trainings: int, num_done: int) -> None:
         """The first of so many trainings begins, or the comparison resumes after `num_done` of them."""
@@ -81,6 +99,11 @@ def compare_config(run_dir: str | os.PathLike[str], **values: Any) -> CompareCon
     Raises:
         ConfigError: if there is no such setting, or a value is out of its bounds.
         RunDirectoryError: if the search's settings cannot be read.
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.compare_config("runs/demo", seeds=5).seeds
+        5
     """
     unknown = sorted(values.keys() - {field.name for field in fields_of(CompareConfig)})
     if unknown:
@@ -116,6 +139,15 @@ def run_compare(
 
     Raises:
         EPNASError: for every mistake of the user: in settings, data or directories, or a search that is not finished.
+
+    Example:
+        >>> import epnas_tf
+        >>> config = epnas_tf.compare_config(
+        ...     "runs/demo", networks=("found", "plain"), seeds=2, channels=4, epochs=1, train_images=200
+        ... )
+        >>> result = epnas_tf.run_compare("runs/demo", config, latency=False)
+        >>> [network.name for network in result.comparison.networks]
+        ['found', 'plain']
     """
     check_environment()
     run, listener = Path(run_dir), listener or CompareListener()
