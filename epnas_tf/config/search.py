@@ -100,8 +100,8 @@ class SurrogateConfig(Settings):
     )
     cost_terms: bool = option(
         True,
-        "give the additive model terms for parameters and multiply-adds, which are known before any score; how far "
-        "scores follow them is learned from the scores [paper: none]",
+        "additive terms for parameters and multiply-adds, which are known before any score; how far scores follow them "
+        "is learned from the scores [paper: none]",
     )
     ensemble: int = option(
         5,
