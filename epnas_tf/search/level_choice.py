@@ -145,4 +145,4 @@ class LevelChoice:
             left = np.floor(STEPS * room(offset, scores.shape[1]).clip(0, 1) + 1e-6).astype(np.int64)
             # Under several limits, each bounds the worth of the further levels.
             bounds = [worth[:, steps] for worth, steps in zip(worths, left.T, strict=True)]
-            yield offset, scores + np.min(bounds, axis=0)
+            yield offset, scores + np.min(bounds, axis=0) if bounds else scores

@@ -108,7 +108,8 @@ class Limits:
             for found in costs(np.arange(first, last + 1, dtype=np.int64)):
                 keeps = self._keeps(found)
                 np.maximum(left, 1 - found / self._bounds, out=left, where=keeps[..., np.newaxis])
-            return left.reshape(-1, len(self._bounds))[start - first * len(parents) :][:count]
+            flat = left.reshape(left.shape[0] * len(parents), len(self._bounds))
+            return flat[start - first * len(parents) :][:count]
 
         return room
 

@@ -38,7 +38,7 @@ def search(space, rule, limits=None, k=6, iterations=2, latencies=None):
     return found
 
 
-@pytest.mark.parametrize("rule", ["probability", "greedy", "uniform"])
+@pytest.mark.parametrize("rule", ["probability", "greedy", "thompson"])
 @pytest.mark.parametrize("space", [MacroSpace(4), MicroSpace(3)], ids=lambda space: space.name)
 @pytest.mark.parametrize("name", ["max_params", "max_multiply_adds"])
 def test_no_child_exceeds_a_limit(space, rule, name):
@@ -142,14 +142,11 @@ def test_no_child_is_slower_than_a_limit():
         Limits(space, shape, LimitConfig(max_latency_ms=1e-6), latencies)
 
 
-def test_wide_limits_change_nothing():
+@pytest.mark.parametrize("rule", ["probability", "thompson"])
+def test_wide_limits_change_nothing(rule):
     space = MacroSpace(3)
     wide = LimitConfig(max_params=10**9, max_multiply_adds=10**12)
-    assert (
-        search(space, "probability", wide)
-        == search(space, "probability")
-        == search(space, "probability", LimitConfig())
-    )
+    assert search(space, rule, wide) == search(space, rule) == search(space, rule, LimitConfig())
 
 
 @pytest.mark.parametrize("cuts", [(0, 1, 2, 30, 31, 75), (0, 50, 75)])
