@@ -78,7 +78,7 @@ def match(
     def worth(entry: tuple[Form, float]) -> tuple[object, ...]:
         member, distance = entry
         if distance > math.log1p(NEAR):
-            return (2, distance)
+            return (math.inf, distance)
         depth = abs(math.log(member.blocks / kind.usual))
         narrow = max(0, math.ceil(math.log2(NARROW / member.channels[-1])))
         return (narrow, member not in published, depth, distance)

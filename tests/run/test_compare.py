@@ -86,7 +86,7 @@ def test_result_file_and_latencies(run_dir, unbroken):
     assert (again.comparison, again.records) == (comparison, unbroken.records)  # timed once
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 7])
+@pytest.mark.parametrize("epochs", [2, 7])  # between two trainings, and within one
 def test_goes_on_where_it_was_stopped(run_dir, tmp_path, unbroken, epochs):
     with pytest.raises(Stopped):
         run_compare(run_dir, config(run_dir), compare_dir=tmp_path / "c", listener=StopsAfter(epochs), latency=False)
@@ -106,23 +106,28 @@ def test_more_seeds_go_on_and_fewer_are_refused(run_dir, tmp_path, unbroken):
         run_compare(run_dir, config(run_dir), compare_dir=copy)
 
 
-def test_largest_and_resnet_at_equal_multiply_adds(run_dir, tmp_path):
-    settings = config(run_dir, networks=("found", "largest", "resnet"), match="multiply_adds", epochs=1)
-    found, largest, resnet = run_compare(run_dir, settings, compare_dir=tmp_path / "compare").comparison.networks
-    assert largest.multiply_adds >= found.multiply_adds
+def opponents(run_dir, search, **values):
+    """Returns the networks of a comparison, untrained: those of each name, one for each seed."""
+    settings, found = config(run_dir, **values), test_runner.load_architecture(run_dir / "architecture.json")
+    shape = final_shape(found, load_description(run_dir), settings.training.network)  # 4 channels, as in the search
+    state = finished_state(run_dir, search, "the test reads it")
+    return Opponents(run_dir, search, state, found, shape, settings).of_seeds()
+
+
+def test_largest_and_resnet_at_equal_multiply_adds(run_dir):
+    names = ("found", "largest", "resnet")
+    made = opponents(run_dir, read_config(run_dir), networks=names, match="multiply_adds")
+    found, largest, resnet = (made[name][0] for name in names)
+    assert largest.cost.multiply_adds >= found.cost.multiply_adds
     assert "times the multiply-adds" in largest.note or largest.note == "the found network itself"
-    assert resnet.multiply_adds == pytest.approx(found.multiply_adds, rel=0.05)
+    assert resnet.cost.multiply_adds == pytest.approx(found.cost.multiply_adds, rel=0.05)
 
 
 def test_networks_of_the_space_keep_the_search_s_limits(run_dir):
-    search, settings = read_config(run_dir), config(run_dir, networks=("found", "largest", "random"))
-    state = finished_state(run_dir, search, "the test reads it")
-    found = test_runner.load_architecture(run_dir / "architecture.json")
-    shape = final_shape(found, load_description(run_dir), settings.training.network)  # 4 channels, as in the search
-    free = Opponents(run_dir, search, state, found, shape, settings).of_seeds()["largest"][0]
-    bound = free.cost.parameters - 1
+    search, names = read_config(run_dir), ("found", "largest", "random")
+    bound = opponents(run_dir, search, networks=names)["largest"][0].cost.parameters - 1
     limited = dataclasses.replace(search, limits=LimitConfig(max_params=bound))
-    within = Opponents(run_dir, limited, state, found, shape, settings).of_seeds()
+    within = opponents(run_dir, limited, networks=names)
     assert within["largest"][0].cost.parameters <= bound
     assert max(one.cost.parameters for one in within["random"]) <= bound
 
