@@ -38,7 +38,7 @@ def search(space, rule, limits=None, k=6, iterations=2, latencies=None):
     return found
 
 
-@pytest.mark.parametrize("rule", ["probability", "greedy", "thompson"])
+@pytest.mark.parametrize("rule", ["probability", "greedy", "uniform", "thompson"])
 @pytest.mark.parametrize("space", [MacroSpace(4), MicroSpace(3)], ids=lambda space: space.name)
 @pytest.mark.parametrize("name", ["max_params", "max_multiply_adds"])
 def test_no_child_exceeds_a_limit(space, rule, name):

@@ -82,9 +82,9 @@ def pipeline(batch_size, cutout):
     return TrainingPipeline(with_cutout(all_digits(), cutout), batch_size, epochs=1)
 
 
-def batches(recipe, epoch, cutout=0):
+def batches(recipe, epoch, cutout=0, seed=SEED):
     """Returns the batches of an epoch, from 0."""
-    return pipeline(recipe.batch_size, cutout).batches(derived_seed(SEED, EPOCH, epoch))
+    return pipeline(recipe.batch_size, cutout).batches(derived_seed(seed, EPOCH, epoch))
 
 
 def plain_loop(architecture, recipe):

@@ -16,10 +16,11 @@ from epnas_tf.training.steps import cross_entropy, make_steps
 from tests.training import helpers
 from tests.training.test_schedule import expected_rate
 
-# Of a variable's norm. The operations are the same and their order is another: 2e-6 after six steps in float32, and
-# some 3e-2 where rounding changes the sign of a ReLU's input, which happened with skips. By architecture, since a
-# setting changes some variable by 0.59 with skips, by 0.12 in the chain.
-CLOSE = {helpers.SKIPS: 0.15, helpers.CHAIN: 3e-2}
+# Six steps in float32, in another order of the same operations.
+CLOSE = {"rtol": 2e-4, "atol": 2e-5}
+SEEDS = range(helpers.SEED, helpers.SEED + 4)
+"""Rounding that changes the sign of a ReLU's input sends weights another way: with one seed of twelve, and which one
+depends on the processor. A mistake shows with every seed."""
 
 BARE = dataclasses.replace(helpers.PLAIN, restart_epochs=0, l2=0.0, clip_norm=0.0)
 """One cosine, and nothing that can be left out."""
@@ -62,12 +63,12 @@ def test_without_smoothing_the_cross_entropy_is_the_plain_one_bit_for_bit():
     assert cross_entropy(labels, scores, 0.0).numpy() == plain.numpy()
 
 
-def reference(architecture, recipe, cutout=0):
+def reference(architecture, recipe, cutout=0, seed=helpers.SEED):
     """Trains step by step, the optimiser in NumPy from the formulas; returns variables, momentum and summed losses.
 
     What dropout and drop-path drop is taken from the class that `test_regularization` tests.
     """
-    store, shape = VariableStore(helpers.SEED), helpers.shape_of(architecture)
+    store, shape = VariableStore(seed), helpers.shape_of(architecture)
     graph = build_graph(architecture, shape)
     network = Network(
         architecture, shape, store, with_auxiliary_head(graph, shape) if recipe.auxiliary_weight else graph
@@ -76,11 +77,11 @@ def reference(architecture, recipe, cutout=0):
     slots = [np.zeros(variable.shape, np.float32) for variable in variables]
     steps, losses = len(helpers.batches(recipe, 0)), []
     for epoch in range(recipe.epochs):
-        for images, labels in helpers.batches(recipe, epoch, cutout):
+        for images, labels in helpers.batches(recipe, epoch, cutout, seed):
             number = len(losses)
-            seed = tf.constant([derived_seed(helpers.SEED, DROPOUT), 0], tf.int64)
-            seed = tf.random.fold_in(seed, tf.constant(number, tf.int64))
-            dropping = DropoutAndDropPath(recipe, seed, tf.constant((number + 1) / (steps * recipe.epochs)))
+            step_seed = tf.constant([derived_seed(seed, DROPOUT), 0], tf.int64)
+            step_seed = tf.random.fold_in(step_seed, tf.constant(number, tf.int64))
+            dropping = DropoutAndDropPath(recipe, step_seed, tf.constant((number + 1) / (steps * recipe.epochs)))
             with tf.GradientTape() as tape:
                 outputs = network.outputs(images, training=True, regularizer=dropping)
                 loss = objective = cross_entropy(labels, outputs[("head", "sum")], recipe.label_smoothing)
@@ -101,64 +102,70 @@ def reference(architecture, recipe, cutout=0):
     return helpers.layers_of(store), slots, np.reshape(losses, [recipe.epochs, steps]).sum(axis=1)
 
 
-def run(architecture, recipe, cutout=0):
+def run(architecture, recipe, cutout=0, seed=helpers.SEED):
     """Trains as the project does; returns variables, momentum and summed losses."""
-    training = helpers.make_training(architecture, cutout=cutout, **dataclasses.asdict(recipe))
+    training = helpers.make_training(architecture, cutout=cutout, seed=seed, **dataclasses.asdict(recipe))
     epochs = [training.run_epoch(number) for number in range(recipe.epochs)]
     index, arrays = training.optimizer.get_state()
     slots = Reader(arrays["slots"]).take(index["slots"])
     return helpers.layers_of(training.store), slots, np.array([e.training_loss * training.steps for e in epochs])
 
 
-def assert_near(one, other, tolerance, message=None):
-    assert np.linalg.norm(one - other) <= tolerance * np.linalg.norm(other), message
-
-
-def assert_close(found, expected, architecture):
+def assert_close(found, expected):
     """Compares layers and losses."""
     assert found[0].keys() == expected[0].keys()
     for key, weights in expected[0].items():
         for one, other in zip(found[0][key], weights, strict=True):
-            assert_near(one, other, CLOSE[architecture], key)
-    np.testing.assert_allclose(found[2], expected[2], rtol=1e-2)
+            np.testing.assert_allclose(one, other, **CLOSE, err_msg=str(key))
+    np.testing.assert_allclose(found[2], expected[2], rtol=1e-4)
 
 
-def assert_differs(found, expected, architecture, what):
+def assert_agrees(architecture, recipe, cutout=0):
+    """Checks a training against the formulas with the first of `SEEDS` that rounding spares; returns both, and it."""
+    for seed in SEEDS:
+        found, expected = run(architecture, recipe, cutout, seed), reference(architecture, recipe, cutout, seed)
+        try:
+            assert_close(found, expected)
+        except AssertionError as error:
+            failure = error
+        else:
+            return found, expected, seed
+    raise failure
+
+
+def assert_differs(found, expected, what):
     """Checks that a comparison notices a setting."""
     try:
-        assert_close(found, expected, architecture)
+        assert_close(found, expected)
     except AssertionError:
         return
     pytest.fail(f"{what} is not felt")
 
 
-def assert_each_is_felt(found, architecture, recipe, names, cutout=0):
+def assert_each_is_felt(found, architecture, recipe, names, cutout=0, seed=helpers.SEED):
     """Checks that a training is told from one in which any of these settings is that of `BARE`."""
     for name in names:
-        other = reference(architecture, dataclasses.replace(recipe, **{name: getattr(BARE, name)}), cutout)
-        assert_differs(found, other, architecture, name)
+        other = reference(architecture, dataclasses.replace(recipe, **{name: getattr(BARE, name)}), cutout, seed)
+        assert_differs(found, other, name)
 
 
 def test_bare_training_is_that_of_the_formulas():
-    found, expected = run(helpers.SKIPS, BARE), reference(helpers.SKIPS, BARE)
-    assert_close(found, expected, helpers.SKIPS)
+    found, expected, _ = assert_agrees(helpers.SKIPS, BARE)
     for one, other in zip(found[1], expected[1], strict=True):  # momentum
-        assert_near(one, other, CLOSE[helpers.SKIPS])
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
 def test_each_setting_of_the_optimiser_changes_what_it_says_and_nothing_else():
     recipe = dataclasses.replace(BARE, **OPTIMISER)
-    found = run(helpers.CHAIN, recipe)
-    assert_close(found, reference(helpers.CHAIN, recipe), helpers.CHAIN)
-    assert_each_is_felt(found, helpers.CHAIN, recipe, OPTIMISER)
+    found, _, seed = assert_agrees(helpers.CHAIN, recipe)
+    assert_each_is_felt(found, helpers.CHAIN, recipe, OPTIMISER, seed=seed)
 
 
 def test_each_regularisation_changes_what_it_says_and_nothing_else():
     recipe = dataclasses.replace(BARE, **REGULARISATION)
-    found = run(helpers.SKIPS, recipe, CUTOUT)
-    assert_close(found, reference(helpers.SKIPS, recipe, CUTOUT), helpers.SKIPS)
-    assert_each_is_felt(found, helpers.SKIPS, recipe, REGULARISATION, CUTOUT)
-    assert_differs(found, reference(helpers.SKIPS, recipe, cutout=0), helpers.SKIPS, "cutout")
+    found, _, seed = assert_agrees(helpers.SKIPS, recipe, CUTOUT)
+    assert_each_is_felt(found, helpers.SKIPS, recipe, REGULARISATION, CUTOUT, seed)
+    assert_differs(found, reference(helpers.SKIPS, recipe, cutout=0, seed=seed), "cutout")
 
 
 def make_loop(recipe, batch_size=64):
