@@ -5,7 +5,7 @@ import functools
 import itertools
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from epnas_tf.arrays import Int64Array
 from epnas_tf.config import RunConfig
 from epnas_tf.errors import ArchitectureError, DataError
 from epnas_tf.options import from_values
-from epnas_tf.search import sampling
+from epnas_tf.search.level_choice import Budget, Room
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace, check_index, check_indices, check_level
 from epnas_tf.surrogate.symbol_costs import SymbolCosts
@@ -168,7 +168,7 @@ class Table:
 
 
 @dataclasses.dataclass(frozen=True)
-class Limit:
+class Limit(Budget):
     """A bound of the whole networks' multiply-adds; a constraint of `ProgressiveSearch`.
 
     Attributes:
@@ -196,12 +196,7 @@ class Limit:
             least.insert(0, least[0].min(axis=-1))
         return least
 
-    def allowed(self, parents: Sequence[Indices], level: int) -> sampling.Allowed:
-        """See `epnas_tf.search.level_choice.Constraint`."""
-        room = self.room(parents, level)
-        return lambda start, count: room(start, count)[:, 0] >= 0
-
-    def room(self, parents: Sequence[Indices], level: int) -> Callable[[int, int], Array]:
+    def room(self, parents: Sequence[Indices], level: int) -> Room:
         """See `epnas_tf.search.level_choice.Budget`."""
         rows = np.array([(self.bound - self._least[level][indices]) / self.bound for indices in parents])
         flat = rows.T.reshape(-1, 1)  # extension by extension, as candidates are numbered

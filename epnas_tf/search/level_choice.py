@@ -1,8 +1,10 @@
 """The choice of a level's architectures out of parents × extensions (paper, section 4)."""
 
+import abc
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,11 +36,19 @@ class Constraint(Protocol):
         """
 
 
-@runtime_checkable
-class Budget(Constraint, Protocol):
+Room = Callable[[int, int], Float64Array]
+"""Maps the index of a first candidate and a count to what these candidates leave, float64 [count, limits]."""
+
+
+class Budget(abc.ABC):
     """A constraint that says how much of its limits candidates leave, and how much extensions take."""
 
-    def room(self, parents: Sequence[Indices], level: int) -> Callable[[int, int], Float64Array]:
+    def allowed(self, parents: Sequence[Indices], level: int) -> sampling.Allowed:
+        """The candidates that leave something or nothing of each limit; see `Constraint`."""
+        return within(self.room(parents, level))
+
+    @abc.abstractmethod
+    def room(self, parents: Sequence[Indices], level: int) -> Room:
         """Like `allowed`, but with the fractions of the limits that are left to further levels.
 
         Returns:
@@ -46,6 +56,7 @@ class Budget(Constraint, Protocol):
             completion of a candidate leaves of each limit, in [0, 1]; negative if the candidate is not allowed.
         """
 
+    @abc.abstractmethod
     def parts(self, level: int, indices: Int64Array) -> Float64Array:
         """What extensions of a level take beyond the cheapest of them, in fractions of the limits.
 
@@ -56,6 +67,11 @@ class Budget(Constraint, Protocol):
         Returns:
             float64 [extensions, limits].
         """
+
+
+def within(room: Room) -> sampling.Allowed:
+    """The candidates that break no limit."""
+    return lambda start, count: np.asarray((room(start, count) >= 0).all(axis=1))
 
 
 def no_candidate(what: str, limits: Constraint | None) -> str:
@@ -100,10 +116,16 @@ class LevelChoice:
         num_candidates = len(parents) * self.space.num_extensions(level)
         if num_candidates > MAX_CANDIDATES:
             raise SearchError(f"Level {level} must have at most 2^62 candidates. Received: {num_candidates}")
-        allowed = self.constraint.allowed(parents, level) if self.constraint else None
         k, rule = self.config.k, self.config.sampling
+        room: Room | None = None
+        if isinstance(self.constraint, Budget):
+            # Of a chunk, both the scores and the choice ask for it.
+            room = functools.lru_cache(1)(self.constraint.room(parents, level))
+            allowed: sampling.Allowed | None = within(room)
+        else:
+            allowed = self.constraint.allowed(parents, level) if self.constraint else None
         if rule == "thompson":
-            drawn = self._drawn(parents, level, sampling.exploration(self.config, iteration), known, rng)
+            drawn = self._drawn(parents, level, sampling.exploration(self.config, iteration), known, rng, room)
             flat, _ = sampling.choose_in_turns(drawn, k, allowed)
         else:
             # No candidate of a uniform choice needs a prediction.
@@ -120,7 +142,13 @@ class LevelChoice:
         return score_candidates(self.surrogate, self.space, level, of_parents)
 
     def _drawn(
-        self, parents: list[Indices], level: int, scale: float, known: list[Measurement], rng: np.random.Generator
+        self,
+        parents: list[Indices],
+        level: int,
+        scale: float,
+        known: list[Measurement],
+        rng: np.random.Generator,
+        room: Room | None,
     ) -> sampling.Chunks:
         """The scores of a level's candidates by draws from the posterior; a single draw without exploration."""
         encoded = encode_rows(self.space, parents)
@@ -128,19 +156,18 @@ class LevelChoice:
         kernels = self.surrogate.drawn_kernels(to_rows(self.space, known), count, scale, rng)
         draws = self.surrogate.draws(kernels, *encoded)
         scores = draw_scores(self.surrogate, self.space, level, self.surrogate.parents(*encoded), draws)
-        if isinstance(self.constraint, Budget) and level < self.space.num_levels:
-            return self._with_room(scores, parents, level, kernels, self.constraint)
+        if isinstance(self.constraint, Budget) and room is not None and level < self.space.num_levels:
+            return self._with_room(scores, level, kernels, self.constraint, room)
         return scores
 
     def _with_room(
-        self, chunks: sampling.Chunks, parents: list[Indices], level: int, kernels: FloatArray, budget: Budget
+        self, chunks: sampling.Chunks, level: int, kernels: FloatArray, budget: Budget, room: Room
     ) -> sampling.Chunks:
         """Adds to the scores what the room under the limits is worth by each draw; see `lookahead`."""
         further = {n: some_extensions(self.space, n) for n in range(level + 1, self.space.num_levels + 1)}
         adds = [kernels[:, n - 1] @ self.space.encode(n, indices).T for n, indices in further.items()]
         parts = [budget.parts(n, indices) for n, indices in further.items()]
         worths = [worth_of_room(adds, [each[:, limit] for each in parts]) for limit in range(parts[0].shape[1])]
-        room = budget.room(parents, level)
         for offset, scores in chunks:
             left = np.floor(STEPS * room(offset, scores.shape[1]).clip(0, 1) + 1e-6).astype(np.int64)
             # Under several limits, each bounds the worth of the further levels.

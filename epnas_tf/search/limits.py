@@ -13,7 +13,7 @@ from epnas_tf.cost.latency import Latencies
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ConfigError
 from epnas_tf.options import values_of
-from epnas_tf.search.sampling import Allowed
+from epnas_tf.search.level_choice import Budget, Room
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.space.definition import build_graph, candidate_costs
 from epnas_tf.space.graph import NetworkShape
@@ -21,7 +21,7 @@ from epnas_tf.surrogate.symbol_costs import SymbolCosts
 from epnas_tf.surrogate.table import Indices
 
 
-class Limits:
+class Limits(Budget):
     """Limits on the costs of a child's network: parameters, multiply-adds, milliseconds.
 
     A candidate is allowed if one of the cheapest networks of the deepest level that it can grow into, as far as they
@@ -91,12 +91,7 @@ class Limits:
             f"Received: {self}"
         )
 
-    def allowed(self, parents: Sequence[Indices], level: int) -> Allowed:
-        """The rule for the candidates of a level that meet all limits; see `level_choice.Constraint`."""
-        room = self.room(parents, level)
-        return lambda start, count: np.asarray((room(start, count) >= 0).all(axis=1))
-
-    def room(self, parents: Sequence[Indices], level: int) -> Callable[[int, int], Float64Array]:
+    def room(self, parents: Sequence[Indices], level: int) -> Room:
         """What candidates leave of the limits; see `level_choice.Budget`."""
         architectures = [self._space.architecture(indices) if indices else None for indices in parents]
         costs = self._costs.of_level(architectures, level)

@@ -96,8 +96,10 @@ class ProgressiveSearch(Generic[A]):
         require(SurrogateConfig, "surrogate", surrogate_config)
         check_rule(config, surrogate_config)
         self.space = space
-        used = surrogate_config.additive and surrogate_config.cost_terms
-        costs = (costs or known_costs(space)) if used else None
+        if not (surrogate_config.additive and surrogate_config.cost_terms):
+            costs = None
+        elif costs is None:
+            costs = known_costs(space)
         self.surrogate = Surrogate(
             space.num_features, space.num_levels, surrogate_config, seed, config.iterations, costs
         )

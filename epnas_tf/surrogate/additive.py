@@ -117,11 +117,11 @@ class AdditiveModel:
         design = np.concatenate([costs.of_rows(rows), self._columns(rows)], axis=1) * confidence
         # The intercept is not penalised: it is the mean, and the terms explain the differences from it.
         differences = rows.scores - np.mean(rows.scores, dtype=np.float64)
-        fits = []
+        gram, fits = design.T @ design, []
         for factor in COST_PENALTIES if len(costs) else (1.0,):
             penalties = np.full(design.shape[1], penalty)
             penalties[: len(costs)] *= factor
-            fits.append(_Regression.of(design, differences, penalties, confidence))
+            fits.append(_Regression.of(design, gram, differences, penalties, confidence))
         logs = np.array([fit.log_evidence for fit in fits])
         weights = np.exp(logs - logs.max())
         return [
@@ -198,10 +198,15 @@ class _Regression:
 
     @classmethod
     def of(
-        cls, design: FloatArray, differences: FloatArray, penalties: FloatArray, confidence: FloatArray
+        cls,
+        design: FloatArray,
+        gram: FloatArray,
+        differences: FloatArray,
+        penalties: FloatArray,
+        confidence: FloatArray,
     ) -> "_Regression":
-        """Solves the normal equations of a design, float64 [rows, terms], with a penalty for each term."""
-        gram, moments = design.T @ design, design.T @ differences
+        """Solves the normal equations of a design A, float64 [rows, terms], and its AᵀA, with a penalty a term."""
+        moments = design.T @ differences
         root = np.linalg.cholesky(gram + np.diag(penalties))
         solution = scipy.linalg.cho_solve((root, True), moments, check_finite=False)  # NaN scores give NaN terms
         residuals = differences - design @ solution

@@ -94,10 +94,8 @@ def load_trained(final_dir: str | os.PathLike[str]) -> TrainedNetwork:
     store = VariableStore(config.seed)
     network = Network(architecture, final_shape(architecture, description, config.network), store)
     try:
-        if config.recipe.ema_decay:
-            store.set_state(state.values["average"], with_prefix(AVERAGE, state.arrays))
-        else:
-            store.set_state(state.values["store"], with_prefix(STORE, state.arrays))
+        name, prefix = ("average", AVERAGE) if config.recipe.ema_decay else ("store", STORE)
+        store.set_state(state.values[name], with_prefix(prefix, state.arrays))
     except KeyError as error:
         raise StateError(f"The checkpoint in {path} is incomplete. Received: no {error}") from error
     missing = [key for key in network.layers if key not in store.updates]

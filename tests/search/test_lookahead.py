@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from epnas_tf.config import SearchConfig, SurrogateConfig
-from epnas_tf.search.level_choice import LevelChoice
+from epnas_tf.search.level_choice import Budget, LevelChoice
 from epnas_tf.search.lookahead import MAX_EXTENSIONS, STEPS, some_extensions, worth_of_room
 from epnas_tf.space import MacroSpace
 from epnas_tf.surrogate.surrogate import Surrogate
@@ -40,7 +40,7 @@ def test_of_very_many_extensions_some_are_looked_at():
     assert {deep.extension(15, index).operation for index in many.tolist()} == {"conv_3x3", "max_pool_3x3"}
 
 
-class Half:
+class Half(Budget):
     """A limit that one of two expensive choices keeps: choice 1 of layer 2, or choice 2 of layer 3."""
 
     PARTS = np.array([[0.0, 0.0, 0.0], [0.0, 0.6, 0.0], [0.0, 0.0, 0.6]])
@@ -48,9 +48,6 @@ class Half:
     def room(self, parents, level):
         taken = [[sum(self.PARTS[n, i] for n, i in enumerate((*p, e))) for p in parents] for e in range(3)]
         return lambda start, count: (1 - np.reshape(taken, [-1, 1]))[start : start + count]
-
-    def allowed(self, parents, level):
-        return lambda start, count: self.room(parents, level)(start, count)[:, 0] >= 0
 
     def parts(self, level, indices):
         return self.PARTS[level - 1, indices][:, np.newaxis]
