@@ -54,7 +54,7 @@ def half_a_line(directory, record):
 
 
 def fill_disk(plan):
-    """Returns what takes the space away: all of a small file system, or the process's own allowance a file."""
+    """An action that leaves no space: fills a small file system, or ends the process's allowance a file."""
 
     def fill(*_):
         if plan["ballast"] is None:
@@ -91,7 +91,7 @@ def no_network(*_, **__):
 
 
 def at(owner, name, action, after=False):
-    """Returns what makes `action` happen before or after the nth call of a function."""
+    """An installer that makes `action` happen before or after the nth call of a function."""
 
     def install(plan):
         real, calls = getattr(owner, name), itertools.count(1)

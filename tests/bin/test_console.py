@@ -86,7 +86,7 @@ def calls(unbroken, tmp_path_factory):
 
 
 def drive_all(calls, moment):
-    """Returns what each command prints."""
+    """The output of each command, by its name."""
     printed = {}
     for binary, arguments in calls.items():
         result = runs.drive(binary, *arguments, moment=moment)

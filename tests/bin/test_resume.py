@@ -10,7 +10,7 @@ from epnas_tf.config import RunConfig, SearchConfig, SpaceConfig
 from epnas_tf.storage.run_directory import RunDirectory, read_config
 from tests.bin import runs
 
-# Moment, the how manieth time in that process, and the children whose state is saved then.
+# The moment, its occurrence in that process (from 1), and the number of children whose state is saved by then.
 KILLS = (
     ("half of config.json is written", 1, 0),
     ("in a child's training", 1, 0),

@@ -117,7 +117,7 @@ def test_ctrl_c_on_a_terminal_moves_nothing_and_sentences_break_between_words():
 
 
 def shown(display):
-    """Returns what a display has written, without colours."""
+    """The text that a display has written, without colours."""
     return re.sub(r"\x1b\[[0-9;]*m", "", display.console.file.getvalue())
 
 
