@@ -1,5 +1,7 @@
 """Fixtures that tests of several packages share."""
 
+import functools
+import gc
 import os
 import signal
 from pathlib import Path
@@ -37,6 +39,24 @@ LONG = (
 def pytest_collection_modifyitems(items):
     order = {TESTS / name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _only_new_garbage():
+    """Limits garbage collection to what tests make, not all of TensorFlow again and again; a search ends that."""
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def without_jit():
+    """Keras's `fit` without XLA, which compiles for seconds what a test trains for an instant."""
+    import keras
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Model, "compile", functools.partialmethod(keras.Model.compile, jit_compile=False))
+        yield
 
 
 @pytest.fixture(scope="module")
