@@ -15,6 +15,8 @@ from tests.space.chain_space import ChainSpace
 from tests.space.own import register_builder
 from tests.tuner.kt_helpers import OPERATIONS, make_hypermodel, split_digits
 
+pytestmark = pytest.mark.usefixtures("without_jit")
+
 
 def make_micro(**kwargs):
     settings = {"blocks": 1, "operations": OPERATIONS, "channels": 4, "normal_cells": 1, **kwargs}
@@ -125,23 +127,23 @@ def make_chains() -> SpaceHyperModel:
 
 
 @pytest.mark.parametrize(
-    ("tuner_class", "make"),
+    ("tuner_class", "make", "trials"),
     [
-        (functools.partial(keras_tuner.BayesianOptimization, num_initial_points=1), make_hypermodel),
-        (keras_tuner.RandomSearch, make_micro),
-        (keras_tuner.RandomSearch, make_staged),
-        (keras_tuner.RandomSearch, make_chains),
+        (functools.partial(keras_tuner.BayesianOptimization, num_initial_points=1), make_hypermodel, 2),
+        (keras_tuner.RandomSearch, make_micro, 1),
+        (keras_tuner.RandomSearch, make_staged, 1),
+        (keras_tuner.RandomSearch, make_chains, 1),
     ],
     ids=["bayesian-macro", "random-micro", "random-staged", "random-chains"],
 )
-def test_keras_tuners_own_searches(tmp_path, tuner_class, make):
+def test_keras_tuners_own_searches(tmp_path, tuner_class, make, trials):
     hypermodel = make()
-    tuner = tuner_class(hypermodel, objective="val_accuracy", max_trials=2, seed=1, directory=tmp_path)
+    tuner = tuner_class(hypermodel, objective="val_accuracy", max_trials=trials, seed=1, directory=tmp_path)
     x, y, validation = split_digits(100)
     tuner.search(x, y, validation_data=validation, epochs=1, verbose=0)
-    trials = list(tuner.oracle.trials.values())
-    assert [trial.status for trial in trials] == ["COMPLETED"] * 2
-    depths = [len(hypermodel.space.extensions(hypermodel.architecture(t.hyperparameters.copy()))) for t in trials]
+    ended = list(tuner.oracle.trials.values())
+    assert [trial.status for trial in ended] == ["COMPLETED"] * trials
+    depths = [len(hypermodel.space.extensions(hypermodel.architecture(t.hyperparameters.copy()))) for t in ended]
     assert all(1 <= depth <= hypermodel.space.num_levels for depth in depths)
     assert isinstance(tuner.get_best_models()[0], keras.Model)
 

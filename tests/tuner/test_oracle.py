@@ -376,6 +376,7 @@ class TestObjective:
         assert EPNASOracle(SPACE, keras_tuner.Objective("f1", "max")).objective.name == "f1"
 
 
+@pytest.mark.usefixtures("without_jit")
 def test_plain_tuner_without_shared_weights(tmp_path):
     """KerasTuner's own Tuner: a fresh model for each trial, with its own fit and checkpoints."""
     hypermodel = make_hypermodel()
