@@ -84,7 +84,7 @@ def train_digits(data, architecture=SMALL, config=CONFIG):
     """Returns a network trained on the digits for a few epochs."""
     network = Network(architecture, final_shape(architecture, describe_data(data), config.network), VariableStore(0))
     model = to_model(network)
-    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
+    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", jit_compile=False)
     keras.utils.set_random_seed(CONFIG.seed)  # Keras shuffles; without a seed TensorFlow refuses where it is to repeat
     model.fit((data.train.images - data.mean) / data.std, data.train.labels, epochs=4, batch_size=64, verbose=0)
     return network
