@@ -1,11 +1,10 @@
-"""A network trained on real photographs: the SavedModel's answers to files against the package's."""
+"""A network for real photographs: the SavedModel's answers to files against the package's."""
 
 import dataclasses
 import json
 import runpy
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,7 +15,7 @@ from epnas_tf.data import load
 from epnas_tf.evaluation import load_classifier, predict
 from epnas_tf.evaluation.preparation import to_document
 from epnas_tf.export import ExportError, decoding, export_network
-from epnas_tf.network import Network, VariableStore, to_model
+from epnas_tf.network import Network, VariableStore
 from epnas_tf.storage.data_file import describe_data, load_description
 from epnas_tf.training.trained import final_shape
 from tests.export import networks, photographs
@@ -27,7 +26,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "serve.py"
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
-    """A run with a final training on pieces of two photographs of many sizes, and its export."""
+    """A run on pieces of two photographs of many sizes, with a network of random values for it, and its export."""
     path = tmp_path_factory.mktemp("photographs")
     for name, photograph in photographs.PHOTOGRAPHS.items():
         (path / "images" / name).mkdir(parents=True)
@@ -38,9 +37,6 @@ def run_dir(tmp_path_factory):
     network = Network(
         networks.SMALL, final_shape(networks.SMALL, describe_data(data), config.network), VariableStore(0)
     )
-    model = to_model(network)
-    model.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy")
-    model.fit((data.train.images - data.mean) / data.std, data.train.labels, epochs=3, batch_size=16, verbose=0)
     networks.randomise(network)  # brings the scores to a size where the softmax hides nothing
     networks.save_final(path / "final", network, describe_data(data), config)
     export_network(path, ["saved_model"])
