@@ -78,6 +78,12 @@ def narrow_terminal(plan):
         stream.isatty = lambda: True
 
 
+def ascii_terminal(plan):
+    """Makes standard output and error take ASCII alone."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="ascii", errors="strict")
+
+
 def limit_files(plan):
     resource.setrlimit(resource.RLIMIT_FSIZE, (plan["bytes"], plan["bytes"]))
 
@@ -130,10 +136,9 @@ MOMENTS = {
     "children diverge": at(ChildTrainer, "train", diverge),
     "the disk is full": lambda plan: at(RunDirectory, "append_record", fill_disk(plan))(plan),
     "files have a limit": limit_files,
-    "the terminal is ASCII": lambda plan: [
-        stream.reconfigure(encoding="ascii", errors="strict") for stream in (sys.stdout, sys.stderr)
-    ],
+    "the terminal is ASCII": ascii_terminal,
     "the terminal is narrow": narrow_terminal,
+    "the terminal is narrow and ASCII": lambda plan: [ascii_terminal(plan), narrow_terminal(plan)],
     "no network": lambda plan: setattr(socket, "create_connection", no_network),
 }
 
