@@ -29,8 +29,8 @@ DIGITS_CHILD = macro("conv_3x3", "max_pool_3x3", ("sep_conv_3x3", 0))
 
 # What both sides of a block give back is one tensor, and three gradients meet in block 1 and in the input.
 TWO_POOLS = micro(("conv_3x3", -1, "identity", -1), ("max_pool_3x3", 1, "max_pool_3x3", 1))
-MICRO = micro(("conv_3x3", -2, "average_pool_3x3", -1))
-MICRO_SHAPE = NetworkShape((8, 8, 1), num_classes=10, channels=4, num_levels=2, normal_cells=1)
+MICRO = micro(("sep_conv_3x3", -2, "average_pool_3x3", -1), ("identity", 1, "sep_conv_5x5", -1))
+MICRO_SHAPE = NetworkShape((8, 8, 1), num_classes=10, channels=8, num_levels=2, normal_cells=1)
 
 CLIP_NORM = 0.5
 CONSTANT = {"learning_rate": 0.05, "final_learning_rate": 0.05}
