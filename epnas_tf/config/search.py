@@ -104,7 +104,7 @@ class SurrogateConfig(Settings):
         "is learned from the scores [paper: none]",
     )
     ensemble: int = option(
-        5,
+        0,
         "LSTMs with different initial weights, whose predictions are averaged; 0 for the additive model alone [paper, "
         "section 4: one; PNAS: 5]",
         minimum=0,
@@ -147,6 +147,12 @@ class SearchConfig(Settings):
 
     k: int = option(25, "architectures K sampled at each level [paper, section 5: 25]", minimum=1)
     iterations: int = option(3, "iterations over all levels [paper, section 5: three to five]", minimum=1)
+    whole_iterations: int = option(
+        1,
+        "last iterations that train whole networks only, after the first level; never the first iteration, and with "
+        "thompson alone [paper, section 4: none]",
+        minimum=0,
+    )
     sampling: str = option(
         "thompson",
         "rule that picks the K: probability (in proportion to p^(1/temperature) of the predicted score p [paper, "
@@ -191,6 +197,12 @@ class SearchConfig(Settings):
     )
 
     @property
+    def first_whole_iteration(self) -> int:
+        """The first iteration, from 0, that trains whole networks only; `iterations` if none does."""
+        whole = self.whole_iterations if self.sampling == "thompson" else 0
+        return max(1, self.iterations - whole)
+
+    @property
     def tempered(self) -> bool:
         """Whether the sampling rule uses the temperature."""
         return self.sampling == "probability"
@@ -214,7 +226,9 @@ PAPER_SURROGATE = SurrogateConfig(
 )
 """The paper's surrogate (section 4, "Surrogate function"; section 5)."""
 
-PAPER_SEARCH = SearchConfig(sampling="probability", repeated="newest", shuffle=False, rank_by="score")
+PAPER_SEARCH = SearchConfig(
+    whole_iterations=0, sampling="probability", repeated="newest", shuffle=False, rank_by="score"
+)
 """The paper's search (section 4), with three iterations (section 5)."""
 
 

@@ -106,11 +106,16 @@ def workload(config: RunConfig, data: DataSize) -> Workload:
     space = make_space(config.space)
     iterations, child = config.search.iterations, config.child
     counts = children_of_iteration(space, config.search.k)
+    deepest, total = space.num_levels, sum(counts.values())
+    whole = iterations - min(iterations, config.search.first_whole_iteration)
+    children = {level: count * (iterations - whole) for level, count in counts.items()}
+    children[1] = counts[1] * iterations
+    children[deepest] += whole * (total - counts[1])
     batch = min(child.batch_size, data.num_train)
     parents = [1, *counts.values()]
     shape = NetworkShape.of(config.network, space.num_levels, data)
     return Workload(
-        children={level: count * iterations for level, count in counts.items()},
+        children=children,
         loads=_loads(config.space, shape),
         steps=data.num_train // batch * child.epochs,
         batch=batch,

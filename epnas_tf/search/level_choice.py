@@ -8,12 +8,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from epnas_tf.arrays import Float64Array, FloatArray, Int64Array
+from epnas_tf.arrays import BoolArray, Float64Array, FloatArray, Int64Array
 from epnas_tf.config import SearchConfig
 from epnas_tf.errors import SearchError
 from epnas_tf.search import sampling
 from epnas_tf.search.lookahead import STEPS, some_extensions, worth_of_room
+from epnas_tf.search.whole_choice import by_local_search
 from epnas_tf.space.base import SearchSpace
+from epnas_tf.surrogate.residuals import ResidualProcess
+from epnas_tf.surrogate.scoring import SMALLEST
 from epnas_tf.surrogate.surrogate import CHUNK_SIZE, Surrogate, draw_scores, score_candidates
 from epnas_tf.surrogate.table import Indices, Measurement, encode_rows, to_rows
 
@@ -74,6 +77,18 @@ def within(room: Room) -> sampling.Allowed:
     return lambda start, count: np.asarray((room(start, count) >= 0).all(axis=1))
 
 
+def _keeps(constraint: Constraint, architectures: Sequence[Indices]) -> BoolArray:
+    """Which whole architectures keep a constraint, bool [n]."""
+    parents = [indices[:-1] for indices in architectures]
+    last = np.array([indices[-1] for indices in architectures])
+    allowed = constraint.allowed(parents, len(architectures[0]))
+    kept = np.zeros(len(parents), bool)
+    for index in np.unique(last).tolist():
+        of_index = last == index
+        kept[of_index] = allowed(index * len(parents), len(parents))[of_index]
+    return kept
+
+
 def no_candidate(what: str, limits: Constraint | None) -> str:
     """The error message for limits that can be met singly, but not jointly."""
     return (
@@ -91,12 +106,14 @@ class LevelChoice:
         surrogate: predicts the scores; fitted to all measurements.
         config: K and the sampling rule.
         constraint: which candidates may be chosen; None for all.
+        residuals: what whole architectures score beyond the surrogate's prediction; None to leave it out.
     """
 
     space: SearchSpace[Any, Any]
     surrogate: Surrogate
     config: SearchConfig
     constraint: Constraint | None
+    residuals: ResidualProcess | None = None
 
     def choose(
         self, parents: list[Indices], iteration: int, known: list[Measurement], rng: np.random.Generator
@@ -117,48 +134,97 @@ class LevelChoice:
         if num_candidates > MAX_CANDIDATES:
             raise SearchError(f"Level {level} must have at most 2^62 candidates. Received: {num_candidates}")
         k, rule = self.config.k, self.config.sampling
-        room: Room | None = None
+        if rule == "thompson":
+            kernels = self._kernels(k, sampling.exploration(self.config, iteration), known, rng)
+            return self._by_draws(parents, level, kernels, k)
+        # No candidate of a uniform choice needs a prediction.
+        uniform = rule == "uniform"
+        chunks = sampling.uniform_chunks(num_candidates, CHUNK_SIZE) if uniform else self._scored(parents, level)
+        allowed = self.constraint.allowed(parents, level) if self.constraint else None
+        flat, _ = sampling.choose(chunks, k, rule, sampling.temperature(self.config, iteration), rng, allowed)
+        return self._extended(parents, flat)
+
+    def choose_whole(
+        self,
+        first_level: list[Indices],
+        best: list[Indices],
+        count: int,
+        known: list[Measurement],
+        rng: np.random.Generator,
+    ) -> list[Indices]:
+        """Chooses whole architectures without training shallower ones: the best by draws, and near the best so far.
+
+        Args:
+            first_level: the architectures of level 1.
+            best: the whole architectures that were measured, best first.
+            count: how many to choose. There may be fewer in a small space.
+            known: the measurements that the surrogate was fitted to.
+            rng: source of the choice.
+        """
+        kernels = self._kernels(count, self.config.exploration, known, rng)
+        beam = first_level
+        for level in range(2, self.space.num_levels + 1):
+            beam = self._by_draws(beam, level, kernels, count)
+
+        def scores(architectures: Sequence[Indices]) -> FloatArray:
+            features, levels = encode_rows(self.space, architectures)
+            predicted = self.surrogate.predict(features, levels).astype(np.float64)
+            if self.residuals is not None:
+                predicted += self.residuals.predict(features)
+            return predicted + self.surrogate.deviations(kernels, features)
+
+        keeps = None if self.constraint is None else functools.partial(_keeps, self.constraint)
+        return by_local_search(self.space, scores, [*beam, *best[:count]], count, set(best), keeps)
+
+    def _kernels(self, count: int, scale: float, known: list[Measurement], rng: np.random.Generator) -> FloatArray:
+        """Draws from the posterior for a choice of some architectures; a single one without exploration."""
+        rows = to_rows(self.space, known, self.config.first_whole_iteration)
+        return self.surrogate.drawn_kernels(rows, min(count, MAX_DRAWS) if scale else 1, scale, rng)
+
+    def _by_draws(self, parents: list[Indices], level: int, kernels: FloatArray, count: int) -> list[Indices]:
+        """Chooses candidates of a level: each draw in turn takes its best one that is left."""
+        encoded = encode_rows(self.space, parents)
+        draws = self.surrogate.draws(kernels, *encoded)
+        scores: sampling.Chunks
+        scores = draw_scores(self.surrogate, self.space, level, self.surrogate.parents(*encoded), draws)
+        allowed = None
         if isinstance(self.constraint, Budget):
             # Of a chunk, both the scores and the choice ask for it.
             room = functools.lru_cache(1)(self.constraint.room(parents, level))
-            allowed: sampling.Allowed | None = within(room)
-        else:
-            allowed = self.constraint.allowed(parents, level) if self.constraint else None
-        if rule == "thompson":
-            drawn = self._drawn(parents, level, sampling.exploration(self.config, iteration), known, rng, room)
-            flat, _ = sampling.choose_in_turns(drawn, k, allowed)
-        else:
-            # No candidate of a uniform choice needs a prediction.
-            uniform = rule == "uniform"
-            chunks = sampling.uniform_chunks(num_candidates, CHUNK_SIZE) if uniform else self._scored(parents, level)
-            flat, _ = sampling.choose(chunks, k, rule, sampling.temperature(self.config, iteration), rng, allowed)
+            allowed = within(room)
+            if level < self.space.num_levels:
+                scores = self._with_room(scores, level, kernels, self.constraint, room)
+        elif self.constraint:
+            allowed = self.constraint.allowed(parents, level)
+        if level == self.space.num_levels and self.residuals is not None:
+            scores = self._with_residuals(scores, encoded[0], self.residuals)
+        flat, _ = sampling.choose_in_turns(scores, count, allowed)
+        return self._extended(parents, flat)
+
+    def _extended(self, parents: list[Indices], flat: Int64Array) -> list[Indices]:
+        """The architectures of some candidates' indices."""
         if not flat.size:
-            raise SearchError(no_candidate(f"candidate of level {level}", self.constraint))
+            raise SearchError(no_candidate(f"candidate of level {len(parents[0]) + 1}", self.constraint))
         return [(*parents[index % len(parents)], index // len(parents)) for index in flat.tolist()]
 
     def _scored(self, parents: list[Indices], level: int) -> sampling.Chunks:
         """The log scores of a level's candidates."""
-        of_parents = self.surrogate.parents(*encode_rows(self.space, parents))
-        return score_candidates(self.surrogate, self.space, level, of_parents)
-
-    def _drawn(
-        self,
-        parents: list[Indices],
-        level: int,
-        scale: float,
-        known: list[Measurement],
-        rng: np.random.Generator,
-        room: Room | None,
-    ) -> sampling.Chunks:
-        """The scores of a level's candidates by draws from the posterior; a single draw without exploration."""
         encoded = encode_rows(self.space, parents)
-        count = min(self.config.k, MAX_DRAWS) if scale else 1
-        kernels = self.surrogate.drawn_kernels(to_rows(self.space, known), count, scale, rng)
-        draws = self.surrogate.draws(kernels, *encoded)
-        scores = draw_scores(self.surrogate, self.space, level, self.surrogate.parents(*encoded), draws)
-        if isinstance(self.constraint, Budget) and room is not None and level < self.space.num_levels:
-            return self._with_room(scores, level, kernels, self.constraint, room)
-        return scores
+        chunks = score_candidates(self.surrogate, self.space, level, self.surrogate.parents(*encoded))
+        if level < self.space.num_levels or self.residuals is None:
+            return chunks
+        scores = ((offset, np.exp(logs)[np.newaxis]) for offset, logs in chunks)
+        added = self._with_residuals(scores, encoded[0], self.residuals)
+        return ((offset, np.log(np.maximum(each[0], SMALLEST))) for offset, each in added)
+
+    def _with_residuals(
+        self, chunks: sampling.Chunks, parents: FloatArray, residuals: ResidualProcess
+    ) -> sampling.Chunks:
+        """Adds to the scores of whole candidates what is to be expected beyond the prediction."""
+        for offset, scores in chunks:
+            first, count = offset // len(parents), scores.shape[1] // len(parents)
+            extensions = self.space.encode(self.space.num_levels, np.arange(first, first + count, dtype=np.int64))
+            yield offset, scores + residuals.of_extensions(parents, extensions).reshape(-1)
 
     def _with_room(
         self, chunks: sampling.Chunks, level: int, kernels: FloatArray, budget: Budget, room: Room

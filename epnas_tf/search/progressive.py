@@ -29,13 +29,23 @@ from epnas_tf.search import sampling
 from epnas_tf.search.candidate import Candidate, Ranked
 from epnas_tf.search.known_costs import known_costs
 from epnas_tf.search.level_choice import Constraint, LevelChoice, no_candidate
-from epnas_tf.search.ranking import choose_adjusted_or_raw, estimates
+from epnas_tf.search.ranking import choose_adjusted_or_raw, residuals_of
 from epnas_tf.search.search_state import SearchState
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import prefixed, with_prefix
+from epnas_tf.surrogate.residuals import ResidualProcess
 from epnas_tf.surrogate.surrogate import Surrogate
 from epnas_tf.surrogate.symbol_costs import SymbolCosts
-from epnas_tf.surrogate.table import Indices, Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
+from epnas_tf.surrogate.table import (
+    Indices,
+    Measurement,
+    Rows,
+    ScoreTable,
+    encode_rows,
+    from_arrays,
+    to_arrays,
+    to_rows,
+)
 
 A = TypeVar("A")
 
@@ -107,10 +117,12 @@ class ProgressiveSearch(Generic[A]):
         self._config = config
         self._seed = seed
         self._constraint = constraint
+        self._uses_residuals = surrogate_config.additive  # the paper's surrogate predicts alone
         self._first_level = self._level_one()
         self._table = ScoreTable()
         self._saved_table = to_arrays([], space.num_levels)  # the table as it was at the last fit
-        self._whole_predicted: dict[Indices, float] = {}  # the last fit's predictions of whole architectures
+        # What whole architectures score beyond the prediction, as of the last fit.
+        self._residuals: ResidualProcess | None = None
         self._ranked: tuple[tuple[int, int], list[Ranked[A]]] | None = None  # the ranking and its position
         self._first_number = 0  # trial number of the level's first architecture
         self._chosen: list[Indices] = []  # the architectures of the level; their positions count from 0
@@ -136,12 +148,20 @@ class ProgressiveSearch(Generic[A]):
     def remaining_levels(self) -> dict[int, int]:
         """The number of children still to be told, for each level that has any."""
         remaining_iterations = self._config.iterations - 1 - self.iteration
-        parents = len(self._chosen) - sum(score is None for score in self._scores.values())
         first = len(self._first_level)
-        remaining = collections.Counter({self.level: len(self._chosen) - len(self._scores)})
-        remaining.update(self._num_sampled(parents, self.level))
-        for level, count in {1: first, **self._num_sampled(first, 1)}.items():
-            remaining[level] += remaining_iterations * count
+        of_iteration = {1: first, **self._num_sampled(first, 1)}
+        now = len(self._chosen[0])
+        remaining = collections.Counter({now: len(self._chosen) - len(self._scores)})
+        if self._trains_whole:
+            later = [count for level, count in of_iteration.items() if level > self.level]
+            remaining[self.space.num_levels] += sum(later)
+        else:
+            parents = len(self._chosen) - sum(score is None for score in self._scores.values())
+            remaining.update(self._num_sampled(parents, self.level))
+        whole = min(remaining_iterations, self._config.iterations - self._config.first_whole_iteration)
+        for level, count in of_iteration.items():
+            remaining[level] += (remaining_iterations - whole) * count
+            remaining[level if level == 1 else self.space.num_levels] += whole * count
         return {level: count for level, count in sorted(remaining.items()) if count}
 
     @property
@@ -188,17 +208,14 @@ class ProgressiveSearch(Generic[A]):
 
     def _estimates(self, groups: list[list[Measurement]]) -> FloatArray:
         """The estimates of whole architectures, given their measurements."""
-        scores = self._comparable(groups)
-        at_choice = dict(zip(self._chosen, self._predicted, strict=True))
-        predictions = [self._whole_predicted.get(group[0].indices, at_choice.get(group[0].indices)) for group in groups]
-        means = [float(np.mean(each)) for each in scores]
-        known = [mean if p is None else p for p, mean in zip(predictions, means, strict=True)]  # no fit yet: one level
-        return estimates(scores, np.array(known))
+        features, levels = encode_rows(self.space, [group[0].indices for group in groups])
+        predicted = self.surrogate.predict(features, levels).astype(np.float64)
+        return predicted + residuals_of(features, self._comparable(groups), predicted).predict(features)
 
     def _comparable(self, groups: list[list[Measurement]]) -> Sequence[FloatArray]:
         """The scores of whole architectures, adjusted to the same position of the search."""
         measured = sorted((one for group in groups for one in group), key=lambda one: one.number)
-        adjusted = self.surrogate.adjust_to_latest_iteration(to_rows(self.space, measured)).tolist()
+        adjusted = self.surrogate.adjust_to_latest_iteration(self._rows(measured)).tolist()
         by_number = dict(zip([one.number for one in measured], adjusted, strict=True))
         as_measured = [np.array([one.score for one in group]) for group in groups]
         return choose_adjusted_or_raw(
@@ -260,7 +277,7 @@ class ProgressiveSearch(Generic[A]):
         if self._level_is_told:
             pairs = [(p, self._scores[i]) for i, p in enumerate(self._predicted) if p is not None]
             self.rank_correlation = rank_correlation([(p, s) for p, s in pairs if s is not None])
-            if not (self.finished and self._whole):  # then earlier iterations have a result
+            if not (self._whole and (self.finished or self._trains_whole)):  # then earlier iterations have a result
                 self._parents()  # raises if there are none
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -330,7 +347,7 @@ class ProgressiveSearch(Generic[A]):
             number=self._first_number + position,
             architecture=self.space.architecture(self._chosen[position]),
             iteration=self.iteration,
-            level=self.level,
+            level=len(self._chosen[position]),
             temperature=sampling.temperature(self._config, self.iteration),
             predicted=self._predicted[position],
         )
@@ -354,17 +371,33 @@ class ProgressiveSearch(Generic[A]):
             sampled[deeper] = parents
         return sampled
 
+    @property
+    def _trains_whole(self) -> bool:
+        """Whether the current iteration trains whole networks, after its first level."""
+        return self.iteration >= self._config.first_whole_iteration
+
     def _begin_next(self) -> None:
         """Fits the surrogate and starts the next level, or after the last level the next iteration."""
-        parents = self._parents()
+        parents = [] if self._trains_whole else self._parents()
         self._fit()
-        if self.level < self.space.num_levels:
-            iteration, level, chosen = self.iteration, self.level + 1, self._choose(parents)
-        else:
+        if self.level == self.space.num_levels:
             iteration, level, chosen = self.iteration + 1, 1, self._first_level
+        else:
+            iteration, level = self.iteration, self.level + 1
+            chosen = self._choose_whole(level) if self._trains_whole else self._choose(parents)
         chosen = self._in_order(chosen, iteration, level)
-        predicted = self.surrogate.predict(*encode_rows(self.space, chosen)).tolist()
-        self._begin_level(iteration, level, chosen, predicted, self._first_number + len(self._chosen))
+        self._begin_level(iteration, level, chosen, self._predict(chosen), self._first_number + len(self._chosen))
+
+    def _predict(self, chosen: Sequence[Indices]) -> list[float]:
+        """The predictions of architectures of one depth."""
+        features, levels = encode_rows(self.space, chosen)
+        predicted = self.surrogate.predict(features, levels).astype(np.float64)
+        if self._residuals is not None and len(chosen[0]) == self.space.num_levels:
+            predicted += self._residuals.predict(features)
+        return [float(each) for each in predicted]
+
+    def _rows(self, measurements: Sequence[Measurement]) -> Rows:
+        return to_rows(self.space, measurements, self._config.first_whole_iteration)
 
     def _fit(self) -> None:
         """Fits the surrogate to the whole table.
@@ -374,9 +407,8 @@ class ProgressiveSearch(Generic[A]):
         if self.surrogate.num_fits < self.iteration * self.space.num_levels + self.level:
             level = [one for one in self._table.measurements() if one.number >= self._first_number]
             rows = self._table.measurements(self._config.repeated)
-            self.surrogate.fit(
-                to_rows(self.space, rows), self._rng(FIT, self.iteration, self.level), unseen=to_rows(self.space, level)
-            )
+            rng = self._rng(FIT, self.iteration, self.level)
+            self.surrogate.fit(self._rows(rows), rng, unseen=self._rows(level))
         self._note_fit()  # also if the interruption came before it
 
     @property
@@ -385,17 +417,30 @@ class ProgressiveSearch(Generic[A]):
         return self._table.at_level(self.space.num_levels)
 
     def _note_fit(self) -> None:
-        """Stores the table and the predictions of whole architectures as of a fit, or of a restored one."""
+        """Stores the table, and the residuals of whole architectures, as of a fit or of a restored one."""
         self._saved_table = to_arrays(self._table.measurements(), self.space.num_levels)
-        whole = [group[0].indices for group in self._whole]
-        predicted = self.surrogate.predict(*encode_rows(self.space, whole)).tolist()
-        self._whole_predicted = dict(zip(whole, predicted, strict=True))
+        groups, self._residuals = self._whole, None
+        if self._uses_residuals and groups:
+            features, levels = encode_rows(self.space, [group[0].indices for group in groups])
+            predicted = self.surrogate.predict(features, levels).astype(np.float64)
+            self._residuals = residuals_of(features, self._comparable(groups), predicted)
+
+    @property
+    def _choice(self) -> LevelChoice:
+        return LevelChoice(self.space, self.surrogate, self._config, self._constraint, self._residuals)
 
     def _choose(self, parents: list[Indices]) -> list[Indices]:
         """Chooses the architectures of the next level out of parents × extensions (paper, section 4)."""
         known = self._table.measurements(self._config.repeated)  # as in the fit: nothing was told since
-        choice = LevelChoice(self.space, self.surrogate, self._config, self._constraint)
-        return choice.choose(parents, self.iteration, known, self._rng(CHOICE, self.iteration, self.level))
+        return self._choice.choose(parents, self.iteration, known, self._rng(CHOICE, self.iteration, self.level))
+
+    def _choose_whole(self, level: int) -> list[Indices]:
+        """Chooses whole architectures, as many as a level would have."""
+        count = self._num_sampled(len(self._first_level), 1)[level]
+        best = [place.indices for place in self.ranking()]
+        known = self._table.measurements(self._config.repeated)
+        rng = self._rng(CHOICE, self.iteration, self.level)
+        return self._choice.choose_whole(self._first_level, best, count, known, rng)
 
     def _in_order(self, chosen: Sequence[Indices], iteration: int, level: int) -> list[Indices]:
         """The architectures of a level in the order of training."""

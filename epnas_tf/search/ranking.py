@@ -1,8 +1,8 @@
 """The best of the measured architectures when scores are noisy.
 
 The highest of many noisy scores is partly luck. A prediction uses all scores and is less noisy, but shares the model's
-errors. The estimate lies between the two, weighted by the noise: it is the posterior mean of a normal distribution
-whose prior mean is the prediction.
+errors. The estimate lies between the two: the prediction and what the architecture and those like it score beyond it,
+as far as that is not noise.
 """
 
 from collections.abc import Sequence
@@ -10,18 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from epnas_tf.arrays import FloatArray
+from epnas_tf.surrogate.residuals import ResidualProcess
 
 CONFIDENCE = 0.95
 """Confidence that adjusted scores vary more than raw ones, above which the raw ones are used."""
-
-SMALLEST_VARIANCE = 1e-10
-"""Lower bound for the variance of the model's errors, for scores in [0, 1]."""
-
-
-def noise_variance(scores: Sequence[FloatArray]) -> float | None:
-    """The variance of a single score, from architectures that were scored several times; None if there are none."""
-    repeats = _repeats(scores)
-    return _squares(scores) / repeats if repeats else None
 
 
 def choose_adjusted_or_raw(measured: Sequence[FloatArray], adjusted: Sequence[FloatArray]) -> Sequence[FloatArray]:
@@ -45,24 +37,18 @@ def choose_adjusted_or_raw(measured: Sequence[FloatArray], adjusted: Sequence[Fl
     return measured if _squares(adjusted) > bound else adjusted
 
 
-def estimates(scores: Sequence[FloatArray], predicted: FloatArray) -> FloatArray:
-    """Estimates of the architectures' scores without noise.
+def residuals_of(features: FloatArray, scores: Sequence[FloatArray], predicted: FloatArray) -> ResidualProcess:
+    """What whole architectures score beyond their predictions.
 
     Args:
+        features: [n, L, F], the architectures' symbol arrays, n at least 1.
         scores: all scores of each architecture, as `choose_adjusted_or_raw` returns them.
         predicted: [n], the surrogate's predictions.
-
-    Returns:
-        float64 [n], between the mean of the scores and the prediction. If no architecture was scored twice, the noise
-        is unknown, and the estimate is the mean of the scores.
     """
-    means = np.array([np.mean(each) for each in scores])
-    noise = noise_variance(scores)
-    if noise is None:
-        return means
-    of_mean = noise / np.array([len(each) for each in scores])
-    of_model = max(float(np.mean((means - predicted) ** 2 - of_mean)), SMALLEST_VARIANCE)
-    return predicted + of_model / (of_model + of_mean) * (means - predicted)
+    counts = [len(each) for each in scores]
+    return ResidualProcess.fitted(
+        np.repeat(features, counts, axis=0), np.concatenate(scores) - np.repeat(predicted, counts)
+    )
 
 
 def _repeats(scores: Sequence[FloatArray]) -> int:

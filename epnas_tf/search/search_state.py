@@ -92,7 +92,8 @@ class SearchState:
                 f"The state must be of a search of {iterations} iterations and {space.num_levels} levels. "
                 f"Received: iteration {self.iteration + 1}, level {self.level}"
             )
-        levels_agree = all(len(indices) == self.level for indices in self.chosen)
+        # An iteration of whole networks has as many rounds as there are levels.
+        levels_agree = {len(indices) for indices in self.chosen} in ({self.level}, {space.num_levels})
         scores_agree = all(0 <= position < len(self.chosen) for position in self.scores)
         if not (self.chosen and levels_agree and len(self.chosen) == len(self.predicted) and scores_agree):
             raise StateError(

@@ -18,6 +18,12 @@ from epnas_tf.surrogate.table import Rows
 COST_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """The penalties of the costs' terms that are tried, as factors of that of the symbols' terms."""
 
+INTERCEPT_PENALTY = 0.03
+"""The penalty of the terms of numbers of levels, as a factor of that of the symbols' terms.
+
+They are little more than the means of the levels: a penalty would have symbols and costs explain a part of them.
+"""
+
 SMALLEST_SQUARES = 1e-12
 """Lower bound of a sum of squares, so that it has a logarithm."""
 
@@ -117,10 +123,11 @@ class AdditiveModel:
         design = np.concatenate([costs.of_rows(rows), self._columns(rows)], axis=1) * confidence
         # The intercept is not penalised: it is the mean, and the terms explain the differences from it.
         differences = rows.scores - np.mean(rows.scores, dtype=np.float64)
-        gram, fits = design.T @ design, []
+        gram, fits, first = design.T @ design, [], self._ends(costs)[1]
         for factor in COST_PENALTIES if len(costs) else (1.0,):
             penalties = np.full(design.shape[1], penalty)
             penalties[: len(costs)] *= factor
+            penalties[first : first + self.levels.shape[1]] *= INTERCEPT_PENALTY
             fits.append(_Regression.of(design, gram, differences, penalties, confidence))
         logs = np.array([fit.log_evidence for fit in fits])
         weights = np.exp(logs - logs.max())

@@ -173,9 +173,17 @@ class Surrogate:
             features: the parents' symbol arrays, as for `parents`.
             levels: the parents' levels.
         """
-        deviations = kernels - self._additive.kernel
-        bases = np.einsum("nlf,clf->cn", features, deviations, optimize=True)
-        return Draws(float32(bases), float32(deviations[:, int(levels[0])]))
+        deviations = kernels[:, int(levels[0])] - self._additive.kernel[int(levels[0])]
+        return Draws(float32(self.deviations(kernels, features)), float32(deviations))
+
+    def deviations(self, kernels: FloatArray, features: Float32Array) -> FloatArray:
+        """The deviations of drawn kernels' predictions from the fit's, float64 [draws, rows].
+
+        Args:
+            kernels: the result of `drawn_kernels`.
+            features: symbol arrays, as in `Rows`.
+        """
+        return np.asarray(np.einsum("nlf,clf->cn", features, kernels - self._additive.kernel, optimize=True))
 
     def get_state(self) -> dict[str, npt.NDArray[Any]]:
         """Copies of everything learned and of the number of fits, by name."""

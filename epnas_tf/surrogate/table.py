@@ -80,12 +80,24 @@ class ScoreTable:
         return sorted(groups, key=lambda group: group[-1].number)
 
 
-def to_rows(space: SearchSpace[Any, Any], measurements: Sequence[Measurement]) -> Rows:
-    """Converts measurements, in the order of their numbers, to rows in float32 and int32."""
+def to_rows(
+    space: SearchSpace[Any, Any], measurements: Sequence[Measurement], first_whole_iteration: int | None = None
+) -> Rows:
+    """Converts measurements, in the order of their numbers, to rows in float32 and int32.
+
+    Args:
+        space: encodes the architectures.
+        measurements: the measurements.
+        first_whole_iteration: from this iteration on, scores rise because architectures are chosen better and better,
+            which is not a trend of the weights: all are in the middle; None for no iteration.
+    """
     features, levels = encode_rows(space, [one.indices for one in measurements])
     scores = np.array([one.score for one in measurements], np.float32)
     iterations = np.array([one.iteration for one in measurements], np.int32)
-    return Rows(features, levels, scores, iterations, positions(levels, iterations))
+    within = positions(levels, iterations)
+    if first_whole_iteration is not None:
+        within[iterations >= first_whole_iteration] = 0
+    return Rows(features, levels, scores, iterations, within)
 
 
 def positions(levels: IntArray, iterations: IntArray) -> Float32Array:

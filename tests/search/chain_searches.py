@@ -13,7 +13,7 @@ SMALL = SurrogateConfig(ensemble=2, hidden_units=6, input_units=6, surrogate_ste
 
 
 def make(space=None, seed=0, surrogate_config=SMALL, **settings):
-    config = SearchConfig(**{"k": 4, "iterations": 2, **settings})
+    config = SearchConfig(**{"k": 4, "iterations": 2, "whole_iterations": 0, **settings})
     return ProgressiveSearch(space or ChainSpace(layers=3), config, surrogate_config, seed)
 
 
