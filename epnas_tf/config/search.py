@@ -92,8 +92,8 @@ class SurrogateConfig(Settings):
 
     additive: bool = option(
         True,
-        "predict with an additive model (ridge regression, one term for each symbol of each level) plus the LSTM, "
-        "which learns its residuals; otherwise with the LSTM alone [paper, section 4: LSTM alone]",
+        "predict with an additive model (ridge regression, one term for each symbol of each level), and with what "
+        "whole networks score beyond it (Gaussian process); otherwise with LSTMs alone [paper, section 4: LSTM alone]",
     )
     additive_penalty: float = option(
         1.0, "ridge penalty of the additive model, as a number of measured scores [paper: none]", above=0
@@ -105,8 +105,8 @@ class SurrogateConfig(Settings):
     )
     ensemble: int = option(
         0,
-        "LSTMs with different initial weights, whose predictions are averaged; 0 for the additive model alone [paper, "
-        "section 4: one; PNAS: 5]",
+        "LSTMs with different initial weights, whose predictions are averaged; beside an additive model they learn its "
+        "residuals. 0 for none [paper, section 4: one; PNAS: 5]",
         minimum=0,
     )
     refit: bool = option(
@@ -162,8 +162,8 @@ class SearchConfig(Settings):
     )
     exploration: float = option(
         0.5,
-        "thompson: factor of the spread of the draws around the prediction. The last of several iterations always uses "
-        "0, which is greedy [paper: none]",
+        "thompson: factor of the spread of the draws around the prediction. The last of several iterations over "
+        "all levels uses 0, which is greedy [paper: none]",
         minimum=0,
     )
     repeated: str = option(

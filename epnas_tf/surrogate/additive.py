@@ -2,7 +2,7 @@
 
 Most of an operation's effect does not depend on its neighbours. A sum of few terms captures that from few noisy scores
 and extrapolates beyond the best architecture seen. What is known before any score, the symbols' costs, has terms of its
-own. The LSTMs learn the residuals.
+own. `residuals` has what whole architectures score beyond the sum.
 """
 
 import dataclasses

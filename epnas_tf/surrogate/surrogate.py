@@ -1,7 +1,7 @@
 """The surrogate function: predicts a score from an architecture's symbol arrays (paper, section 4).
 
-The paper's surrogate is an LSTM with a sigmoid output. The default is a sum of two parts: an additive model, and the
-weighted mean of a few LSTMs that learn its residuals. The weight is learned from levels that were measured after their
+The paper's surrogate is an LSTM with a sigmoid output. The default is an additive model. LSTMs beside it learn its
+residuals, and their weighted mean is added. The weight is learned from levels that were measured after their
 prediction. BUILD_NOTES.md has the reasons and the figures.
 """
 
