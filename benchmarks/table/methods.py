@@ -103,10 +103,10 @@ def progressive(search: SearchConfig, surrogate: SurrogateConfig) -> Method:
         ours = ProgressiveSearch(run.space, search, surrogate, run.seed, limit, run.costs)
         goes_on = ours.advance()
         while goes_on:
-            (candidate,) = ours.ask()
+            (candidate,), level = ours.ask(), ours.level
             ours.tell(candidate, run.evaluate(run.space.indices(candidate.architecture)))
             goes_on = ours.advance()  # before the report: the ranking is by the newest fit
-            if not goes_on or ours.level != candidate.level:
+            if not goes_on or ours.level != level:
                 run.note_correlation(candidate.level, ours.rank_correlation)
             best = ours.best
             yield None if best is None else run.space.indices(best[0])
@@ -258,7 +258,7 @@ def methods() -> Mapping[str, Method]:
     return {
         **{f"default, {iterations(n)}": progressive(SearchConfig(iterations=n), SurrogateConfig()) for n in (1, 3, 5)},
         **{
-            f"additive alone, {iterations(n)}": progressive(SearchConfig(iterations=n), SurrogateConfig(ensemble=0))
+            f"with LSTMs, {iterations(n)}": progressive(SearchConfig(iterations=n), SurrogateConfig(ensemble=5))
             for n in (1, 3)
         },
         **{f"EPNAS, {iterations(n)}": of_paper("probability", n) for n in (1, 3, 5)},

@@ -63,7 +63,7 @@ class ProgressiveSearch(Generic[A]):
         space: the search space.
         surrogate: the surrogate function.
         iteration: the current iteration, from 0.
-        level: the current level, from 1.
+        level: the current level, from 1; in an iteration of whole networks, the current round after level 1.
         rank_correlation: Spearman's rank correlation of predicted and measured scores in the last completed level;
             None if it is undefined.
 
