@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from epnas_tf.config import RunConfig, SpaceConfig
+from epnas_tf.config import RunConfig, SearchConfig, SpaceConfig
 from epnas_tf.cost.network_cost import cost, inner_values, node_sizes
 from epnas_tf.space import NetworkShape, build_graph, make_space
 from epnas_tf.space.base import SearchSpace
@@ -106,16 +106,11 @@ def workload(config: RunConfig, data: DataSize) -> Workload:
     space = make_space(config.space)
     iterations, child = config.search.iterations, config.child
     counts = children_of_iteration(space, config.search.k)
-    deepest, total = space.num_levels, sum(counts.values())
-    whole = iterations - min(iterations, config.search.first_whole_iteration)
-    children = {level: count * (iterations - whole) for level, count in counts.items()}
-    children[1] = counts[1] * iterations
-    children[deepest] += whole * (total - counts[1])
     batch = min(child.batch_size, data.num_train)
     parents = [1, *counts.values()]
     shape = NetworkShape.of(config.network, space.num_levels, data)
     return Workload(
-        children=children,
+        children=children_of_search(space, config.search),
         loads=_loads(config.space, shape),
         steps=data.num_train // batch * child.epochs,
         batch=batch,
@@ -132,6 +127,17 @@ def children_of_iteration(space: SearchSpace[Any, Any], k: int) -> dict[int, int
     for level in range(2, space.num_levels + 1):
         counts[level] = min(k, counts[level - 1] * space.num_extensions(level))
     return counts
+
+
+def children_of_search(space: SearchSpace[Any, Any], config: SearchConfig) -> dict[int, int]:
+    """The number of children of each level in all iterations."""
+    counts = children_of_iteration(space, config.k)
+    whole = config.iterations - min(config.iterations, config.first_whole_iteration)
+    children = {level: count * (config.iterations - whole) for level, count in counts.items()}
+    # An iteration of whole networks has the first level, and then as many networks as the others.
+    children[1] += whole * counts[1]
+    children[space.num_levels] += whole * (sum(counts.values()) - counts[1])
+    return children
 
 
 def first_whole_child(space: SearchSpace[Any, Any], k: int) -> int:

@@ -10,6 +10,7 @@ from epnas_tf.cost.workload import (
     Load,
     Workload,
     children_of_iteration,
+    children_of_search,
     first_whole_child,
     workload,
 )
@@ -26,7 +27,7 @@ def test_children_and_the_first_whole_one_are_those_of_the_search(config):
     search = ProgressiveSearch(space, settings)
     counts = children_of_iteration(space, settings.k)
     assert 2 * sum(counts.values()) == search.num_children
-    assert {level: 2 * count for level, count in counts.items()} == search.remaining_levels
+    assert children_of_search(space, settings) == search.remaining_levels
     first = search.first_whole_child if space.num_levels > 1 else 1
     assert first_whole_child(space, settings.k) == first
 
