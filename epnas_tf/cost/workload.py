@@ -123,9 +123,15 @@ def workload(config: RunConfig, data: DataSize) -> Workload:
 
 def children_of_iteration(space: SearchSpace[Any, Any], k: int) -> dict[int, int]:
     """The number of children of each level in one iteration."""
-    counts = {1: space.num_extensions(1)}
-    for level in range(2, space.num_levels + 1):
-        counts[level] = min(k, counts[level - 1] * space.num_extensions(level))
+    first = space.num_extensions(1)
+    return {1: first, **children_after(space, k, first, 1)}
+
+
+def children_after(space: SearchSpace[Any, Any], k: int, parents: int, level: int) -> dict[int, int]:
+    """The number of children of each level after some parents of a level, in one iteration, if none of them fails."""
+    counts = {}
+    for deeper in range(level + 1, space.num_levels + 1):
+        counts[deeper] = parents = min(k, parents * space.num_extensions(deeper))
     return counts
 
 

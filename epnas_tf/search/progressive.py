@@ -20,8 +20,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from epnas_tf.arrays import FloatArray
+from epnas_tf.arrays import Float32Array, Float64Array, FloatArray
 from epnas_tf.config import SearchConfig, SurrogateConfig, check_rule
+from epnas_tf.cost.workload import children_after
 from epnas_tf.errors import SearchError
 from epnas_tf.metrics import rank_correlation
 from epnas_tf.options import require
@@ -190,10 +191,7 @@ class ProgressiveSearch(Generic[A]):
         are available after the `advance` that returns False: it fits the surrogate a last time.
         """
         groups = self._whole
-        position = (
-            sum(map(len, groups)),
-            self.surrogate.num_fits,
-        )  # counts: scores come in any order
+        position = (sum(map(len, groups)), self.surrogate.num_fits)  # counts: scores come in any order
         if self._ranked is None or self._ranked[0] != position:
             by_estimate = self._config.rank_by == "estimate" and groups
             worth = self._estimates(groups) if by_estimate else np.array([group[-1].score for group in groups])
@@ -208,9 +206,14 @@ class ProgressiveSearch(Generic[A]):
 
     def _estimates(self, groups: list[list[Measurement]]) -> FloatArray:
         """The estimates of whole architectures, given their measurements."""
+        features, predicted, residuals = self._beyond_prediction(groups)
+        return predicted + residuals.predict(features)
+
+    def _beyond_prediction(self, groups: list[list[Measurement]]) -> tuple[Float32Array, Float64Array, ResidualProcess]:
+        """The symbol arrays and predictions of whole architectures, and what they score beyond these."""
         features, levels = encode_rows(self.space, [group[0].indices for group in groups])
         predicted = self.surrogate.predict(features, levels).astype(np.float64)
-        return predicted + residuals_of(features, self._comparable(groups), predicted).predict(features)
+        return features, predicted, residuals_of(features, self._comparable(groups), predicted)
 
     def _comparable(self, groups: list[list[Measurement]]) -> Sequence[FloatArray]:
         """The scores of whole architectures, adjusted to the same position of the search."""
@@ -364,12 +367,7 @@ class ProgressiveSearch(Generic[A]):
         return parents
 
     def _num_sampled(self, parents: int, level: int) -> dict[int, int]:
-        """The number of children of each level after `level` in one iteration, if none of them fails."""
-        sampled = {}
-        for deeper in range(level + 1, self.space.num_levels + 1):
-            parents = min(self._config.k, parents * self.space.num_extensions(deeper))
-            sampled[deeper] = parents
-        return sampled
+        return children_after(self.space, self._config.k, parents, level)
 
     @property
     def _trains_whole(self) -> bool:
@@ -419,11 +417,8 @@ class ProgressiveSearch(Generic[A]):
     def _note_fit(self) -> None:
         """Stores the table, and the residuals of whole architectures, as of a fit or of a restored one."""
         self._saved_table = to_arrays(self._table.measurements(), self.space.num_levels)
-        groups, self._residuals = self._whole, None
-        if self._uses_residuals and groups:
-            features, levels = encode_rows(self.space, [group[0].indices for group in groups])
-            predicted = self.surrogate.predict(features, levels).astype(np.float64)
-            self._residuals = residuals_of(features, self._comparable(groups), predicted)
+        used = self._uses_residuals and self._whole
+        self._residuals = self._beyond_prediction(self._whole)[2] if used else None
 
     @property
     def _choice(self) -> LevelChoice:
