@@ -17,7 +17,7 @@ NEAREST = 48
 """Extensions of a level that an architecture's own is replaced by; of more, those with most symbols in common."""
 
 STEPS = 2
-"""Steps of the local search."""
+"""Steps of the local search; more where these find too few architectures."""
 
 Scores = Callable[[Sequence[Indices]], FloatArray]
 """Maps whole architectures to their scores by each draw, float [draws, n]."""
@@ -42,7 +42,7 @@ def by_local_search(
         keeps: which of some architectures may be trained; None if all may.
     """
     pool: dict[Indices, None] = dict.fromkeys(starts)
-    for _ in range(STEPS):
+    for step in itertools.count(1):
         near = dict.fromkeys(itertools.chain.from_iterable(_changed(space, start) for start in starts))
         new = [indices for indices in near if indices not in pool]
         if new:
@@ -52,7 +52,9 @@ def by_local_search(
         drawn = scores(architectures)
         best, _ = sampling.choose_in_turns([(0, drawn)], count)
         starts = [architectures[index] for index in best.tolist()]
-    fresh = np.array([indices not in measured for indices in architectures])
+        fresh = np.array([indices not in measured for indices in architectures])
+        if not new or (step >= STEPS and fresh.sum() >= count):
+            break
     # Where all were measured, a second score is worth more than none.
     chosen, _ = sampling.choose_in_turns([(0, drawn)], count, (lambda _, __: fresh) if fresh.any() else None)
     return [architectures[index] for index in chosen.tolist()]
