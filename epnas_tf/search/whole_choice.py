@@ -42,9 +42,11 @@ def by_local_search(
         keeps: which of some architectures may be trained; None if all may.
     """
     pool: dict[Indices, None] = dict.fromkeys(starts)
+    seen = set(pool)  # also those that break the constraint
     for step in itertools.count(1):
         near = dict.fromkeys(itertools.chain.from_iterable(_changed(space, start) for start in starts))
-        new = [indices for indices in near if indices not in pool]
+        new = [indices for indices in near if indices not in seen]
+        seen.update(new)
         if new:
             kept = np.ones(len(new), bool) if keeps is None else keeps(new)
             pool.update(dict.fromkeys(itertools.compress(new, kept.tolist())))

@@ -43,6 +43,12 @@ class TestLocalSearch:
         )
         assert max(map(sum, chosen)) == 2
 
+    def test_where_the_constraint_leaves_too_few_all_of_them_are_chosen(self):
+        chosen = self.choose(
+            [(0, 0, 0, 0, 0)], 50, keeps=lambda found: np.array([sum(indices) <= 1 for indices in found])
+        )
+        assert sorted(map(sum, chosen)) == [0, 1, 1, 1, 1, 1]
+
     def test_of_many_extensions_the_nearest_are_tried(self):
         space = MacroSpace(layers=9)
         start = (0,) * 9
