@@ -43,7 +43,9 @@ def by_local_search(
     """
     pool: dict[Indices, None] = dict.fromkeys(starts)
     seen = set(pool)  # also those that break the constraint
+    tried: set[Indices] = set()
     for step in itertools.count(1):
+        tried.update(starts)
         near = dict.fromkeys(itertools.chain.from_iterable(_changed(space, start) for start in starts))
         new = [indices for indices in near if indices not in seen]
         seen.update(new)
@@ -55,8 +57,11 @@ def by_local_search(
         best, _ = sampling.choose_in_turns([(0, drawn)], count)
         starts = [architectures[index] for index in best.tolist()]
         fresh = np.array([indices not in measured for indices in architectures])
-        if not new or (step >= STEPS and fresh.sum() >= count):
-            break
+        if step >= STEPS:
+            # A limit may cut the best off from the rest: then all that was found is searched around.
+            starts = [] if fresh.sum() >= count else [indices for indices in architectures if indices not in tried]
+            if not starts:
+                break
     # Where all were measured, a second score is worth more than none.
     chosen, _ = sampling.choose_in_turns([(0, drawn)], count, (lambda _, __: fresh) if fresh.any() else None)
     return [architectures[index] for index in chosen.tolist()]

@@ -49,6 +49,11 @@ class TestLocalSearch:
         )
         assert sorted(map(sum, chosen)) == [0, 1, 1, 1, 1, 1]
 
+    def test_measured_ones_do_not_hide_what_lies_behind_them(self):
+        every = list(itertools.product(range(3), repeat=5))
+        chosen = self.choose([(2, 2, 2, 2, 2)], 4, measured=[indices for indices in every if sum(indices) > 2])
+        assert sorted(map(sum, chosen)) == [2] * 4
+
     def test_of_many_extensions_the_nearest_are_tried(self):
         space = MacroSpace(layers=9)
         start = (0,) * 9
