@@ -79,13 +79,12 @@ def within(room: Room) -> sampling.Allowed:
 
 def _keeps(constraint: Constraint, architectures: Sequence[Indices]) -> BoolArray:
     """Which whole architectures keep a constraint, bool [n]."""
-    parents = [indices[:-1] for indices in architectures]
     last = np.array([indices[-1] for indices in architectures])
-    allowed = constraint.allowed(parents, len(architectures[0]))
-    kept = np.zeros(len(parents), bool)
+    kept = np.zeros(len(last), bool)
     for index in np.unique(last).tolist():
-        of_index = last == index
-        kept[of_index] = allowed(index * len(parents), len(parents))[of_index]
+        of_index = np.flatnonzero(last == index)
+        parents = [architectures[number][:-1] for number in of_index.tolist()]
+        kept[of_index] = constraint.allowed(parents, len(architectures[0]))(index * len(parents), len(parents))
     return kept
 
 
