@@ -9,7 +9,7 @@ from rich.console import Console
 from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import make_console, make_table, only_argument, run_main, say
 from epnas_tf.config import RunConfig
-from epnas_tf.cost.workload import children_of_iteration, first_whole_child
+from epnas_tf.cost.workload import children_of_search, first_whole_child
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.metrics import interval_text, percent_of_images, with_interval
 from epnas_tf.space import definition_of, depth_of, make_space
@@ -81,8 +81,8 @@ def show_run(console: Console, path: Path, count: int) -> None:
 def reached(path: Path, config: RunConfig) -> str:
     """Describes the progress of a search that has no whole network yet."""
     space = make_space(config.space)
-    planned = sum(children_of_iteration(space, config.search.k).values()) * config.search.iterations
-    first = first_whole_child(space, config.search.k)
+    planned = sum(children_of_search(space, config.search).values())
+    first = first_whole_child(space, config.search)
     comes = f"whole networks come at level {space.num_levels}, from child {first} of {planned} on."
     trials = [trial for trial in read_records(path / TRIALS_FILE) if trial["status"] == "completed"]
     if not trials or not (path / DATA_FILE).exists():

@@ -162,8 +162,8 @@ class SearchConfig(Settings):
     )
     exploration: float = option(
         0.5,
-        "thompson: factor of the spread of the draws around the prediction. The last of several iterations over "
-        "all levels uses 0, which is greedy [paper: none]",
+        "thompson: factor of the spread of the draws around the prediction. The last of several iterations uses "
+        "0, which is greedy, unless it trains whole networks [paper: none]",
         minimum=0,
     )
     repeated: str = option(

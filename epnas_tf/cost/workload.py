@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -105,7 +106,7 @@ def workload(config: RunConfig, data: DataSize) -> Workload:
     """
     space = make_space(config.space)
     iterations, child = config.search.iterations, config.child
-    counts = children_of_iteration(space, config.search.k)
+    counts = children_of_iteration(space, config.search)
     batch = min(child.batch_size, data.num_train)
     parents = [1, *counts.values()]
     shape = NetworkShape.of(config.network, space.num_levels, data)
@@ -121,10 +122,22 @@ def workload(config: RunConfig, data: DataSize) -> Workload:
     )
 
 
-def children_of_iteration(space: SearchSpace[Any, Any], k: int) -> dict[int, int]:
-    """The number of children of each level in one iteration."""
-    first = space.num_extensions(1)
-    return {1: first, **children_after(space, k, first, 1)}
+def children_of_iteration(
+    space: SearchSpace[Any, Any], config: SearchConfig, iteration: int = 0, first: int | None = None
+) -> dict[int, int]:
+    """The number of children of each level in an iteration, if none of them fails.
+
+    Args:
+        space: the search space.
+        config: the search.
+        iteration: the iteration, from 0. One of whole networks has as many children as one over all levels.
+        first: the children of level 1; by default all extensions.
+    """
+    first = first or space.num_extensions(1)
+    later = children_after(space, config.k, first, 1)
+    if later and iteration >= config.first_whole_iteration:
+        later = {space.num_levels: sum(later.values())}
+    return {1: first, **later}
 
 
 def children_after(space: SearchSpace[Any, Any], k: int, parents: int, level: int) -> dict[int, int]:
@@ -137,18 +150,15 @@ def children_after(space: SearchSpace[Any, Any], k: int, parents: int, level: in
 
 def children_of_search(space: SearchSpace[Any, Any], config: SearchConfig) -> dict[int, int]:
     """The number of children of each level in all iterations."""
-    counts = children_of_iteration(space, config.k)
-    whole = config.iterations - min(config.iterations, config.first_whole_iteration)
-    children = {level: count * (config.iterations - whole) for level, count in counts.items()}
-    # An iteration of whole networks has the first level, and then as many networks as the others.
-    children[1] += whole * counts[1]
-    children[space.num_levels] += whole * (sum(counts.values()) - counts[1])
-    return children
+    children: Counter[int] = Counter()
+    for iteration in range(config.iterations):
+        children.update(children_of_iteration(space, config, iteration))
+    return dict(children)
 
 
-def first_whole_child(space: SearchSpace[Any, Any], k: int) -> int:
+def first_whole_child(space: SearchSpace[Any, Any], config: SearchConfig) -> int:
     """The number, from 1, of the first child of the deepest level, if no limit forbids any before it."""
-    counts = children_of_iteration(space, k)
+    counts = children_of_iteration(space, config)
     return sum(counts.values()) - counts[space.num_levels] + 1
 
 

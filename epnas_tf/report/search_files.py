@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from epnas_tf.config import RunConfig
-from epnas_tf.cost.workload import children_of_iteration
+from epnas_tf.cost.workload import children_of_search
 from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
 from epnas_tf.space import definition_of_space, depth_of, make_space
 from epnas_tf.space.architecture import Architecture
@@ -116,7 +116,7 @@ def read_search(path: Path) -> Search:
     except ConfigError as error:
         raise RunDirectoryError(f"{path / 'config.json'} holds a setting that is not allowed. {error}") from error
     trials = parsed(path / RunDirectory.RECORDS, _trial)
-    planned = sum(children_of_iteration(space, config.search.k).values()) * config.search.iterations
+    planned = sum(children_of_search(space, config.search).values())
     # The number of planned children holds if none diverges and no limit excludes any; a state knows it better.
     updates, seconds, num_planned = _peeked(path) or (None, sum(trial.seconds for trial in trials), planned)
     return Search(

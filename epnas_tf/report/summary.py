@@ -125,7 +125,7 @@ def _best_tile(search: Search, best: list[Trial]) -> Tile:
     if best:
         title = "Best, estimated" if search.config.search.rank_by == "estimate" else "Best, measured"
         return Tile(title, percent_of_images(search.estimate(best[0]), images), measured(best[0]))
-    first = first_whole_child(make_space(search.config.space), search.config.search.k)
+    first = first_whole_child(make_space(search.config.space), search.config.search)
     comes = f"whole networks come at level {search.depth}, from child {first} on"
     if not search.completed:
         return Tile("Best so far", MISSING, comes)

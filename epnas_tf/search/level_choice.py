@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from epnas_tf.arrays import BoolArray, Float64Array, FloatArray, Int64Array
+from epnas_tf.arrays import BoolArray, Float32Array, Float64Array, FloatArray, Int64Array, IntArray
 from epnas_tf.config import SearchConfig
 from epnas_tf.errors import SearchError
 from epnas_tf.search import sampling
@@ -167,13 +167,22 @@ class LevelChoice:
 
         def scores(architectures: Sequence[Indices]) -> FloatArray:
             features, levels = encode_rows(self.space, architectures)
-            predicted = self.surrogate.predict(features, levels).astype(np.float64)
-            if self.residuals is not None:
-                predicted += self.residuals.predict(features)
-            return predicted + self.surrogate.deviations(kernels, features)
+            return self.predict(features, levels) + self.surrogate.deviations(kernels, features)
 
         keeps = None if self.constraint is None else functools.partial(_keeps, self.constraint)
         return by_local_search(self.space, scores, [*beam, *best[:count]], count, set(best), keeps)
+
+    def predict(self, features: Float32Array, levels: IntArray) -> Float64Array:
+        """The predictions of architectures of one depth, with what whole ones score beyond the surrogate's.
+
+        Args:
+            features: the architectures' symbol arrays, as in `Rows`.
+            levels: their numbers of levels, all the same.
+        """
+        predicted = self.surrogate.predict(features, levels).astype(np.float64)
+        if self.residuals is not None and levels[0] == self.space.num_levels:
+            predicted += self.residuals.predict(features)
+        return predicted
 
     def _kernels(self, count: int, scale: float, known: list[Measurement], rng: np.random.Generator) -> FloatArray:
         """Draws from the posterior for a choice of some architectures; a single one without exploration."""

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from epnas_tf.arrays import Float32Array, Float64Array, FloatArray
 from epnas_tf.config import SearchConfig, SurrogateConfig, check_rule
-from epnas_tf.cost.workload import children_after
+from epnas_tf.cost.workload import children_after, children_of_iteration
 from epnas_tf.errors import SearchError
 from epnas_tf.metrics import rank_correlation
 from epnas_tf.options import require
@@ -148,21 +148,15 @@ class ProgressiveSearch(Generic[A]):
     @property
     def remaining_levels(self) -> dict[int, int]:
         """The number of children still to be told, for each level that has any."""
-        remaining_iterations = self._config.iterations - 1 - self.iteration
-        first = len(self._first_level)
-        of_iteration = {1: first, **self._num_sampled(first, 1)}
-        now = len(self._chosen[0])
-        remaining = collections.Counter({now: len(self._chosen) - len(self._scores)})
+        remaining = collections.Counter({len(self._chosen[0]): len(self._chosen) - len(self._scores)})
         if self._trains_whole:
-            later = [count for level, count in of_iteration.items() if level > self.level]
-            remaining[self.space.num_levels] += sum(later)
+            later = self._num_sampled(len(self._first_level), 1)
+            remaining[self.space.num_levels] += sum(count for level, count in later.items() if level > self.level)
         else:
             parents = len(self._chosen) - sum(score is None for score in self._scores.values())
             remaining.update(self._num_sampled(parents, self.level))
-        whole = min(remaining_iterations, self._config.iterations - self._config.first_whole_iteration)
-        for level, count in of_iteration.items():
-            remaining[level] += (remaining_iterations - whole) * count
-            remaining[level if level == 1 else self.space.num_levels] += whole * count
+        for iteration in range(self.iteration + 1, self._config.iterations):
+            remaining.update(children_of_iteration(self.space, self._config, iteration, len(self._first_level)))
         return {level: count for level, count in sorted(remaining.items()) if count}
 
     @property
@@ -384,15 +378,8 @@ class ProgressiveSearch(Generic[A]):
             iteration, level = self.iteration, self.level + 1
             chosen = self._choose_whole(level) if self._trains_whole else self._choose(parents)
         chosen = self._in_order(chosen, iteration, level)
-        self._begin_level(iteration, level, chosen, self._predict(chosen), self._first_number + len(self._chosen))
-
-    def _predict(self, chosen: Sequence[Indices]) -> list[float]:
-        """The predictions of architectures of one depth."""
-        features, levels = encode_rows(self.space, chosen)
-        predicted = self.surrogate.predict(features, levels).astype(np.float64)
-        if self._residuals is not None and len(chosen[0]) == self.space.num_levels:
-            predicted += self._residuals.predict(features)
-        return [float(each) for each in predicted]
+        predicted = self._choice.predict(*encode_rows(self.space, chosen)).tolist()
+        self._begin_level(iteration, level, chosen, predicted, self._first_number + len(self._chosen))
 
     def _rows(self, measurements: Sequence[Measurement]) -> Rows:
         return to_rows(self.space, measurements, self._config.first_whole_iteration)

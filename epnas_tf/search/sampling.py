@@ -53,7 +53,9 @@ def temperature(config: SearchConfig, iteration: int) -> float:
 
 
 def exploration(config: SearchConfig, iteration: int) -> float:
-    """The scale of Thompson sampling's draws in an iteration over all levels; it is 0 in the last one of several.
+    """The scale of Thompson sampling's draws in an iteration over all levels, counted from 0.
+
+    It is 0 in the last one of several; an iteration of whole networks always has `exploration`.
 
     As the paper says of its temperature: more random exploration first, full trust in the surrogate at the end.
     """

@@ -25,11 +25,11 @@ SPACES = (SpaceConfig(layers=3), SpaceConfig("micro", blocks=2), SpaceConfig(lay
 def test_children_and_the_first_whole_one_are_those_of_the_search(config):
     space, settings = make_space(config), SearchConfig(k=4, iterations=2)
     search = ProgressiveSearch(space, settings)
-    counts = children_of_iteration(space, settings.k)
+    counts = children_of_iteration(space, settings)
     assert 2 * sum(counts.values()) == search.num_children
     assert children_of_search(space, settings) == search.remaining_levels
     first = search.first_whole_child if space.num_levels > 1 else 1
-    assert first_whole_child(space, settings.k) == first
+    assert first_whole_child(space, settings) == first
 
 
 def test_workload_of_the_papers_macro_search():
