@@ -99,7 +99,7 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def _circumstances() -> str:
-    """Returns what figures depend on beside what the title says."""
+    """Describes the packages and the machine, on which figures depend."""
     facts = [f"{shown} {importlib.metadata.version(name)}" for name, shown in PACKAGES.items()]
     facts.append(f"{len(os.sched_getaffinity(0))} CPUs, load {os.getloadavg()[0]:.1f}")
     return ", ".join(facts) + (", CPU time of all threads" if CLOCK.value == "cpu" else "")

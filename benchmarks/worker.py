@@ -40,7 +40,7 @@ class Worker:
         other_end.close()
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Returns what a method of the object returns."""
+        """Calls a method of the object, and returns its result."""
         return self._ask(method, arguments)[0]
 
     def seconds(self, method: str, *arguments: Any) -> float:

@@ -19,7 +19,7 @@ from epnas_tf.space import NetworkShape, build_graph
 
 
 def build_model(architecture: Any, shape: NetworkShape) -> keras.Model:
-    """Returns what a KerasTuner user would write: an architecture, node for node, in Keras's own layers; compiled."""
+    """Builds an architecture, node for node, in Keras's own layers, as a KerasTuner user would; compiled."""
     model = plain_model(build_graph(architecture, shape), shape.image_shape)
     optimizer = keras.optimizers.SGD(0.05, 0.9, nesterov=True, global_clipnorm=5.0)
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 
 
 def worths(layers: int, choices: int, apart: range, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Returns what networks are worth by their layers, and by pairs of layers; normal, each of variance about 1.
+    """Draws the worths of layers, and of pairs of layers; normal, each of variance about 1.
 
     Args:
         layers: number of layers.

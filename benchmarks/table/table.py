@@ -138,7 +138,7 @@ class Table:
         return SymbolCosts.of_space(self.space, costs_of, scaled=True)
 
     def score(self, indices: Indices, noise: float, rng: np.random.Generator) -> float:
-        """Returns what a search is told: the accuracy in [0, 1] of one training, with Gaussian noise in points."""
+        """Draws a score for the search: the accuracy in [0, 1] of one training, with Gaussian noise in points."""
         trainings = self.scores[len(indices) - 1][indices]
         training = trainings[rng.integers(len(trainings))] if len(trainings) > 1 else trainings[0]
         return float(np.clip((training + rng.normal(0, noise)) / 100, 0, 1))
