@@ -5,7 +5,6 @@ output that several layers read is therefore summed in the order of those layers
 Shared ReLUs have no tape: the gradient of each is one operation.
 """
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ import tensorflow as tf
 
 from epnas_tf.network.functions import CallLayer, Flat, Place, call_layer, outputs_of, steps_of
 from epnas_tf.network.network import Network
+from epnas_tf.nn.merging import ordered_sum
 from epnas_tf.space.graph import IMAGE, Key, Node
 
 
@@ -122,11 +122,3 @@ def _backwards(
 def _told_apart(inputs: list[tf.Tensor], sources: tuple[Key, ...]) -> list[tf.Tensor]:
     """Makes repeated inputs of a layer distinct tensors; otherwise each would get the gradient of their sum."""
     return [tf.identity(x) if sources.count(key) > 1 else x for key, x in zip(sources, inputs, strict=True)]
-
-
-def ordered_sum(tensors: list[tf.Tensor]) -> tf.Tensor:
-    """Sums tensors as ((a + b) + c) + …, bit for bit.
-
-    `tf.add_n` may start from any tensor that has no other reader left, so its order depends on execution timing.
-    """
-    return functools.reduce(tf.add, tensors)

@@ -1,5 +1,7 @@
 """The network of one architecture over the shared variables: callable on tensors and on Keras's symbolic inputs."""
 
+import collections
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import keras
@@ -7,6 +9,7 @@ import tensorflow as tf
 
 from epnas_tf.network.store import VariableStore, layer_takes_list
 from epnas_tf.nn.base import Shape
+from epnas_tf.nn.merging import ordered_sum
 from epnas_tf.space.definition import build_graph
 from epnas_tf.space.graph import IMAGE, Graph, Key, NetworkShape, Node
 
@@ -84,12 +87,17 @@ class Network:
             regularizer: changes the inputs and outputs of nodes; None for no change.
         """
         outputs: dict[Key, Any] = {IMAGE: images}
+        readers = collections.Counter(source for node in self.graph for source in node.sources)
+        unread = {IMAGE: iter([images] * readers[IMAGE])}
         for node in self.graph:
-            inputs = [outputs[source] for source in node.sources]
+            inputs = [next(unread[source]) for source in node.sources]
             if regularizer is not None:
                 inputs = regularizer.inputs(node, inputs)
             output = self.call(node, inputs, training)
-            outputs[node.key] = output if regularizer is None else regularizer.output(node, output)
+            output = output if regularizer is None else regularizer.output(node, output)
+            outputs[node.key] = output
+            count = readers[node.key]
+            unread[node.key] = iter(copies(output, count) if training is True else [output] * count)
         return outputs
 
     def call(self, node: Node, inputs: list[Any], training: bool | None) -> Any:
@@ -106,6 +114,21 @@ class Network:
     def num_parameters(self) -> int:
         """The number of trainable parameters."""
         return sum(variable.value.shape.num_elements() for variable in self.trainable_variables)
+
+
+def copies(tensor: tf.Tensor, count: int) -> list[tf.Tensor]:
+    """Returns a tensor several times, for as many readers; their gradients are summed in order.
+
+    A tape sums those of one tensor by `tf.add_n`, see `ordered_sum`.
+    """
+    if count < 3:  # the sum of two does not depend on their order
+        return [tensor] * count
+
+    @tf.custom_gradient
+    def copied(x: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
+        return [tf.identity(x) for _ in range(count)], lambda *upstream: ordered_sum(list(upstream))
+
+    return list(copied(tensor))
 
 
 def _whole_graph(architecture: Any, shape: NetworkShape) -> Graph:

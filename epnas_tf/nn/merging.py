@@ -5,6 +5,7 @@ over concatenated blocks. Separate kernels can be shared by source (paper, secti
 and layers … also shared among sampled architectures").
 """
 
+import functools
 from typing import Any
 
 import keras
@@ -44,6 +45,14 @@ class SourceProjection(ReluFirst):
         return halved_pointwise(inputs, *kernels) if self.stride == 2 else pointwise(inputs, kernels[0])
 
 
+def ordered_sum(tensors: list[tf.Tensor]) -> tf.Tensor:
+    """Sums tensors as ((a + b) + c) + …, bit for bit.
+
+    `tf.add_n` may start from any tensor that has no other reader left, so its order depends on execution timing.
+    """
+    return functools.reduce(tf.add, tensors)
+
+
 class _Sum(SeededLayer):
     """Base of the layers that add a list of one or more inputs of one shape."""
 
@@ -67,7 +76,7 @@ class Sum(_Sum):
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """Adds the inputs."""
-        return tf.add_n(inputs)
+        return ordered_sum(inputs)
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
@@ -83,7 +92,7 @@ class SumRelu(_Sum):
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """Applies the layer."""
-        return tf.nn.relu(tf.add_n(inputs))
+        return tf.nn.relu(ordered_sum(inputs))
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
@@ -107,7 +116,7 @@ class SumBatchNorm(_Sum):
 
     def call(self, inputs: list[tf.Tensor], training: bool = False) -> tf.Tensor:
         """Applies the layer; with `training`, batch norm uses the batch's statistics."""
-        return self.batch_norm(tf.add_n(inputs), training=training)
+        return self.batch_norm(ordered_sum(inputs), training=training)
 
 
 @keras.saving.register_keras_serializable(package="epnas_tf")
@@ -156,7 +165,7 @@ class SumBias(_Sum):
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """Adds the inputs and the bias."""
-        return tf.cast(tf.add_n(inputs), tf.float32) + tf.convert_to_tensor(self.bias)
+        return tf.cast(ordered_sum(inputs), tf.float32) + tf.convert_to_tensor(self.bias)
 
     def compute_output_spec(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
         """The symbolic output, in float32: Keras would use the compute dtype."""

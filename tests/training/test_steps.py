@@ -13,6 +13,7 @@ from epnas_tf.training.auxiliary import with_auxiliary_head
 from epnas_tf.training.optimizer import FinalOptimizer
 from epnas_tf.training.regularization import DropoutAndDropPath
 from epnas_tf.training.steps import cross_entropy, make_steps
+from tests.network.architectures import MICRO
 from tests.training import helpers
 from tests.training.test_schedule import expected_rate
 
@@ -168,9 +169,9 @@ def test_each_regularisation_changes_what_it_says_and_nothing_else():
     assert_differs(found, reference(helpers.SKIPS, recipe, cutout=0, seed=seed), "cutout")
 
 
-def make_loop(recipe, batch_size=64):
+def make_loop(recipe, batch_size=64, architecture=helpers.CHAIN):
     store = VariableStore(0)
-    network = Network(helpers.CHAIN, helpers.shape_of(helpers.CHAIN), store)
+    network = Network(architecture, helpers.shape_of(architecture), store)
     optimizer = FinalOptimizer(recipe, network.trainable_variables)
     pipeline = TrainingPipeline(helpers.all_digits(), batch_size, epochs=1)
     return make_steps(network, optimizer, recipe, pipeline.steps, seed=0), pipeline, store
@@ -195,3 +196,14 @@ def test_the_loop_counts_and_stops_where_the_loss_is_no_number():
     done, loss, _ = loop(iter(pipeline.batches(0)), tf.constant(0), tf.constant(10))
     assert 1 < int(done) < 10
     assert not np.isfinite(loss)
+
+
+@pytest.mark.parametrize("architecture", [helpers.SKIPS, MICRO], ids=["macro", "micro"])
+def test_the_order_of_no_sum_depends_on_execution_timing(architecture):
+    """`AddN` starts from any input that has no other reader left; the sum of two is the same in either order."""
+    loop, pipeline, _ = make_loop(dataclasses.replace(helpers.PLAIN, clip_norm=1.0), architecture=architecture)
+    traced = loop.get_concrete_function(iter(pipeline.batches(0)), tf.constant(0), tf.constant(1))
+    definition = traced.graph.as_graph_def()
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    assert any(node.op == "ResourceApplyMomentum" for node in nodes)  # the step is among them
+    assert [node.name for node in nodes if node.op == "AddN" and node.attr["N"].i > 2] == []
