@@ -3,6 +3,10 @@
 import contextlib
 import json
 import locale
+import os
+import platform
+import subprocess
+import sys
 import warnings
 
 import keras
@@ -11,6 +15,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.data.ops import debug_mode
 from tensorflow.python.framework import ops
+from tensorflow.python.util import _pywrap_util_port
 
 import epnas_tf
 from epnas_tf.environment import check_environment
@@ -127,6 +132,16 @@ def test_a_tuner_searches_where_every_warning_is_an_error(tmp_path):
     result = runs.call((*runs.SEARCH[:1], "-W", "error", "-c", TUNED), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == str(["COMPLETED"] * 4)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorFlow has oneDNN for x86")
+def test_onednn_is_on_unless_it_is_turned_off():
+    assert _pywrap_util_port.IsMklEnabled()  # TensorFlow was imported after this package
+    command = [sys.executable, "-c", "import os, epnas_tf; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"]
+    variables = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    for given, expected in (({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")):
+        printed = subprocess.run(command, env=variables | given, capture_output=True, text=True, check=True).stdout
+        assert printed.strip() == expected
 
 
 @contextlib.contextmanager

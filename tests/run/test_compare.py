@@ -86,14 +86,14 @@ def test_result_file_and_latencies(run_dir, unbroken):
 
 
 def test_goes_on_where_it_was_stopped(run_dir, tmp_path, unbroken):
-    for epochs in (2, 5):  # between two trainings, and within one
-        listener = StopsAfter(epochs)
+    settings = config(run_dir, networks=("found", "plain"))
+    for epochs in (2, 1):  # between two trainings, and within one
         with pytest.raises(Stopped):
-            run_compare(run_dir, config(run_dir), compare_dir=tmp_path / "c", listener=listener, latency=False)
-    result = run_compare(run_dir, config(run_dir), compare_dir=tmp_path / "c", latency=False)
+            run_compare(run_dir, settings, compare_dir=tmp_path / "c", listener=StopsAfter(epochs), latency=False)
+    result = run_compare(run_dir, settings, compare_dir=tmp_path / "c", latency=False)
     assert not result.already_finished
-    assert without_times(result.records) == without_times(unbroken.records)
-    assert result.comparison.conclusion == unbroken.comparison.conclusion
+    same = [record for record in unbroken.records if record["network"] != "random"]
+    assert without_times(result.records) == without_times(same)
     assert result.comparison.device == ""
 
 

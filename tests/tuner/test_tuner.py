@@ -1,3 +1,4 @@
+import os
 import shutil
 import signal
 import sys
@@ -349,8 +350,11 @@ class TestGoingOn:
         assert trials_of(search(make_tuner(first))) == trials_of(tuner)
 
     def test_killed_process(self, finished, tmp_path):
+        # oneDNN's sums depend on the number of threads.
+        threads = {name: os.environ[name] for name in runs.THREADS if name in os.environ}
         code = f"""
 import os, signal
+os.environ.update({threads})
 from tests.tuner.kt_helpers import make_tuner, split_digits
 tuner = make_tuner({str(tmp_path)!r})
 train = tuner._train
