@@ -200,8 +200,8 @@ def check_operations(names: Sequence[str], registered: bool = False) -> tuple[st
     for position, name in enumerate(names):
         if registered and not is_known(name):
             raise ConfigError(
-                f"`operations` must be among {', '.join(known())}{suggestion(name, known())}. Received: {name!r}. A "
-                "module that registers another is named with --plugins."
+                f"`operations` must be among {', '.join(known())}, separated by commas{suggestion(name, known())}. "
+                f"Received: {name!r}. A module that registers another is named with --plugins."
             )
         if not is_operation_name(name):
             raise ConfigError(f'An operation\'s name is made of letters, digits, "_", "." and "-". Received: {name!r}')

@@ -288,7 +288,7 @@ class _Run:
             self.listener.forecast(self.forecast())
         logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
         times, began = self._times(), time.perf_counter()
-        while self._timed("surrogate", self.search.advance):
+        while self._timed("surrogate", self._advance):
             candidate, *following = self.search.ask(2)
             self.listener.child_started(candidate)
             if profile and candidate.level == self.search.space.num_levels:
@@ -323,6 +323,19 @@ class _Run:
             *times,
             already_finished=already_finished,
         )
+
+    def _advance(self) -> bool:
+        """Begins the next level once this one is told, and warns if limits leave fewer architectures than planned."""
+        planned = self.search.num_children
+        goes_on = self.search.advance()
+        missing = planned - self.search.num_children
+        if missing > 0:
+            left = len(self.search.ask(planned))
+            self.listener.warning(
+                f"The limits leave {left} architecture{'s' if left > 1 else ''} at level {self.search.level}, so the "
+                f"search trains {missing} fewer than planned. Looser limits leave more."
+            )
+        return goes_on
 
     def _timed(self, part: str, action: Callable[..., T], *arguments: Any) -> T:
         began = time.perf_counter()

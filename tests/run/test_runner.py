@@ -296,10 +296,12 @@ def untrained(monkeypatch):
 
 
 @pytest.mark.usefixtures("untrained")
-def test_a_search_whose_limits_leave_fewer_children_is_known_to_have_ended(tmp_path):
-    limited = from_values(RunConfig, {**SETTINGS, "max_params": 250})
-    result = run_search(limited, tmp_path / "run")
+def test_a_search_whose_limits_leave_fewer_children_says_so_and_is_known_to_have_ended(tmp_path):
+    limited, listener = from_values(RunConfig, {**SETTINGS, "max_params": 250}), Recorder()
+    result = run_search(limited, tmp_path / "run", listener)
     assert result.num_children < NUM_CHILDREN
+    said = "The limits leave 2 architectures at level 2, so the search trains 1 fewer than planned."
+    assert [text.startswith(said) for text in listener.warnings] == [True] * limited.search.iterations
     assert read_search(tmp_path / "run").num_planned == result.num_children
 
 
