@@ -263,9 +263,9 @@ class _Run:
         self.directory = directory
         self.listener = listener
         self.latencies = Latencies(state.values.get("latencies") if state else None)
-        limits = constraint(space, shape, config.limits, self.latencies)
+        self.limits = constraint(space, shape, config.limits, self.latencies)
         self.search: ProgressiveSearch[Any] = ProgressiveSearch(
-            space, config.search, config.surrogate, config.seed, limits
+            space, config.search, config.surrogate, config.seed, self.limits
         )
         self.trainer = child_trainer(config, shape, data)
         self.no_learning = NoLearningMonitor(data.validation.labels, config.child)
@@ -329,7 +329,7 @@ class _Run:
         planned = self.search.num_children
         goes_on = self.search.advance()
         missing = planned - self.search.num_children
-        if missing > 0:
+        if missing > 0 and self.limits is not None:  # a small space may have fewer than planned, too
             left = len(self.search.ask(planned))
             self.listener.warning(
                 f"The limits leave {left} architecture{'s' if left > 1 else ''} at level {self.search.level}, so the "
