@@ -80,7 +80,7 @@ class Summary:
 
 
 def summary(group: Sequence[Judged], against: Sequence[Judged]) -> Summary:
-    """Returns what an arm found against another one of the same seeds, both in their order."""
+    """Compares an arm with another one of the same seeds, both in the order of their seeds."""
     found, others = (np.array([judged.accuracy for judged in judgements]) for judgements in (group, against))
     difference = found - others
     return Summary(
@@ -94,7 +94,7 @@ def summary(group: Sequence[Judged], against: Sequence[Judged]) -> Summary:
 
 
 def judged_before(job: Job, epochs: int, trainings: int) -> Judged | None:
-    """Returns what is known of a search already; None if it is not judged yet.
+    """Reads the judgement of a search; None if it is not judged yet.
 
     Raises:
         ConfigError: if it had other settings, or was judged otherwise.
@@ -129,7 +129,7 @@ def run_job(job: Job, epochs: int, trainings: int) -> Judged:
 
 
 def _how(job: Job, epochs: int, trainings: int) -> dict[str, Any]:
-    """Returns what a judgement depends on, as JSON holds it."""
+    """Collects the settings that a judgement depends on, as JSON holds them."""
     how: dict[str, Any] = json.loads(json.dumps(values_of(job.config)))
     return {**how, "own_epochs": epochs, "trainings": trainings}
 

@@ -30,7 +30,7 @@ REQUIRED = ("child", "text")
 
 
 def read(file: Path, *names: str) -> list[dict[str, Any]]:
-    """Returns what lines of trials.jsonl or own.jsonl have of the architecture, and `names`, None if they lack them."""
+    """Reads the architecture and `names` from each line of trials.jsonl or own.jsonl; None for a missing name."""
 
     def named(record: dict[str, Any]) -> dict[str, Any]:
         return {**{name: record[name] for name in REQUIRED}, **{name: record.get(name) for name in names}}

@@ -97,7 +97,7 @@ class Network:
             output = output if regularizer is None else regularizer.output(node, output)
             outputs[node.key] = output
             count = readers[node.key]
-            unread[node.key] = iter(copies(output, count) if training is True else [output] * count)
+            unread[node.key] = iter(_copies(output, count) if training is True else [output] * count)
         return outputs
 
     def call(self, node: Node, inputs: list[Any], training: bool | None) -> Any:
@@ -116,7 +116,7 @@ class Network:
         return sum(variable.value.shape.num_elements() for variable in self.trainable_variables)
 
 
-def copies(tensor: tf.Tensor, count: int) -> list[tf.Tensor]:
+def _copies(tensor: tf.Tensor, count: int) -> list[tf.Tensor]:
     """Returns a tensor several times, for as many readers; their gradients are summed in order.
 
     A tape sums those of one tensor by `tf.add_n`, see `ordered_sum`.
