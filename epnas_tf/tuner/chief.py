@@ -26,6 +26,11 @@ from epnas_tf.tuner.workers import WorkerWatch, say, seconds_between_signs
 PATIENCE = 10
 """For how many timeouts no worker at all may be heard before the chief gives up."""
 
+CHIEF = "chief"
+"""Under which name the chief asks itself for a trial."""
+
+FAREWELL_SECONDS = 10.0
+"""How long a worker that was told to stop may take to ask for the results before the chief ends."""
 
 LEAST = {"max_trials": 1, "max_retries_per_trial": 0, "max_consecutive_failed_trials": 1}
 """KerasTuner's counts, and the least that each may be; None is without end."""
@@ -59,16 +64,20 @@ class ChiefOracle(keras_tuner.Oracle):
         self._watcher: threading.Thread | None = None
         self._handed_on: set[str] = set()  # trials that more than one worker may report
         self._has_stopped_one = False
+        self._leaving: list[float] = []  # when each worker was told to stop that may still ask for the results
 
     @property
     def tuner_ids(self) -> set[str]:
-        """The workers that have not yet been told to stop.
+        """The workers that have not yet been told to stop, and for the chief those that may ask for the results.
 
         Once there are none, KerasTuner's chief ends its loop and returns from `search` as after a success. Therefore a
         failure is raised here, only for the chief.
         """
-        nobody = not self._known_workers and not self.ongoing_trials
-        if self.failure is not None and nobody and not self._is_answering and is_chief_oracle():
+        if self._is_answering or not is_chief_oracle():
+            return self._known_workers
+        if any(self._watch.now() - told < FAREWELL_SECONDS for told in self._leaving):
+            return self._known_workers | {"a worker that was told to stop"}
+        if self.failure is not None and not self._known_workers and not self.ongoing_trials:
             raise self.failure
         return self._known_workers
 
@@ -101,6 +110,8 @@ class ChiefOracle(keras_tuner.Oracle):
             self._has_stopped_one = True
             self._known_workers.discard(tuner_id)
             self._watch.forget(tuner_id)
+            if tuner_id != CHIEF:
+                self._leaving.append(self._watch.now())
         return trial
 
     def _answer(self, tuner_id: str) -> Trial:
@@ -163,6 +174,11 @@ class ChiefOracle(keras_tuner.Oracle):
         self._hear_of(trial_id)
         return super().get_trial(trial_id)
 
+    def note_results_asked(self) -> None:
+        """Notes that a worker that was told to stop has the results. For use in `get_best_trials`."""
+        if self._leaving:
+            self._leaving.pop(0)
+
     def _hear_of(self, trial_id: str) -> None:
         if is_chief_oracle():
             for tuner_id in [owner for owner, trial in list(self.ongoing_trials.items()) if trial.trial_id == trial_id]:
@@ -201,7 +217,7 @@ class ChiefOracle(keras_tuner.Oracle):
             # Only a worker that is told to stop makes KerasTuner's chief look whether it may end: so the chief asks.
             from keras_tuner.src.distribute.oracle_client import OracleClient  # as late as KerasTuner does
 
-            OracleClient(self).create_trial("chief")
+            OracleClient(self).create_trial(CHIEF)
 
     @keras_tuner.synchronized
     def _look_at_workers(self) -> bool:

@@ -206,6 +206,7 @@ class EPNASOracle(ChiefOracle):
 
         An architecture that was trained in several iterations is included once, with its newest score.
         """
+        self.note_results_asked()
         newest: dict[Any, Trial] = {}
         for trial_id in self.start_order:
             trial = self.trials[trial_id]

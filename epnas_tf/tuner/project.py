@@ -12,7 +12,6 @@ from keras_tuner.src.distribute import utils as distribution
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.storage.locks import take_lock
 from epnas_tf.tuner.oracle import check_settings
-from epnas_tf.tuner.workers import chief_address
 
 ORACLE_FILE = "oracle.json"
 LOCK_FILE = "oracle.lock"
@@ -93,30 +92,6 @@ def lost_weights(trials: int, directory: Path, tuner_id: str) -> StateError:
         "`shared_weights` back, go on under the KERASTUNER_TUNER_ID that has them, or with the chief and its workers, "
         f"or give `overwrite=True` to start anew. Received: {directory} without those of {tuner_id}"
     )
-
-
-def call_again(client: Any) -> None:
-    """Lets a worker repeat calls if the chief dies while answering; gRPC's default ends the worker.
-
-    A call may then arrive twice: the oracle ignores the second report of a trial's end, and hands out a running trial
-    once more.
-
-    Args:
-        client: KerasTuner's `OracleClient`.
-    """
-    import grpc  # as late as KerasTuner does
-    from keras_tuner.src import protos
-
-    policy = {
-        "maxAttempts": 5,
-        "initialBackoff": "1s",
-        "maxBackoff": "10s",
-        "backoffMultiplier": 2,
-        "retryableStatusCodes": ["UNAVAILABLE"],
-    }
-    config = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
-    channel = grpc.insecure_channel(":".join(map(str, chief_address())), options=[("grpc.service_config", config)])
-    client.stub = protos.get_service_grpc().OracleStub(channel)
 
 
 def _read(file: Path) -> dict[str, Any]:

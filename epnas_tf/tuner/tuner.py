@@ -34,6 +34,7 @@ from epnas_tf.storage.locks import take_lock
 from epnas_tf.storage.state_files import State, StateFiles, write_whole
 from epnas_tf.tuner import project, surface, workers
 from epnas_tf.tuner.chief import allow_lock
+from epnas_tf.tuner.client import ChiefCalls
 from epnas_tf.tuner.hypermodel import SpaceHyperModel
 from epnas_tf.tuner.oracle import EPNASOracle, check_settings
 from epnas_tf.tuner.tuner_data import FatalDataError, keep_identity, search_data
@@ -154,7 +155,7 @@ class EPNASTuner(keras_tuner.Tuner):
         with project.replaceable(Path(directory or ".") / (project_name or "untitled_project"), overwrite):
             super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, overwrite=overwrite)
         if self._is_worker():
-            project.call_again(self.oracle)
+            self._calls = ChiefCalls(self.oracle)
 
     def _populate_initial_space(self) -> None:
         """Registers the hyperparameters without building a network for it.
@@ -239,7 +240,8 @@ class EPNASTuner(keras_tuner.Tuner):
             signs: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
             if self._is_worker():
                 signs = workers.signs_of_worker(self.oracle, lambda: self._running)
-            with only_new_garbage(), signs:
+            calls = self._calls.during_search() if self._is_worker() else contextlib.nullcontext()
+            with calls, only_new_garbage(), signs:
                 self._meet_chief()
                 super().search(verbose=verbose)
 

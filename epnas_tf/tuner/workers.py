@@ -38,13 +38,14 @@ class WorkerWatch:
         clock: returns increasing seconds.
 
     Attributes:
+        now: the clock.
         silent: the workers that count as silent; updated by `look`.
     """
 
     def __init__(self, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.timeout = timeout
         self.silent: set[str] = set()
-        self._clock = clock
+        self.now = clock
         self._heard: dict[str, float] = {}
         self._anybody: float | None = None  # when any worker was heard last
         self._looked = clock()
@@ -52,7 +53,7 @@ class WorkerWatch:
 
     def hear(self, worker: str) -> None:
         """Records a sign of life."""
-        self._heard[worker] = self._anybody = self._clock()
+        self._heard[worker] = self._anybody = self.now()
         self._told.pop(worker, None)
         self.silent.discard(worker)
 
@@ -64,7 +65,7 @@ class WorkerWatch:
 
     def look(self) -> None:
         """Updates the silent workers. Time in which the chief itself was busy or stopped does not count as silence."""
-        now, interval = self._clock(), seconds_between_signs(self.timeout)
+        now, interval = self.now(), seconds_between_signs(self.timeout)
         busy = now - self._looked - interval
         if busy > interval:
             self._heard = {worker: heard + busy for worker, heard in self._heard.items()}
@@ -74,12 +75,12 @@ class WorkerWatch:
 
     def silence(self, worker: str) -> float:
         """Returns the seconds since a worker's last sign of life."""
-        return self._clock() - self._heard.setdefault(worker, self._clock())
+        return self.now() - self._heard.setdefault(worker, self.now())
 
     @property
     def silence_of_all(self) -> float:
         """The seconds since the last sign of life of any worker; 0 before the first one."""
-        return 0.0 if self._anybody is None else self._clock() - self._anybody
+        return 0.0 if self._anybody is None else self.now() - self._anybody
 
     def is_to_be_told(self, worker: str) -> bool:
         """Whether to report a worker's silence: from half the timeout on, each time it has doubled."""

@@ -109,6 +109,7 @@ def main(directory: str, kind: str, behaviour: str, num_workers: int) -> None:
     if behaviour == "steady":
         share(tuner, Path(directory), run, num_workers)
     tuner.search(**arguments, verbose=0)
+    tuner.results_summary()  # as a person's program does; its chief ends soon after
     print(json.dumps(run))
 
 

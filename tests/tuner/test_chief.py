@@ -3,7 +3,7 @@ import pytest
 from epnas_tf.config import SearchConfig
 from epnas_tf.errors import ConfigError, SearchError
 from epnas_tf.tuner import chief as chief_module
-from epnas_tf.tuner.chief import PATIENCE, ChiefOracle
+from epnas_tf.tuner.chief import FAREWELL_SECONDS, PATIENCE, ChiefOracle
 from epnas_tf.tuner.oracle import EPNASOracle
 from tests.space.chain_space import ChainSpace
 from tests.tuner.kt_helpers import TINY_SURROGATE, ScoringTuner
@@ -134,6 +134,19 @@ def test_worker_waits_where_others_may_fail_to_end_the_last_trials(chief):
     report(oracle, taken)
     assert oracle.create_trial("worker1").status == "STOPPED"
     assert look_for(oracle, clock, 5)
+    oracle.get_best_trials()
+    assert oracle.tuner_ids == set()
+
+
+def test_chief_waits_for_the_last_question_of_workers_that_were_told_to_stop(chief):
+    oracle, clock = chief(max_trials=2)
+    for trial in [oracle.create_trial("worker0"), oracle.create_trial("worker1")]:
+        report(oracle, trial)
+    assert {oracle.create_trial(f"worker{number}").status for number in range(2)} == {"STOPPED"}
+    assert oracle.tuner_ids
+    oracle.get_best_trials()
+    assert oracle.tuner_ids
+    clock.now += FAREWELL_SECONDS  # the other one is dead, or never asks
     assert oracle.tuner_ids == set()
 
 
@@ -154,6 +167,7 @@ def test_failure_is_raised_to_the_chief_once_nobody_is_there(chief):
     with pytest.raises(RuntimeError, match="exceeded the limit of 2"):
         report(oracle, second, status="FAILED")
     assert oracle.create_trial("worker0").status == "STOPPED"
+    oracle.get_best_trials()  # as it does then
     assert oracle.tuner_ids == {"worker1", "worker2"}
     assert look_for(oracle, clock, 60)  # the two are gone, with what they ran
     with pytest.raises(SearchError, match="RuntimeError: Number of consecutive failures exceeded the limit of 2"):
@@ -169,6 +183,7 @@ def test_score_that_is_no_accuracy_ends_the_chief(chief):
         report(oracle, trial, 1.5)
     assert oracle.create_trial("worker1").status == "STOPPED"
     oracle._drop("worker0")
+    oracle.get_best_trials()
     with pytest.raises(SearchError, match=r"ValueError: `score` of trial 0 must be in \[0, 1\]"):
         oracle.tuner_ids  # noqa: B018
 

@@ -2,20 +2,14 @@
 
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
-import grpc
 import pytest
-from keras_tuner.src import protos
-from keras_tuner.src.distribute.oracle_chief import OracleServicer
-from keras_tuner.src.distribute.oracle_client import OracleClient
-from keras_tuner.src.engine import conditions
 
 from epnas_tf.children.child import ChildResult, ChildTrainer
 from epnas_tf.config import ChildConfig, SearchConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.tuner.oracle import EPNASOracle
-from epnas_tf.tuner.project import call_again, refuse_other_settings, refuse_other_space
+from epnas_tf.tuner.project import refuse_other_settings, refuse_other_space
 from epnas_tf.tuner.restrictions import of_space
 from tests.tuner.kt_helpers import make_hypermodel, make_tuner, split_digits
 
@@ -162,33 +156,6 @@ class TestWorkerUnlikeTheChief:
         other = of_space(make_hypermodel(layers=3).space)
         with pytest.raises(StateError, match=r"needs the hypermodel and the oracle.*Received: .*: layers, "):
             refuse_other_space(chief, other)
-
-
-def test_call_to_a_chief_that_dies_while_it_answers_is_made_again(monkeypatch):
-    oracle = EPNASOracle(make_hypermodel().space)
-
-    class Dying(OracleServicer):
-        calls = 0
-
-        def GetSpace(self, request, context):  # noqa: N802  (gRPC's name)
-            self.calls += 1
-            if self.calls == 1:
-                context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
-            return super().GetSpace(request, context)
-
-    server, servicer = grpc.server(ThreadPoolExecutor(1)), Dying(oracle)
-    protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
-    as_worker(monkeypatch)
-    monkeypatch.setattr(conditions, "print", lambda *_: None, raising=False)  # one that KerasTuner has left
-    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(server.add_insecure_port("127.0.0.1:0")))
-    server.start()
-    try:
-        client = OracleClient(oracle)
-        call_again(client)
-        assert [p.name for p in client.get_space().space] == [p.name for p in oracle.get_space().space]
-    finally:
-        server.stop(None)
-    assert servicer.calls == 2
 
 
 @pytest.mark.parametrize("name", ["max_trials", "max_retries_per_trial", "max_consecutive_failed_trials"])
