@@ -16,7 +16,8 @@ from epnas_tf.search.search_state import SearchState
 from epnas_tf.space import MacroSpace
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.surrogate import lstm
-from epnas_tf.surrogate.surrogate import Surrogate, score_candidates
+from epnas_tf.surrogate.lstm_surrogate import LSTMSurrogate
+from epnas_tf.surrogate.surrogate import score_candidates
 from epnas_tf.surrogate.table import Indices, encode_rows
 
 WARM_LEVEL = 7
@@ -49,7 +50,7 @@ class FactoredScorer:
     def __init__(self, level: int, parents: int) -> None:
         prepare_tensorflow()
         self._level, self._space = level, MacroSpace(level)
-        self._surrogate = Surrogate(self._space.num_features, level, PAPER_SURROGATE, seed=0)
+        self._surrogate = LSTMSurrogate(self._space.num_features, level, PAPER_SURROGATE, seed=0)
         self._parents = sampled_parents(self._space, level - 1, parents)
 
     def score(self) -> None:
@@ -63,8 +64,8 @@ class FactoredScorer:
         return np.exp(scores[: count * len(self._parents) : len(self._parents)])
 
     def _chunks(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        parents = self._surrogate.parents(*encode_rows(self._space, self._parents))
-        return score_candidates(self._surrogate, self._space, self._level, parents)
+        scorer = self._surrogate.log_scorer(*encode_rows(self._space, self._parents))
+        return score_candidates(scorer, self._space, self._level, len(self._parents))
 
 
 class WholeScorer:
@@ -87,7 +88,7 @@ class WholeScorer:
                 keras.layers.Dense(1, "sigmoid"),
             ]
         )
-        ours = Surrogate(features, level, config, seed=0).get_state()
+        ours = LSTMSurrogate(features, level, config, seed=0).get_state()
         weights = zip(lstm.Weights._fields, self._model.weights, strict=True)
         self._model.set_weights([ours[f"surrogate/{name}"].reshape(weight.shape) for name, weight in weights])
         self._parents = sampled_parents(self._space, level - 1, parents)
@@ -111,7 +112,7 @@ class WholeScorer:
 
 
 class LevelChoice:
-    """Asks a search for its first candidate of a level, once the level before is told.
+    """Has a search choose the candidates of a level, once the level before is told.
 
     Args:
         space: its deepest level is chosen.
@@ -126,29 +127,28 @@ class LevelChoice:
         """Scores and samples; the libraries' own buffers are taken before, by the choice of a level of some thousand.
 
         Returns:
-            The seconds from `ask` to the first candidate, the bytes of memory at the peak above those just before, and
+            The seconds of the choice, the bytes of memory at the peak above those just before, and
             those just before.
         """
         # Another number of parents: what is compiled for these does not serve the others.
-        self._told_search(min(WARM_LEVEL, self._space.num_levels), self._parents + 1).ask()
+        self._told_search(min(WARM_LEVEL, self._space.num_levels), self._parents + 1).advance()
         search = self._told_search(self._space.num_levels, self._parents)
         # `getrusage` has a peak too, but that of TensorFlow's import.
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         before = memory("VmRSS")
         began = time.perf_counter()
-        search.ask()
+        search.advance()
         return time.perf_counter() - began, memory("VmHWM") - before, before
 
-    def _told_search(self, level: int, k: int) -> ProgressiveSearch:
+    def _told_search(self, level: int, k: int) -> ProgressiveSearch[Any]:
         """Returns a search that knows the scores of K architectures of the level before, and has fitted on them."""
-        search: ProgressiveSearch = ProgressiveSearch(self._space, SearchConfig(k=k, iterations=1))
+        search: ProgressiveSearch[Any] = ProgressiveSearch(self._space, SearchConfig(k=k, iterations=1))
         parents = sampled_parents(self._space, level - 1, k)
         scores = np.random.default_rng(0).uniform(0.8, 0.9, len(parents)).tolist()
         state = SearchState(
             iteration=0,
             level=level - 1,
             first_number=0,
-            num_asked=len(parents),
             chosen=parents,
             predicted=[None] * len(parents),
             scores=dict(enumerate(scores)),
@@ -157,6 +157,6 @@ class LevelChoice:
         arrays = {
             **search.get_state()[1],
             "surrogate/fits": np.array(level, np.int64),
-        }  # so that `ask` fits no more
+        }  # so that `advance` fits no more
         search.set_state(state.to_values(self._space), arrays)
         return search

@@ -84,8 +84,8 @@ class SurrogateConfig(Settings):
 
     Example:
         >>> import epnas_tf
-        >>> epnas_tf.SurrogateConfig(ensemble=1).hidden_units
-        32
+        >>> epnas_tf.SurrogateConfig(additive=False).hidden_units  # the paper's
+        100
     """
 
     TITLE: ClassVar[str] = "surrogate"
@@ -93,7 +93,7 @@ class SurrogateConfig(Settings):
     additive: bool = option(
         True,
         "predict with an additive model (ridge regression, one term for each symbol of each level), and with what "
-        "whole networks score beyond it (Gaussian process); otherwise with LSTMs alone [paper, section 4: LSTM alone]",
+        "whole networks score beyond it (Gaussian process); otherwise with an LSTM [paper, section 4: LSTM]",
     )
     additive_penalty: float = option(
         1.0, "ridge penalty of the additive model, as a number of measured scores [paper: none]", above=0
@@ -104,16 +104,15 @@ class SurrogateConfig(Settings):
         "is learned from the scores [paper: none]",
     )
     ensemble: int = option(
-        0,
-        "LSTMs with different initial weights, whose predictions are averaged; beside an additive model they learn its "
-        "residuals. 0 for none [paper, section 4: one; PNAS: 5]",
-        minimum=0,
+        1,
+        "LSTMs with different initial weights, whose predictions are averaged [paper, section 4: one; PNAS: 5]",
+        minimum=1,
     )
     refit: bool = option(
-        True, "start every fit of the LSTM from fresh weights, not from those of the last fit [the paper is silent]"
+        False, "start every fit of the LSTM from fresh weights, not from those of the last fit [the paper is silent]"
     )
-    hidden_units: int = option(32, "hidden units of the surrogate's LSTM [paper, section 5: 100]", minimum=1)
-    input_units: int = option(32, "size of the surrogate's linear input layer [paper, section 5: 100]", minimum=1)
+    hidden_units: int = option(100, "hidden units of the surrogate's LSTM [paper, section 5: 100]", minimum=1)
+    input_units: int = option(100, "size of the surrogate's linear input layer [paper, section 5: 100]", minimum=1)
     first_surrogate_learning_rate: float = option(
         0.01, "Adam's learning rate in fits that start from fresh weights [PNAS: 0.01]", above=0
     )
@@ -122,14 +121,6 @@ class SurrogateConfig(Settings):
     )
     surrogate_steps: int = option(200, "gradient steps in each fit of the surrogate [the paper is silent]", minimum=1)
     surrogate_batch_size: int = option(64, "scores in each gradient step of a fit [the paper is silent]", minimum=1)
-
-    def check(self) -> None:
-        """Refuses a surrogate of no parts."""
-        if not self.additive and not self.ensemble:
-            raise ConfigError(
-                "`ensemble` must be at least 1 without the additive model, or nothing predicts. "
-                "Received: additive=False, ensemble=0"
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,9 +212,7 @@ def check_rule(search: SearchConfig, surrogate: SurrogateConfig) -> None:
         )
 
 
-PAPER_SURROGATE = SurrogateConfig(
-    additive=False, cost_terms=False, ensemble=1, refit=False, hidden_units=100, input_units=100
-)
+PAPER_SURROGATE = SurrogateConfig(additive=False, cost_terms=False)
 """The paper's surrogate (section 4, "Surrogate function"; section 5)."""
 
 PAPER_SEARCH = SearchConfig(

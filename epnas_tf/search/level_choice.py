@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -15,9 +15,9 @@ from epnas_tf.search import sampling
 from epnas_tf.search.lookahead import STEPS, some_extensions, worth_of_room
 from epnas_tf.search.whole_choice import by_local_search
 from epnas_tf.space.base import SearchSpace
+from epnas_tf.surrogate.additive_surrogate import AdditiveSurrogate
 from epnas_tf.surrogate.residuals import ResidualProcess
-from epnas_tf.surrogate.scoring import SMALLEST
-from epnas_tf.surrogate.surrogate import CHUNK_SIZE, Surrogate, draw_scores, score_candidates
+from epnas_tf.surrogate.surrogate import CHUNK_SIZE, SMALLEST, Surrogate, score_candidates
 from epnas_tf.surrogate.table import Indices, Measurement, encode_rows, to_rows
 
 MAX_CANDIDATES = 2**62
@@ -167,7 +167,7 @@ class LevelChoice:
 
         def scores(architectures: Sequence[Indices]) -> FloatArray:
             features, levels = encode_rows(self.space, architectures)
-            return self.predict(features, levels) + self.surrogate.deviations(kernels, features)
+            return self.predict(features, levels) + self._additive.deviations(kernels, features)
 
         keeps = None if self.constraint is None else functools.partial(_keeps, self.constraint)
         return by_local_search(self.space, scores, [*beam, *best[:count]], count, set(best), keeps)
@@ -184,17 +184,21 @@ class LevelChoice:
             predicted += self.residuals.predict(features)
         return predicted
 
+    @property
+    def _additive(self) -> AdditiveSurrogate:
+        """The surrogate, which is additive where draws are asked for: see `check_rule`."""
+        return cast(AdditiveSurrogate, self.surrogate)
+
     def _kernels(self, count: int, scale: float, known: list[Measurement], rng: np.random.Generator) -> FloatArray:
         """Draws from the posterior for a choice of some architectures; a single one without exploration."""
         rows = to_rows(self.space, known, self.config.first_whole_iteration)
-        return self.surrogate.drawn_kernels(rows, min(count, MAX_DRAWS) if scale else 1, scale, rng)
+        return self._additive.drawn_kernels(rows, min(count, MAX_DRAWS) if scale else 1, scale, rng)
 
     def _by_draws(self, parents: list[Indices], level: int, kernels: FloatArray, count: int) -> list[Indices]:
         """Chooses candidates of a level: each draw in turn takes its best one that is left."""
         encoded = encode_rows(self.space, parents)
-        draws = self.surrogate.draws(kernels, *encoded)
-        scores: sampling.Chunks
-        scores = draw_scores(self.surrogate, self.space, level, self.surrogate.parents(*encoded), draws)
+        scorer = self._additive.drawn_scorer(kernels, *encoded)
+        scores: sampling.Chunks = score_candidates(scorer, self.space, level, len(parents))
         allowed = None
         if isinstance(self.constraint, Budget):
             # Of a chunk, both the scores and the choice ask for it.
@@ -218,7 +222,7 @@ class LevelChoice:
     def _scored(self, parents: list[Indices], level: int) -> sampling.Chunks:
         """The log scores of a level's candidates."""
         encoded = encode_rows(self.space, parents)
-        chunks = score_candidates(self.surrogate, self.space, level, self.surrogate.parents(*encoded))
+        chunks = score_candidates(self.surrogate.log_scorer(*encoded), self.space, level, len(parents))
         if level < self.space.num_levels or self.residuals is None:
             return chunks
         scores = ((offset, np.exp(logs)[np.newaxis]) for offset, logs in chunks)

@@ -34,6 +34,8 @@ from epnas_tf.search.ranking import choose_adjusted_or_raw, residuals_of
 from epnas_tf.search.search_state import SearchState
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import prefixed, with_prefix
+from epnas_tf.surrogate.additive_surrogate import AdditiveSurrogate
+from epnas_tf.surrogate.lstm_surrogate import LSTMSurrogate
 from epnas_tf.surrogate.residuals import ResidualProcess
 from epnas_tf.surrogate.surrogate import Surrogate
 from epnas_tf.surrogate.symbol_costs import SymbolCosts
@@ -111,8 +113,11 @@ class ProgressiveSearch(Generic[A]):
             costs = None
         elif costs is None:
             costs = known_costs(space)
-        self.surrogate = Surrogate(
-            space.num_features, space.num_levels, surrogate_config, seed, config.iterations, costs
+        sizes = (space.num_features, space.num_levels, surrogate_config)
+        self.surrogate: Surrogate = (
+            AdditiveSurrogate(*sizes, config.iterations, costs)
+            if surrogate_config.additive
+            else LSTMSurrogate(*sizes, seed)
         )
         self.rank_correlation: float | None = None
         self._config = config
@@ -390,10 +395,8 @@ class ProgressiveSearch(Generic[A]):
         If an interrupted `advance` has already done the fit, it is not repeated.
         """
         if self.surrogate.num_fits < self.iteration * self.space.num_levels + self.level:
-            level = [one for one in self._table.measurements() if one.number >= self._first_number]
             rows = self._table.measurements(self._config.repeated)
-            rng = self._rng(FIT, self.iteration, self.level)
-            self.surrogate.fit(self._rows(rows), rng, unseen=self._rows(level))
+            self.surrogate.fit(self._rows(rows), self._rng(FIT, self.iteration, self.level))
         self._note_fit()  # also if the interruption came before it
 
     @property

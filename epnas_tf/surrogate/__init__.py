@@ -1,7 +1,7 @@
 """Predicts the scores of architectures from their symbol arrays (paper, section 4, "Surrogate function").
 
-- `surrogate`: the sum of an `additive` model and of an `ensemble` of LSTMs, times their `residual_weight`.
-- `lstm`: the LSTM's arithmetic; `lstm_graphs`: its traced training; `scoring`: millions of candidates at once.
+- `surrogate`: what every surrogate offers. `additive_surrogate`: the default, a sum of terms, fitted in `additive`.
+- `lstm_surrogate`: the paper's, with its arithmetic in `lstm` and its traced training in `lstm_graphs`.
 - `residuals`: what whole architectures score beyond the prediction.
 - `symbol_costs`: what is known of symbols before any score.
 - `table`: the scores that were measured, which the surrogate learns from.
@@ -11,7 +11,8 @@ from epnas_tf.lazy import importer
 
 _HOMES = {
     "AdditiveModel": "additive",
-    "LSTMEnsemble": "ensemble",
+    "AdditiveSurrogate": "additive_surrogate",
+    "LSTMSurrogate": "lstm_surrogate",
     "Measurement": "table",
     "ResidualProcess": "residuals",
     "ScoreTable": "table",

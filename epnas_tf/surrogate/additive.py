@@ -145,10 +145,6 @@ class AdditiveModel:
         of_costs, of_symbols, _, _ = np.split(terms, self._ends(costs))
         return np.asarray(of_symbols.reshape(self.kernel.shape) + np.tensordot(of_costs, costs.of_symbols, 1))
 
-    def residuals(self, rows: Rows) -> FloatArray:
-        """Returns the scores, adjusted to the latest iteration, minus their predictions, float64 [rows]."""
-        return self.adjust_to_latest_iteration(rows) - self.predict(rows.features, rows.levels)
-
     def predict(self, features: FloatArray, levels: IntArray) -> FloatArray:
         """Returns the predictions for the latest iteration, float64 [rows]; the arguments are those of `Rows`."""
         at_levels = np.einsum("nlf,lf->n", features.astype(np.float64), self.kernel)

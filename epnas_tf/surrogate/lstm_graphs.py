@@ -1,11 +1,12 @@
-"""The traced graphs of an ensemble of LSTMs; ensembles of the same sizes share them."""
+"""The traced graphs of the LSTM surrogate; surrogates of the same sizes share them."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from epnas_tf.arrays import Float32Array
 from epnas_tf.surrogate import lstm
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
@@ -14,8 +15,8 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 KEPT = 8
 """Number of sizes whose graphs a process caches, about 20 MB each; a surrogate keeps its own alive."""
 
-Link = Callable[[tf.Tensor], tf.Tensor]
-"""Maps an output to a number that is compared with a target."""
+FEW = 2**12
+"""The most candidates that are scored without XLA: twice as slow, but no new shape is compiled."""
 
 
 class Slot(NamedTuple):
@@ -33,7 +34,7 @@ class Slot(NamedTuple):
 
 
 class LSTMGraphs:
-    """The graphs of an ensemble; the number of rows may vary, so each is traced only once.
+    """The graphs of a surrogate; the number of rows may vary, so each is traced only once.
 
     Attributes:
         train: (slots, steps done before, features, levels, targets, batches, rate) → nothing.
@@ -41,16 +42,14 @@ class LSTMGraphs:
         states: (weights, features, levels) → the states after each row's last level, as `lstm.states` returns them.
     """
 
-    def __init__(self, weights: lstm.Weights, levels: int, link: Link) -> None:
+    def __init__(self, weights: lstm.Weights, levels: int) -> None:
         """Declares the graphs; each is traced on first use.
 
         Args:
             weights: the shapes, as `tf.TensorSpec`s.
             levels: levels L of the longest sequence.
-            link: maps an output to a number that is compared with a target.
         """
         self._shapes = [weight.shape for weight in weights]
-        self._link = link
         members, num_features, _ = weights.input_kernel.shape
         # Rows, steps and batch size are None, so that other numbers of them need no new trace.
         rows = tf.TensorSpec([None, levels, num_features], tf.float32)
@@ -64,11 +63,31 @@ class LSTMGraphs:
         self.train = tf.function(self._train, input_signature=fit, autograph=False)
         self.outputs = tf.function(_outputs, input_signature=[weights, rows, levels], autograph=False)
         self.states = tf.function(_states, input_signature=[weights, rows, levels], autograph=False)
+        state = tf.TensorSpec([members, None, weights.output_kernel.shape[1]], tf.float32)
+        candidates = [weights, state, state, tf.TensorSpec([None, num_features], tf.float32)]
+        self._plain = tf.function(_log_scores, candidates, autograph=False)
+        # Fused by XLA, the gates take half the time, and their values are never written to memory.
+        self._fused = tf.function(_log_scores, candidates, autograph=False, jit_compile=tf.test.is_built_with_xla())
 
     @property
     def num_traces(self) -> int:
         """How often the graphs were traced: at most once each."""
-        return sum(graph.experimental_get_tracing_count() for graph in (self.train, self.outputs, self.states))
+        graphs = (self.train, self.outputs, self.states, self._plain, self._fused)
+        return sum(graph.experimental_get_tracing_count() for graph in graphs)
+
+    def log_scores(
+        self, weights: lstm.Weights, hidden: tf.Tensor, cell: tf.Tensor, features: Float32Array
+    ) -> Float32Array:
+        """Returns the log scores of parents × extensions, float32 [n, parents].
+
+        Args:
+            weights: the weights.
+            hidden: float32 [members, parents, hidden units], the parents' states.
+            cell: the same of their cells.
+            features: float32 [n, F], the symbol arrays of the extensions.
+        """
+        graph = self._plain if hidden.shape[1] * len(features) <= FEW else self._fused
+        return graph(weights, hidden, cell, features).numpy()
 
     def _train(
         self,
@@ -89,7 +108,7 @@ class LSTMGraphs:
                 # Each member has rows of its own: [members, batch, levels, F].
                 hidden, _ = lstm.states(weights, tf.gather(features, batch), tf.gather(levels, batch))
                 # Errors, [members, batch]; their absolute values are the L1 loss (paper, section 4).
-                errors = self._link(lstm.outputs(weights, hidden)) - tf.gather(targets, batch)
+                errors = tf.sigmoid(lstm.outputs(weights, hidden)) - tf.gather(targets, batch)
                 # Members share no weights, so the gradient of the sum is the gradient of each member's loss.
                 loss = tf.reduce_sum(tf.reduce_mean(tf.abs(errors), axis=1))
             gradients = tape.gradient(loss, list(weights))
@@ -110,9 +129,9 @@ class LSTMGraphs:
 
 
 @functools.lru_cache(KEPT)
-def lstm_graphs(weights: lstm.Weights, levels: int, link: Link) -> LSTMGraphs:
-    """The shared graphs of all ensembles of some sizes; the arguments are those of `LSTMGraphs`."""
-    return LSTMGraphs(weights, levels, link)
+def lstm_graphs(weights: lstm.Weights, levels: int) -> LSTMGraphs:
+    """The shared graphs of all surrogates of some sizes; the arguments are those of `LSTMGraphs`."""
+    return LSTMGraphs(weights, levels)
 
 
 def apply_adam(slots: Sequence[Slot], gradients: Sequence[tf.Tensor], rate: tf.Tensor, step: tf.Tensor) -> None:
@@ -145,3 +164,10 @@ def _states(weights: lstm.Weights, features: tf.Tensor, levels: tf.Tensor) -> tu
 
 def _outputs(weights: lstm.Weights, features: tf.Tensor, levels: tf.Tensor) -> tf.Tensor:
     return lstm.outputs(weights, _states(weights, features, levels)[0])
+
+
+def _log_scores(weights: lstm.Weights, hidden: tf.Tensor, cell: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    # The paper's score (section 4); its logarithm is computed directly, so it does not underflow.
+    outputs = lstm.candidate_outputs(weights, hidden, cell, features)
+    # From [members, parents, n] to [n, parents]: candidates are numbered extension by extension.
+    return tf.math.log_sigmoid(tf.transpose(tf.reduce_mean(outputs, axis=0)))

@@ -9,10 +9,12 @@ from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.search.progressive import ProgressiveSearch
 from tests.space.chain_space import ChainSpace
 
-SMALL = SurrogateConfig(ensemble=2, hidden_units=6, input_units=6, surrogate_steps=5, surrogate_batch_size=16)
+LSTM = SurrogateConfig(
+    additive=False, cost_terms=False, hidden_units=6, input_units=6, surrogate_steps=5, surrogate_batch_size=16
+)
 
 
-def make(space=None, seed=0, surrogate_config=SMALL, **settings):
+def make(space=None, seed=0, surrogate_config=SurrogateConfig(), **settings):
     config = SearchConfig(**{"k": 4, "iterations": 2, "whole_iterations": 0, **settings})
     return ProgressiveSearch(space or ChainSpace(layers=3), config, surrogate_config, seed)
 

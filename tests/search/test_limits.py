@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from epnas_tf.config import LimitConfig, SearchConfig, SurrogateConfig
+from epnas_tf.config import LimitConfig, SearchConfig
 from epnas_tf.cost.latency import Latencies
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ConfigError
@@ -12,7 +12,6 @@ from epnas_tf.search.limits import Limits
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.space import MacroSpace, MicroSpace, NetworkShape, build_graph
 
-SMALL = SurrogateConfig(hidden_units=6, input_units=6, surrogate_steps=5, surrogate_batch_size=16)
 IMAGE = (16, 16, 3)
 
 
@@ -27,7 +26,7 @@ def measured(architecture, shape):
 def search(space, rule, limits=None, k=6, iterations=2, latencies=None):
     config = SearchConfig(k=k, iterations=iterations, sampling=rule)
     constraint = None if limits is None else Limits(space, shape_of(space), limits, latencies)
-    progressive = ProgressiveSearch(space, config, SMALL, seed=0, constraint=constraint)
+    progressive = ProgressiveSearch(space, config, seed=0, constraint=constraint)
     found = []
     while progressive.advance():
         (candidate,) = progressive.ask()

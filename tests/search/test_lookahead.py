@@ -7,7 +7,7 @@ from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.search.level_choice import Budget, LevelChoice
 from epnas_tf.search.lookahead import MAX_EXTENSIONS, STEPS, some_extensions, worth_of_room
 from epnas_tf.space import MacroSpace
-from epnas_tf.surrogate.surrogate import Surrogate
+from epnas_tf.surrogate.additive_surrogate import AdditiveSurrogate
 from epnas_tf.surrogate.table import Measurement, to_rows
 from tests.space.chain_space import ChainSpace
 
@@ -70,7 +70,7 @@ def test_room_is_kept_for_what_is_worth_more_later(limit, expected):
         )
         for number, indices in enumerate(np.ndindex(3, 3, 3))
     ]
-    surrogate = Surrogate(space.num_features, 3, SurrogateConfig(ensemble=0), seed=0)
+    surrogate = AdditiveSurrogate(space.num_features, 3, SurrogateConfig())
     surrogate.fit(to_rows(space, measured), np.random.default_rng(0))
     choice = LevelChoice(space, surrogate, SearchConfig(k=1, exploration=0.0), limit)
     (chosen,) = choice.choose([(0,)], 0, measured, np.random.default_rng(0))

@@ -11,7 +11,7 @@ from epnas_tf.errors import ConfigError, SearchError
 from epnas_tf.search.ranking import residuals_of
 from epnas_tf.space import MacroSpace, MicroSpace
 from epnas_tf.surrogate.table import Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
-from tests.search.chain_searches import by_level, interrupted, make, run, same_state, score
+from tests.search.chain_searches import LSTM, by_level, interrupted, make, run, same_state, score
 from tests.space.chain_space import ChainSpace
 
 
@@ -91,23 +91,23 @@ class TestCourse:
         newest = {c.architecture: score(c) for c in candidates if c.level == 3}
         assert search.best == (max(newest, key=newest.get), max(newest.values()))
 
-    @pytest.mark.parametrize("repeated", ["all", "newest"])
-    def test_a_fit_is_told_which_scores_no_fit_has_seen(self, repeated, monkeypatch):
-        search, seen = make(repeated=repeated), []
-        fit = search.surrogate.fit
+    @pytest.mark.parametrize("surrogate_config", [SurrogateConfig(), LSTM], ids=["additive", "lstm"])
+    def test_a_fit_is_told_all_scores_or_the_newest_of_each_architecture(self, surrogate_config, monkeypatch):
+        for repeated in ("all", "newest"):
+            search, seen = make(repeated=repeated, surrogate_config=surrogate_config, sampling="probability"), []
+            fit = search.surrogate.fit
 
-        def noted(rows, rng, unseen):
-            seen.append((rows.scores.tolist(), unseen.scores.tolist()))
-            return fit(rows, rng, unseen)
+            def noted(rows, rng, fit=fit, seen=seen):
+                seen.append(rows.scores.tolist())
+                return fit(rows, rng)
 
-        monkeypatch.setattr(search.surrogate, "fit", noted)
-        candidates = run(search)
-        levels = [[np.float32(score(c)) for c in group] for group in by_level(candidates).values()]
-        assert [unseen for _, unseen in seen] == levels
-        if repeated == "all":
-            assert [rows for rows, _ in seen] == [
-                list(itertools.chain(*levels[:end])) for end in range(1, 1 + len(levels))
-            ]
+            monkeypatch.setattr(search.surrogate, "fit", noted)
+            candidates = run(search)
+            told, ends = [], itertools.accumulate(map(len, by_level(candidates).values()))
+            for end in ends:
+                scores = [(c.architecture, np.float32(score(c))) for c in candidates[:end]]
+                told.append(scores if repeated == "all" else list(dict(scores).items()))
+            assert [sorted(rows) for rows in seen] == [sorted(value for _, value in scores) for scores in told]
 
     def test_surrogate_is_fitted_after_each_level(self, finished):
         assert finished[0].surrogate.num_fits == 6
@@ -190,7 +190,7 @@ class TestThompson:
 
     def test_needs_the_additive_model(self):
         with pytest.raises(ConfigError, match=r"`additive` must be true.*Received: sampling='thompson'"):
-            make(surrogate_config=SurrogateConfig(additive=False, ensemble=1))
+            make(surrogate_config=LSTM)
 
 
 class TestSeeds:

@@ -9,7 +9,7 @@ from epnas_tf.config import SearchConfig, SurrogateConfig
 from epnas_tf.errors import StateError
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.space import MacroSpace
-from tests.search.chain_searches import interrupted, make, run, same_state, score, through_json
+from tests.search.chain_searches import LSTM, interrupted, make, run, same_state, score, through_json
 from tests.space.chain_space import ChainSpace
 
 
@@ -77,7 +77,7 @@ class TestState:
         fresh.set_state(*search.get_state())
         assert run(fresh) == finished[1][3:]
 
-    @pytest.mark.parametrize("method", ["_fit_ensemble", "predict"])
+    @pytest.mark.parametrize("method", ["_learn", "predict"])
     def test_an_advance_that_was_interrupted_in_a_fit_is_done_again(self, finished, monkeypatch, method):
         search = make()
         for number in range(22):
@@ -147,7 +147,19 @@ class TestState:
 
     def test_refuses_other_sizes_of_the_surrogate(self, finished):
         with pytest.raises(StateError, match="surrogate"):
-            make(surrogate_config=SurrogateConfig(hidden_units=7)).set_state(*finished[0].get_state())
+            make(surrogate_config=LSTM, sampling="probability").set_state(*finished[0].get_state())
+
+    def test_the_papers_surrogate_goes_on_alike(self):
+        settings = {"surrogate_config": LSTM, "sampling": "probability", "rank_by": "score"}
+        whole, broken = make(**settings), make(**settings)
+        candidates = run(whole)
+        for number in range(13):
+            assert broken.advance()
+            broken.tell(number, score(candidates[number]))
+        again = make(**settings)
+        again.set_state(*broken.get_state())
+        assert run(again) == candidates[13:]
+        same_state(again.get_state(), whole.get_state())
 
 
 def test_state_of_a_space_with_other_operations_of_the_same_number_is_refused():

@@ -55,7 +55,8 @@ class TestFit:
         scores, iterations = rng.uniform(size=30), rng.integers(0, 3, 30)
         iterations[levels == 1] = 0  # so that nothing is known of an effect of iterations
         model = fitted(space, features, levels, scores, iterations, penalty=0.3)
-        residuals = model.residuals(at_once(features, levels, scores, iterations))
+        data = at_once(features, levels, scores, iterations)
+        residuals = model.adjust_to_latest_iteration(data) - model.predict(features, levels)
         np.testing.assert_allclose(np.einsum("n,nlf->lf", residuals, features), 0.3 * model.kernel, atol=1e-9)
         for number, depth in itertools.product(range(3), range(4)):
             of_both = (iterations >= number) & (levels == depth)

@@ -7,12 +7,11 @@ import keras_tuner
 import numpy as np
 from sklearn.datasets import load_digits
 
-from epnas_tf.config import ChildConfig, SearchConfig, SurrogateConfig
+from epnas_tf.config import ChildConfig, SearchConfig
 from epnas_tf.tuner import hyperparameters
 from epnas_tf.tuner.hypermodel import MacroHyperModel
 from epnas_tf.tuner.tuner import EPNASTuner
 
-TINY_SURROGATE = SurrogateConfig(ensemble=2, hidden_units=6, input_units=6, surrogate_steps=5, surrogate_batch_size=16)
 TWO_LEVELS = SearchConfig(k=2, iterations=2)
 NUM_TRIALS = 8
 """Two operations: 2 children at level 1, 2 at level 2, twice."""
@@ -38,7 +37,7 @@ def make_hypermodel(**kwargs):
 
 
 def make_tuner(directory, hypermodel=None, **kwargs):
-    of_oracle = {} if "oracle" in kwargs else {"search": TWO_LEVELS, "surrogate": TINY_SURROGATE}
+    of_oracle = {} if "oracle" in kwargs else {"search": TWO_LEVELS}
     settings = {**of_oracle, "child": CHILD, "project_name": "project", **kwargs}
     return EPNASTuner(hypermodel or make_hypermodel(), directory=directory, **settings)
 

@@ -19,7 +19,7 @@ import keras_tuner
 from epnas_tf.config import SearchConfig
 from epnas_tf.tuner import hyperparameters
 from epnas_tf.tuner.oracle import EPNASOracle
-from tests.tuner.kt_helpers import TINY_SURROGATE, make_hypermodel, make_tuner, split_digits
+from tests.tuner.kt_helpers import make_hypermodel, make_tuner, split_digits
 
 SEARCH = SearchConfig(k=3, iterations=1)
 TIMEOUT = {"epnas": 8.0, "plain": 1.5}
@@ -71,7 +71,6 @@ def make_plain(directory, behaviour, run):
     oracle = EPNASOracle(
         hypermodel.space,
         search=SEARCH,
-        surrogate=TINY_SURROGATE,
         worker_timeout=TIMEOUT["plain"],
         max_consecutive_failed_trials=None,
     )

@@ -6,7 +6,7 @@ from epnas_tf.tuner import chief as chief_module
 from epnas_tf.tuner.chief import FAREWELL_SECONDS, PATIENCE, ChiefOracle
 from epnas_tf.tuner.oracle import EPNASOracle
 from tests.space.chain_space import ChainSpace
-from tests.tuner.kt_helpers import TINY_SURROGATE, ScoringTuner
+from tests.tuner.kt_helpers import ScoringTuner
 from tests.tuner.test_workers import Clock, let_pass
 
 SPACE = ChainSpace(layers=2)
@@ -26,7 +26,7 @@ def make(directory, monkeypatch, **kwargs):
     clock = Clock()
     monkeypatch.setattr(chief_module.WorkerWatch.__init__, "__defaults__", (clock,))
     search = SearchConfig(k=3, iterations=1)
-    oracle = EPNASOracle(SPACE, search=search, surrogate=TINY_SURROGATE, worker_timeout=TIMEOUT, **kwargs)
+    oracle = EPNASOracle(SPACE, search=search, worker_timeout=TIMEOUT, **kwargs)
     ScoringTuner(oracle, None, directory=directory, project_name="p")
     oracle.verbose = 0
     return oracle, clock

@@ -16,7 +16,7 @@ from epnas_tf.tuner import oracle as oracle_module
 from epnas_tf.tuner.hyperparameters import read, to_values
 from epnas_tf.tuner.oracle import EPNASOracle
 from tests.space.chain_space import ChainSpace
-from tests.tuner.kt_helpers import TINY_SURROGATE, ScoringTuner, Snapshots, make_hypermodel, split_digits
+from tests.tuner.kt_helpers import ScoringTuner, Snapshots, make_hypermodel, split_digits
 
 SEARCH = SearchConfig(k=3, iterations=2)
 SPACE = ChainSpace(layers=2)
@@ -29,7 +29,7 @@ def score(architecture, number):
 
 
 def make_oracle(space=SPACE, search=SEARCH, seed=0, **kwargs):
-    return EPNASOracle(space, search=search, surrogate=TINY_SURROGATE, seed=seed, **kwargs)
+    return EPNASOracle(space, search=search, seed=seed, **kwargs)
 
 
 def make_tuner(directory, evaluate=score, oracle=None, **kwargs):
@@ -45,7 +45,7 @@ def course(oracle):
 @functools.cache
 def direct(evaluate=score, seed=0, space=SPACE, search=SEARCH):
     """The course of the algorithm alone."""
-    progressive, trials = ProgressiveSearch(space, search, TINY_SURROGATE, seed), []
+    progressive, trials = ProgressiveSearch(space, search, seed=seed), []
     while progressive.advance():
         (candidate,) = progressive.ask()
         value = evaluate(candidate.architecture, candidate.number)

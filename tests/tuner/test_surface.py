@@ -19,7 +19,6 @@ from epnas_tf.tuner.tuner import EPNASTuner
 from tests.space.chain_space import ChainSpace
 from tests.tuner.kt_helpers import (
     OPERATIONS,
-    TINY_SURROGATE,
     ScoringTuner,
     make_hypermodel,
     make_tuner,
@@ -64,7 +63,7 @@ def given(*registrations):
 
 def searched(directory, space=SPACE, search=QUICK, **kwargs):
     """The architectures of a search that trains nothing."""
-    oracle = EPNASOracle(space, search=search, surrogate=TINY_SURROGATE, **kwargs)
+    oracle = EPNASOracle(space, search=search, **kwargs)
     tuner = ScoringTuner(
         oracle, lambda architecture, number: 0.5 + 0.01 * number, directory=directory, project_name="p"
     )
@@ -211,7 +210,7 @@ class TestOtherOracles:
 
 class TestOracleMethods:
     def begun(self, tmp_path, **kwargs):
-        oracle = EPNASOracle(SPACE, search=QUICK, surrogate=TINY_SURROGATE, **kwargs)
+        oracle = EPNASOracle(SPACE, search=QUICK, **kwargs)
         ScoringTuner(oracle, None, directory=tmp_path, project_name="p")
         oracle.verbose = 0
         trial = oracle.create_trial("tuner0")
@@ -256,7 +255,7 @@ class TestOracleMethods:
             called.append(name)
             return getattr(EPNASOracle, name)(self, *arguments)
 
-        oracle = type("Own", (EPNASOracle,), {name: method})(SPACE, search=QUICK, surrogate=TINY_SURROGATE)
+        oracle = type("Own", (EPNASOracle,), {name: method})(SPACE, search=QUICK)
         ScoringTuner(oracle, lambda *_: 0.5, directory=tmp_path, project_name="p").search(verbose=0)
         assert called
 
@@ -310,7 +309,7 @@ def test_methods_of_the_tuner_that_are_called(tmp_path):
         return method
 
     own = type("Own", (EPNASTuner,), {name: calling(name) for name in CALLED})
-    tuner = own(make_hypermodel(layers=1), search=QUICK, directory=tmp_path, surrogate=TINY_SURROGATE)
+    tuner = own(make_hypermodel(layers=1), search=QUICK, directory=tmp_path)
     x, y, validation = split_digits(100)
     tuner.search(x, y, validation_data=validation, verbose=0)
     assert set(called) == set(CALLED)
@@ -348,7 +347,7 @@ class TestHypermodelArguments:
     ("name", "value"),
     [
         ("search", SearchConfig(k=9)),
-        ("surrogate", SurrogateConfig(ensemble=2)),
+        ("surrogate", SurrogateConfig(additive_penalty=2.0)),
         ("limits", LimitConfig(max_params=10**6)),
         ("objective", "val_loss"),
         ("worker_timeout", 5.0),

@@ -20,15 +20,13 @@ from epnas_tf.data.pipeline import ArrayData, TrainingPipeline, evaluation_batch
 from epnas_tf.errors import ConfigError, DataError, SearchError, StateError
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.search.progressive import ProgressiveSearch
-from epnas_tf.tuner import oracle as oracle_module
-from epnas_tf.tuner import tuner as tuner_module
+from epnas_tf.tuner import oracle as oracle_module, tuner as tuner_module
 from epnas_tf.tuner.oracle import EPNASOracle
 from epnas_tf.tuner.tuner import EPNASTuner
 from tests.bin import runs
 from tests.tuner.kt_helpers import (
     CHILD,
     NUM_TRIALS,
-    TINY_SURROGATE,
     TWO_LEVELS,
     Snapshots,
     digits,
@@ -76,7 +74,7 @@ class TestCourse:
             TrainingPipeline(ArrayData(checked_arrays(x, y, hypermodel.shape)), CHILD.batch_size, CHILD.epochs),
             evaluation_batches(checked_arrays(*validation, hypermodel.shape)),
         )
-        progressive = ProgressiveSearch(hypermodel.space, TWO_LEVELS, TINY_SURROGATE, seed=0)
+        progressive = ProgressiveSearch(hypermodel.space, TWO_LEVELS, seed=0)
         expected = []
         while progressive.advance():
             (candidate,) = progressive.ask()
@@ -525,6 +523,8 @@ def test_chief_of_a_search_that_cannot_go_on(tmp_path, monkeypatch):
             trial.status = "FAILED"
             oracle.end_trial(trial)
         assert [oracle.create_trial(worker).status for worker in ("worker0", "worker1")] == ["STOPPED"] * 2
+        for _ in range(2):
+            oracle.get_best_trials()  # as the workers do then
         assert oracle.tuner_ids == set()
 
     monkeypatch.setattr("keras_tuner.src.distribute.oracle_chief.start_server", serve)
