@@ -8,8 +8,10 @@ import numpy as np
 from absl import flags
 
 from epnas_tf.config import ChildConfig, SearchConfig, SpaceConfig
-from epnas_tf.cost.network_cost import Cost, cost
+from epnas_tf.cost.network_cost import cost
 from epnas_tf.data import ImageData, Images
+from epnas_tf.data.augmentation import UNCHANGED
+from epnas_tf.nn import Cost
 from epnas_tf.space import NetworkShape, build_graph, make_space
 from epnas_tf.space.base import SearchSpace
 
@@ -103,14 +105,12 @@ def random_data(case: Case, count: int, validation: int) -> ImageData:
         class_names=tuple(str(label) for label in range(case.num_classes)),
         mean=np.full(channels, 127.5, np.float32),
         std=np.full(channels, 73.9, np.float32),
-        mirror=True,
-        crop_padding=min(case.image_shape[:2]) // 8,
     )
 
 
 def without_augmentation(data: ImageData) -> ImageData:
     """Returns a data set whose training images are taken as they are."""
-    return dataclasses.replace(data, mirror=False, crop_padding=0)
+    return dataclasses.replace(data, augmentation=UNCHANGED)
 
 
 def children_of_levels(space: SearchSpace[Any, Any], k: int) -> list[int]:

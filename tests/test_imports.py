@@ -241,5 +241,5 @@ def test_spaces_settings_and_data_checks_import_no_tensorflow():
 def test_every_public_name_is_there():
     missing = [name for name in epnas_tf.__all__ if not hasattr(epnas_tf, name)]
     assert not missing
-    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="No epnas_tf attribute nothing"):
         _ = epnas_tf.nothing

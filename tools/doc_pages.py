@@ -3,8 +3,8 @@
 python tools/doc_pages.py docs/
 """
 
+import ast
 import dataclasses
-import importlib.util
 import inspect
 import sys
 from pathlib import Path
@@ -44,6 +44,7 @@ ROOMS = {
     "space": "Search spaces and architectures",
     "network": "Networks",
     "devices": "The process",
+    "metrics": "Metrics",
     "errors": "Errors",
 }
 """The rooms that public names come from, in the order of the page, and what they are called there."""
@@ -75,29 +76,27 @@ def _row(field: dataclasses.Field[Any]) -> str:
     return f"| `--{field.name}` | {f'`{shown}`' if shown else ''} | {text}{f' ({bounds})' if bounds else ''} |"
 
 
+def homes() -> dict[str, str]:
+    """The module of each public name, relative to the package, as the stub says."""
+    stub = ast.parse(Path(epnas_tf.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
+
+
 def api_page() -> str:
     """The page of all public names, grouped by the room that they come from."""
     parts = [API]
     for room, title in ROOMS.items():
-        names = [name for name, home in epnas_tf._HOMES.items() if home.split(".")[0] == room]
         parts.append(f"## {title}\n")
-        parts += [f"::: {_place(name)}\n" for name in sorted(names)]
+        parts += [
+            f"::: epnas_tf.{home}.{name}\n" for name, home in sorted(homes().items()) if home.split(".")[0] == room
+        ]
     return "\n".join(parts)
-
-
-def _place(name: str) -> str:
-    """Where a public name is defined; what needs TensorFlow is not imported."""
-    home = f"epnas_tf.{epnas_tf._HOMES[name]}"
-    if (spec := importlib.util.find_spec(home)) is None or spec.submodule_search_locations is None:
-        return f"{home}.{name}"
-    room = importlib.import_module(home)
-    lazy = getattr(room, "_HOMES", {})
-    return f"{home}.{lazy[name]}.{name}" if name in lazy else f"{getattr(room, name).__module__}.{name}"
 
 
 def main(folder: Path) -> None:
     """Writes both pages."""
-    unknown = {home.split(".")[0] for home in epnas_tf._HOMES.values()} - set(ROOMS)
+    unknown = {home.split(".")[0] for home in homes().values()} - set(ROOMS)
     if unknown:
         sys.exit(f"Each room of a public name needs a title in ROOMS. Received: {', '.join(sorted(unknown))}.")
     (folder / "flags.md").write_text(flags_page(), encoding="utf-8")

@@ -112,8 +112,8 @@ def show(groups: Mapping[str, Sequence[Judged]], against: str) -> None:
             ]
         )
     columns = ["", "children", "search", "test accuracy", "95 % interval", "deviation", f"less {against}", "better"]
-    found = f"found by {_SEEDS.value} searches each, trained on their own for {_OWN_EPOCHS.value} epochs"
-    title = f"\n{_DATASET.value}: {found}"
+    how = f"found by {_SEEDS.value} searches each, trained on their own for {_OWN_EPOCHS.value} epochs"
+    title = f"\n{_DATASET.value}: {how}"
     show_table(title, columns, rows, f"points of percent; mean of {_TRAININGS.value} trainings of each architecture")
 
 

@@ -48,8 +48,8 @@ _PROCESSES = flags.DEFINE_integer("processes", 2, "trainings side by side", lowe
 
 def config() -> RunConfig:
     """Returns the settings of the trainings."""
-    names = ("space", "layers", "blocks", "operations", "channels", "normal_cells", "dataset", "manual_dir")
-    names += ("train_images", "image_size", "validation_fraction", "epochs", "batch_size")
+    names = ["space", "layers", "blocks", "operations", "channels", "normal_cells", "dataset", "manual_dir"]
+    names += ["train_images", "image_size", "validation_fraction", "epochs", "batch_size"]
     return from_values(RunConfig, {name: flags.FLAGS[name].value for name in names})
 
 

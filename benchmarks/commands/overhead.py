@@ -13,7 +13,7 @@ from typing import Any
 
 from absl import flags
 
-from benchmarks.cases import beside_the_steps, define_flags, random_data, without_augmentation
+from benchmarks.cases import beside_the_steps, define_flags, random_data
 from benchmarks.interleaved import compare
 from benchmarks.worker import Worker
 
@@ -32,7 +32,7 @@ def trial_without_steps(worker: Worker, architecture: Any) -> float:
 def main() -> None:
     case, steps, batch_size = _CASE(), _STEPS.value, _BATCH_SIZE.value
     counts = (batch_size, steps * batch_size)
-    parts = [without_augmentation(random_data(case, count, count)) for count in counts]
+    parts = [random_data(case, count, count) for count in counts]
     architectures = case.architectures(_TURNS.value + 1)
     turns = [iter(architectures), iter(architectures)]
     with (

@@ -119,7 +119,7 @@ def show_correlations(group: Mapping[str, Sequence[Outcome]], setting: Setting, 
     """Prints the rank correlation of predicted and measured scores, by level."""
     rows = []
     for name, outcomes in group.items():
-        by_level = collections.defaultdict(list)
+        by_level: dict[int, list[float]] = collections.defaultdict(list)
         for outcome in outcomes:
             for level, values in outcome.correlations.items():
                 by_level[level] += values

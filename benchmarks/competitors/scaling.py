@@ -4,7 +4,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.cases import Case, beside_the_steps, random_data, without_augmentation
+from benchmarks.cases import Case, beside_the_steps, random_data
 from benchmarks.competitors.scorers import LevelChoice
 from benchmarks.competitors.steps import OurSteps
 from benchmarks.competitors.trials import SharedWeightTrials
@@ -60,7 +60,7 @@ class Children:
         """Returns the trials; the first of each length, which are slower, are run when they are made."""
         if self._trials is None:
             counts = (TRIAL_BATCH, TRIAL_STEPS * TRIAL_BATCH)
-            parts = [without_augmentation(random_data(self._case, count, count)) for count in counts]
+            parts = [random_data(self._case, count, count) for count in counts]
             self._trials = SharedWeightTrials(self._case, parts, 1, TRIAL_BATCH)
             for part in range(len(parts)):
                 self._trials.run(architecture, part)

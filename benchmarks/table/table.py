@@ -103,7 +103,9 @@ class Table:
     ) -> "Table":
         """Makes a table of layers whose first choice is an identity, which further layers of shallow networks have."""
         levels = range(1, len(choices) + 1)
-        scores = tuple(accuracies[(..., *[0] * (len(choices) - level))][..., np.newaxis] for level in levels)
+        # Of a shallow network, all further layers are the first choice.
+        shallow = (accuracies.reshape(*accuracies.shape[:level], -1)[..., :1] for level in levels)
+        scores = tuple(shallow)
         return cls(TableSpace(choices), scores, accuracies, multiply_adds, parameters)
 
     @classmethod

@@ -30,8 +30,7 @@ from epnas_tf.report.summary import Summary, summarise, training_status
 from epnas_tf.report.text import clean, count, decimal, duration, plural
 from epnas_tf.report.training_files import Training, read_training
 from epnas_tf.space.architecture import Architecture
-from epnas_tf.storage.compare_directory import FOLDER as COMPARE_FOLDER
-from epnas_tf.storage.compare_directory import Comparison, read_comparison
+from epnas_tf.storage.compare_directory import FOLDER as COMPARE_FOLDER, Comparison, read_comparison
 from epnas_tf.storage.rank_directory import FOLDER as RANK_FOLDER
 from epnas_tf.storage.state_files import translate_os_errors, write_whole
 from epnas_tf.storage.training_directory import FOLDER, is_training

@@ -11,8 +11,7 @@ from PIL import Image
 import epnas_tf
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
-from epnas_tf.evaluation import ModelError, predict
-from epnas_tf.evaluation import prediction as module
+from epnas_tf.evaluation import ModelError, predict, prediction as module
 from epnas_tf.evaluation.prediction import Predictor
 from epnas_tf.evaluation.preparation import to_document
 from epnas_tf.storage.data_file import load_description

@@ -21,8 +21,7 @@ from epnas_tf.report.figures.drawing import (
     picture,
 )
 from epnas_tf.report.figures.svg import GRID, INK, MUTED, PAPER
-from epnas_tf.space import definition_of
-from epnas_tf.space import picture as values
+from epnas_tf.space import definition_of, picture as values
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.picture import BOX_HEIGHT, CENTER
 

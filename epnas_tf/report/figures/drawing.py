@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from epnas_tf.nn import Operation, is_known
-from epnas_tf.nn import operation as registered
+from epnas_tf.nn import Operation, is_known, operation as registered
 from epnas_tf.report.figures.svg import GRID, INK, MUTED, PAPER, in_page, to_svg
 from epnas_tf.space.picture import WIDTH
 
