@@ -11,6 +11,7 @@ from epnas_tf.data import sources, splits
 from epnas_tf.data.augmentation import Augmentation, Crop, Cutout, Mirror
 from epnas_tf.data.checks.names import listed
 from epnas_tf.data.checks.places import refuse_moved
+from epnas_tf.data.sources.tfds.source import base_name
 from epnas_tf.data.values import ImageData, Images, Preparation, statistics
 from epnas_tf.errors import ConfigError, TooFewImagesError
 
@@ -188,5 +189,5 @@ def _may_mirror(config: DataConfig) -> bool:
     """Whether a data set is not known to show digits or letters."""
     named = sources.ending(config) is None
     # The well-known mnist.npz holds digits, as mnist does.
-    name = sources.base_name(config.dataset) if named else PurePath(config.dataset).stem
+    name = base_name(config.dataset) if named else PurePath(config.dataset).stem
     return name.lower() not in _NOT_MIRRORED

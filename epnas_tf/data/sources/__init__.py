@@ -8,7 +8,6 @@ lower case, "" for a folder.
 
 import dataclasses
 import os
-import re
 from types import ModuleType
 
 from epnas_tf.config import DataConfig
@@ -17,7 +16,7 @@ from epnas_tf.data.sources.base import Source, asked_size, choose_size
 from epnas_tf.data.sources.tfds import source as tfds
 from epnas_tf.data.values import Preparation
 
-__all__ = ["Source", "base_name", "check", "ending", "kind", "read"]
+__all__ = ["Source", "check", "ending", "kind", "read"]
 
 _MODULES: dict[str, ModuleType] = {"digits": digits, "idx": idx, "npz": npz, "folder": folder, "tfds": tfds}
 
@@ -48,17 +47,12 @@ def kind(config: DataConfig) -> str:
     if os.sep not in name:
         return "tfds"
     explicit = name.startswith((".", "~")) or os.path.isabs(path)
-    return "tfds" if not explicit and tfds.is_known(base_name(name), config.data_dir) else "folder"
+    return "tfds" if not explicit and tfds.is_known(tfds.base_name(name), config.data_dir) else "folder"
 
 
 def ending(config: DataConfig) -> str | None:
     """The ending of the files that `dataset` names, "" where it is a folder; None where it is no path."""
     return getattr(_MODULES[kind(config)], "ENDING", None)
-
-
-def base_name(name: str) -> str:
-    """Returns a data set's name without its configuration and version: `emnist` of `emnist/letters:3.1.0`."""
-    return re.split("[/:]", name, maxsplit=1)[0]
 
 
 def check(config: DataConfig, fewest_classes: int = 2) -> None:

@@ -1,1 +1,1 @@
-"""Data sets of TensorFlow Datasets: `source` reads them, by `features` and `downloads`."""
+"""Data sets of TensorFlow Datasets: `source` reads them, by the features that `features` chooses."""

@@ -26,76 +26,31 @@ def choose_features(info: Any, dataset: str) -> tuple[str, str, list[str]]:
         DataError: if there is not one image and one class label, with the condition that failed.
     """
     features = info.features
-    if not isinstance(features, tfds.features.FeaturesDict):
-        raise _refused(dataset, f"whose examples are a {_kind(features)} and not features by name")
-    found = dict(features.items())
+    found = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {"the example": features}
     named = tf.nest.flatten(info.supervised_keys)
-    image = _image(found, named, dataset)
-    label = _label(found, named, dataset)
+    image = _only("image", _is_image, found, named, dataset)
+    label = _only("class", lambda feature: isinstance(feature, tfds.features.ClassLabel), found, named, dataset)
     notes = [] if {image, label} <= set(named) else [f"the images are the feature {image}, the classes {label}"]
     return image, label, notes
 
 
-def _image(found: dict[str, Any], named: list[str], dataset: str) -> str:
-    images = _preferred(found, named, _is_image)
-    if not images:
-        raise _refused(dataset, f"without an image among its features: {_listed(found)}")
-    problems = {name: _image_problem(found[name]) for name in images}
-    usable = [name for name in images if not problems[name]]
-    if not usable:
-        raise _refused(dataset, ", ".join(f"whose {name} {problem}" for name, problem in problems.items()))
-    if len(usable) > 1:
-        raise _refused(dataset, f"with {len(usable)} images an example, {', '.join(usable)}")
-    return usable[0]
-
-
 def _is_image(feature: Any) -> bool:
-    return isinstance(feature, tfds.features.Image) and not isinstance(feature, tfds.features.LabeledImage)
+    """Whether a feature is an image that a network can take."""
+    if not isinstance(feature, tfds.features.Image) or isinstance(feature, tfds.features.LabeledImage):
+        return False
+    return feature.shape[-1] in (1, 3) and np.dtype(feature.np_dtype) in _TYPES
 
 
-def _image_problem(feature: Any) -> str:
-    channels, dtype = feature.shape[-1], np.dtype(feature.np_dtype)
-    if channels is None:
-        return "has no fixed number of channels"
-    if channels not in (1, 3):
-        return f"has {channels} channels"
-    return "" if dtype in _TYPES else f"is of {dtype}"
-
-
-def _label(found: dict[str, Any], named: list[str], dataset: str) -> str:
-    labels = _preferred(found, named, lambda feature: isinstance(feature, tfds.features.ClassLabel))
-    if len(labels) == 1:
-        return labels[0]
-    if labels:
-        raise _refused(dataset, f"with {len(labels)} class labels an image, {', '.join(labels)}")
-    sequences = {name: feature for name, feature in found.items() if isinstance(feature, tfds.features.Sequence)}
-    many = [name for name, feature in sequences.items() if isinstance(feature.feature, tfds.features.ClassLabel)]
-    if many:
-        raise _refused(dataset, f"whose {' and '.join(many)} may hold several classes an image")
-    raise _refused(dataset, f"without a ClassLabel among its features: {_listed(found)}")
-
-
-def _preferred(found: dict[str, Any], named: list[str], is_kind: Callable[[Any], bool]) -> list[str]:
-    """Returns the features of a kind: those that `supervised_keys` name, or all where they name none."""
+def _only(role: str, is_kind: Callable[[Any], bool], found: dict[str, Any], named: list[str], dataset: str) -> str:
+    """Finds the one feature of a kind: of those that `supervised_keys` name, or of all where they name none."""
     names = [name for name, feature in found.items() if is_kind(feature)]
-    return [name for name in names if name in named] or names
-
-
-def _listed(found: dict[str, Any]) -> str:
-    return ", ".join(f"{name} ({_kind(feature)})" for name, feature in found.items())
-
-
-def _kind(feature: Any) -> str:
-    if isinstance(feature, tfds.features.Sequence):
-        return f"Sequence of {_kind(feature.feature)}"
-    if type(feature) in (tfds.features.Tensor, tfds.features.Scalar):
-        return f"{np.dtype(feature.np_dtype)} {list(feature.shape)}"
-    return type(feature).__name__
-
-
-def _refused(dataset: str, reason: str) -> DataError:
-    return DataError(
-        "A data set of TFDS must have one image (uint8, uint16 or float32, 1 or 3 channels) and one ClassLabel for it. "
-        f"Received: dataset={dataset!r}, {reason}. Choose another data set of TFDS's catalog, or save the images that "
-        "you mean, and their class numbers, as an .npz file."
-    )
+    names = [name for name in names if name in named] or names
+    if len(names) != 1:
+        listed = ", ".join(f"{name} {' '.join(repr(feature).split())}" for name, feature in found.items())
+        raise DataError(
+            "A data set of TFDS must have one image (uint8, uint16 or float32, 1 or 3 channels) and one ClassLabel for "
+            f"it. Received: dataset={dataset!r}, of whose features {len(names) or 'none'} may be the {role}: {listed}. "
+            "Choose another data set of TFDS's catalog, or save the images that you mean, and their class numbers, as "
+            "an .npz file."
+        )
+    return names[0]

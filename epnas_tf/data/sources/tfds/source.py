@@ -1,12 +1,14 @@
 """Any image classification data set of TensorFlow Datasets (TFDS), by its name."""
 
+import contextlib
 import difflib
+import functools
 import io
 import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,19 @@ from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.sources.base import Size, Source, asked_size, check_memory, choose_size, make_source
-from epnas_tf.data.sources.tfds.downloads import fail_fast
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
 _READ_BATCH = 512  # images a step while reading; only speed depends on it
 _READ_BYTES = 2**26  # of a step's images, at most, so that large ones do not fill the memory
+_CONNECT_SECONDS = 5.0  # to wait for a host or a proxy
+_DOWNLOAD_RETRIES = 2
 _SPLITS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
+
+
+def base_name(name: str) -> str:
+    """A data set's name without its configuration and version: `emnist` of `emnist/letters:3.1.0`."""
+    return re.split("[/:]", name, maxsplit=1)[0]
 
 
 def is_known(name: str, data_dir: str) -> bool:
@@ -44,7 +52,7 @@ def check(config: DataConfig) -> None:
     """Refuses a name that TFDS does not know, with the names that are near to it; does not import TensorFlow."""
     import tensorflow_datasets as tfds
 
-    name = re.split("[/:]", config.dataset, maxsplit=1)[0]
+    name = base_name(config.dataset)
     if is_known(name, config.data_dir):
         return
     names = [*tfds.list_builders(with_community_datasets=False), "digits"]
@@ -71,20 +79,21 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     builder = _builder(config)
     image_key, label_key, notes = choose_features(builder.info, config.dataset)
     _prepare(builder, config)
-    splits = _splits(list(builder.info.splits), config.dataset)
-    unused = sorted(set(builder.info.splits) - set(splits.values()))
+    names = sorted(builder.info.splits)
+    present = {part: [name for name in known if name in names] for part, known in _SPLITS.items()}
+    splits = {part: found[0] for part, found in present.items() if found}
     reader = _Reader(builder, image_key, label_key)
     labels = {part: reader.labels(split) for part, split in splits.items()}
-    for part in list(labels):
-        missing = int(np.count_nonzero(labels[part] < 0))
-        if missing and part == "train":
-            raise DataError(
-                f"Every training image must have a label. Received: {config.dataset}, whose split `train` has "
-                f"{missing:,} unlabelled images. Choose another data set or another configuration of it."
-            )
-        if missing:  # imagenet2012 and others keep the labels of `test` to themselves
+    unused = [name for name in names if name not in splits.values()]
+    for part, numbers in list(labels.items()):
+        if missing := np.count_nonzero(numbers < 0):  # imagenet2012 and others keep the labels of `test` to themselves
             notes.append(f"the split {splits[part]} is not used: {missing:,} of its images have no label")
             del labels[part], splits[part]
+    if "train" not in splits:
+        raise DataError(
+            f"A data set must have a split `train`, in which every image has a label. Received: {config.dataset} with "
+            f"{'; '.join([str(names), *notes])}. Choose another, or save its images as an .npz file."
+        )
     if unused:
         notes.append(f"splits that are not used: {', '.join(unused)}")
     size, size_note = choose_size(reader.sizes(splits.values()), asked_size(config, trained))
@@ -93,25 +102,13 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     parts = {part: (images[part], labels[part]) for part in splits}
     value_range = Preparation.low, found.high if found.high > 255 else Preparation.high
     notes += [size_note, *scale_notes, *scale.constant_notes(images)]
-    names = builder.info.features[label_key].names
-    return make_source(config.dataset, parts, names, value_range, notes, deep=found.high > 255)
-
-
-def _splits(names: Sequence[str], dataset: str) -> dict[str, str]:
-    """Returns the split of each part that there is."""
-    if "train" not in names:
-        raise DataError(
-            f"A data set must have a split `train`. Received: {dataset} with {sorted(names)}. "
-            "Choose another, or save its images as an .npz file."
-        )
-    found = {part: [name for name in known if name in names] for part, known in _SPLITS.items()}
-    return {part: present[0] for part, present in found.items() if present}
+    class_names = builder.info.features[label_key].names
+    return make_source(config.dataset, parts, class_names, value_range, notes, deep=found.high > 255)
 
 
 def _builder(config: DataConfig) -> Any:
     import tensorflow_datasets as tfds
 
-    check(config)
     data_dir = os.path.expanduser(config.data_dir) if config.data_dir else None
     try:
         return tfds.builder(config.dataset, data_dir=data_dir)
@@ -134,7 +131,7 @@ def _prepare(builder: Any, config: DataConfig) -> None:
         try_download_gcs=False,  # Google's bucket answers slowly or never behind a firewall; the original host suffices
     )
     try:
-        with fail_fast():
+        with _fail_fast():
             builder.download_and_prepare(download_config=download_config)
     except Exception as error:  # whatever the data set's own script raises, the data are not there
         raise DataError(
@@ -142,6 +139,23 @@ def _prepare(builder: Any, config: DataConfig) -> None:
             f"host. Received: {_first_line(error)}. Prepare it on a machine with a network and give that folder as "
             "--data_dir, or give a folder of images or an .npz file as --dataset."
         ) from error
+
+
+@contextlib.contextmanager
+def _fail_fast() -> Iterator[None]:
+    """Lets a download fail within seconds if its host cannot be reached; TFDS alone tries for three and a half minutes.
+
+    Files that are there already need no network.
+    """
+    from tensorflow_datasets.core.download import downloader
+
+    original = downloader._open_url, downloader.MAX_RETRIES
+    downloader._open_url = functools.partial(downloader._open_url, timeout=(_CONNECT_SECONDS, None))
+    downloader.MAX_RETRIES = _DOWNLOAD_RETRIES
+    try:
+        yield
+    finally:
+        downloader._open_url, downloader.MAX_RETRIES = original
 
 
 def _first_line(error: Exception) -> str:
@@ -181,10 +195,8 @@ class _Reader:
         sizes = set()
         for split in splits:
             for batch in self._batches(split, self._image_key, _READ_BATCH, decode=False):
-                for content in batch:
-                    with Image.open(io.BytesIO(content)) as picture:
-                        sizes.add((picture.height, picture.width))
-        return sizes
+                sizes |= {Image.open(io.BytesIO(content)).size for content in batch}
+        return {(height, width) for width, height in sizes}
 
     def find_scale(
         self, splits: Iterable[str], name: str, trained: tuple[float, float] | None

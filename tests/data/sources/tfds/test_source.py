@@ -87,30 +87,42 @@ GREY, CLASSES = tfds.features.Image(shape=(6, 6, 1)), tfds.features.ClassLabel(n
 THREE = {"photo": GREY, "kind": CLASSES, "note": tfds.features.Text()}
 KINDS = {
     # What is refused, with the reason; `supervised_keys` and the features.
-    "text": ((None, {"text": tfds.features.Text()}), r"without an image among its features: text \(Text\)"),
-    "four": ((KEYS, {"image": tfds.features.Image(shape=(6, 6, 4)), "label": CLASSES}), "whose image has 4 channels"),
+    "text": ((None, {"text": tfds.features.Text()}), "of whose features none may be the image: text Text"),
+    "four": (
+        (KEYS, {"image": tfds.features.Image(shape=(6, 6, 4)), "label": CLASSES}),
+        r"none may be the image: image Image\(shape=\(6, 6, 4\)",
+    ),
     "string": (
         (KEYS, {"image": GREY, "label": tfds.features.Text()}),
-        r"without a ClassLabel among its features: image \(Image\), label \(Text\)",
+        r"of whose features none may be the class: image Image.*, label Text",
     ),
-    "number": ((KEYS, {"image": GREY, "label": tfds.features.Scalar(np.int64)}), r"label \(int64 \[\]\)"),
+    "number": (
+        (KEYS, {"image": GREY, "label": tfds.features.Scalar(np.int64)}),
+        r"label Scalar\(shape=\(\), dtype=int",
+    ),
     "two_labels": (
         (None, {"image": GREY, "fine": CLASSES, "coarse": CLASSES}),
-        "with 2 class labels an image, fine, coarse",
+        "of whose features 2 may be the class: .*, fine Class.*, coarse Class",
     ),
-    "many": ((KEYS, {"image": GREY, "label": tfds.features.Sequence(CLASSES)}), "whose label may hold several classes"),
-    "two_images": ((None, {"left": GREY, "right": GREY, "label": CLASSES}), "with 2 images an example, left, right"),
+    "many": (
+        (KEYS, {"image": GREY, "label": tfds.features.Sequence(CLASSES)}),
+        r"none may be the class.*, label Sequence\(ClassLabel",
+    ),
+    "two_images": (
+        (None, {"left": GREY, "right": GREY, "label": CLASSES}),
+        "2 may be the image: left Image.*, right Image",
+    ),
     "tensor": (
         (KEYS, {"image": tfds.features.Tensor(shape=(6, 6, 1), dtype=np.uint8), "label": CLASSES}),
-        r"without an image among its features: image \(uint8 \[6, 6, 1\]\)",
+        r"of whose features none may be the image: image Tensor\(shape=\(6, 6, 1\), dtype=uint8\)",
     ),
     "video": (
         (None, {"video": tfds.features.Sequence(GREY), "label": CLASSES}),
-        r"video \(Sequence of Image\)",
+        r"video Sequence\(Image",
     ),
     "mask": (
         (None, {"mask": tfds.features.LabeledImage(labels=2, shape=(6, 6, 1)), "label": CLASSES}),
-        r"mask \(LabeledImage\)",
+        "mask LabeledImage",
     ),
     # What is read, with the note on the choice.
     "no_keys": ((None, THREE), "the feature photo, the classes kind"),
@@ -369,15 +381,20 @@ def test_images_are_brought_to_the_size_of_a_model_that_is_no_square(tmp_path):
 
 
 def test_a_data_set_of_something_else_is_refused_before_it_is_prepared(tmp_path):
-    with pytest.raises(DataError, match=r"Received: dataset='tiny_texts', without an image among its features: text"):
+    with pytest.raises(
+        DataError, match=r"Received: dataset='tiny_texts', of whose features none may be the image: text"
+    ):
         read(tmp_path, "tiny_texts")
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tiny_shapes/no_train", r"split `train`. Received: tiny_shapes/no_train with \['test'\]"),
-        ("tiny_shapes/unlabelled", "must have a label. Received: tiny_shapes/unlabelled"),
+        ("tiny_shapes/no_train", r"split `train`, .*Received: tiny_shapes/no_train with \['test'\]"),
+        (
+            "tiny_shapes/unlabelled",
+            r"has a label. Received: tiny_shapes/unlabelled with \['test', 'train'\].*train is not used: 20 of its",
+        ),
         ("tiny_shapes/failing", "no network.*Received: RuntimeError: the host has moved. Prepare it"),
     ],
 )
@@ -404,10 +421,10 @@ def refused_download(tmp_path, name, words):
 
 
 def test_without_a_network_a_download_fails_at_once(tmp_path, monkeypatch, direct):
-    def unreachable(address, timeout):
-        raise socket.gaierror(-2, f"Name or service not known: {address[0]}")
+    def unreachable(*arguments, **options):
+        raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr(socket, "create_connection", unreachable)
+    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads" / "other.zip").write_bytes(b"of another data set")
     refused_download(tmp_path, "cifar10", "toronto")
@@ -437,12 +454,12 @@ def test_what_is_downloaded_already_needs_no_network(tmp_path, monkeypatch, dire
     assert by_pixels(read(tmp_path, "tiny_download").train) == expected
     for folder in ("tiny_download", "downloads"):
         shutil.rmtree(tmp_path / folder)
-    refused_download(tmp_path, "tiny_download", "127.0.0.1: .*Connection refused")
+    refused_download(tmp_path, "tiny_download", "127.0.0.1.*Connection refused")
 
 
 def test_a_proxy_that_lets_nobody_through_is_found_out_at_once(tmp_path, monkeypatch, direct):
     class Closed(Quiet):
-        def do_HEAD(self):
+        def do_GET(self):
             self.send_error(503)
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Closed)
@@ -450,8 +467,8 @@ def test_a_proxy_that_lets_nobody_through_is_found_out_at_once(tmp_path, monkeyp
     thread.start()
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setattr(TinyDownload, "url", "http://images.invalid/pixels.bin")
-    refused_download(tmp_path, "tiny_download", "images.invalid: the proxy says .*503")
+    refused_download(tmp_path, "tiny_download", "images.invalid.*503")
     server.shutdown()
     thread.join()
     server.server_close()
-    refused_download(tmp_path, "tiny_download", "images.invalid: .*Connection refused")
+    refused_download(tmp_path, "tiny_download", "images.invalid.*Connection refused")
