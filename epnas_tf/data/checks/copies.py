@@ -1,10 +1,12 @@
 """Images that a data set has more than once."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+import collections
+import dataclasses
+from collections.abc import Iterable
 
 
-class Place(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Place:
     """Where an image stands.
 
     Attributes:
@@ -18,15 +20,18 @@ class Place(NamedTuple):
     name: str
 
 
-def copies_warning(groups: Iterable[Sequence[Place]], how: str = "") -> str:
+def copies_warning(places: Iterable[tuple[bytes, Place]], how: str = "") -> str:
     """Returns a warning of images that are there twice, with an example of each kind; "" where there are none.
 
     Args:
-        groups: the places of each image; one place is no copy.
+        places: a checksum of each image, and its place; equal checksums are copies.
         how: how alike they are, in words.
     """
     found: dict[str, list[str]] = {"in two classes": [], "in two parts": [], "within a class": []}
-    for first, *others in groups:
+    groups: dict[bytes, list[Place]] = collections.defaultdict(list)
+    for checksum, place in places:
+        groups[checksum].append(place)
+    for first, *others in groups.values():
         if twins := [place for place in others if place.label != first.label]:
             kind = "in two classes"
         elif twins := [place for place in others if place.part != first.part]:

@@ -79,19 +79,13 @@ def _from_numbers(values: npt.NDArray[Any], num_classes: int | None, name: str) 
 def _from_rows(rows: npt.NDArray[Any], num_classes: int | None, name: str) -> Int64Array:
     check_width(rows.shape[1], num_classes, name)
     ones = rows == 1
-    others = ~ones & (rows != 0)  # also NaN
-    if others.any():
-        row = int(np.argmax(others.any(axis=1)))
-        raise DataError(
-            f"{name} as one-hot rows must be exactly 0 and 1. Received: {rows[row][others[row]][0]:g} in row {row}. "
-            "Smoothed or soft labels are not understood, since accuracy needs one class for each image. Give the class "
-            "numbers; `epnas-train --label_smoothing` smooths them."
-        )
-    wrong = np.flatnonzero(ones.sum(axis=1) != 1)
+    wrong = np.flatnonzero((ones.sum(axis=1) != 1) | ~(ones | (rows == 0)).all(axis=1))  # also NaN
     if wrong.size:
+        row = wrong[0]
         raise DataError(
-            f"{name} as one-hot rows must have a single 1 in each row. Received: {ones[wrong[0]].sum()} ones in row "
-            f"{wrong[0]}. Give each image one class, or leave it out."
+            f"{name} as one-hot rows must be 0 but for a single 1 in each row. Received: {ones[row].sum()} ones and a "
+            f"sum of {rows[row].sum():g} in row {row}. Smoothed or soft labels are not understood, since accuracy "
+            "needs one class for each image. Give the class numbers; `epnas-train --label_smoothing` smooths them."
         )
     return ones.argmax(axis=1).astype(np.int64)
 

@@ -34,10 +34,11 @@ def check_class_names(names: Sequence[str], where: str) -> None:
                 f"{where}: a class name must be UTF-8, and old zip files hold others. Received: {_written(name)}. "
                 "Rename it; `convmv -r --notest -f cp437 -t utf8 FOLDER` renames everything in a folder."
             )
-        fault = _fault(name)
-        if fault:
-            shown = name if len(name) <= LONGEST else f"{name[:50]}…"
-            raise DataError(f"{where}: a class name must not {fault}. Received: {shown!r}. Rename it.")
+        if not name.strip() or len(name) > LONGEST or any(unicodedata.category(c) in UNPRINTABLE for c in name):
+            raise DataError(
+                f"{where}: a class name must be of 1 to {LONGEST} characters, not blank and without control characters "
+                f"or line breaks. Received: {name[:LONGEST]!r}, of {len(name)} characters. Rename it."
+            )
         reads_as = as_read(name)
         if reads_as in alike:
             other = alike[reads_as]
@@ -93,17 +94,6 @@ def listed(names: Sequence[str], most: int = 5, separator: str = ", ", last: str
     """
     shown = separator.join(names[:most])
     return f"{shown}{last}{len(names) - most:,} more" if len(names) > most else shown
-
-
-def _fault(name: str) -> str:
-    """What a class name must not do and this one does; "" where it is all right."""
-    if not name.strip():
-        return "be blank"
-    if len(name) > LONGEST:
-        return f"have more than {LONGEST} characters, and this one has {len(name)}"
-    if any(unicodedata.category(character) in UNPRINTABLE for character in name):
-        return "have control characters or line breaks"
-    return ""
 
 
 def _is_text(text: str) -> bool:

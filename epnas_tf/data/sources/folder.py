@@ -51,24 +51,23 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
         reader = Reader(files, pool)
         value_range, depth_notes = reader.measure(name, trained.known_range if trained else None)
         images, notes = reader.decode(asked_size(config, trained), value_range)
-        copies = listing.copies_note(reader.files, found.root, pool)
+        copies = listing.copies_note(reader.files, pool)
     skipped = _skip(reader, files, found, config.skip_broken)
-    parts: dict[str, Arrays] = {}
-    of_part: dict[str, list[File]] = {}
-    for part in found.classes:  # in the order of the files
-        start = sum(map(len, of_part.values()))
-        of_part[part] = [file for file in reader.files if file.part == part]
-        labels = np.array([file.label for file in of_part[part]], np.int32)
-        parts[part] = images[start : start + len(labels)], labels
+    of_part = {part: [file for file in reader.files if file.part == part] for part in found.classes}
+    ends = np.cumsum([len(files_of_part) for files_of_part in of_part.values()])
+    parts: dict[str, Arrays] = {
+        part: (pixels, np.array([file.label for file in of_part[part]], np.int32))
+        for part, pixels in zip(of_part, np.split(images, ends[:-1]), strict=True)  # in the order of the files
+    }
     constant = scale.constant_notes(
-        {part: array for part, (array, _) in parts.items()},
-        lambda part, index: _relative(of_part[part][index], found.root),
+        {part: pixels for part, (pixels, _) in parts.items()}, lambda part, index: of_part[part][index].name
     )
     of_files = [*found.notes, left_out.note, _deeper(left_out.deeper, found.root), skipped]
     notes = [*of_files, *depth_notes, *notes, *constant, copies]
-    source = make_source(name, parts, found.class_names, value_range, notes)
-    reasons = [f"{_relative(file, found.root)}: {reason}" for file, reason in reader.broken]
-    return dataclasses.replace(source, skipped=tuple(reasons), deep=reader.deep)
+    source = make_source(name, parts, found.class_names, value_range, notes, reader.deep)
+    return dataclasses.replace(
+        source, skipped=tuple(f"{file.name}: {reason}" for file, reason in reader.broken.items())
+    )
 
 
 def _files(found: Layout, left_out: LeftOut) -> list[File]:
@@ -86,7 +85,7 @@ def _files(found: Layout, left_out: LeftOut) -> list[File]:
                     f"{but}. Add images, convert them, or delete the folder."
                 )
             label = found.class_names.index(folder.name)
-            files += [File(path, label, part) for path in paths]
+            files += [File(part, label, pictures.shown(path.relative_to(found.root)), path) for path in paths]
     return files
 
 
@@ -102,10 +101,6 @@ def _kinds() -> str:
     return f"PNG, JPEG, TIFF, WebP and {len(set(pictures.formats().values())) - 4} other formats"
 
 
-def _relative(file: File, root: Path) -> str:
-    return pictures.shown(file.path.relative_to(root))
-
-
 def _skip(reader: Reader, files: Sequence[File], found: Layout, skip_broken: bool) -> str:
     """Returns a note on the files that are broken, "" for none, or refuses them.
 
@@ -114,7 +109,7 @@ def _skip(reader: Reader, files: Sequence[File], found: Layout, skip_broken: boo
     """
     if not reader.broken:
         return ""
-    named = [f"{_relative(file, found.root)} ({reason})" for file, reason in reader.broken]
+    named = [f"{file.name} ({reason})" for file, reason in reader.broken.items()]
     counted = f"{len(named):,} of {len(files):,} files that cannot be read"
     shown = listed(named, _NAMED, "; ", "; and ")
     if not skip_broken:
@@ -123,7 +118,7 @@ def _skip(reader: Reader, files: Sequence[File], found: Layout, skip_broken: boo
             "Replace them or delete them, or leave them out by --skip_broken (`skip_broken`)."
         )
     left = {(file.part, file.label) for file in reader.files}
-    emptied = next((file for file, _ in reader.broken if (file.part, file.label) not in left), None)
+    emptied = next((file for file in reader.broken if (file.part, file.label) not in left), None)
     if emptied:
         raise DataError(
             f"Every class folder must hold images that can be read. Received: none in the {layout.PARTS[emptied.part]} "

@@ -3,17 +3,13 @@
 import collections
 import dataclasses
 import hashlib
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TypeVar
 
 from epnas_tf.data.checks.copies import Place, copies_warning
 from epnas_tf.data.sources import pictures
 from epnas_tf.errors import DataError
-
-Key = TypeVar("Key")
 
 # What systems and programs leave in any folder of images; nobody misses it, so it is not counted.
 _CLUTTER = frozenset({
@@ -23,18 +19,14 @@ _CLUTTER = frozenset({
 
 
 @dataclasses.dataclass(frozen=True)
-class File:
-    """An image file.
+class File(Place):
+    """An image file; its name is its path within the data set's folder.
 
     Attributes:
         path: where it is.
-        label: the number of its class.
-        part: "train", "validation" or "test".
     """
 
     path: Path
-    label: int
-    part: str
 
 
 class LeftOut:
@@ -61,56 +53,55 @@ def counted(extensions: collections.Counter[str]) -> str:
     return f"{extensions.total():,} ({', '.join(shown)}{f' and {rest} other extensions' if rest else ''})"
 
 
-def visible(folder: Path) -> list[Path]:
-    """Lists what is in a folder, sorted by name, without hidden files and clutter.
+def _entries(folder: Path) -> list[Path]:
+    """Lists what is in a folder, sorted by name, without clutter.
 
     Raises:
         DataError: if the folder cannot be read.
     """
-    return [path for path in _all(folder) if not _is_hidden(path)]
-
-
-def _all(folder: Path) -> list[Path]:
-    """Lists what is in a folder, sorted by name, without clutter."""
     try:
-        return sorted(path for path in folder.iterdir() if not _is_clutter(path))
+        paths = sorted(folder.iterdir())
     except OSError as error:
         raise DataError(
             f"A folder of images must be readable. Received: {pictures.shown(folder)} ({error.strerror}). "
             "Change its permissions."
         ) from error
+    # macOS leaves a "._photo.jpg" for a photo.jpg.
+    return [path for path in paths if path.name.lower() not in _CLUTTER and not path.name.startswith("._")]
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if not path.name.startswith(".")]
 
 
 def folders(folder: Path) -> list[Path]:
     """Lists the folders in a folder, sorted by name, without hidden ones and clutter."""
-    return [path for path in visible(folder) if path.is_dir()]
+    return [path for path in _visible(folder) if path.is_dir()]
 
 
 def image_files(folder: Path) -> list[Path]:
     """Lists the image files directly in a folder, told by their extensions."""
-    return [path for path in visible(folder) if path.suffix.lower() in pictures.formats() and path.is_file()]
+    return [path for path in _visible(folder) if path.suffix.lower() in pictures.formats() and path.is_file()]
 
 
-def images_within(folder: Path, left_out: LeftOut, above: tuple[tuple[int, int], ...] = ()) -> list[Path]:
+def images_within(folder: Path, left_out: LeftOut, above: tuple[Path, ...] = ()) -> list[Path]:
     """Lists a class's images, those in folders within it as well, also behind links.
 
     Args:
         folder: of the class.
         left_out: counts what is not read.
-        above: device and inode of each folder on the way here: a link back to one of them would never end.
+        above: each folder on the way here, with links resolved: a link back to one of them would never end.
 
     Raises:
         DataError: if a folder cannot be read.
     """
-    status = folder.stat()
-    above = (*above, (status.st_dev, status.st_ino))
+    above = (*above, folder.resolve())
     found: list[Path] = []
-    for path in _all(folder):
-        if _is_hidden(path):
+    for path in _entries(folder):
+        if path.name.startswith("."):
             left_out.reasons["hidden"] += 1
         elif path.is_dir():
-            status = path.stat()
-            if (status.st_dev, status.st_ino) in above:
+            if path.resolve() in above:
                 left_out.reasons["links back to a folder that they are in"] += 1
             else:
                 deeper = images_within(path, left_out, above)
@@ -125,37 +116,20 @@ def images_within(folder: Path, left_out: LeftOut, above: tuple[tuple[int, int],
     return found
 
 
-def _is_hidden(path: Path) -> bool:
-    return path.name.startswith(".")
-
-
-def _is_clutter(path: Path) -> bool:
-    return path.name.lower() in _CLUTTER or path.name.startswith("._")  # macOS leaves a "._photo.jpg" for a photo.jpg
-
-
-def copies_note(files: Sequence[File], root: Path, pool: Executor) -> str:
+def copies_note(files: Sequence[File], pool: Executor) -> str:
     """Looks for files of the same content; only those of one size are read.
 
     Args:
         files: all image files, which were read before.
-        root: folder to which the names in the note are relative.
         pool: reads the files.
 
     Returns:
         A warning, or "" where there are none.
     """
-    by_size = _grouped(files, [file.path.stat().st_size for file in files])
-    candidates = [file for group in by_size.values() if len(group) > 1 for file in group]
-    groups = _grouped(candidates, pool.map(_checksum, candidates)).values()
-    shown = [[Place(f.part, f.label, pictures.shown(os.path.relpath(f.path, root))) for f in group] for group in groups]
-    return copies_warning(shown, ", byte for byte")
-
-
-def _grouped(files: Iterable[File], keys: Iterable[Key]) -> dict[Key, list[File]]:
-    groups: dict[Key, list[File]] = collections.defaultdict(list)
-    for file, key in zip(files, keys, strict=True):
-        groups[key].append(file)
-    return groups
+    sizes = [file.path.stat().st_size for file in files]
+    counts = collections.Counter(sizes)
+    candidates = [file for file, size in zip(files, sizes, strict=True) if counts[size] > 1]
+    return copies_warning(zip(pool.map(_checksum, candidates), candidates, strict=True), ", byte for byte")
 
 
 def _checksum(file: File) -> bytes:

@@ -1,6 +1,5 @@
 """An .npz file of arrays, as `numpy.savez` writes it: x_train and y_train, and if wanted those of other parts."""
 
-import collections
 import difflib
 import hashlib
 import os
@@ -89,13 +88,12 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
 
 def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) -> str:
     """Returns a warning of images that are there twice, to the bit; "" where there are none."""
-    groups: dict[bytes, list[Place]] = collections.defaultdict(list)
-    for part, (images, labels) in parts.items():
-        for index, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
-            if image.min() != image.max():  # those are told of elsewhere
-                place = Place(part, label, f"image {index} of {keys[part][0]}")
-                groups[hashlib.blake2b(image.tobytes()).digest()].append(place)
-    return copies_warning(groups.values())
+    return copies_warning(
+        (hashlib.blake2b(image.tobytes()).digest(), Place(part, label, f"image {index} of {keys[part][0]}"))
+        for part, (images, labels) in parts.items()
+        for index, (image, label) in enumerate(zip(images, labels.tolist(), strict=True))
+        if image.min() != image.max()  # those are told of elsewhere
+    )
 
 
 def _open(dataset: str) -> Any:

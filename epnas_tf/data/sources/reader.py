@@ -4,7 +4,7 @@ import contextlib
 import functools
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from typing import TypeVar
 
@@ -33,8 +33,7 @@ class Reader:
 
     Attributes:
         files: the files that could be read so far.
-        headers: of each of them.
-        broken: the files that could not be read, each with the reason, in the order that they were given in.
+        broken: the reason for each file that could not be read, in the order that they were given in.
     """
 
     def __init__(self, files: Iterable[File], pool: Executor) -> None:
@@ -46,40 +45,39 @@ class Reader:
         """
         self._pool = pool
         self._few_large = threading.BoundedSemaphore(2)
-        self.broken: list[tuple[File, str]] = []
-        self.files = list(files)
-        self._order = {file: index for index, file in enumerate(self.files)}
-        self.headers: list[Header] = []
-        self.headers = self._each(lambda index: pictures.probe(self.files[index].path), "looking at")
+        self._given = tuple(files)
+        self.files = list(self._given)
+        self.broken: dict[File, str] = {}
+        self._header = dict(self._each(lambda file: (file, pictures.probe(file.path)), "looking at"))
+
+    @property
+    def _headers(self) -> list[Header]:
+        return [self._header[file] for file in self.files]
 
     @property
     def deep(self) -> bool:
         """Whether there are files of more than 8 bits, whose scale counts."""
-        return any(header.depth in ("16 bits", "float") for header in self.headers)
+        return any(header.depth in ("16 bits", "float") for header in self._headers)
 
-    def _each(self, function: Callable[[int], Result], doing: str) -> list[Result]:
-        """Calls a function with the index of every file, in threads; drops the files that are broken."""
+    def _each(self, function: Callable[[File], Result], doing: str) -> list[Result]:
+        """Calls a function with every file, in threads; drops the files that are broken."""
 
-        def attempt(index: int) -> Result | UnreadableImageError:
+        def attempt(file: File) -> Result | UnreadableImageError:
             try:
-                return function(index)
+                return function(file)
             except UnreadableImageError as error:
                 return error
 
-        results: list[Result] = []
-        kept: list[int] = []
-        attempts = self._pool.map(attempt, range(len(self.files)))
-        for index, result in enumerate(progress.watched(attempts, len(self.files), f"{doing} image files")):
+        attempts = self._pool.map(attempt, self.files)
+        results = dict(
+            zip(self.files, progress.watched(attempts, len(self.files), f"{doing} image files"), strict=True)
+        )
+        self.files = [file for file, result in results.items() if not isinstance(result, UnreadableImageError)]
+        for file, result in results.items():
             if isinstance(result, UnreadableImageError):
-                self.broken.append((self.files[index], result.reason))
-            else:
-                results.append(result)
-                kept.append(index)
-        if len(kept) < len(self.files):
-            self.broken.sort(key=lambda item: self._order[item[0]])
-            self.files = [self.files[index] for index in kept]
-            self.headers = [self.headers[index] for index in kept] if self.headers else []
-        return results
+                self.broken[file] = result.reason
+        self.broken = {file: self.broken[file] for file in self._given if file in self.broken}
+        return [result for result in results.values() if not isinstance(result, UnreadableImageError)]
 
     def measure(self, name: str, given: tuple[float, float] | None = None) -> tuple[tuple[float, float], list[str]]:
         """Decides which values become black and white in files of more than 8 bits.
@@ -94,7 +92,7 @@ class Reader:
         Raises:
             DataError: if the values fit no known scale, or not one scale.
         """
-        measured = zip(self._each(self._measure, "measuring"), self.headers, strict=True)
+        measured = zip(self._each(self._measure, "measuring"), self._headers, strict=True)
         extents = [(extent, header.depth == pictures.UPPER_BITS) for extent, header in measured if extent is not None]
         upper, deep = ([extent for extent, is_upper in extents if is_upper == kind] for kind in (True, False))
         notes = [_upper_bits(max(extent.high for extent in upper), len(upper), name)] if upper else []
@@ -108,12 +106,12 @@ class Reader:
             note += f", in files of more than 8 bits ({len(deep):,}); those of 8 bits ({others:,}) keep their values"
         return (found.low, found.high), [*notes, note]
 
-    def _measure(self, index: int) -> scale.Extent | None:
-        header = self.headers[index]
+    def _measure(self, file: File) -> scale.Extent | None:
+        header = self._header[file]
         if header.depth == "8 bits":
             return None
         with self._turn(header.height * header.width):
-            return pictures.measure(self.files[index].path)
+            return pictures.measure(file.path)
 
     def _turn(self, pixels: int) -> contextlib.AbstractContextManager[object]:
         """Waits until a picture may be decoded, so that the memory does not fill with large ones."""
@@ -134,24 +132,25 @@ class Reader:
             shape = len(self.files), preparation.height, preparation.width, preparation.channels
             check_memory(f"{shape[0]:,} images of {preparation.height}×{preparation.width}", math.prod(shape))
             images = np.empty(shape, np.uint8)
-            kept = self._each(functools.partial(self._decode, images, preparation), "reading")
-            if len(kept) == len(images):
-                return images, [note, *self._kinds()]
+            place = {file: index for index, file in enumerate(self.files)}
+            kept = self._each(functools.partial(self._decode, images, preparation, place), "reading")
             if self.files and self._prepare(asked, value_range)[0] == preparation:
-                return images[kept], [note, *self._kinds()]
+                return images if len(kept) == len(images) else images[kept], [note, *self._kinds()]
             # A broken file had a say in the size or the channels, so all are decoded anew.
         return np.empty((0, 1, 1, 1), np.uint8), []
 
-    def _decode(self, images: npt.NDArray[np.uint8], preparation: Preparation, index: int) -> int:
-        with self._turn(self.headers[index].decoded_pixels(preparation)):
-            images[index] = pictures.decode(self.files[index].path, preparation)
-        return index
+    def _decode(
+        self, images: npt.NDArray[np.uint8], preparation: Preparation, place: Mapping[File, int], file: File
+    ) -> int:
+        with self._turn(self._header[file].decoded_pixels(preparation)):
+            images[place[file]] = pictures.decode(file.path, preparation)
+        return place[file]
 
     def _kinds(self) -> list[str]:
         """Says what is done to pictures of particular kinds."""
-        animated = sum(header.animated for header in self.headers)
-        transparent = sum(header.transparent for header in self.headers)
-        grey = sum(header.grey for header in self.headers)
+        animated = sum(header.animated for header in self._headers)
+        transparent = sum(header.transparent for header in self._headers)
+        grey = sum(header.grey for header in self._headers)
         return [
             f"files of several pictures ({animated:,}): the first one is read" if animated else "",
             f"files with transparency ({transparent:,}): laid on white" if transparent else "",
@@ -159,8 +158,8 @@ class Reader:
         ]
 
     def _prepare(self, asked: int | Size, value_range: tuple[float, float]) -> tuple[Preparation, str]:
-        channels = 1 if all(header.grey for header in self.headers) else 3
-        sizes = {(header.height, header.width) for header in self.headers}
+        channels = 1 if all(header.grey for header in self._headers) else 3
+        sizes = {(header.height, header.width) for header in self._headers}
         size, note = choose_size(sizes, asked)
         return Preparation(*size, channels, *value_range), note
 

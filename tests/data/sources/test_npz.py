@@ -184,7 +184,7 @@ def images(value, dtype=np.float32):
     [
         ({"y_train": np.arange(11) % 3}, "one label for each image, 12. Received: 11 labels"),
         ({"y_train": np.arange(12) / 2}, "`y_train` must be whole numbers, the classes. Received: 0.5"),
-        ({"y_train": np.eye(12, 3, dtype=int)}, "single 1 in each row. Received: 0 ones in row 3"),
+        ({"y_train": np.eye(12, 3, dtype=int)}, "single 1 in each row. Received: 0 ones and a sum of 0 in row 3"),
         ({"y_train": np.arange(12) - 1}, "Received: labels from -1 to 10"),
         ({"y_train": np.array(["a", "b"] * 6)}, "Received: <U1"),
         ({"x_train": np.zeros((12, 3, 5, 6), np.uint8)}, r"channels last. Received: shape \[12, 3, 5, 6\]"),
