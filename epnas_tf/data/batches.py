@@ -8,7 +8,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from epnas_tf.data.augmentation import UNCHANGED, Augmentation
-from epnas_tf.data.checks.labels import FORMS, check_width, class_numbers, refuse_masked, wrong_type
+from epnas_tf.data.checks.labels import check_width, class_numbers, refuse_masked, wrong_type
 from epnas_tf.data.pipeline import Arrays, made_ahead, map_in_order
 from epnas_tf.errors import DataError
 from epnas_tf.space.graph import NetworkShape
@@ -84,11 +84,6 @@ def as_batches(dataset: tf.data.Dataset, shape: NetworkShape) -> tf.data.Dataset
     if not _is_numeric(spec[1].dtype):
         raise DataError(wrong_type("Labels", spec[1].dtype.name))
     width = spec[1].shape[1] if spec[1].shape.rank == 2 else 1
-    if width is None:
-        raise DataError(
-            f"The width of the labels must be known: 1, or {shape.num_classes} for one-hot ones. Received: {spec[1]}. "
-            "Give it in the `output_signature` of a generator."
-        )
     if width != 1:
         check_width(width, shape.num_classes)
 
@@ -173,16 +168,11 @@ def checked_arrays(images: Any, labels: Any, shape: NetworkShape) -> Arrays:
             raise TypeError(f"an array of type {images.dtype}")
     except (TypeError, ValueError) as error:
         raise DataError(f"{IMAGES_OF_NUMBERS} Received: {error}") from error
-    if images.ndim != 4 or not len(images):
-        raise DataError(
-            f"Images must be [n, height, width, channels] and labels {FORMS}, n at least 1. "
-            f"Received: images {list(images.shape)}"
-        )
     if images.shape[1:] != shape.image_shape:
         raise DataError(f"Images must have the shape {shape.image_shape}. Received: {images.shape[1:]}")
     images = images if images.dtype == np.uint8 else images.astype(np.float32)
+    numbers = class_numbers(labels, shape.num_classes, "Labels", len(images))  # also refuses that there are none
     _check_finite(images)
-    numbers = class_numbers(labels, shape.num_classes, "Labels", len(images))
     with tf.device("CPU:0"):
         return Arrays(tf.constant(images), tf.constant(numbers, tf.int32))
 

@@ -145,15 +145,15 @@ def _extent(values: npt.NDArray[Any]) -> Extent:
 def _outside(values: npt.NDArray[Any], low: float, high: float, black: float, white: float) -> tuple[int, int]:
     """Counts the values outside a scale, if the count can matter: counting takes time."""
     width = white - black
-    if (black <= low and high <= white) or not _holds(low, high, black, white, _OVERSHOOT):
+    if (black <= low and high <= white) or not _holds(low, high, black, white):
         return 0, 0
     margins = np.array([0, _SMALL_OVERSHOOT * width])  # of float64, which float16 must not narrow
     near, far = (int(np.count_nonzero((values < black - m) | (values > white + m))) for m in margins)
     return near, far
 
 
-def _holds(low: float, high: float, black: float, white: float, overshoot: float) -> bool:
-    margin = overshoot * (white - black)
+def _holds(low: float, high: float, black: float, white: float) -> bool:
+    margin = _OVERSHOOT * (white - black)
     return black - margin <= low and high <= white + margin
 
 
@@ -169,14 +169,8 @@ def choose(extents: Iterable[Extent], name: str) -> Scale:
         name: the data set's name, for the error.
 
     Raises:
-        DataError: if no known scale fits, or some are floats and others whole numbers.
+        DataError: if no known scale fits.
     """
-    extents = list(extents)
-    if len({extent.floats for extent in extents}) > 1:
-        raise DataError(
-            f"{name}: pixels must all be whole numbers, or all be floats, or their scales could differ. Received: "
-            f"{sum(extent.floats for extent in extents)} of {len(extents)} are floats. Convert all to 8 bits."
-        )
     extent = functools.reduce(operator.add, extents)
     index = _fitting(extent)
     if index is None:
@@ -225,7 +219,7 @@ def _fitting(extent: Extent) -> int | None:
             fits = extent.low >= 0 and (extent.high <= white if white >= 255 else (black, white) == (0, extent.high))
         else:
             fits = (
-                _holds(extent.low, extent.high, black, white, _OVERSHOOT)
+                _holds(extent.low, extent.high, black, white)
                 and extent.outside[index] <= max(1, _PART_OUTSIDE * extent.count)
                 and extent.far_outside[index] <= max(1, _PART_FAR_OUTSIDE * extent.count)
                 # Signed only if dark pixels show it: −0.05 as the lowest value is an overshoot.
@@ -246,13 +240,8 @@ def _refused(extent: Extent, name: str) -> DataError:
             "Undo the normalisation (multiply by the standard deviation, add the mean) and save pixels as uint8; clip "
             "values that an augmentation has left beyond black or white."
         )
-    elif extent.high < _LEAST_WHITE:
-        remedy = (
-            f"Divide the images by the value that is white, so that they end at 1, or clip them there: rounded as "
-            f"pixels of 0 … 255, values up to {high} would be all but black."
-        )
     else:
-        remedy = "Divide the images by the value that is white, so that they end at 1."
+        remedy = "Divide the images by the value that is white, so that they end at 1, or clip them there."
     kind = "floats" if extent.floats else "whole numbers"
     return DataError(
         f"{name}: pixels must be whole numbers from 0, of 8 to 16 bits (0 … 255 to 0 … 65535), or floats of 0 … 1, "
@@ -284,9 +273,6 @@ def of_parts(parts: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[Scale, l
         )
     if all(part.dtype == np.uint8 for part in parts.values()) and max(part.max() for part in parts.values()) > 1:
         return Scale(0, 255, ""), []
-    if kinds == {"b"}:
-        note = "pixels False and True, read as black and white"
-        return Scale(0, 1, note), [note]
     extents = {key: measure(part, f"`{key}`") for key, part in parts.items()}
     scale = choose(extents.values(), name)
     return scale, [scale.note, *_differing_parts(extents, scale, name)]

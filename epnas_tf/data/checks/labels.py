@@ -90,16 +90,16 @@ def _from_rows(rows: npt.NDArray[Any], num_classes: int | None, name: str) -> In
     return ones.argmax(axis=1).astype(np.int64)
 
 
-def check_width(width: int, num_classes: int | None, name: str = "Labels") -> None:
-    """Refuses one-hot rows that have not one column a class.
+def check_width(width: int | None, num_classes: int | None, name: str = "Labels") -> None:
+    """Refuses one-hot rows that have not one column a class, or a number of columns that is not known (None).
 
     Raises:
         DataError: if the width is another one.
     """
     if num_classes is not None and width != num_classes:
         raise DataError(
-            f"{name} as one-hot rows must have {num_classes} columns, one a class. Received: {width}. "
-            "Give the class numbers in place of rows, or rows of that width."
+            f"{name} as one-hot rows must have {num_classes} columns, one a class. Received: "
+            f"{width or 'an unknown number'}. Give the class numbers in place of rows, or rows of that width."
         )
 
 

@@ -2,8 +2,7 @@
 
 A source is a module and its line in `_MODULES`. It has `check(config)`, which rejects what can be rejected without
 reading an image, and `read(config, trained)`, which returns a `Source`: `trained` is how a model's training images were
-prepared, None for images of one's own. Where `dataset` is a path, the module has `ENDING`, that of its files' names in
-lower case, "" for a folder.
+prepared, None for images of one's own. Where `dataset` is a path, `_ENDINGS` has the ending of its name.
 """
 
 import dataclasses
@@ -19,6 +18,7 @@ from epnas_tf.data.values import Preparation
 __all__ = ["Source", "check", "ending", "kind", "read"]
 
 _MODULES: dict[str, ModuleType] = {"digits": digits, "idx": idx, "npz": npz, "folder": folder, "tfds": tfds}
+_ENDINGS = {"npz": ".npz", "folder": ""}
 
 
 def kind(config: DataConfig) -> str:
@@ -37,10 +37,7 @@ def kind(config: DataConfig) -> str:
     if config.manual_dir and name in idx.CLASS_NAMES:
         return "idx"
     path = os.path.expanduser(name)
-    for found, module in _MODULES.items():
-        if (its := getattr(module, "ENDING", "")) and name.lower().endswith(its):
-            return found
-    if os.path.isfile(path):
+    if name.lower().endswith(_ENDINGS["npz"]) or os.path.isfile(path):
         return "npz"
     if name and os.path.exists(path):
         return "folder"
@@ -52,7 +49,7 @@ def kind(config: DataConfig) -> str:
 
 def ending(config: DataConfig) -> str | None:
     """The ending of the files that `dataset` names, "" where it is a folder; None where it is no path."""
-    return getattr(_MODULES[kind(config)], "ENDING", None)
+    return _ENDINGS.get(kind(config))
 
 
 def check(config: DataConfig, fewest_classes: int = 2) -> None:

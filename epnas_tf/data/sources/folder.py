@@ -19,9 +19,6 @@ from epnas_tf.data.sources.reader import Reader
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
-ENDING = ""
-"""A folder's name has none."""
-
 _NAMED = 10
 """How many broken files a refusal names."""
 

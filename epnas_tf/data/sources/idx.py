@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
-from epnas_tf.data.sources.base import Source, make_source, where
+from epnas_tf.data.checks.labels import class_numbers
+from epnas_tf.data.sources.base import Arrays, Source, make_source, where
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -50,14 +51,10 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     return make_source(config.dataset, {"train": train, "test": test}, CLASS_NAMES[config.dataset], notes=notes)
 
 
-def _read_part(folder: str, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def _read_part(folder: str, part: str) -> Arrays:
     images_path, labels_path = _files(folder, part)
-    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
-    if len(images) != len(labels):
-        raise DataError(
-            f"There must be one label for each image. Received: {len(images)} images in {images_path} and "
-            f"{len(labels)} labels in {labels_path}. Take both files from the same copy of the data set."
-        )
+    images = read_idx(images_path, 3)
+    labels = class_numbers(read_idx(labels_path, 1), None, f"The labels in {labels_path}", len(images))
     return images[..., np.newaxis], labels
 
 
@@ -99,17 +96,12 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
             f"An IDX file must be readable and whole. Received: {path} ({error}). Copy or download it anew."
         ) from error
     magic, header = bytes((0, 0, _UNSIGNED_BYTE, dimensions)), 4 + 4 * dimensions
-    if content[:4] != magic or len(content) < header:
+    shape = struct.unpack_from(f">{dimensions}I", content.ljust(header), 4)
+    if content[:4] != magic or len(content) != header + math.prod(shape):
         raise DataError(
-            f"An IDX file of bytes in {dimensions} dimensions must begin with {magic.hex()} and have a header of "
-            f"{header} bytes. Received: {path} with {len(content)} bytes, which begins with "
-            f"{content[:4].hex() or 'nothing'}. Check that the files were not mixed up, or copy them anew."
-        )
-    shape = struct.unpack_from(f">{dimensions}I", content, 4)
-    expected = header + math.prod(shape)
-    if len(content) != expected:
-        raise DataError(
-            f"An IDX file must be as long as its header says, {expected} bytes for the shape {list(shape)}. Received: "
-            f"{path} with {len(content)} bytes. Copy or download it anew."
+            f"An IDX file of bytes in {dimensions} dimensions must begin with {magic.hex()}, have a header of {header} "
+            f"bytes and be as long as the sizes in it say. Received: {path} with {len(content)} bytes, which begins "
+            f"with {content[:header].hex(' ', -4) or 'nothing'}. Check that the files were not mixed up, or copy them "
+            "anew."
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -158,12 +158,11 @@ def _classes_of_part(part: str, folder: Path, train: Path, class_names: tuple[st
         return []
     if names and set(names) <= set(class_names):
         return found
-    read = {as_read(name): name for name in class_names}
-    alike = [(name, read[as_read(name)]) for name in names if name not in class_names and as_read(name) in read]
-    same = names and {name.casefold() for name in names} <= {name.casefold() for name in class_names}
-    advice = "Upper and lower case must be the same: rename them." if same else "Rename, fill or delete them."
-    if alike:
-        advice = f"{alike[0][0]!a} and {alike[0][1]!a} only read alike: rename one as the other."
+    advice = "Rename, fill or delete them."
+    written = {as_read(name).casefold(): name for name in class_names}
+    for name in sorted(set(names) - set(class_names)):
+        if other := written.get(as_read(name).casefold()):
+            advice = f"{name!a} and {other!a} must be written alike: rename one as the other."
     raise DataError(
         f"The {PARTS[part]} folder must hold folders of the classes in {_shown(train)}. Received: {_shown(folder)} "
         f"with the folders {names}, expected among {list(class_names)}. {advice}"
@@ -179,13 +178,10 @@ def _not_used(place: Path, places: dict[str, Path]) -> str:
 
 def _refuse_same_folders(train: Path, class_names: tuple[str, ...]) -> None:
     """Refuses "classes" that hold no images and all the same folders: these are parts, or a second way to divide."""
-    common: set[str] | None = None
-    for name in class_names:
-        if listing.image_files(train / name):
-            return
-        within = {path.name for path in listing.folders(train / name)}
-        common = within if common is None else common & within
-    if common is not None and len(common) > 1:
+    if any(listing.image_files(train / name) for name in class_names):
+        return
+    common = set.intersection(*({path.name for path in listing.folders(train / name)} for name in class_names))
+    if len(common) > 1:
         raise DataError(
             f"Class folders must hold images. Received: {_shown(train)}, whose folders {listed(class_names)} all hold "
             f"folders of the same names ({_shown(listed(sorted(common)))}), so which of them are classes is open. Call "

@@ -20,8 +20,6 @@ from epnas_tf.data.sources.base import Arrays, Source, check_memory, make_source
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
-ENDING = ".npz"
-
 _NAMES = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels")),
     "validation": (
@@ -163,17 +161,13 @@ def _broken(dataset: str, what: str, error: Exception) -> DataError:
 
 
 def _images(images: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
-    if not images.size:
-        raise DataError(
-            f"`{key}` must have one image or more. Received: shape {list(images.shape)}. Leave the part out of the "
-            "file, or add images."
-        )
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    if images.ndim != 4 or images.shape[3] not in (1, 3):
+    if images.ndim != 4 or not images.size or images.shape[3] not in (1, 3):
         raise DataError(
             f"`{key}` must be images [n, height, width] or [n, height, width, channels] with 1 or 3 channels, channels "
-            f"last. Received: shape {list(images.shape)}. Transpose or convert them."
+            f"last, and n at least 1. Received: shape {list(images.shape)}. Transpose or convert them, or leave the "
+            "part out of the file."
         )
     return images
 

@@ -153,8 +153,6 @@ def fit(picture: "Image", width: int, height: int) -> "Image":
     """
     from PIL import Image, ImageOps
 
-    if picture.size == (width, height):
-        return picture
     return ImageOps.fit(picture, (width, height), method=Image.Resampling.BILINEAR)
 
 

@@ -98,7 +98,7 @@ def test_folders_beside_a_training_part_alone_are_a_warning(tmp_path):
         (["learn/a", "learn/b", "check/a", "check/b", "check/c"], r"whose folders check, learn all hold .* \(a, b\)"),
         (["cat/train", "cat/test", "dog/train", "dog/test"], r"whose folders cat, dog all hold .* \(test, train\)"),
         (["Train", "Test"], r"Received: .*Train with 0 folders"),
-        (["train/A", "train/b", "test/a"], "Upper and lower case must be the same"),
+        (["train/A", "train/b", "test/a"], "'a' and 'A' must be written alike"),
         (["train/a", "train/b", "val/c"], r"The validation folder must .* with the folders \['c'\], expected among"),
         (["train/a", "train/b", "test/unknown"], r"The test folder must .* with the folders \['unknown'\]"),
     ],
@@ -115,5 +115,5 @@ def test_what_is_open_is_refused(tmp_path, folders, received):
 )
 def test_names_of_two_parts_that_only_read_alike_are_shown_as_they_are_written(tmp_path, name, shown):
     fill(tmp_path, "train/caf\u00e9", "train/x", f"val/{name}", "val/x")
-    with pytest.raises(DataError, match=rf"{shown}.* only read alike: rename one as the other"):
+    with pytest.raises(DataError, match=rf"{shown}.* must be written alike: rename one as the other"):
         layout.find(tmp_path)

@@ -187,7 +187,7 @@ def images(value, dtype=np.float32):
         ({"y_train": np.eye(12, 3, dtype=int)}, "single 1 in each row. Received: 0 ones and a sum of 0 in row 3"),
         ({"y_train": np.arange(12) - 1}, "Received: labels from -1 to 10"),
         ({"y_train": np.array(["a", "b"] * 6)}, "Received: <U1"),
-        ({"x_train": np.zeros((12, 3, 5, 6), np.uint8)}, r"channels last. Received: shape \[12, 3, 5, 6\]"),
+        ({"x_train": np.zeros((12, 3, 5, 6), np.uint8)}, r"channels last, .*Received: shape \[12, 3, 5, 6\]"),
         ({"x_train": np.zeros((12, 30), np.uint8)}, r"Received: shape \[12, 30\]"),
         ({"x_train": np.zeros(0)}, r"Received: shape \[0\]"),
         (
@@ -279,7 +279,7 @@ def test_copies_in_two_parts_and_classes_are_warned_of(tmp_path):
 
 
 def test_an_empty_part_and_a_zip_file_of_images_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"`x_val` must have one image or more\. Received: shape \[0, 5, 6, 3\]"):
+    with pytest.raises(DataError, match=r"`x_val` must be .* n at least 1\. Received: shape \[0, 5, 6, 3\]"):
         read(tmp_path, x_val=arrays()["x_train"][:0], y_val=np.zeros(0, int))
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as packed:
         packed.writestr("cat/1.png", b"")
