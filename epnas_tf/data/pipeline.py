@@ -126,6 +126,11 @@ class TrainingPipeline:
         self._batch_size = min(batch_size, self._count)
         self._steps_per_epoch = self._count // self._batch_size
         self._epochs = epochs
+        self.steps = self._steps_per_epoch * epochs
+        self.element_spec = (
+            tf.TensorSpec([self._batch_size, *self._image_shape], tf.float32),
+            tf.TensorSpec([self._batch_size], tf.int32),
+        )
         # Batches are made on the CPU, even if a GPU trains on them.
         with tf.device("CPU:0"):
             self._images = tf.constant(data.train.images)
@@ -133,19 +138,6 @@ class TrainingPipeline:
             # Traced explicitly: TensorFlow warns of programs that make and call many `tf.function`s.
             make = tf.function(self._dataset, input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
             self._make = make.get_concrete_function()
-
-    @property
-    def steps(self) -> int:
-        """The number of batches of all epochs."""
-        return self._steps_per_epoch * self._epochs
-
-    @property
-    def element_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """The specification of a batch of images and labels, with a known batch size."""
-        return (
-            tf.TensorSpec([self._batch_size, *self._image_shape], tf.float32),
-            tf.TensorSpec([self._batch_size], tf.int32),
-        )
 
     def batches(self, seed: int) -> tf.data.Dataset:
         """The batches of all epochs; cheap, since another seed needs no new trace.

@@ -49,8 +49,8 @@ class Extent:
         count: the number of values.
         floats: whether they have a floating-point type.
         whole: whether all are whole numbers.
-        outside: for each scale of floats, the number of values outside; 0 where `low` and `high` suffice.
-        far_outside: the same for values outside by more than the small overshoot.
+        outside: int64 [scales, 2], for each scale of floats the number of values outside, and outside by more than
+            the small overshoot; 0 where `low` and `high` suffice.
     """
 
     low: float
@@ -58,8 +58,7 @@ class Extent:
     count: int
     floats: bool
     whole: bool
-    outside: tuple[int, ...] = (0,) * len(_FLOAT_SCALES)
-    far_outside: tuple[int, ...] = (0,) * len(_FLOAT_SCALES)
+    outside: Int64Array
 
     def __add__(self, other: "Extent") -> "Extent":
         return Extent(
@@ -68,8 +67,7 @@ class Extent:
             self.count + other.count,
             self.floats or other.floats,
             self.whole and other.whole,
-            tuple(map(operator.add, self.outside, other.outside)),
-            tuple(map(operator.add, self.far_outside, other.far_outside)),
+            self.outside + other.outside,
         )
 
 
@@ -80,7 +78,7 @@ class Scale:
     Attributes:
         low: the value that becomes 0.
         high: the value that becomes 255, above `low`. Values beyond the two are clipped.
-        note: the decision, as one line.
+        note: the decision, as one line; "" for bytes, which stay as they are.
     """
 
     low: float
@@ -135,11 +133,11 @@ def measure(values: npt.NDArray[Any], name: str) -> Extent:
 
 def _extent(values: npt.NDArray[Any]) -> Extent:
     low, high = float(values.min()), float(values.max())
-    if values.dtype.kind != "f":
-        return Extent(low, high, values.size, floats=False, whole=True)
-    counts = [_outside(values, low, high, *limits) for limits in _FLOAT_SCALES]
-    outside, far_outside = zip(*counts, strict=True)
-    return Extent(low, high, values.size, True, bool((values == np.rint(values)).all()), outside, far_outside)
+    floats = values.dtype.kind == "f"
+    outside = np.zeros((len(_FLOAT_SCALES), 2), np.int64)
+    if floats:
+        outside[:] = [_outside(values, low, high, *limits) for limits in _FLOAT_SCALES]
+    return Extent(low, high, values.size, floats, not floats or bool((values == np.rint(values)).all()), outside)
 
 
 def _outside(values: npt.NDArray[Any], low: float, high: float, black: float, white: float) -> tuple[int, int]:
@@ -183,7 +181,7 @@ def choose(extents: Iterable[Extent], name: str) -> Scale:
     else:
         whole_scale = (extent.low, extent.high) == (low, high)
         note += "scaled to 0 … 255" + ("" if whole_scale else f" from {_number(low)} … {_number(high)}")
-    if outside := extent.outside[index]:
+    if outside := extent.outside[index, 0]:
         note += f"; {outside:,} of {extent.count:,} values lie outside and are clipped"
     return Scale(low, high, note)
 
@@ -220,8 +218,8 @@ def _fitting(extent: Extent) -> int | None:
         else:
             fits = (
                 _holds(extent.low, extent.high, black, white)
-                and extent.outside[index] <= max(1, _PART_OUTSIDE * extent.count)
-                and extent.far_outside[index] <= max(1, _PART_FAR_OUTSIDE * extent.count)
+                and extent.outside[index, 0] <= max(1, _PART_OUTSIDE * extent.count)
+                and extent.outside[index, 1] <= max(1, _PART_FAR_OUTSIDE * extent.count)
                 # Signed only if dark pixels show it: −0.05 as the lowest value is an overshoot.
                 and (black == 0 or extent.low <= black / 2)
                 and (white <= 1 or extent.whole or extent.high >= _LEAST_WHITE)
@@ -258,8 +256,7 @@ def of_parts(parts: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[Scale, l
         name: the data set's name, for the error.
 
     Returns:
-        The scale, and notes: the decision (none if all parts are uint8, which stays unchanged), and warnings, which
-        begin with "warning: ".
+        The scale, and warnings, one line each.
 
     Raises:
         DataError: if values are not finite or fit no known scale, or the parts differ in scale.
@@ -275,11 +272,11 @@ def of_parts(parts: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[Scale, l
         return Scale(0, 255, ""), []
     extents = {key: measure(part, f"`{key}`") for key, part in parts.items()}
     scale = choose(extents.values(), name)
-    return scale, [scale.note, *_differing_parts(extents, scale, name)]
+    return scale, _differing_parts(extents, scale, name)
 
 
 def _differing_parts(extents: Mapping[str, Extent], scale: Scale, name: str) -> list[str]:
-    """Notes on parts that seem to be prepared unlike the others; black parts are ignored."""
+    """Warnings of parts that seem to be prepared unlike the others; black parts are ignored."""
     notes = []
     shown = ", ".join(f"{key} {_number(e.low)} … {_number(e.high)}" for key, e in extents.items())
     for key, extent in extents.items():
@@ -309,22 +306,18 @@ def as_trained_warning(found: tuple[float, float], trained: tuple[float, float])
     return f"warning: the pixels look like {looks}, but are scaled from {used} as the model's training images"
 
 
-def as_trained(
-    found: Scale, notes: list[str], trained: tuple[float, float] | None, dtype: np.dtype[Any]
-) -> tuple[Scale, list[str]]:
+def as_trained(found: Scale, trained: tuple[float, float] | None, dtype: np.dtype[Any]) -> Scale:
     """The scale of arrays that a model is evaluated on: that of its training images of more than 8 bits.
 
     Args:
         found: the arrays' own scale, which is kept if they are bytes or floats, or `trained` does not apply to them.
-        notes: the notes on it, first that on the decision.
         trained: the values that became 0 and 255 in training; None if unknown.
         dtype: the data type of the arrays.
     """
     own = (found.low, found.high)
     if not trained or dtype.kind not in "ui" or dtype == np.uint8 or trained[1] <= 255 or own == trained:
-        return found, notes
-    warning = as_trained_warning(own, trained)
-    return Scale(*trained, warning), [warning, *notes[1:]]
+        return found
+    return Scale(*trained, as_trained_warning(own, trained))
 
 
 def own_scale_note(found: tuple[float, float]) -> str:

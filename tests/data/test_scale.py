@@ -11,8 +11,8 @@ PIXELS[0, 0, 0], PIXELS[0, 0, 1] = 0, 255
 def scaled(*arrays, **named):
     """The 8-bit pixels of each array, and the notes."""
     parts = {f"part_{index}": array for index, array in enumerate(arrays)} | named
-    found, notes = scale.of_parts(parts, "photos")
-    return [found.apply(part) for part in parts.values()], notes
+    found, warnings = scale.of_parts(parts, "photos")
+    return [found.apply(part) for part in parts.values()], [*filter(None, [found.note]), *warnings]
 
 
 def with_value(array, value):

@@ -80,7 +80,7 @@ def folder_name(path: str) -> str:
     return printable(Path(path).name)
 
 
-def listed(names: Sequence[str], most: int = 5, separator: str = ", ", last: str = " and ") -> str:
+def listed(names: Sequence[str], most: int = 5) -> str:
     """The first few names, and how many more there are.
 
     >>> listed(["a", "b", "c"], most=2)
@@ -89,11 +89,9 @@ def listed(names: Sequence[str], most: int = 5, separator: str = ", ", last: str
     Args:
         names: the names.
         most: how many to show.
-        separator: between two of them.
-        last: before the number of the others.
     """
-    shown = separator.join(names[:most])
-    return f"{shown}{last}{len(names) - most:,} more" if len(names) > most else shown
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
 def _is_text(text: str) -> bool:

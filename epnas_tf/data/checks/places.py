@@ -22,13 +22,6 @@ class MovedPath(str):
 
     given: str
 
-    @classmethod
-    def of(cls, absolute: str, given: str) -> "MovedPath":
-        """Returns the absolute path, which remembers what was given."""
-        path = cls(absolute)
-        path.given = given
-        return path
-
 
 def absolute_places(values: Mapping[str, Any]) -> dict[str, str]:
     """Returns the absolute path of each of `PLACES` that is given as a path from the folder the command runs in.
@@ -62,7 +55,9 @@ def resolved(values: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, 
         if os.path.exists(absolute):
             found[name] = absolute
         elif not os.path.exists(os.path.expanduser(found[name])):
-            found[name] = MovedPath.of(absolute, found[name])
+            moved = MovedPath(absolute)
+            moved.given = found[name]
+            found[name] = moved
     return found
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
@@ -59,7 +58,7 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     constant = scale.constant_notes(
         {part: pixels for part, (pixels, _) in parts.items()}, lambda part, index: of_part[part][index].name
     )
-    of_files = [*found.notes, left_out.note, _deeper(left_out.deeper, found.root), skipped]
+    of_files = [*found.notes, left_out.note, _deeper(files, found), skipped]
     notes = [*of_files, *depth_notes, *notes, *constant, copies]
     source = make_source(name, parts, found.class_names, value_range, notes, reader.deep)
     return dataclasses.replace(
@@ -86,12 +85,12 @@ def _files(found: Layout, left_out: LeftOut) -> list[File]:
     return files
 
 
-def _deeper(paths: Sequence[Path], root: Path) -> str:
+def _deeper(files: Sequence[File], found: Layout) -> str:
     """Says that folders within a class folder make no classes; "" where there are none."""
-    if not paths:
-        return ""
-    shown = pictures.shown(paths[0].relative_to(root))
-    return f"images in folders within a class folder belong to its class: {len(paths):,}, such as {shown}"
+    class_folders = {folder for folders in found.classes.values() for folder in folders}
+    deeper = [file.name for file in files if file.path.parent not in class_folders]
+    example = f"{len(deeper):,}, such as {deeper[0]}" if deeper else ""
+    return f"images in folders within a class folder belong to its class: {example}" if deeper else ""
 
 
 def _kinds() -> str:
@@ -108,7 +107,7 @@ def _skip(reader: Reader, files: Sequence[File], found: Layout, skip_broken: boo
         return ""
     named = [f"{file.name} ({reason})" for file, reason in reader.broken.items()]
     counted = f"{len(named):,} of {len(files):,} files that cannot be read"
-    shown = listed(named, _NAMED, "; ", "; and ")
+    shown = listed(named, _NAMED)
     if not skip_broken:
         raise DataError(
             f"Every image file must hold a whole image. Received: in {pictures.shown(found.root)} {counted}: {shown}. "

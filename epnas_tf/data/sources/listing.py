@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from epnas_tf.data.checks.copies import Place, copies_warning
+from epnas_tf.data.checks.names import listed
 from epnas_tf.data.sources import pictures
 from epnas_tf.errors import DataError
 
@@ -30,12 +31,11 @@ class File(Place):
 
 
 class LeftOut:
-    """Counts what is not read, by reason, and remembers what lies deeper than expected."""
+    """Counts what is not read, by reason."""
 
     def __init__(self) -> None:
         self.no_images: collections.Counter[str] = collections.Counter()  # by extension
         self.reasons: collections.Counter[str] = collections.Counter()
-        self.deeper: list[Path] = []  # images in folders within the one that was listed
 
     @property
     def note(self) -> str:
@@ -48,9 +48,8 @@ class LeftOut:
 
 def counted(extensions: collections.Counter[str]) -> str:
     """Says how many files there are, and of which extensions."""
-    shown = [f"{extension} {count:,}" for extension, count in extensions.most_common(5)]
-    rest = len(extensions) - len(shown)
-    return f"{extensions.total():,} ({', '.join(shown)}{f' and {rest} other extensions' if rest else ''})"
+    shown = [f"{extension} {count:,}" for extension, count in extensions.most_common()]
+    return f"{extensions.total():,} ({listed(shown)})"
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -104,9 +103,7 @@ def images_within(folder: Path, left_out: LeftOut, above: tuple[Path, ...] = ())
             if path.resolve() in above:
                 left_out.reasons["links back to a folder that they are in"] += 1
             else:
-                deeper = images_within(path, left_out, above)
-                left_out.deeper += deeper if len(above) == 1 else []
-                found += deeper
+                found += images_within(path, left_out, above)
         elif not path.is_file():
             left_out.reasons["links that lead nowhere" if path.is_symlink() else "no regular files"] += 1
         elif pictures.is_image(path):

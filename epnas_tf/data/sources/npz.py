@@ -66,21 +66,19 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
         class_names = _class_names(_array(arrays, _CLASS_NAMES, dataset), dataset) if _CLASS_NAMES in arrays else None
     name = Path(dataset).name
     found, notes = scale.of_parts(images, name)
-    if trained and found.note:
-        found, notes = scale.as_trained(found, notes, trained.known_range, np.result_type(*images.values()))
+    found = scale.as_trained(found, trained.known_range if trained else None, np.result_type(*images.values()))
     train = labels[keys["train"][1]]
     width = train.shape[1] if train.ndim == 2 and train.shape[1] > 1 else None  # one-hot rows are of one width in all
     numbers = {y: class_numbers(labels[y], width, f"`{y}`", len(images[x])) for x, y in keys.values()}
-    used = len(np.unique(numbers[keys["train"][1]]))
-    if width and used < width and class_names is None:
-        notes.append(f"classes: {used} of the {width} columns of labels have a training image")
+    if width and class_names is None:
+        class_names = [str(column) for column in range(width)]
     parts: dict[str, Arrays] = {part: (found.apply(images.pop(x)), numbers[y]) for part, (x, y) in keys.items()}
     notes += scale.constant_notes({keys[part][0]: pixels for part, (pixels, _) in parts.items()})
     # 16-bit files that such a network is to classify are likely on the same scale; of floats nothing can be known.
     white = found.high if found.high > 255 else Preparation.high
     renamed = [f"{x} and {y} are the {part} part" for part, (x, y) in keys.items() if x != _NAMES[part][0][0]]
     ignored = f"not used: {', '.join(unused)}; the arrays that are read are {_EXPECTED}" if unused else ""
-    notes = [*renamed, ignored, *notes, _copies(parts, keys)]
+    notes = [*renamed, ignored, found.note, *notes, _copies(parts, keys)]
     return make_source(name, parts, class_names, (Preparation.low, white), notes, deep=found.high > 255)
 
 

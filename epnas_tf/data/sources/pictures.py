@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -132,8 +131,7 @@ def _opened(file: Path | BinaryIO) -> Iterator["Image"]:
     """Opens an image file; what goes wrong within the block is told as an `UnreadableImageError`."""
     from PIL import Image
 
-    own = formats().get(file.suffix.lower()) if isinstance(file, Path) else None
-    kinds = [*_by_content(), *([own] if own else [])] if isinstance(file, Path) else None
+    kinds = [*_by_content(), formats().get(file.suffix.lower(), "PNG")] if isinstance(file, Path) else None
     try:
         with Image.open(file, formats=kinds) as picture:
             yield picture
@@ -314,9 +312,6 @@ class UnreadableImageError(DataError):
 def _reason(path: Path | BinaryIO, error: Exception) -> str:
     from PIL import Image
 
-    if isinstance(error, Image.DecompressionBombError):
-        pixels, limit = (f"{int(number):,}" for number in re.findall(r"\d+", str(error))[:2])
-        return f"{pixels} pixels, more than the {limit} that Pillow decodes at most: make it smaller"
     if isinstance(error, Image.UnidentifiedImageError):
         return "empty file" if isinstance(path, Path) and not path.stat().st_size else "no image that Pillow reads"
     return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__

@@ -97,11 +97,11 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     if unused:
         notes.append(f"splits that are not used: {', '.join(unused)}")
     size, size_note = choose_size(reader.sizes(splits.values()), asked_size(config, trained))
-    found, scale_notes = reader.find_scale(splits.values(), config.dataset, trained.known_range if trained else None)
+    found = reader.find_scale(splits.values(), config.dataset, trained.known_range if trained else None)
     images = {part: reader.images(split, size, found) for part, split in splits.items()}
     parts = {part: (images[part], labels[part]) for part in splits}
     value_range = Preparation.low, found.high if found.high > 255 else Preparation.high
-    notes += [size_note, *scale_notes, *scale.constant_notes(images)]
+    notes += [size_note, found.note, *scale.constant_notes(images)]
     class_names = builder.info.features[label_key].names
     return make_source(config.dataset, parts, class_names, value_range, notes, deep=found.high > 255)
 
@@ -198,15 +198,12 @@ class _Reader:
                 sizes |= {Image.open(io.BytesIO(content)).size for content in batch}
         return {(height, width) for width, height in sizes}
 
-    def find_scale(
-        self, splits: Iterable[str], name: str, trained: tuple[float, float] | None
-    ) -> tuple[scale.Scale, list[str]]:
-        """Decides the scale of all splits, or takes a model's, and says it; 8 bits need no look at the data."""
+    def find_scale(self, splits: Iterable[str], name: str, trained: tuple[float, float] | None) -> scale.Scale:
+        """Decides the scale of all splits, or takes a model's; 8 bits need no look at the data."""
         if self._type == np.uint8:
-            return scale.Scale(0, 255, ""), []
+            return scale.Scale(0, 255, "")
         extents = [scale.measure(part, f"{name}: {split}") for split in splits for part in self._image_batches(split)]
-        found = scale.choose(extents, name)
-        return scale.as_trained(found, [found.note], trained, self._type)
+        return scale.as_trained(scale.choose(extents, name), trained, self._type)
 
     def images(self, split: str, size: Size, found: scale.Scale) -> npt.NDArray[np.uint8]:
         """Returns the images of a split.
