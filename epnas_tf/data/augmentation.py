@@ -185,9 +185,7 @@ class Crop(Step, name="crop"):
         rows, columns = offsets[:, :1] + tf.range(height), offsets[:, 1:] + tf.range(width)
         moved = tf.gather(images, tf.clip_by_value(rows, 0, height - 1), axis=1, batch_dims=1)
         moved = tf.gather(moved, tf.clip_by_value(columns, 0, width - 1), axis=2, batch_dims=1)
-        row_inside = (rows >= 0) & (rows < height)
-        column_inside = (columns >= 0) & (columns < width)
-        return blank(moved, row_inside[:, :, tf.newaxis] & column_inside[:, tf.newaxis, :])
+        return blank(moved, _inside(rows, columns, height, width))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,8 +231,7 @@ class Cutout(Step, name="cutout"):
         centres = tf.cast(tf.random.stateless_uniform([tf.shape(images)[0], 2], seed) * scale, tf.int32)
         first = centres - side // 2
         row, column = tf.range(height) - first[:, :1], tf.range(width) - first[:, 1:]
-        row_covered, column_covered = (row >= 0) & (row < side), (column >= 0) & (column < side)
-        return blank(images, ~(row_covered[:, :, tf.newaxis] & column_covered[:, tf.newaxis, :]))
+        return blank(images, ~_inside(row, column, side, side))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,9 +266,7 @@ class Erase(Step, name="erase"):
         top, left = tf.floor(top * (height - rows + 1.0)), tf.floor(left * (width - columns + 1.0))
         rows = tf.where(is_erased < self.chance, rows, 0.0)
         row, column = tf.range(float(height)) - top[:, tf.newaxis], tf.range(float(width)) - left[:, tf.newaxis]
-        row_covered = (row >= 0) & (row < rows[:, tf.newaxis])
-        column_covered = (column >= 0) & (column < columns[:, tf.newaxis])
-        shown = ~(row_covered[:, :, tf.newaxis] & column_covered[:, tf.newaxis, :])
+        shown = ~_inside(row, column, rows[:, tf.newaxis], columns[:, tf.newaxis])
         noise = tf.random.stateless_normal(tf.shape(images), seeds[1], stddev=self.noise) if self.noise else None
         return blank(images, shown, noise)
 
@@ -322,6 +317,22 @@ class Rotate(Step, name="rotate"):
         x, y = (width - 1) / 2, (height - 1) / 2  # the centre stays where it is
         rows = [cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y, zero, zero]
         return keras.ops.image.affine_transform(images, tf.stack(rows, axis=1), data_format="channels_last")
+
+
+def _inside(row: "tf.Tensor", column: "tf.Tensor", height: Any, width: Any) -> "tf.Tensor":
+    """Tells which pixels are inside a rectangle.
+
+    Args:
+        row: [batch, rows of the image], each row's distance from the rectangle's first one.
+        column: [batch, columns of the image], likewise.
+        height: rows of the rectangle, a number or [batch, 1].
+        width: its columns, likewise.
+
+    Returns:
+        bool [batch, rows of the image, columns of the image].
+    """
+    rows_inside, columns_inside = (row >= 0) & (row < height), (column >= 0) & (column < width)
+    return rows_inside[:, :, None] & columns_inside[:, None, :]
 
 
 def blank(images: "tf.Tensor", shown: "tf.Tensor", filling: "tf.Tensor | None" = None) -> "tf.Tensor":

@@ -17,10 +17,8 @@ import numpy.typing as npt
 from epnas_tf.arrays import Int64Array
 from epnas_tf.errors import DataError
 
-BIT_DEPTHS = (8, 10, 12, 14, 16)
-"""Bits of the known scales of whole numbers: images, cameras, microscopes and scanners."""
-
-_INTEGER_SCALES = tuple((0.0, 2.0**bits - 1) for bits in BIT_DEPTHS)
+# Bits of the known scales of whole numbers: images, cameras, microscopes and scanners.
+_INTEGER_SCALES = tuple((0.0, 2.0**bits - 1) for bits in (8, 10, 12, 14, 16))
 # In the order in which they are tried: values within 0 … 1 are not taken for the bright half of −1 … 1.
 _FLOAT_SCALES = ((0.0, 1.0), (-0.5, 0.5), (-1.0, 1.0), *_INTEGER_SCALES)
 
@@ -140,14 +138,12 @@ def _extent(values: npt.NDArray[Any]) -> Extent:
     return Extent(low, high, values.size, floats, not floats or bool((values == np.rint(values)).all()), outside)
 
 
-def _outside(values: npt.NDArray[Any], low: float, high: float, black: float, white: float) -> tuple[int, int]:
+def _outside(values: npt.NDArray[Any], low: float, high: float, black: float, white: float) -> list[int]:
     """Counts the values outside a scale, if the count can matter: counting takes time."""
-    width = white - black
     if (black <= low and high <= white) or not _holds(low, high, black, white):
-        return 0, 0
-    margins = np.array([0, _SMALL_OVERSHOOT * width])  # of float64, which float16 must not narrow
-    near, far = (int(np.count_nonzero((values < black - m) | (values > white + m))) for m in margins)
-    return near, far
+        return [0, 0]
+    margins = np.array([0, _SMALL_OVERSHOOT * (white - black)])  # of float64, which float16 must not narrow
+    return [int(np.count_nonzero((values < black - m) | (values > white + m))) for m in margins]
 
 
 def _holds(low: float, high: float, black: float, white: float) -> bool:

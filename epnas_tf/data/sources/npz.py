@@ -117,28 +117,24 @@ def _open(dataset: str) -> Any:
 def _contents(files: Collection[str], dataset: str) -> tuple[dict[str, tuple[str, str]], list[str]]:
     """Returns the names of images and labels of each part, "train" always, and those that nothing is made of."""
     parts: dict[str, tuple[str, str]] = {}
-    missing: list[str] = []
+    faults: list[str] = []
     for part, pairs in _NAMES.items():
         begun = [pair for pair in pairs if set(pair) & set(files)] or ([pairs[0]] if part == "train" else [])
-        if len(begun) > 1:
-            raise DataError(
-                f"An .npz file must hold its {part} part once. Received: {dataset} with "
-                f"{[name for pair in begun for name in pair if name in files]}. Keep one of them."
-            )
         for pair in begun:
             parts[part] = pair
-            missing += [name for name in pair if name not in files]
+            faults += [f"without {name}" for name in pair if name not in files]
+        if len(begun) > 1:
+            faults.append(f"with the {part} part twice")
     used = {name for pair in parts.values() for name in pair} | {_CLASS_NAMES}
     unused = [name for name in files if name not in used]
     absent = [name for name in _KNOWN if name not in files]
-    near = [(name, difflib.get_close_matches(name.lower(), absent, n=1, cutoff=_NEAR)) for name in unused]
-    advice = " ".join(f"Did you mean {match[0]} by {name}?" for name, match in near if match)
-    if missing or advice:
-        lacking = f"without {missing}" if missing else "some of which look misspelt"
+    for name in unused:
+        near = difflib.get_close_matches(name.lower(), absent, n=1, cutoff=_NEAR)
+        faults += [f"with {name} (did you mean {match}?)" for match in near if name not in _KNOWN]
+    if faults:
         raise DataError(
             "An .npz file must hold x_train and y_train, and both or neither of x_val and y_val, and of x_test and "
-            f"y_test. Received: {dataset} with {list(files)}, {lacking}. "
-            f"{advice or 'Save the arrays under these names.'}"
+            f"y_test. Received: {dataset} with {list(files)}: {', '.join(faults)}. Save the arrays under these names."
         )
     return parts, unused
 

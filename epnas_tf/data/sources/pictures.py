@@ -115,15 +115,13 @@ def is_image(path: Path) -> bool:
     extension = path.suffix.lower()
     if extension in formats() or extension in _RAW:
         return extension in formats()
-    from PIL import Image
-
     try:
-        with Image.open(path, formats=_by_content()):
+        with _opened(path):
             return True
-    except Image.DecompressionBombError:
-        return True  # an image, if one that will be refused
-    except Exception:  # Pillow's decoders raise nearly anything on what is no image
-        return False
+    except UnreadableImageError as error:
+        from PIL import Image
+
+        return isinstance(error.__cause__, Image.DecompressionBombError)  # an image, if one that will be refused
 
 
 @contextlib.contextmanager
@@ -205,9 +203,7 @@ def _depth(picture: "Image") -> str:
         if picture.format == "TIFF" and picture.tag_v2.get(_TIFF_PHOTOMETRIC) == 0:
             raise ValueError("a TIFF picture of more than 8 bits in which 0 is white is not supported")
         return "float" if picture.mode == "F" else "16 bits"
-    arguments = picture.tile[0][3] if picture.tile else ""
-    raw_mode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
-    return UPPER_BITS if ";16" in str(raw_mode) else "8 bits"
+    return UPPER_BITS if ";16" in str(picture.tile) else "8 bits"
 
 
 def _orientation(path: Path, picture: "Image") -> int | None:

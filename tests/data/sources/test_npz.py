@@ -72,13 +72,13 @@ def test_floats_up_to_one_are_scaled(tmp_path, dtype):
 
 @pytest.mark.parametrize("missing", ["x_train", "y_train"])
 def test_a_missing_array_is_named_with_those_found(tmp_path, missing):
-    with pytest.raises(DataError, match=rf"Received: .*with \['._train', 'extra'\], without \['{missing}'\]"):
+    with pytest.raises(DataError, match=rf"Received: .*with \['._train', 'extra'\]: without {missing}"):
         read(tmp_path, **{missing: None}, extra=np.zeros(1))
 
 
 @pytest.mark.parametrize(("given", "missing"), [("x_test", "y_test"), ("y_test", "x_test")])
 def test_half_a_test_part_is_refused(tmp_path, given, missing):
-    with pytest.raises(DataError, match=rf"without \['{missing}'\]"):
+    with pytest.raises(DataError, match=rf"without {missing}"):
         read(tmp_path, **{given: np.zeros(3)})
 
 
@@ -125,14 +125,17 @@ def test_arrays_that_nothing_is_made_of_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "advice"),
     [
-        ({"x_train": None, "X_train": np.zeros(3)}, "without ['x_train']. Did you mean x_train by X_train?"),
+        ({"x_train": None, "X_train": np.zeros(3)}, "without x_train, with X_train (did you mean x_train?)"),
         (
             {"x_tset": np.zeros(3), "y_tset": np.zeros(3)},
-            "Did you mean x_test by x_tset? Did you mean y_test by y_tset?",
+            "with x_tset (did you mean x_test?), with y_tset (did you mean y_test?).",
         ),
-        ({"classnames": np.zeros(3)}, "some of which look misspelt. Did you mean class_names by classnames?"),
-        ({"x_val": np.zeros(3), "X_test": np.zeros(3)}, "without ['y_val']. Did you mean x_test by X_test?"),
-        ({key: np.zeros(3) for key in ("x_val", "y_val", "x_valid")}, "validation part once."),
+        ({"classnames": np.zeros(3)}, ": with classnames (did you mean class_names?)."),
+        ({"x_val": np.zeros(3), "X_test": np.zeros(3)}, ": without y_val, with X_test (did you mean x_test?)."),
+        (
+            {key: np.zeros(3) for key in ("x_val", "y_val", "x_valid")},
+            ": without y_valid, with the validation part twice.",
+        ),
     ],
 )
 def test_names_that_look_misspelt_are_refused_before_anything_is_read(tmp_path, changes, advice):

@@ -109,9 +109,8 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
 def _builder(config: DataConfig) -> Any:
     import tensorflow_datasets as tfds
 
-    data_dir = os.path.expanduser(config.data_dir) if config.data_dir else None
     try:
-        return tfds.builder(config.dataset, data_dir=data_dir)
+        return tfds.builder(config.dataset, data_dir=os.path.expanduser(config.data_dir) or None)
     except Exception as error:  # TFDS raises several kinds for a configuration or a version that it does not know
         raise DataError(
             f"`dataset` must name a data set of TensorFlow Datasets, as name, name/config or name:version. Received: "
@@ -127,7 +126,7 @@ def _prepare(builder: Any, config: DataConfig) -> None:
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()  # in a file its bars are a line for every step
     download_config = tfds.download.DownloadConfig(
-        manual_dir=os.path.expanduser(config.manual_dir) if config.manual_dir else None,
+        manual_dir=os.path.expanduser(config.manual_dir) or None,
         try_download_gcs=False,  # Google's bucket answers slowly or never behind a firewall; the original host suffices
     )
     try:
@@ -175,11 +174,8 @@ class _Reader:
     def __init__(self, builder: Any, image_key: str, label_key: str) -> None:
         self._builder, self._image_key, self._label_key = builder, image_key, label_key
         self._height, self._width, self._channels = builder.info.features[image_key].shape
+        self._fixed = self._height is not None and self._width is not None
         self._type = np.dtype(builder.info.features[image_key].np_dtype)
-
-    @property
-    def _fixed(self) -> bool:
-        return self._height is not None and self._width is not None
 
     def labels(self, split: str) -> Int64Array:
         """Returns the labels of a split, int64 [n]; negative ones stand for none."""
