@@ -24,8 +24,6 @@ _PART_NAME = re.compile(
 )
 """train, Training, training_set, TestImages, seg_train, train_flowers, …"""
 
-_Candidates = dict[str, list[Path]]  # the folders that a part may be, by part
-
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -58,8 +56,7 @@ def find(root: Path, fewest_classes: int = 2) -> Layout:
             may be the same part, or what look like classes are parts by their content.
     """
     place = _descended(root, stop_at_parts=True)
-    candidates = _parts(place)
-    places = {part: _only(part, paths) for part, paths in candidates.items()}
+    places = _parts(place)
     train = _descended(places["train"]) if places else place
     class_names = tuple(path.name for path in listing.folders(train))
     check_class_names(class_names, _shown(train))
@@ -109,26 +106,35 @@ def _descended(folder: Path, *, keep: tuple[str, ...] = (), stop_at_parts: bool 
     return folder
 
 
-def _parts(place: Path) -> _Candidates:
+def _parts(place: Path) -> dict[str, Path]:
     """Finds the folders that are parts by their names; {} where the folders are classes.
 
     `train` without another part is one only if it holds folders: a class may be called so. What stands before or after
     the part's name must be the same for all: seg_train and seg_test are parts, freight_train is none.
+
+    Raises:
+        DataError: if two folders may be the same part.
     """
-    groups: dict[tuple[str, str], _Candidates] = {}
+    groups: dict[tuple[str, str], dict[str, list[Path]]] = {}
     for path in listing.folders(place):
         match = _PART_NAME.fullmatch(path.name)
         if match:
             affixes = ((match["before"] or "").lower(), (match["after"] or "").lower())
             part = next(part for part in PARTS if match[part])
             groups.setdefault(affixes, collections.defaultdict(list))[part].append(path)
-    found: _Candidates = collections.defaultdict(list)
+    found: dict[str, list[Path]] = collections.defaultdict(list)
     for affixes, group in groups.items():
         alone = len(group) == 1
         if "train" in group and not (alone and (any(affixes) or not any(map(listing.folders, group["train"])))):
             for part, paths in group.items():
                 found[part] += paths
-    return found
+    for part, paths in found.items():
+        if len(paths) > 1:
+            raise DataError(
+                f"A folder of images must have one {PARTS[part]} part at most. Received: {_shown(place)} with "
+                f"{', '.join(_shown(path.name) for path in paths)}. Rename, merge or move away all but one."
+            )
+    return {part: paths[0] for part, paths in found.items()}
 
 
 def part_named(name: str) -> str | None:
@@ -139,15 +145,6 @@ def part_named(name: str) -> str | None:
     """
     match = _PART_NAME.fullmatch(name)
     return next(part for part in PARTS if match[part]) if match else None
-
-
-def _only(part: str, paths: list[Path]) -> Path:
-    if len(paths) > 1:
-        raise DataError(
-            f"A folder of images must have one {PARTS[part]} part at most. Received: {_shown(paths[0].parent)} with "
-            f"{', '.join(_shown(path.name) for path in paths)}. Rename, merge or move away all but one."
-        )
-    return paths[0]
 
 
 def _classes_of_part(part: str, folder: Path, train: Path, class_names: tuple[str, ...]) -> list[Path]:

@@ -48,7 +48,7 @@ class Reader:
         self._given = tuple(files)
         self.files = list(self._given)
         self.broken: dict[File, str] = {}
-        self._header = dict(self._each(lambda file: (file, pictures.probe(file.path)), "looking at"))
+        self._header = self._each(lambda file: pictures.probe(file.path), "looking at")
 
     @property
     def _headers(self) -> list[Header]:
@@ -59,7 +59,7 @@ class Reader:
         """Whether there are files of more than 8 bits, whose scale counts."""
         return any(header.depth in ("16 bits", "float") for header in self._headers)
 
-    def _each(self, function: Callable[[File], Result], doing: str) -> list[Result]:
+    def _each(self, function: Callable[[File], Result], doing: str) -> dict[File, Result]:
         """Calls a function with every file, in threads; drops the files that are broken."""
 
         def attempt(file: File) -> Result | UnreadableImageError:
@@ -68,16 +68,16 @@ class Reader:
             except UnreadableImageError as error:
                 return error
 
-        attempts = self._pool.map(attempt, self.files)
-        results = dict(
-            zip(self.files, progress.watched(attempts, len(self.files), f"{doing} image files"), strict=True)
-        )
-        self.files = [file for file, result in results.items() if not isinstance(result, UnreadableImageError)]
-        for file, result in results.items():
+        attempts = progress.watched(self._pool.map(attempt, self.files), len(self.files), f"{doing} image files")
+        results: dict[File, Result] = {}
+        for file, result in zip(self.files, attempts, strict=True):
             if isinstance(result, UnreadableImageError):
                 self.broken[file] = result.reason
+            else:
+                results[file] = result
+        self.files = list(results)
         self.broken = {file: self.broken[file] for file in self._given if file in self.broken}
-        return [result for result in results.values() if not isinstance(result, UnreadableImageError)]
+        return results
 
     def measure(self, name: str, given: tuple[float, float] | None = None) -> tuple[tuple[float, float], list[str]]:
         """Decides which values become black and white in files of more than 8 bits.
@@ -92,7 +92,7 @@ class Reader:
         Raises:
             DataError: if the values fit no known scale, or not one scale.
         """
-        measured = zip(self._each(self._measure, "measuring"), self._headers, strict=True)
+        measured = zip(self._each(self._measure, "measuring").values(), self._headers, strict=True)
         extents = [(extent, header.depth == pictures.UPPER_BITS) for extent, header in measured if extent is not None]
         upper, deep = ([extent for extent, is_upper in extents if is_upper == kind] for kind in (True, False))
         notes = [_upper_bits(max(extent.high for extent in upper), len(upper), name)] if upper else []
@@ -133,7 +133,7 @@ class Reader:
             check_memory(f"{shape[0]:,} images of {preparation.height}×{preparation.width}", math.prod(shape))
             images = np.empty(shape, np.uint8)
             place = {file: index for index, file in enumerate(self.files)}
-            kept = self._each(functools.partial(self._decode, images, preparation, place), "reading")
+            kept = list(self._each(functools.partial(self._decode, images, preparation, place), "reading").values())
             if self.files and self._prepare(asked, value_range)[0] == preparation:
                 return images if len(kept) == len(images) else images[kept], [note, *self._kinds()]
             # A broken file had a say in the size or the channels, so all are decoded anew.
