@@ -378,8 +378,7 @@ def _constant_images(images: npt.NDArray[np.uint8]) -> Int64Array:
 def _spans(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The difference of brightest and darkest pixel of each image, in the channel with the greatest: [n]."""
     rows = images.reshape(len(images), -1, images.shape[-1])
-    spans: npt.NDArray[np.uint8] = (rows.max(axis=1) - rows.min(axis=1)).max(axis=1)
-    return spans
+    return np.asarray(np.ptp(rows, axis=1).max(axis=1))
 
 
 def _number(value: float) -> str:

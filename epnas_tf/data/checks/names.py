@@ -41,8 +41,7 @@ def check_class_names(names: Sequence[str], where: str) -> None:
             )
         reads_as = as_read(name)
         if reads_as in alike:
-            other = alike[reads_as]
-            both = f"{name!r} twice" if name == other else f"{other!a} and {name!a}, which read alike"
+            both = f"{alike[reads_as]!a} and {name!a}, which read alike"
             raise DataError(f"{where}: every class needs a name of its own. Received: {both}. Rename or merge them.")
         alike[reads_as] = name
 

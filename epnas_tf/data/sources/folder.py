@@ -48,7 +48,7 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
         value_range, depth_notes = reader.measure(name, trained.known_range if trained else None)
         images, notes = reader.decode(asked_size(config, trained), value_range)
         copies = listing.copies_note(reader.files, pool)
-    skipped = _skip(reader, files, found, config.skip_broken)
+    skip_note = _skip(reader, files, found, config.skip_broken)
     of_part = {part: [file for file in reader.files if file.part == part] for part in found.classes}
     ends = np.cumsum([len(files_of_part) for files_of_part in of_part.values()])
     parts: dict[str, Arrays] = {
@@ -58,12 +58,11 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     constant = scale.constant_notes(
         {part: pixels for part, (pixels, _) in parts.items()}, lambda part, index: of_part[part][index].name
     )
-    of_files = [*found.notes, left_out.note, _deeper(files, found), skipped]
+    of_files = [*found.notes, left_out.note, _deeper(files, found), skip_note]
     notes = [*of_files, *depth_notes, *notes, *constant, copies]
     source = make_source(name, parts, found.class_names, value_range, notes, reader.deep)
-    return dataclasses.replace(
-        source, skipped=tuple(f"{file.name}: {reason}" for file, reason in reader.broken.items())
-    )
+    skipped = tuple(f"{file.name}: {reason}" for file, reason in reader.broken.items())
+    return dataclasses.replace(source, skipped=skipped)
 
 
 def _files(found: Layout, left_out: LeftOut) -> list[File]:

@@ -30,13 +30,14 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
 }  # fmt: skip
 
+_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _UNSIGNED_BYTE = 0x08
 
 
 def check(config: DataConfig) -> None:
     """Refuses a folder in which one of the four files is missing."""
-    for part in ("train", "t10k"):
-        _files(config.manual_dir, part)
+    for name in _FILES:
+        _find(config.manual_dir, name)
 
 
 def read(config: DataConfig, trained: Preparation | None = None) -> Source:
@@ -52,14 +53,10 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
 
 
 def _read_part(folder: str, part: str) -> Arrays:
-    images_path, labels_path = _files(folder, part)
-    images = read_idx(images_path, 3)
+    labels_path = _find(folder, f"{part}-labels-idx1-ubyte")
+    images = read_idx(_find(folder, f"{part}-images-idx3-ubyte"), 3)
     labels = class_numbers(read_idx(labels_path, 1), None, f"The labels in {labels_path}", len(images))
     return images[..., np.newaxis], labels
-
-
-def _files(folder: str, part: str) -> tuple[Path, Path]:
-    return _find(folder, f"{part}-images-idx3-ubyte"), _find(folder, f"{part}-labels-idx1-ubyte")
 
 
 def _find(folder: str, name: str) -> Path:
@@ -70,8 +67,7 @@ def _find(folder: str, name: str) -> Path:
             return candidate
     found = "no such folder" if not root.is_dir() else f"no {name} and no {name}.gz there"
     raise DataError(
-        "`manual_dir` must be a folder with the four IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, "
-        f"t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each gzipped (.gz) or not. "
+        f"`manual_dir` must be a folder with the four IDX files {', '.join(_FILES)}, each gzipped (.gz) or not. "
         f"Received: manual_dir={folder!r}, {found}{where(folder)}. Put the file there, or name the folder that has it."
     )
 

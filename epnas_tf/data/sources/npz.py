@@ -141,10 +141,9 @@ def _contents(files: Collection[str], dataset: str) -> tuple[dict[str, tuple[str
 
 def _array(arrays: Any, key: str, dataset: str) -> npt.NDArray[Any]:
     try:
-        value: npt.NDArray[Any] = arrays[key]
+        return np.asarray(arrays[key])
     except Exception as error:  # a broken member: zlib, zipfile and NumPy each raise their own
         raise _broken(dataset, key, error) from error
-    return value
 
 
 def _broken(dataset: str, what: str, error: Exception) -> DataError:

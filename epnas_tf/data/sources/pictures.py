@@ -188,7 +188,7 @@ def probe(path: Path) -> Header:
         width, height = picture.size
         if picture.format == "TIFF":  # newer versions of Pillow give the size of the turned picture
             width, height = (picture.tag_v2[tag] for tag in _TIFF_SIZE)
-        if _orientation(path, picture) in _ROTATED:
+        if _is_rotated(path, picture):
             width, height = height, width
         reducible = picture.format in ("JPEG", "MPO")
         animated = picture.format != "MPO" and getattr(picture, "is_animated", False)  # phones add previews
@@ -206,7 +206,7 @@ def _depth(picture: "Image") -> str:
     return UPPER_BITS if ";16" in str(picture.tile) else "8 bits"
 
 
-def _orientation(path: Path, picture: "Image") -> int | None:
+def _is_rotated(path: Path, picture: "Image") -> bool:
     from PIL import Image
 
     getexif = picture.getexif
@@ -215,8 +215,7 @@ def _orientation(path: Path, picture: "Image") -> int | None:
         _, _, after = path.read_bytes().partition(b"IDAT")
         if not any(chunk in after for chunk in (b"eXIf", b"tEXt", b"zTXt", b"iTXt")):
             getexif = functools.partial(Image.Image.getexif, picture)
-    orientation: int | None = getexif().get(_ORIENTATION)
-    return orientation
+    return getexif().get(_ORIENTATION) in _ROTATED
 
 
 def measure(path: Path) -> scale.Extent:

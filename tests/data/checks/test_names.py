@@ -28,7 +28,7 @@ COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café") for form in ("NFC",
         (["tea", "a\u2028b"], "not blank and without control characters or line breaks. Received: 'a\\u2028b'"),
         (["tea", "\x1b[31mred"], "not blank and without control characters or line breaks. Received: '\\x1b[31mred'"),
         (["tea", "x" * (LONGEST + 1)], f"of 1 to {LONGEST} characters, "),
-        (["tea", "ant", "tea"], "every class needs a name of its own. Received: 'tea' twice."),
+        (["tea", "ant", "tea"], "every class needs a name of its own. Received: 'tea' and 'tea', which read alike."),
         ([COMPOSED, DECOMPOSED], "Received: 'caf\\xe9' and 'cafe\\u0301', which read alike."),
         (["tea", "tea "], "Received: 'tea' and 'tea ', which read alike."),
     ],
@@ -83,5 +83,7 @@ def test_a_class_folder_that_is_not_utf_8_is_refused_before_an_image_is_opened(t
 def test_two_equal_class_names_of_a_file_are_refused(tmp_path):
     images, labels = np.zeros((3, 8, 8, 1), np.uint8), np.arange(3)
     np.savez(tmp_path / "data.npz", x_train=images, y_train=labels, class_names=np.array(["ant", "bee", "ant"]))
-    with pytest.raises(DataError, match=r"data\.npz: every class needs a name of its own. Received: 'ant' twice"):
+    with pytest.raises(
+        DataError, match=r"data\.npz: every class needs a name of its own. Received: 'ant' and 'ant', which"
+    ):
         sources.read(DataConfig(dataset=str(tmp_path / "data.npz")))
