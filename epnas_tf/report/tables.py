@@ -1,7 +1,7 @@
 """The report's tables, as rows of text."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ArchitectureError, DataError
 from epnas_tf.metrics import percent_of_images, rank_correlation
-from epnas_tf.nn import Cost, Operation
+from epnas_tf.nn import Cost, Operation, known
 from epnas_tf.options import groups_of
 from epnas_tf.report.figures.drawing import operation
 from epnas_tf.report.search_files import Search, Trial
@@ -84,6 +84,13 @@ def search_cost(search: Search, architecture: Architecture) -> Cost | None:
 def operations_of(architecture: Architecture) -> list[list[Operation]]:
     """Returns the operations of each level."""
     return [[operation(name) for name in names] for names in definition_of(architecture).operations_of(architecture)]
+
+
+def used_operations(architectures: Iterable[Architecture]) -> list[Operation]:
+    """Returns the operations of some architectures, each once, those of the paper in its order."""
+    used = {part for architecture in architectures for level in operations_of(architecture) for part in level}
+    order = {name: place for place, name in enumerate(known())}
+    return sorted(used, key=lambda shown: (order.get(shown.name, len(order)), shown.label))
 
 
 @dataclasses.dataclass(frozen=True)
