@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from absl import flags
 from rich.cells import cell_len
-from rich.console import Console
 from rich.progress import Progress
 
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import make_console, run_main, say, start_tensorflow
+from epnas_tf.bin.console import Terminal, run_main, start_tensorflow
 from epnas_tf.bin.evaluate import refuse_file
 from epnas_tf.data.sources import pictures
 from epnas_tf.errors import ConfigError, DataError
@@ -59,20 +58,20 @@ def main(arguments: list[str]) -> None:
         refuse_file(Path(values.output), "--output")
     locate(model)
     files, left_out = find_images(given)
-    start_tensorflow()  # takes seconds, so whatever can be refused was refused before
+    start_tensorflow()
     predictor = Predictor(model, files)
-    messages = make_console(stderr=True)
+    messages = Terminal(stderr=True)
     for note in (*predictor.notes, left_out):
         if note:
-            say(messages, note)
+            messages.say(note)
     broken: list[FilePrediction] = []
     answers = watched(predictor.run(files), len(files), broken, show=values.output or not sys.stdout.isatty())
     with opened(values.output) as write:
         RENDER[values.format](write, answers, predictor, files)
     for remark in predictor.remarks:
-        say(messages, remark)
+        messages.say(remark)
     if values.output:
-        say(make_console(), f"{len(files) - len(broken):,} images classified: {pictures.shown(values.output)}")
+        Terminal().say(f"{len(files) - len(broken):,} images classified: {pictures.shown(values.output)}")
     refuse_broken(broken, len(files))
 
 
@@ -93,7 +92,7 @@ def refuse_broken(broken: list[FilePrediction], total: int) -> None:
 
 def watched(answers: Answers, total: int, broken: list[FilePrediction], *, show: object) -> Iterator[FilePrediction]:
     """Passes predictions on, collects broken files, and shows the progress if the predictions do not."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with Progress(console=console, transient=True, disable=not (show and console.is_terminal)) as progress:
         task = progress.add_task("classifying", total=total)
         for count, answer in enumerate(answers, 1):
@@ -206,7 +205,7 @@ def run() -> None:
     flags.DEFINE_enum("format", "table", list(RENDER), "form of the answers; csv and json give all probabilities")
     flags.DEFINE_integer("top", 3, "classes that the table shows for each file, the most probable first", lower_bound=1)
     config_flags.show_in_help("format", "top")
-    config_flags.define_path("output", None, "new file to write instead of standard output")
+    config_flags.define_path("output", "new file to write instead of standard output")
     run_main("epnas-predict", main, DESCRIPTION, on_interrupt="No file was written.")
 
 

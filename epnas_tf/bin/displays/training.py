@@ -3,9 +3,9 @@
 import time
 from typing import Any, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from epnas_tf.bin.console import Terminal
 from epnas_tf.bin.displays.base import Display
 from epnas_tf.config import RecipeConfig
 from epnas_tf.data import ImageData
@@ -28,7 +28,7 @@ class LogTrainingDisplay(Display, TrainingListener):
         recipe: the recipe of the training.
     """
 
-    def __init__(self, console: Console, recipe: RecipeConfig) -> None:
+    def __init__(self, console: Terminal, recipe: RecipeConfig) -> None:
         super().__init__(console)
         self.recipe = recipe
 
@@ -100,7 +100,7 @@ class LogTrainingDisplay(Display, TrainingListener):
 class LiveTrainingDisplay(LogTrainingDisplay):
     """The lines of `LogTrainingDisplay` above a bar that stays in place; see there for the arguments."""
 
-    def __init__(self, console: Console, recipe: RecipeConfig) -> None:
+    def __init__(self, console: Terminal, recipe: RecipeConfig) -> None:
         super().__init__(console, recipe)
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
         self.bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console)
