@@ -15,15 +15,6 @@ SINGLE, MIRROR = VIEWS = ("single", "mirror")
 """The views of an image whose probabilities are averaged: the image alone, or with its mirror image."""
 
 
-def default_split(own_data: bool, test_is_drawn: bool) -> str:
-    """Returns the default split of an evaluation: the test part.
-
-    For a data set that is not the model's own and has no test part, it is all images: the model was trained on none of
-    them, so none need to be set apart.
-    """
-    return "all" if test_is_drawn and not own_data else "test"
-
-
 _KEPT = ("data_dir", "seed")
 """The settings of a model's own data set that hold for another one as well; its images have the model's size anyway."""
 
