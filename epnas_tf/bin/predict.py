@@ -21,7 +21,7 @@ from epnas_tf.bin.evaluate import refuse_file
 from epnas_tf.data.sources import pictures
 from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.evaluation.location import locate
-from epnas_tf.evaluation.prediction import BATCH_SIZE, FilePrediction, Predictor, find_images
+from epnas_tf.evaluation.prediction import FilePrediction, Predictor, find_images
 from epnas_tf.evaluation.preparation import to_document
 from epnas_tf.files import new_file
 from epnas_tf.storage.state_files import translate_os_errors
@@ -94,12 +94,9 @@ def watched(answers: Answers, total: int, broken: list[FilePrediction], *, show:
     """Passes predictions on, collects broken files, and shows the progress if the predictions do not."""
     console = Terminal(stderr=True)
     with Progress(console=console, transient=True, disable=not (show and console.is_terminal)) as progress:
-        task = progress.add_task("classifying", total=total)
-        for count, answer in enumerate(answers, 1):
+        for answer in progress.track(answers, total=total, description="classifying"):
             if answer.error:
                 broken.append(answer)
-            if count % BATCH_SIZE == 0:
-                progress.update(task, completed=count)
             yield answer
 
 

@@ -268,7 +268,6 @@ def _document(
     import tensorflow as tf
 
     description, shape = trained.description, trained.network.shape
-    size = cost(trained.network.graph, shape.image_shape)
     return {
         "name": description.name,
         "architecture": str(trained.architecture),
@@ -277,8 +276,7 @@ def _document(
         "preparation": to_document(description.preparation),
         "mean": list(description.mean),
         "std": list(description.std),
-        "parameters": size.parameters,
-        "multiply_adds": size.multiply_adds,
+        **dataclasses.asdict(cost(trained.network.graph, shape.image_shape)),
         "compared_on": images.compared_on,
         "calibrated_on": images.calibrated_on if any(file.format.calibrated for file in files) else None,
         "left_out": dict(left_out),

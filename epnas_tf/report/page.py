@@ -9,18 +9,10 @@ import jinja2
 
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report import images, tables, text
-from epnas_tf.report.figures import compare, pareto
+from epnas_tf.report.figures import compare, pareto, search as search_figures, training as training_figures
 from epnas_tf.report.figures.architecture import architecture_picture
 from epnas_tf.report.figures.drawing import Picture, drawing
 from epnas_tf.report.figures.rank import Rank, rank_picture, read_rank
-from epnas_tf.report.figures.search import accuracy_picture, prediction_picture, updates_picture
-from epnas_tf.report.figures.training import (
-    CLASSES_WITH_NUMBERS,
-    confusion_picture,
-    learning_rate_picture,
-    loss_picture,
-    training_accuracy_picture,
-)
 from epnas_tf.report.search_files import Search, read_search
 from epnas_tf.report.summary import Summary, summarise
 from epnas_tf.report.training_files import Training, read_training
@@ -182,19 +174,19 @@ def _pictures(run: Run, summary: Summary) -> Iterator[Picture | None]:
     if summary.architecture is not None:
         yield architecture_picture(summary.architecture)
     if (search := run.search) is not None:
-        yield accuracy_picture(search)
-        yield prediction_picture(search)
-        yield updates_picture(search)
+        yield search_figures.accuracy_picture(search)
+        yield search_figures.prediction_picture(search)
+        yield search_figures.updates_picture(search)
         yield from pareto.front_pictures(search)
     if run.rank is not None:
         yield rank_picture(run.rank)
     if (training := run.training) is not None:
         if training.epochs:
-            yield loss_picture(training.epochs, training.config.recipe)
-            yield training_accuracy_picture(training.epochs, training.config.recipe)
-            yield learning_rate_picture(training.epochs, training.config.recipe)
+            yield training_figures.loss_picture(training.epochs, training.config.recipe)
+            yield training_figures.training_accuracy_picture(training.epochs, training.config.recipe)
+            yield training_figures.learning_rate_picture(training.epochs, training.config.recipe)
         if training.figures is not None:
-            yield confusion_picture(training.figures)
+            yield training_figures.confusion_picture(training.figures)
     if run.comparison is not None:
         yield compare.compare_picture(run.comparison)
 
@@ -211,4 +203,5 @@ def render(run: Run, summary: Summary, pictures: dict[str, Picture]) -> str:
     for module in (text, tables, images, pareto, compare):  # the page calls their functions by name
         environment.filters |= vars(module)
     template = environment.get_template("report.html")
-    return template.render(**vars(run), summary=summary, pictures=pictures, crowded=CLASSES_WITH_NUMBERS)
+    crowded = training_figures.CLASSES_WITH_NUMBERS
+    return template.render(**vars(run), summary=summary, pictures=pictures, crowded=crowded)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib import style
@@ -77,7 +78,6 @@ def drawing() -> Iterator[None]:
         "axes.grid": True,
         "axes.grid.axis": "y",
         "axes.axisbelow": True,
-        "axes.labelsize": LETTER,
         "axes.labelpad": 5,
         "grid.color": GRID,
         "grid.linewidth": 1,
@@ -88,7 +88,6 @@ def drawing() -> Iterator[None]:
         "ytick.major.size": 0,
         "xtick.major.size": 3,
         "legend.frameon": False,
-        "legend.fontsize": LETTER,
         "legend.handlelength": 1.2,
         "legend.handletextpad": 0.4,
         "legend.columnspacing": 1.0,
@@ -123,16 +122,8 @@ def picture(figure: Figure, name: str, alt: str, caption: str) -> Picture:
 
 def field(axes: Axes, x: float, y: float, width: float, height: float, color: str | None, text: str = "") -> None:
     """Draws one cell of a matrix with its text; a colour of None leaves it empty."""
-    axes.add_patch(
-        Rectangle(
-            (x + 1, y + 1),
-            max(width - 2, 1),
-            max(height - 2, 1),
-            facecolor=color or PAPER,
-            edgecolor=PAPER if color else GRID,
-            linewidth=1,
-        )
-    )
+    look: dict[str, Any] = {"facecolor": color or PAPER, "edgecolor": PAPER if color else GRID, "linewidth": 1}
+    axes.add_patch(Rectangle((x + 1, y + 1), max(width - 2, 1), max(height - 2, 1), **look))
     if text:
         ink = ink_on(color or PAPER)
         axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", color=ink, size=SMALL)

@@ -189,16 +189,14 @@ def _ring_caption(search: Search) -> str:
 def _ring(axes: Axes, best: Trial, num_validation: int | None) -> None:
     score = best.score or 0.0
     axes.scatter([best.child], [score], s=110, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4)
-    share = (best.child - axes.get_xlim()[0]) / (axes.get_xlim()[1] - axes.get_xlim()[0])
+    offset, side = ((8, 8), "right") if best.child > sum(axes.get_xlim()) / 2 else ((-8, 8), "left")
+    look: dict[str, Any] = {"color": INK, "size": LETTER, "weight": "bold", "zorder": 5}
     axes.annotate(
         percent_of_images(score, num_validation),
         (best.child, score),
-        (8, 8) if share > 0.5 else (-8, 8),
+        offset,
         textcoords="offset points",
-        ha="right" if share > 0.5 else "left",
+        ha=side,
         va="bottom",
-        color=INK,
-        size=LETTER,
-        weight="bold",
-        zorder=5,
+        **look,
     )
