@@ -123,8 +123,7 @@ def run() -> None:
     config_flags.define_preset("_final")
     config_flags.define(CompareConfig)
     config_flags.define_path(
-        "architecture",
-        "JSON file of the architecture to take for the found one; the best of the search unless given",
+        "architecture", "JSON file of the architecture to take for the found one; the best of the search unless given"
     )
     config_flags.define_path("compare_dir", "where the comparison keeps its files; RUN_DIR/compare unless given")
     flags.DEFINE_boolean("latency", True, "time each network on this device at the end")

@@ -44,7 +44,7 @@ WIDEST = 60
 """Cells up to which the names of files set the width of their column."""
 
 Answers = Iterable[FilePrediction]
-Write = Callable[[str], None]
+Write = Callable[[str], object]
 
 
 def main(arguments: list[str]) -> None:
@@ -117,18 +117,9 @@ def opened(output: str | None) -> Iterator[Write]:
         yield show
         return
     file = Path(output)
-    with contextlib.ExitStack() as stack:
-        with translate_os_errors(file):
-            handle = stack.enter_context(new_file(file))
-
-        def write(text: str) -> None:
-            with translate_os_errors(file):
-                handle.write(text.encode("utf-8", "surrogateescape"))
-
-        yield write
+    with translate_os_errors(file), new_file(file) as handle:
+        yield lambda text: handle.write(text.encode("utf-8", "surrogateescape"))
         refuse_file(file, "--output")
-        with translate_os_errors(file):
-            stack.close()
 
 
 def table(write: Write, answers: Answers, predictor: Predictor, files: Sequence[object]) -> None:

@@ -72,7 +72,7 @@ def _display(console: Terminal) -> Any:
             shared = percent_of_images(record["shared"]["search"], self.num_validation)
             console.say(
                 f"{self.done}/{self.count}  child {record['child']}: {shared} on shared weights, {own} on its "
-                f"own, {record['seconds']:.0f} s",
+                f"own, {record['seconds']:.0f} s"
             )
 
     return Display()

@@ -69,7 +69,7 @@ def show_run(console: Terminal, path: Path, count: int) -> None:
         )
     console.say(
         f"{path}: the best {len(ranked)} of {len(whole)} whole networks by {RANKED_BY[config.search.rank_by]}, "
-        f"{config.child.on_weights}" + ("" if images is None else f", on {images:,} validation images"),
+        f"{config.child.on_weights}" + ("" if images is None else f", on {images:,} validation images")
     )
     console.print(table)
     console.print()

@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> None:
     console.say(f"{result.cost.parameters:,} parameters, {result.cost.multiply_adds:,} multiply-adds an image")
     console.say(
         f"test accuracy {with_interval(metrics.accuracy, metrics.num_images)} on {metrics.num_images:,} images, "
-        f"loss {metrics.loss:.4f}, after {result.seconds:.0f} s",
+        f"loss {metrics.loss:.4f}, after {result.seconds:.0f} s"
     )
     console.print(f"  {final_dir / 'metrics.json'}", soft_wrap=True)
     steps = {"epnas-export": "a SavedModel to serve", "epnas-report": "a page to look at"}

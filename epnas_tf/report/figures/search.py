@@ -190,13 +190,6 @@ def _ring(axes: Axes, best: Trial, num_validation: int | None) -> None:
     score = best.score or 0.0
     axes.scatter([best.child], [score], s=110, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4)
     offset, side = ((8, 8), "right") if best.child > sum(axes.get_xlim()) / 2 else ((-8, 8), "left")
-    look: dict[str, Any] = {"color": INK, "size": LETTER, "weight": "bold", "zorder": 5}
-    axes.annotate(
-        percent_of_images(score, num_validation),
-        (best.child, score),
-        offset,
-        textcoords="offset points",
-        ha=side,
-        va="bottom",
-        **look,
-    )
+    look: dict[str, Any] = {"ha": side, "va": "bottom", "color": INK, "size": LETTER, "weight": "bold", "zorder": 5}
+    accuracy = percent_of_images(score, num_validation)
+    axes.annotate(accuracy, (best.child, score), offset, textcoords="offset points", **look)
