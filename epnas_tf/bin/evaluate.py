@@ -18,7 +18,7 @@ from epnas_tf.evaluation.evaluation import evaluate
 from epnas_tf.evaluation.latency import Latency
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.matching import SAME
-from epnas_tf.evaluation.settings import MIRROR, SINGLE, SPLITS, VIEWS, EvaluationConfig, base_settings
+from epnas_tf.evaluation.settings import MIRROR, SINGLE, SPLITS, VIEWS, EvaluationConfig, base_settings, no_data
 from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.options import values_of
 from epnas_tf.storage.state_files import write_whole
@@ -65,10 +65,7 @@ def config_of(path: str) -> EvaluationConfig:
     """
     own, flag = locate(path).config(), flags.FLAGS["dataset"]
     if own is None and not flag.present:
-        raise ConfigError(
-            f"--dataset must say which data set to evaluate on: the place of {path} does not tell which one the model "
-            "was trained on. Received: no --dataset. Give it, or the run directory."
-        )
+        raise no_data(path)
     base = {} if own is None else base_settings(values_of(own), flag.value if flag.present else None)
     return config_flags.to_config(EvaluationConfig, base)
 

@@ -20,7 +20,15 @@ from epnas_tf.evaluation.matching import match, with_channels
 from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
 from epnas_tf.evaluation.preparation import find_preparation
-from epnas_tf.evaluation.settings import MIRROR, SINGLE, SPLITS, VIEWS, EvaluationConfig, may_have_trained_on
+from epnas_tf.evaluation.settings import (
+    MIRROR,
+    SINGLE,
+    SPLITS,
+    VIEWS,
+    EvaluationConfig,
+    may_have_trained_on,
+    no_data,
+)
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.options import require, same_place, values_of
 from epnas_tf.storage.data_file import load_description
@@ -210,10 +218,7 @@ def _config(
 ) -> EvaluationConfig:
     if data is None:
         if training is None:
-            raise ConfigError(
-                f"`data` must say which data set to evaluate on: the place of {path} does not tell which one the model "
-                "was trained on. Received: data=None. Give a DataConfig."
-            )
+            raise no_data(path)
         data = training.data
     require(DataConfig, "data", data)
     own_seed = 0 if training is None else training.seed

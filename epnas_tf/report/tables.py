@@ -43,10 +43,7 @@ def settings_groups(config: Any, settings: dict[str, Any]) -> list[tuple[str, li
         settings: the same as in config.json; those outside every group are ignored.
     """
     return [
-        (
-            (group.TITLE or "general").capitalize(),
-            [_setting(field, settings) for field in fields if field.name in settings],
-        )
+        ((group.TITLE or "general").capitalize(), [_setting(f, settings) for f in fields if f.name in settings])
         for group, fields in groups_of(type(config))
     ]
 
@@ -57,12 +54,7 @@ def _setting(field: "dataclasses.Field[Any]", settings: dict[str, Any]) -> Setti
     shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     if isinstance(value, bool):
         shown = "yes" if value else "no"
-    return Setting(
-        name=field.name.replace("_", " "),
-        value=clean(shown) or MISSING,
-        help=field.metadata["help"],
-        changed=value != default,
-    )
+    return Setting(field.name.replace("_", " "), clean(shown) or MISSING, field.metadata["help"], value != default)
 
 
 def best_networks(search: Search) -> Sized:

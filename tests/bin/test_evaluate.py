@@ -121,7 +121,7 @@ def test_images_of_another_shape_are_refused_and_no_figures_left(run_dir, tmp_pa
         (["RUN/export"], ["a folder with export.json, model.keras", "Name one of them: RUN/export/model.keras, "]),
         (["SEARCH"], ["has no final training yet", "Run epnas-train on it first"]),
         (["CUT.keras"], ["CUT.keras is not a .keras file that can be read"]),
-        (["ALONE.keras"], ["--dataset must say which data set", "Received: no --dataset"]),
+        (["ALONE.keras"], ["--dataset (`data`) must say which data set", "Received: none"]),
         (["ALONE.keras", "--dataset=cifar11"], ["`dataset` must be", "Did you mean", "cifar10"]),
         (["RUN", "--dataset=nowhere.npz"], ["nowhere.npz", "no such file"]),
         (["RUN", "--split=some"], ["--split must be one of test, validation, train, all. Received: 'some'"]),

@@ -302,7 +302,7 @@ def test_one_folder_is_one_data_set_however_it_is_written(tmp_path, monkeypatch)
 
 
 def test_what_cannot_be_evaluated_is_refused(plain, final):
-    with pytest.raises(ConfigError, match=r"`data` must say .*Received: data=None"):
+    with pytest.raises(ConfigError, match=r"`data`\) must say .*Received: none"):
         evaluate(plain.folder / "model.keras")
     with pytest.raises(ConfigError, match=r"`split` must be one of test, .*, all\. Received: split='no'"):
         evaluate(final.path, split="no")

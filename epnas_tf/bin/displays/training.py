@@ -48,12 +48,10 @@ class LogTrainingDisplay(Display, TrainingListener):
 
     def candidate_ended(self, record: dict[str, Any]) -> None:
         """Writes the candidate's line."""
-        epochs = "1 epoch" if record["epochs"] == 1 else f"{record['epochs']} epochs"
-        outcome = (
-            "diverged"
-            if record["accuracy"] is None
-            else f"accuracy {with_interval(record['accuracy'], self.num_validation)} after {epochs}"
-        )
+        outcome = "diverged"
+        if record["accuracy"] is not None:
+            epochs = "1 epoch" if record["epochs"] == 1 else f"{record['epochs']} epochs"
+            outcome = f"accuracy {with_interval(record['accuracy'], self.num_validation)} after {epochs}"
         shared = percent_of_images(record["shared_score"], self.num_validation)
         self.say(f"candidate {record['candidate']}/{self.num_candidates}  {outcome}, {shared} in the search")
 
