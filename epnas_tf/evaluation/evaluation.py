@@ -20,15 +20,7 @@ from epnas_tf.evaluation.matching import match, with_channels
 from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
 from epnas_tf.evaluation.preparation import find_preparation
-from epnas_tf.evaluation.settings import (
-    MIRROR,
-    SINGLE,
-    SPLITS,
-    VIEWS,
-    EvaluationConfig,
-    may_have_trained_on,
-    no_data,
-)
+from epnas_tf.evaluation.settings import MIRROR, SINGLE, SPLITS, VIEWS, EvaluationConfig, may_have_trained_on, no_data
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.options import require, same_place, values_of
 from epnas_tf.storage.data_file import load_description
