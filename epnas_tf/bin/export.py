@@ -34,10 +34,9 @@ def main(arguments: list[str]) -> None:
         grow_gpu_memory()
         result = export.run()
     console.say(f"{result.output}: each file was loaded again and compared on {result.images}")
-    console.print(files_table(result))
-    console.print()
-    console.print(uses_table(result))
-    console.print()
+    for table in (files_table(result), uses_table(result)):
+        console.print(table)
+        console.print()
     for why in result.left_out.values():
         console.say(f"left out: {why}")
     steps = {"epnas-evaluate": "accuracy and latency of an exported file"}

@@ -110,8 +110,7 @@ def canvas(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    axes.set_xlim(0, WIDTH)
-    axes.set_ylim(height, 0)
+    axes.set(xlim=(0, WIDTH), ylim=(height, 0))
     return figure, axes
 
 
@@ -152,8 +151,7 @@ def plot_by_level(height: float, levels: Sequence[int], num_levels: int) -> tupl
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
     legend, axes = figure.subplots(2, height_ratios=(1, height / 17 - 1))
     legend.set_axis_off()
-    legend.set_xlim(0, 340)  # about its pixels
-    legend.set_ylim(0, 1)
+    legend.set(xlim=(0, 340), ylim=(0, 1))  # about its pixels
     legend.text(0, 0.5, "level", va="center", color=MUTED, size=SMALL)
     width = min(300 / len(levels), 24)
     colors = level_colors(num_levels)

@@ -45,8 +45,7 @@ def accuracy_picture(search: Search) -> Picture | None:
     scores = np.array([t.score for t in trials], float)
     figure, axes, dots = _by_level(290, search, trials)
     axes.scatter([t.child for t in trials], scores, **dots)
-    axes.set_xlabel("child")
-    axes.set_ylabel("validation accuracy")
+    axes.set(xlabel="child", ylabel="validation accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     percent_axis(axes.yaxis)
     tempered = search.config.search.tempered
@@ -83,11 +82,8 @@ def prediction_picture(search: Search) -> Picture | None:
     margin = max(0.04 * float(np.ptp(both)), 0.005)
     ends = (max(float(both.min()) - margin, 0), min(float(both.max()) + margin, 1))
     axes.plot(ends, ends, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
-    axes.set_xlim(ends)
-    axes.set_ylim(ends)
+    axes.set(xlim=ends, ylim=ends, xlabel="predicted accuracy", ylabel="measured accuracy")
     axes.grid(axis="x")
-    axes.set_xlabel("predicted accuracy")
-    axes.set_ylabel("measured accuracy")
     for axis in (axes.xaxis, axes.yaxis):
         percent_axis(axis)
     caption = (
