@@ -55,10 +55,8 @@ def define_preset(ending: str = "") -> None:
     """
     global _ending
     _ending = ending
-    names = sorted(file.stem for file in PRESETS.glob("*.cfg"))
-    finals = [name for name in names if name.endswith("_final")]
-    mine = finals if ending else [name for name in names if name not in finals]
-    presets = [name.removesuffix(ending) for name in mine]
+    names = sorted(file.stem for file in PRESETS.glob(f"*{ending}.cfg"))
+    presets = [name.removesuffix(ending) for name in names if ending or not name.endswith("_final")]
     flags.DEFINE_enum("preset", None, presets, "settings that come with the package; other flags override them")
     show_in_help("preset", group=OFTEN)
 

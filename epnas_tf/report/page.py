@@ -9,7 +9,7 @@ import jinja2
 
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report import images, tables, text
-from epnas_tf.report.figures import compare, pareto, search as search_figures, training as training_figures
+from epnas_tf.report.figures import compare, pareto, search as search_figures, svg, training as training_figures
 from epnas_tf.report.figures.architecture import architecture_picture
 from epnas_tf.report.figures.drawing import Picture, drawing
 from epnas_tf.report.figures.rank import Rank, rank_picture, read_rank
@@ -200,7 +200,7 @@ def render(run: Run, summary: Summary, pictures: dict[str, Picture]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for module in (text, tables, images, pareto, compare):  # the page calls their functions by name
+    for module in (text, tables, images, pareto, compare, svg):  # the page calls their functions by name
         environment.filters |= vars(module)
     template = environment.get_template("report.html")
     crowded = training_figures.CLASSES_WITH_NUMBERS

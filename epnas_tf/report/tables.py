@@ -18,9 +18,6 @@ from epnas_tf.report.training_files import TestFigures, Training
 from epnas_tf.space import NetworkShape, build_graph, definition_of
 from epnas_tf.space.architecture import Architecture
 
-Sized = list[tuple[Cost | None, Trial]]
-"""Trials, each with the cost of its network, if that is known."""
-
 NUM_BEST = 10
 NUM_CONFUSIONS = 10
 
@@ -57,8 +54,8 @@ def _setting(field: "dataclasses.Field[Any]", settings: dict[str, Any]) -> Setti
     return Setting(field.name.replace("_", " "), clean(shown) or MISSING, field.metadata["help"], value != default)
 
 
-def best_networks(search: Search) -> Sized:
-    """Returns the best whole architectures of a search, each with its cost."""
+def best_networks(search: Search) -> list[tuple[Cost | None, Trial]]:
+    """Returns the best whole architectures of a search, each with its cost, if that is known."""
     return [(search_cost(search, trial.architecture), trial) for trial in search.best_trials()[:NUM_BEST]]
 
 

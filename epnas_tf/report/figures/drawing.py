@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from epnas_tf.nn import Operation, is_known, operation as registered
-from epnas_tf.report.figures.svg import GRID, INK, MUTED, PAPER, in_page, to_svg
+from epnas_tf.report.figures.svg import GRID, INK, MUTED, PAPER, to_svg
 from epnas_tf.space.picture import WIDTH
 
 LETTER = 12.0
@@ -47,11 +47,6 @@ class Picture:
     svg: str
     alt: str
     caption: str
-
-    @property
-    def inline(self) -> str:
-        """The picture as the page embeds it."""
-        return in_page(self.svg)
 
 
 def operation(name: str) -> Operation:
