@@ -6,22 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
-from rich.console import Console
 
 from epnas_tf import data
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import (
-    define_verbose,
-    interruptible,
-    make_console,
-    make_table,
-    only_argument,
-    print_next,
-    print_settings,
-    quiet_tensorflow,
-    run_main,
-    say,
-)
+from epnas_tf.bin.console import Terminal, interruptible, make_table, only_argument, run_main, start_tensorflow
+from epnas_tf.bin.displays.base import Display
 from epnas_tf.config import FOUND, CompareConfig
 from epnas_tf.metrics import mean_text, percent_of_images, points_text
 from epnas_tf.storage.compare_directory import FOLDER, RESULT, CompareDirectory, Comparison
@@ -53,30 +42,26 @@ def main(arguments: list[str]) -> None:
     compare_dir = Path(flags.FLAGS.compare_dir or run_dir / FOLDER)
     found = str(find_candidates(run_dir, architecture_file, 1)[0].architecture)
     data.check(config.training.data)
-    console = make_console()
-    print_settings(console, config, {"compare_dir": str(compare_dir), "architecture": found})
+    console = Terminal()
+    console.print_settings(config, {"compare_dir": str(compare_dir), "architecture": found})
     with CompareDirectory(compare_dir, config, found):
         pass  # refused here if it cannot be used
 
-    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
-    with quiet_tensorflow():
-        from epnas_tf.devices import prepare_tensorflow
-        from epnas_tf.run.compare import run_compare
-
-        prepare_tensorflow(config.training.recipe.xla, long_runs=True)
+    start_tensorflow(config.training.recipe.xla, long_runs=True)
+    from epnas_tf.run.compare import run_compare
 
     options = {"architecture_file": architecture_file, "compare_dir": compare_dir, "latency": flags.FLAGS.latency}
     display = _display(console)
     result = interruptible(lambda: run_compare(run_dir, config, listener=display, **options))
     if result.already_finished:
-        say(console, f"This comparison is finished; more --seeds go on with it. {compare_dir} holds its result.")
+        console.say(f"This comparison is finished; more --seeds go on with it. {compare_dir} holds its result.")
     _print(console, result.comparison)
     console.print(f"  {compare_dir / RESULT}", soft_wrap=True)
     if compare_dir == run_dir / FOLDER:  # a page shows no other
-        print_next(console, {"epnas-report": "a page to look at"}, run_dir)
+        console.print_next({"epnas-report": "a page to look at"}, run_dir)
 
 
-def _print(console: Console, comparison: Comparison) -> None:
+def _print(console: Terminal, comparison: Comparison) -> None:
     """Prints the table, what its intervals are, and the conclusion."""
     images = comparison.num_images
     numbers = ["test accuracy", "found minus it", "parameters", "multiply-adds", "ms an image"]
@@ -92,49 +77,45 @@ def _print(console: Console, comparison: Comparison) -> None:
             "-" if row.latency_ms is None else f"{row.latency_ms:.2f}",
         )
     console.print(table)
-    say(console, comparison.image_noise)
+    console.say(comparison.image_noise)
     if comparison.device:
-        say(console, f"Times on {comparison.device}.")
-    say(console, comparison.conclusion)
+        console.say(f"Times on {comparison.device}.")
+    console.say(comparison.conclusion)
 
 
-def _display(console: Console) -> Any:
+def _display(console: Terminal) -> Any:
     from epnas_tf.run.compare import CompareListener
 
-    class Display(CompareListener):
+    class CompareDisplay(Display, CompareListener):
         """A display of one line per training, and in long trainings one per minute."""
 
         def started(self, data: Any, networks: list[Any], num_trainings: int, num_done: int) -> None:
             self.count, self.done, self.num_test = num_trainings, num_done, len(data.test)
-            self.last_line = time.perf_counter()
             for note in data.notes:
-                say(console, note)
+                self.say(note)
             for network in networks:
                 note = f", {network.note}" if network.note else ""
-                say(console, f"{network.name}: {network.title}{note}, {network.cost.parameters:,} parameters")
+                self.say(f"{network.name}: {network.title}{note}, {network.cost.parameters:,} parameters")
             if num_done:
-                say(console, f"Going on after {num_done} of {num_trainings} trainings.")
+                self.say(f"Going on after {num_done} of {num_trainings} trainings.")
 
         def epoch_ended(self, network: Any, epoch: Any, epochs: int) -> None:
             if time.perf_counter() - self.last_line > SECONDS_A_LINE and epoch.epoch < epochs:
                 accuracy = f"training accuracy {100 * epoch.training_accuracy:.1f} %"
-                self._say(f"{network.title}: epoch {epoch.epoch}/{epochs}, {accuracy}")
+                self.say(f"{network.title}: epoch {epoch.epoch}/{epochs}, {accuracy}")
 
         def training_ended(self, network: Any, record: dict[str, Any]) -> None:
             self.done += 1
             accuracy = record["accuracy"]
             outcome = "diverged" if accuracy is None else percent_of_images(accuracy, self.num_test)
             place = f"{self.done}/{self.count}  seed {record['seed'] + 1}"
-            self._say(f"{place}  {network.title}: {outcome}, {record['seconds']:.0f} s")
+            self.say(f"{place}  {network.title}: {outcome}, {record['seconds']:.0f} s")
 
-        def warning(self, text: str) -> None:
-            self._say(f"warning: {text}")
-
-        def _say(self, text: str) -> None:
+        def say(self, text: str) -> None:
             self.last_line = time.perf_counter()
-            say(console, text)
+            super().say(text)
 
-    return Display()
+    return CompareDisplay(console)
 
 
 def run() -> None:
@@ -142,14 +123,12 @@ def run() -> None:
     config_flags.define_preset("_final")
     config_flags.define(CompareConfig)
     config_flags.define_path(
-        "architecture",
-        None,
-        "JSON file of the architecture to take for the found one; the best of the search unless given",
+        "architecture", "JSON file of the architecture to take for the found one; the best of the search unless given"
     )
-    config_flags.define_path("compare_dir", None, "where the comparison keeps its files; RUN_DIR/compare unless given")
+    config_flags.define_path("compare_dir", "where the comparison keeps its files; RUN_DIR/compare unless given")
     flags.DEFINE_boolean("latency", True, "time each network on this device at the end")
     config_flags.show_in_help("latency")
-    define_verbose()
+    config_flags.define_verbose()
     run_main(
         "epnas-compare", main, DESCRIPTION, on_interrupt="The same command goes on from the last epoch that ended."
     )

@@ -15,9 +15,11 @@ import tempfile
 import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from absl import app, flags, logging
+from rich.console import Console
+from rich.table import Table
 
 from epnas_tf import plugins
 from epnas_tf.bin import flags as config_flags
@@ -27,10 +29,6 @@ from epnas_tf.data.checks.names import printable
 from epnas_tf.errors import ConfigError, EPNASError
 from epnas_tf.memory import end_without_search_for_garbage
 from epnas_tf.options import as_flags, values_of
-
-if TYPE_CHECKING:  # they take a moment to import, and --help needs neither
-    from rich.console import Console
-    from rich.table import Table
 
 T = TypeVar("T")
 
@@ -71,7 +69,7 @@ UNUSED_BY_KERAS = ("matplotlib", "pandas", "sklearn")
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Imports TensorFlow and Keras without their start-up messages, which are shown only if the import fails.
+    """Imports TensorFlow and Keras without their start-up messages, which are shown only after a bug.
 
     They come from C++ code before its log level can be set, so standard error itself is redirected. If
     TF_CPP_MIN_LOG_LEVEL is set, they are shown.
@@ -88,8 +86,8 @@ def quiet_tensorflow() -> Iterator[None]:
         try:
             _import_tensorflow()
             yield
-        except KeyboardInterrupt:
-            raise  # the user's doing: no failed start
+        except (EPNASError, OSError, MemoryError, KeyboardInterrupt):
+            raise  # no bug, so the error says what is wrong
         except BaseException:
             os.dup2(kept, 2)
             aside.seek(0)
@@ -100,12 +98,23 @@ def quiet_tensorflow() -> Iterator[None]:
             os.close(kept)
 
 
-def start_tensorflow() -> None:
-    """Imports TensorFlow as `quiet_tensorflow` does and lets GPU memory grow, for commands that train nothing."""
-    with quiet_tensorflow():
-        from epnas_tf.devices import grow_gpu_memory
+def start_tensorflow(xla: bool | None = None, long_runs: bool = False) -> None:
+    """Imports TensorFlow as `quiet_tensorflow` does and prepares it.
 
-        grow_gpu_memory()
+    It takes seconds, so whatever can be refused is refused before.
+
+    Args:
+        xla: as in `epnas_tf.devices.prepare_tensorflow`; None for commands that train nothing, for which only GPU
+            memory grows on demand.
+        long_runs: likewise.
+    """
+    with quiet_tensorflow():
+        from epnas_tf.devices import grow_gpu_memory, prepare_tensorflow
+
+        if xla is None:
+            grow_gpu_memory()
+        else:
+            prepare_tensorflow(xla, long_runs)
 
 
 def _import_tensorflow() -> None:
@@ -138,7 +147,7 @@ def _set_keras_environment() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["KERAS_HOME"] = os.devnull  # where keras.json is: none is in what is no folder, and none can be written
     if backend not in (None, "", "tensorflow"):
-        say(make_console(), f"note: Keras runs on TensorFlow here, whatever KERAS_BACKEND is. Received: {backend}")
+        Terminal().say(f"note: Keras runs on TensorFlow here, whatever KERAS_BACKEND is. Received: {backend}")
 
 
 def _spell_out(error: UnicodeError) -> tuple[str, int]:
@@ -178,51 +187,48 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
     def guarded(argv: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.ERROR)  # libraries' notes would stand between our own lines
-        try:
-            plugins.load(flags.FLAGS.plugins)
-            main(argv[1:])
-            sys.stdout.flush()  # here, where its failure can be told
-        except EPNASError as error:
-            complain(f"{name}: error: {error}")
-            sys.exit(1)
-        except MemoryError as error:
-            complain(f"{name}: error: there is not enough memory; fewer or smaller images need less. {error}")
-            _leave(1)
-        except BrokenPipeError:
-            _leave(1)  # who reads the output has gone, `| head` say
-        except OSError as error:
-            if error.errno in NO_PATH and error.filename is not None:
-                complain(f"{name}: error: a path cannot be used: {error.strerror}. Received: {error.filename}")
-                sys.exit(1)
-            if error.errno not in NO_SPACE:
-                raise
-            complain(f"{name}: error: the output cannot be written: {error.strerror}. {on_interrupt}")
-            _leave(1)
-        except KeyboardInterrupt as stopped:
-            sys.stderr.write("\n")
-            complain(f"{name}: stopped. {on_interrupt} {stopped}".rstrip())
-            _leave(INTERRUPTED)
+        plugins.load(flags.FLAGS.plugins)
+        main(argv[1:])
+        sys.stdout.flush()  # here, where its failure can be told
 
-    app.run(guarded, flags_parser=functools.partial(_parse, name))
+    try:
+        app.run(guarded, flags_parser=functools.partial(_parse, name))
+    except EPNASError as error:
+        complain(f"{name}: error: {error}")
+        sys.exit(1)
+    except MemoryError as error:
+        complain(f"{name}: error: there is not enough memory; fewer or smaller images need less. {error}")
+        _leave(1)
+    except BrokenPipeError:
+        _leave(1)  # who reads the output has gone, `| head` say
+    except OSError as error:
+        if error.errno in NO_PATH and error.filename is not None:
+            complain(f"{name}: error: a path cannot be used: {error.strerror}. Received: {error.filename}")
+            sys.exit(1)
+        if error.errno not in NO_SPACE:
+            raise
+        complain(f"{name}: error: the output cannot be written: {error.strerror}. {on_interrupt}")
+        _leave(1)
+    except KeyboardInterrupt as stopped:
+        sys.stderr.write("\n")
+        complain(f"{name}: stopped. {on_interrupt} {stopped}".rstrip())
+        _leave(INTERRUPTED)
 
 
 def _parse(name: str, argv: list[str]) -> list[str]:
-    """Parses the flags of a command; ends it if one is wrong or asks for help."""
+    """Parses the flags of a command; a flag that asks for help ends it.
+
+    Raises:
+        ConfigError: if a flag is wrong.
+    """
     try:
         return flags.FLAGS(config_flags.with_preset(argv))
     except UnicodeDecodeError as error:
-        complain(f"{name}: error: {_undecodable_flag_file(argv, error)}")
-        sys.exit(1)
+        raise ConfigError(_undecodable_flag_file(argv, error)) from error
     except flags.Error as error:
-        complain(f"{name}: error: {_flag_error(error)}\nSee {name} --help.")
-        sys.exit(1)
+        raise ConfigError(f"{_flag_error(error)}\nSee {name} --help.") from error
     except SystemExit:  # only a flag that asks for help ends the program while it is read
         sys.exit(0)
-    except BrokenPipeError:
-        _leave(1)  # who reads the help has gone, `| head` say
-    except OSError as error:
-        complain(f"{name}: error: the help cannot be written: {error.strerror}.")
-        _leave(1)
 
 
 class _Help(app.HelpFlag):
@@ -255,10 +261,9 @@ def _flag_error(error: flags.Error) -> str:
 def _undecodable_flag_file(argv: list[str], error: UnicodeDecodeError) -> str:
     """Returns the error text for a flag file that Python cannot decode in the terminal's encoding."""
     remedy = "Save it as UTF-8." if error.encoding == "utf-8" else "Set PYTHONUTF8=1 to have it read as UTF-8."
-    begin, end = error.object.rfind(b"\n", 0, error.start) + 1, error.object.find(b"\n", error.start)
-    line = bytes(error.object[begin : end if end >= 0 else None])
+    begin = bytes(error.object[: error.start + 1]).splitlines()[-1]  # of the line, with the byte that is wrong
     files = " ".join(argument for argument in argv[1:] if "flagfile" in argument)
-    received = f"{files} with {line!r}, which cannot be decoded"
+    received = f"{files} with {begin!r}, which cannot be decoded"
     return f"A flag file must be a text in {error.encoding.upper()}. Received: {received}. {remedy}"
 
 
@@ -315,19 +320,11 @@ def only_argument(arguments: list[str], what: str = "run directory") -> str:
     return arguments[0]
 
 
-def say(console: "Console", text: str) -> None:
-    """Prints a sentence, wrapped between words on a terminal, on one line elsewhere. Long paths are not broken."""
-    if console.is_terminal:
-        wrap = textwrap.TextWrapper(console.width, break_long_words=False, break_on_hyphens=False)
-        text = "\n".join(map(wrap.fill, text.split("\n")))
-    console.print(text, soft_wrap=True)
-
-
 def complain(text: str) -> None:
     """Prints a sentence to standard error; further lines, meant for copying, are not wrapped."""
-    console = make_console(stderr=True)
+    console = Terminal(stderr=True)
     sentence, *lines = text.split("\n")
-    say(console, sentence)
+    console.say(sentence)
     for line in lines:
         console.print(line, soft_wrap=True)
 
@@ -340,69 +337,70 @@ def command(name: str) -> str:
     return min(path, os.path.relpath(path), key=len)
 
 
-def print_next(console: "Console", steps: Mapping[str, str], path: str | os.PathLike[str], flag: str = "") -> None:
-    """Prints the commands to type next.
+class Terminal(Console):
+    """The console of a command: it prints texts unchanged, without a width limit if the output is not a terminal.
 
     Args:
-        console: the console.
-        steps: commands, each with its purpose.
-        path: their argument.
-        flag: a flag behind it.
+        stderr: whether it prints to standard error.
+        **options: further arguments of Rich's console.
     """
-    console.print("next:")
-    for program, what in steps.items():
-        say(console, f"  # {what}")
-        console.print(f"  {command(program)} {shlex.quote(str(path))} {flag}".rstrip(), soft_wrap=True)
+
+    def __init__(self, *, stderr: bool = False, **options: Any) -> None:
+        if not (sys.stderr if stderr else sys.stdout).isatty():
+            options.setdefault("width", 200)
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, **options)
+
+    def say(self, text: str) -> None:
+        """Prints a sentence, wrapped between words on a terminal, on one line elsewhere. Long paths are not broken."""
+        if self.is_terminal:
+            wrap = textwrap.TextWrapper(self.width, break_long_words=False, break_on_hyphens=False)
+            text = "\n".join(map(wrap.fill, text.split("\n")))
+        self.print(text, soft_wrap=True)
+
+    def print_next(self, steps: Mapping[str, str], path: str | os.PathLike[str], flag: str = "") -> None:
+        """Prints the commands to type next.
+
+        Args:
+            steps: commands, each with its purpose.
+            path: their argument.
+            flag: a flag behind it.
+        """
+        self.print("next:")
+        for program, what in steps.items():
+            self.say(f"  # {what}")
+            self.print(f"  {command(program)} {shlex.quote(str(path))} {flag}".rstrip(), soft_wrap=True)
+
+    def print_settings(self, config: Any, extra: Mapping[str, Any]) -> None:
+        """Prints the settings that differ from the defaults as flags on one line, or with `--verbose` all in a table.
+
+        Args:
+            config: the settings.
+            extra: further values by name; always shown.
+        """
+        values = values_of(config)
+        if flags.FLAGS.verbose:
+            table = make_table()
+            for name, value in {**extra, **values, **extra}.items():
+                shown = ", ".join(value) if isinstance(value, tuple) else str(value)
+                table.add_row(f"  {name}", shown or "-")
+            self.print(table)
+            return
+        for name, value in extra.items():
+            self.print(f"{name.replace('_', ' ')}: {value}", soft_wrap=True)
+        defaults = values_of(type(config)())
+        changed = {name: value for name, value in values.items() if value != defaults[name]}
+        shown = f"{as_flags(changed)} (others at their defaults: --verbose)" if changed else "all at their defaults"
+        self.print(f"settings: {shown}", soft_wrap=True)
 
 
-def define_verbose() -> None:
-    """Defines the flag that prints every setting."""
-    flags.DEFINE_boolean("verbose", False, "print every setting, not only those that differ from the defaults")
-    config_flags.show_in_help("verbose")
-
-
-def print_settings(console: "Console", config: Any, extra: Mapping[str, Any]) -> None:
-    """Prints the settings that differ from the defaults as flags on one line, or with `--verbose` all in a table.
-
-    Args:
-        console: the console.
-        config: the settings.
-        extra: further values by name; always shown.
-    """
-    values = values_of(config)
-    if flags.FLAGS.verbose:
-        table = make_table()
-        for name, value in {**extra, **values, **extra}.items():
-            shown = ", ".join(value) if isinstance(value, tuple) else str(value)
-            table.add_row(f"  {name}", shown or "-")
-        console.print(table)
-        return
-    for name, value in extra.items():
-        console.print(f"{name.replace('_', ' ')}: {value}", soft_wrap=True)
-    defaults = values_of(type(config)())
-    changed = {name: value for name, value in values.items() if value != defaults[name]}
-    shown = f"{as_flags(changed)} (others at their defaults: --verbose)" if changed else "all at their defaults"
-    console.print(f"settings: {shown}", soft_wrap=True)
-
-
-def make_table(*headings: str, numbers: Iterable[str] = ()) -> "Table":
+def make_table(*headings: str, numbers: Iterable[str] = ()) -> Table:
     """Makes a table without lines.
 
     Args:
         headings: of the columns of text; without any heading at all, none are shown.
         numbers: headings of the columns of numbers behind them.
     """
-    from rich.table import Table
-
     table = Table(*headings, box=None, show_header=bool(headings or numbers), pad_edge=False)
     for heading in numbers:
         table.add_column(heading, justify="right")
     return table
-
-
-def make_console(*, stderr: bool = False) -> "Console":
-    """Makes the console, which prints texts unchanged, and without a width limit if the output is not a terminal."""
-    from rich.console import Console
-
-    width = None if (sys.stderr if stderr else sys.stdout).isatty() else 200
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)

@@ -6,12 +6,11 @@ import os
 from pathlib import Path
 
 from absl import flags
-from rich.console import Console
 from rich.table import Table
 
 from epnas_tf import data
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import make_console, make_table, only_argument, run_main, say, start_tensorflow
+from epnas_tf.bin.console import Terminal, make_table, only_argument, run_main, start_tensorflow
 from epnas_tf.config import NOT_AUGMENTED
 from epnas_tf.errors import ConfigError
 from epnas_tf.evaluation import Evaluation, Metrics
@@ -19,7 +18,7 @@ from epnas_tf.evaluation.evaluation import evaluate
 from epnas_tf.evaluation.latency import Latency
 from epnas_tf.evaluation.location import locate
 from epnas_tf.evaluation.matching import SAME
-from epnas_tf.evaluation.settings import MIRROR, SINGLE, SPLITS, VIEWS, EvaluationConfig, base_settings
+from epnas_tf.evaluation.settings import MIRROR, SINGLE, SPLITS, VIEWS, EvaluationConfig, base_settings, no_data
 from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.options import values_of
 from epnas_tf.storage.state_files import write_whole
@@ -49,10 +48,10 @@ def main(arguments: list[str]) -> None:
     data.check(config.data, fewest_classes=1)
     if json_file:
         refuse_file(Path(json_file))
-    start_tensorflow()  # takes seconds, so whatever can be refused was refused before
+    start_tensorflow()
     chosen = flags.FLAGS
     result = evaluate(path, config.data, chosen.split, chosen.latency, config.seed, chosen.views)
-    show(make_console(), result)
+    show(Terminal(), result)
     if json_file:
         refuse_file(Path(json_file))
         write_whole(Path(json_file), (json.dumps(result.to_dict(), indent=2) + "\n").encode())
@@ -66,10 +65,7 @@ def config_of(path: str) -> EvaluationConfig:
     """
     own, flag = locate(path).config(), flags.FLAGS["dataset"]
     if own is None and not flag.present:
-        raise ConfigError(
-            f"--dataset must say which data set to evaluate on: the place of {path} does not tell which one the model "
-            "was trained on. Received: no --dataset. Give it, or the run directory."
-        )
+        raise no_data(path)
     base = {} if own is None else base_settings(values_of(own), flag.value if flag.present else None)
     return config_flags.to_config(EvaluationConfig, base)
 
@@ -87,29 +83,28 @@ def refuse_file(file: Path, flag: str = "--json") -> None:
         raise ConfigError(f"{flag} must name a file in a folder that can be written to. Received: {file}")
 
 
-def show(console: Console, result: Evaluation) -> None:
+def show(console: Terminal, result: Evaluation) -> None:
     """Prints the result of an evaluation."""
     metrics = result.metrics
-    say(console, f"{result.model} on {result.data_name}, {PARTS[result.split]}")
+    console.say(f"{result.model} on {result.data_name}, {PARTS[result.split]}")
     size = "×".join(map(str, result.image_shape))
     present = len(metrics.classes) - len(result.absent)
-    say(console, f"{metrics.num_images} images of {size} in {present} classes")
+    console.say(f"{metrics.num_images} images of {size} in {present} classes")
     for note in result.notes:
-        say(console, note)
+        console.say(note)
     if result.channels is not None:
-        say(console, result.channels)
+        console.say(result.channels)
     if result.views == MIRROR:
-        say(console, "the mean of the probabilities of each image and of its mirror image")
+        console.say("the mean of the probabilities of each image and of its mirror image")
     if result.may_be_trained_on:
-        say(console, "the network may have been trained on these images; on new ones it can do worse")
+        console.say("the network may have been trained on these images; on new ones it can do worse")
     if result.matching != SAME:
-        say(console, f"the classes of the data set and of the model are matched {result.matching}")
+        console.say(f"the classes of the data set and of the model are matched {result.matching}")
     if result.absent:
-        say(console, f"the network also knows, without images here: {', '.join(result.absent)}")
-    console.print()
-    console.print(figures_table(metrics))
-    console.print()
-    console.print(class_table(metrics))
+        console.say(f"the network also knows, without images here: {', '.join(result.absent)}")
+    for table in (figures_table(metrics), class_table(metrics)):
+        console.print()
+        console.print(table)
     console.print()
     show_confusion(console, metrics)
     if result.latency is not None:
@@ -138,20 +133,20 @@ def class_table(metrics: Metrics) -> Table:
     return table
 
 
-def show_confusion(console: Console, metrics: Metrics) -> None:
+def show_confusion(console: Terminal, metrics: Metrics) -> None:
     """Prints the confusion matrix, or the most confused pairs if it would not fit."""
     if len(metrics.classes) <= LARGEST_TABLE:
         table = confusion_table(metrics)
         unbounded = console.options.update(max_width=10_000)  # or the console's own width is the most it gives
         if console.measure(table, options=unbounded).maximum <= console.width:
-            say(console, "confusion matrix: images of the class in the row, taken for the class in the column")
+            console.say("confusion matrix: images of the class in the row, taken for the class in the column")
             console.print(table)
             return
     pairs = confused_pairs(metrics)
     if not pairs:
-        say(console, "no image was taken for another class")
+        console.say("no image was taken for another class")
         return
-    say(console, f"the classes confused most often ({len(pairs)} pairs; --json gives the whole matrix)")
+    console.say(f"the classes confused most often ({len(pairs)} pairs; --json gives the whole matrix)")
     table = make_table("true class", "taken for", numbers=("images",))
     for count, true, predicted in pairs:
         table.add_row(metrics.class_names[true], metrics.class_names[predicted], str(count))
@@ -178,9 +173,9 @@ def confused_pairs(metrics: Metrics) -> list[tuple[int, int, int]]:
     return sorted(pairs, key=lambda pair: (-pair[0], *pair[1:]))[:CONFUSED_PAIRS]
 
 
-def show_latency(console: Console, latency: Latency) -> None:
+def show_latency(console: Terminal, latency: Latency) -> None:
     """Prints the latency on this device."""
-    say(console, f"latency on {latency.device}")
+    console.say(f"latency on {latency.device}")
     table = make_table(numbers=("batch", "median", "90th percentile", "images a second", "calls"))
     for batch in latency.batches:
         table.add_row(
@@ -209,7 +204,7 @@ def run() -> None:
         "an exported model answers",
     )
     flags.DEFINE_boolean("latency", False, "also time the model on this device, at batches of 1 and 64 images")
-    config_flags.define_path("json", None, "new file for all figures; none is written unless this is given")
+    config_flags.define_path("json", "new file for all figures; none is written unless this is given")
     config_flags.show_in_help("split", "views", "latency")
     config_flags.define(EvaluationConfig, without=NOT_AUGMENTED)
     run_main("epnas-evaluate", main, DESCRIPTION)

@@ -4,8 +4,7 @@ from absl import flags
 from rich.table import Table
 
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import make_console, make_table, only_argument, print_next, quiet_tensorflow, run_main, say
-from epnas_tf.errors import EPNASError
+from epnas_tf.bin.console import Terminal, make_table, only_argument, quiet_tensorflow, run_main
 from epnas_tf.export import FORMATS, Export, ExportResult
 from epnas_tf.metrics import percent_of_images
 
@@ -26,37 +25,22 @@ left. An 8-bit file that rounding changes too much is left out, or, where --form
 
 def main(arguments: list[str]) -> None:
     """Exports the run that the argument names."""
-    values, console = flags.FLAGS, make_console()
+    values, console = flags.FLAGS, Terminal()
     formats = values.format if values["format"].present else None
-    export = Export(only_argument(arguments), formats, values.output, values.overwrite, lambda text: say(console, text))
-    result = run_quietly(export)
-    say(console, f"{result.output}: each file was loaded again and compared on {result.images}")
-    console.print(files_table(result))
-    console.print()
-    console.print(uses_table(result))
-    console.print()
-    for why in result.left_out.values():
-        say(console, f"left out: {why}")
-    steps = {"epnas-evaluate": "accuracy and latency of an exported file"}
-    print_next(console, steps, result.files[0].path, "--latency")
-
-
-def run_quietly(export: Export) -> ExportResult:
-    """Runs an export and hides the output of TensorFlow and its converters, unless there is a bug.
-
-    Raises:
-        EPNASError: for every mistake of the user.
-    """
-    with quiet_tensorflow():
-        # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
+    export = Export(only_argument(arguments), formats, values.output, values.overwrite, console.say)
+    with quiet_tensorflow():  # and so its converters
         from epnas_tf.devices import grow_gpu_memory
 
         grow_gpu_memory()
-        try:
-            return export.run()
-        except (EPNASError, OSError, KeyboardInterrupt, MemoryError) as error:
-            told: BaseException = error  # no bug of ours: raised where nothing is shown beside it
-    raise told
+        result = export.run()
+    console.say(f"{result.output}: each file was loaded again and compared on {result.images}")
+    for table in (files_table(result), uses_table(result)):
+        console.print(table)
+        console.print()
+    for why in result.left_out.values():
+        console.say(f"left out: {why}")
+    steps = {"epnas-evaluate": "accuracy and latency of an exported file"}
+    console.print_next(steps, result.files[0].path, "--latency")
 
 
 def files_table(result: ExportResult) -> Table:
@@ -86,7 +70,7 @@ def run() -> None:
     flags.DEFINE_list("format", list(FORMATS), f"what to write, separated by commas: {', '.join(FORMATS)}")
     flags.DEFINE_boolean("overwrite", False, "replace an export that is there, once the new one has passed")
     config_flags.show_in_help("format", "overwrite")
-    config_flags.define_path("output", None, "folder to write; export in the run's directory unless given")
+    config_flags.define_path("output", "folder to write; export in the run's directory unless given")
     run_main("epnas-export", main, DESCRIPTION, on_interrupt="Nothing was exported.")
 
 

@@ -35,10 +35,16 @@ def define(config_type: type[Settings], without: Collection[str] = ()) -> None:
                 _define(field, OFTEN if field.name in settings.OFTEN else settings.TITLE or OWN)
 
 
-def define_path(name: str, default: str | None, help: str, group: str = OWN) -> None:
+def define_path(name: str, help: str, group: str = OWN) -> None:
     """Defines a flag for a path that is not a setting; expands ~, which shells leave as it is in --flag=~/x."""
-    flags.DEFINE(_PathParser(), name, default, help, serializer=flags.ArgumentSerializer())
+    flags.DEFINE(_PathParser(), name, None, help, serializer=flags.ArgumentSerializer())
     show_in_help(name, group=group)
+
+
+def define_verbose() -> None:
+    """Defines the flag that prints every setting."""
+    flags.DEFINE_boolean("verbose", False, "print every setting, not only those that differ from the defaults")
+    show_in_help("verbose")
 
 
 def define_preset(ending: str = "") -> None:
@@ -49,10 +55,8 @@ def define_preset(ending: str = "") -> None:
     """
     global _ending
     _ending = ending
-    names = sorted(file.stem for file in PRESETS.glob("*.cfg"))
-    finals = [name for name in names if name.endswith("_final")]
-    mine = finals if ending else [name for name in names if name not in finals]
-    presets = [name.removesuffix(ending) for name in mine]
+    names = sorted(file.stem for file in PRESETS.glob(f"*{ending}.cfg"))
+    presets = [name.removesuffix(ending) for name in names if ending or not name.endswith("_final")]
     flags.DEFINE_enum("preset", None, presets, "settings that come with the package; other flags override them")
     show_in_help("preset", group=OFTEN)
 

@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 from absl import flags
 from rich.cells import cell_len
-from rich.console import Console
 from rich.progress import Progress
 
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import make_console, run_main, say, start_tensorflow
+from epnas_tf.bin.console import Terminal, run_main, start_tensorflow
 from epnas_tf.bin.evaluate import refuse_file
 from epnas_tf.data.sources import pictures
 from epnas_tf.errors import ConfigError, DataError
 from epnas_tf.evaluation.location import locate
-from epnas_tf.evaluation.prediction import BATCH_SIZE, FilePrediction, Predictor, find_images
+from epnas_tf.evaluation.prediction import FilePrediction, Predictor, find_images
 from epnas_tf.evaluation.preparation import to_document
 from epnas_tf.files import new_file
 from epnas_tf.storage.state_files import translate_os_errors
@@ -45,7 +44,7 @@ WIDEST = 60
 """Cells up to which the names of files set the width of their column."""
 
 Answers = Iterable[FilePrediction]
-Write = Callable[[str], None]
+Write = Callable[[str], object]
 
 
 def main(arguments: list[str]) -> None:
@@ -59,20 +58,20 @@ def main(arguments: list[str]) -> None:
         refuse_file(Path(values.output), "--output")
     locate(model)
     files, left_out = find_images(given)
-    start_tensorflow()  # takes seconds, so whatever can be refused was refused before
+    start_tensorflow()
     predictor = Predictor(model, files)
-    messages = make_console(stderr=True)
+    messages = Terminal(stderr=True)
     for note in (*predictor.notes, left_out):
         if note:
-            say(messages, note)
+            messages.say(note)
     broken: list[FilePrediction] = []
     answers = watched(predictor.run(files), len(files), broken, show=values.output or not sys.stdout.isatty())
     with opened(values.output) as write:
         RENDER[values.format](write, answers, predictor, files)
     for remark in predictor.remarks:
-        say(messages, remark)
+        messages.say(remark)
     if values.output:
-        say(make_console(), f"{len(files) - len(broken):,} images classified: {pictures.shown(values.output)}")
+        Terminal().say(f"{len(files) - len(broken):,} images classified: {pictures.shown(values.output)}")
     refuse_broken(broken, len(files))
 
 
@@ -93,14 +92,11 @@ def refuse_broken(broken: list[FilePrediction], total: int) -> None:
 
 def watched(answers: Answers, total: int, broken: list[FilePrediction], *, show: object) -> Iterator[FilePrediction]:
     """Passes predictions on, collects broken files, and shows the progress if the predictions do not."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with Progress(console=console, transient=True, disable=not (show and console.is_terminal)) as progress:
-        task = progress.add_task("classifying", total=total)
-        for count, answer in enumerate(answers, 1):
+        for answer in progress.track(answers, total=total, description="classifying"):
             if answer.error:
                 broken.append(answer)
-            if count % BATCH_SIZE == 0:
-                progress.update(task, completed=count)
             yield answer
 
 
@@ -121,18 +117,9 @@ def opened(output: str | None) -> Iterator[Write]:
         yield show
         return
     file = Path(output)
-    with contextlib.ExitStack() as stack:
-        with translate_os_errors(file):
-            handle = stack.enter_context(new_file(file))
-
-        def write(text: str) -> None:
-            with translate_os_errors(file):
-                handle.write(text.encode("utf-8", "surrogateescape"))
-
-        yield write
+    with translate_os_errors(file), new_file(file) as handle:
+        yield lambda text: handle.write(text.encode("utf-8", "surrogateescape"))
         refuse_file(file, "--output")
-        with translate_os_errors(file):
-            stack.close()
 
 
 def table(write: Write, answers: Answers, predictor: Predictor, files: Sequence[object]) -> None:
@@ -206,7 +193,7 @@ def run() -> None:
     flags.DEFINE_enum("format", "table", list(RENDER), "form of the answers; csv and json give all probabilities")
     flags.DEFINE_integer("top", 3, "classes that the table shows for each file, the most probable first", lower_bound=1)
     config_flags.show_in_help("format", "top")
-    config_flags.define_path("output", None, "new file to write instead of standard output")
+    config_flags.define_path("output", "new file to write instead of standard output")
     run_main("epnas-predict", main, DESCRIPTION, on_interrupt="No file was written.")
 
 

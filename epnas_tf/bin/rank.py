@@ -4,22 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
-from rich.console import Console
 
 from epnas_tf import data
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import (
-    define_verbose,
-    interruptible,
-    make_console,
-    make_table,
-    only_argument,
-    print_next,
-    print_settings,
-    quiet_tensorflow,
-    run_main,
-    say,
-)
+from epnas_tf.bin.console import Terminal, interruptible, make_table, only_argument, run_main, start_tensorflow
 from epnas_tf.config import RankConfig
 from epnas_tf.metrics import percent_of_images
 from epnas_tf.storage.rank_directory import CAPTIONS, FOLDER, RESULT
@@ -42,34 +30,30 @@ def main(arguments: list[str]) -> None:
     rank_dir = Path(flags.FLAGS.rank_dir or run_dir / FOLDER)
     search = read_config(run_dir)
     data.check(search.data)
-    console = make_console()
-    print_settings(console, config, {"rank_dir": str(rank_dir)})
+    console = Terminal()
+    console.print_settings(config, {"rank_dir": str(rank_dir)})
 
-    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
-    with quiet_tensorflow():
-        from epnas_tf.devices import prepare_tensorflow
-        from epnas_tf.run.comparison import run_rank
-
-        prepare_tensorflow(search.child.xla)
+    start_tensorflow(search.child.xla)
+    from epnas_tf.run.comparison import run_rank
 
     display = _display(console)
     result = interruptible(lambda: run_rank(run_dir, config, rank_dir=rank_dir, listener=display))
     if result.already_finished:
-        say(console, f"This comparison is finished; give another --rank_dir than {rank_dir} for a new one.")
+        console.say(f"This comparison is finished; give another --rank_dir than {rank_dir} for a new one.")
     failed = sum(record["own"] is None for record in result.records)
     if failed:
-        say(console, f"{failed} architectures diverged in their own training and are left out.")
+        console.say(f"{failed} architectures diverged in their own training and are left out.")
     table = make_table("shared weights against own training", "Kendall's τ", "Spearman's ρ")
     for way, both in result.agreement.items():
         table.add_row(CAPTIONS[way], *(str(both[name]) for name in ("kendall", "spearman")))
     console.print(table)
-    say(console, f"of {len(result.records) - failed} architectures, with 95 % intervals from 10 on")
+    console.say(f"of {len(result.records) - failed} architectures, with 95 % intervals from 10 on")
     console.print(f"  {rank_dir / RESULT}", soft_wrap=True)
     if rank_dir == run_dir / FOLDER:  # a page shows no other
-        print_next(console, {"epnas-report": "a page to look at"}, run_dir)
+        console.print_next({"epnas-report": "a page to look at"}, run_dir)
 
 
-def _display(console: Console) -> Any:
+def _display(console: Terminal) -> Any:
     from epnas_tf.run.comparison import RankListener
 
     class Display(RankListener):
@@ -78,18 +62,17 @@ def _display(console: Console) -> Any:
         def started(self, data: Any, num_architectures: int, num_done: int) -> None:
             self.count, self.done, self.num_validation = num_architectures, num_done, len(data.validation)
             for note in data.notes:
-                say(console, note)
+                console.say(note)
             if num_done:
-                say(console, f"Going on after {num_done} of {num_architectures} architectures.")
+                console.say(f"Going on after {num_done} of {num_architectures} architectures.")
 
         def architecture_ended(self, record: dict[str, Any]) -> None:
             self.done += 1
             own = "diverged" if record["own"] is None else percent_of_images(record["own"], self.num_validation)
             shared = percent_of_images(record["shared"]["search"], self.num_validation)
-            say(
-                console,
+            console.say(
                 f"{self.done}/{self.count}  child {record['child']}: {shared} on shared weights, {own} on its "
-                f"own, {record['seconds']:.0f} s",
+                f"own, {record['seconds']:.0f} s"
             )
 
     return Display()
@@ -98,8 +81,8 @@ def _display(console: Console) -> Any:
 def run() -> None:
     """The console script."""
     config_flags.define(RankConfig)
-    config_flags.define_path("rank_dir", None, "where the comparison keeps its files; RUN_DIR/rank unless given")
-    define_verbose()
+    config_flags.define_path("rank_dir", "where the comparison keeps its files; RUN_DIR/rank unless given")
+    config_flags.define_verbose()
     run_main("epnas-rank", main, DESCRIPTION, on_interrupt="The same command goes on from the last architecture.")
 
 

@@ -3,7 +3,7 @@
 from absl import flags
 
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import make_console, only_argument, run_main
+from epnas_tf.bin.console import Terminal, only_argument, run_main
 from epnas_tf.report import write_report
 
 DESCRIPTION = """Writes RUN_DIR/report.html, one file that shows a search and its final training.
@@ -22,15 +22,13 @@ as SVG files too, into the folder report beside it.
 def main(arguments: list[str]) -> None:
     """Writes the report of the run that the argument names."""
     report = write_report(only_argument(arguments), flags.FLAGS.final_dir, flags.FLAGS.output)
-    make_console().print(str(report), soft_wrap=True)
+    Terminal().print(str(report), soft_wrap=True)
 
 
 def run() -> None:
     """The console script."""
-    config_flags.define_path("final_dir", None, "the final training to show; RUN_DIR/final unless given")
-    config_flags.define_path(
-        "output", None, "folder to write the report to; RUN_DIR unless given, or what --final_dir names"
-    )
+    config_flags.define_path("final_dir", "the final training to show; RUN_DIR/final unless given")
+    config_flags.define_path("output", "folder to write the report to; RUN_DIR unless given, or what --final_dir names")
     run_main("epnas-report", main, DESCRIPTION)
 
 

@@ -9,18 +9,7 @@ from absl import flags
 
 from epnas_tf import data
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import (
-    command,
-    define_verbose,
-    interruptible,
-    make_console,
-    print_next,
-    print_settings,
-    quiet_tensorflow,
-    refuse_arguments,
-    run_main,
-    say,
-)
+from epnas_tf.bin.console import Terminal, command, interruptible, refuse_arguments, run_main, start_tensorflow
 from epnas_tf.config import RunConfig
 from epnas_tf.data import sources
 from epnas_tf.data.checks.names import folder_name
@@ -53,21 +42,17 @@ def main(arguments: list[str]) -> None:
     config = recalled(config, run_dir)
     space = make_space(config.space)
     data.check(config.data)
-    console = make_console()
+    console = Terminal()
     verbose = {"operations": tuple(getattr(space, "operations", ()))} if flags.FLAGS.verbose else {}
-    print_settings(console, config, {"run_dir": run_dir, **verbose})
+    console.print_settings(config, {"run_dir": run_dir, **verbose})
     if config.search.sampling != "uniform" and (warning := warning_of_depth(space, config.search.k)):
-        say(console, warning)
+        console.say(warning)
     with RunDirectory(run_dir, config):
         pass  # refused here if it cannot be used
 
-    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
-    with quiet_tensorflow():
-        from epnas_tf.bin.displays.search import LiveDisplay, LogDisplay
-        from epnas_tf.devices import prepare_tensorflow
-        from epnas_tf.run.runner import run_search
-
-        prepare_tensorflow(config.child.xla)
+    start_tensorflow(config.child.xla)
+    from epnas_tf.bin.displays.search import LiveDisplay, LogDisplay
+    from epnas_tf.run.runner import run_search
 
     live = sys.stdout.isatty() and not console.is_dumb_terminal
     display_type = LiveDisplay if live else LogDisplay
@@ -79,22 +64,22 @@ def main(arguments: list[str]) -> None:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(after_interrupt(run_dir, display.missing())) from None
     if result.already_finished:
-        say(console, f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
+        console.say(f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
     failed = f", {result.num_failed} of them failed" if result.num_failed else ""
-    say(console, f"{result.num_children} children in {result.seconds:.0f} s{failed}")
-    say(console, where_the_time_went(result.seconds, result.parts))
+    console.say(f"{result.num_children} children in {result.seconds:.0f} s{failed}")
+    console.say(where_the_time_went(result.seconds, result.parts))
     if flags.FLAGS.profile and result.already_finished:
-        say(console, "profile: none was written, since nothing was trained")
+        console.say("profile: none was written, since nothing was trained")
     elif flags.FLAGS.profile:
         console.print(f"profile: tensorboard --logdir {shlex.quote(str(Path(run_dir) / 'logs'))}", soft_wrap=True)
     for line in best_lines(result, config):
-        say(console, line)
+        console.say(line)
     console.print(f"  {Path(run_dir) / 'architecture.json'}", soft_wrap=True)
     steps = {
         "epnas-train": "the best architecture from fresh weights",
         "epnas-report": "the search as a page to look at",
     }
-    print_next(console, steps, run_dir)
+    console.print_next(steps, run_dir)
 
 
 def best_lines(result: "SearchResult", config: RunConfig) -> list[str]:
@@ -156,7 +141,6 @@ def run() -> None:
     config_flags.define_preset()
     config_flags.define_path(
         "run_dir",
-        None,
         "where the run keeps its files; runs/DATASET-SPACE unless given. The same directory goes on",
         group=config_flags.OFTEN,
     )
@@ -169,7 +153,7 @@ def run() -> None:
         "time a few steps first, say what the search will take, and refuse one that needs more memory than there is",
     )
     config_flags.show_in_help("profile", "forecast")
-    define_verbose()
+    config_flags.define_verbose()
     run_main("epnas-search", main, DESCRIPTION, on_interrupt="The same command goes on from the last child.")
 
 

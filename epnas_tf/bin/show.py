@@ -4,10 +4,9 @@ import itertools
 from pathlib import Path
 
 from absl import flags
-from rich.console import Console
 
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import make_console, make_table, only_argument, run_main, say
+from epnas_tf.bin.console import Terminal, make_table, only_argument, run_main
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.workload import children_of_search, first_whole_child
 from epnas_tf.errors import RunDirectoryError
@@ -35,14 +34,14 @@ RANKED_BY = {
 def main(arguments: list[str]) -> None:
     """Prints the architecture or run that the argument names."""
     path = Path(only_argument(arguments, "run directory or one architecture file"))
-    console = make_console()
+    console = Terminal()
     if path.is_dir():
         show_run(console, path, flags.FLAGS.best)
     else:
         show_architecture(console, load_architecture(path))
 
 
-def show_run(console: Console, path: Path, count: int) -> None:
+def show_run(console: Terminal, path: Path, count: int) -> None:
     """Prints the best whole networks of a run, and the very best layer by layer.
 
     Raises:
@@ -68,10 +67,9 @@ def show_run(console: Console, path: Path, count: int) -> None:
             str(trial["iteration"]),
             trial["text"],
         )
-    say(
-        console,
+    console.say(
         f"{path}: the best {len(ranked)} of {len(whole)} whole networks by {RANKED_BY[config.search.rank_by]}, "
-        f"{config.child.on_weights}" + ("" if images is None else f", on {images:,} validation images"),
+        f"{config.child.on_weights}" + ("" if images is None else f", on {images:,} validation images")
     )
     console.print(table)
     console.print()
@@ -92,9 +90,9 @@ def reached(path: Path, config: RunConfig) -> str:
     return f"So far: level {best['level']} of {space.num_levels}, {accuracy}; {comes}"
 
 
-def show_architecture(console: Console, architecture: Architecture) -> None:
+def show_architecture(console: Terminal, architecture: Architecture) -> None:
     """Prints an architecture layer by layer, or block by block."""
-    say(console, str(architecture))
+    console.say(str(architecture))
     console.print()
     definition = definition_of(architecture)
     levels = definition.operations_of(architecture)
@@ -106,7 +104,7 @@ def show_architecture(console: Console, architecture: Architecture) -> None:
         table.add_row(str(number), *cells)
     console.print(table)
     if caption := definition.reads_caption(architecture):
-        say(console, caption)
+        console.say(caption)
 
 
 def run() -> None:

@@ -7,17 +7,7 @@ from absl import flags
 
 from epnas_tf import data
 from epnas_tf.bin import flags as config_flags
-from epnas_tf.bin.console import (
-    define_verbose,
-    interruptible,
-    make_console,
-    only_argument,
-    print_next,
-    print_settings,
-    quiet_tensorflow,
-    run_main,
-    say,
-)
+from epnas_tf.bin.console import Terminal, interruptible, only_argument, run_main, start_tensorflow
 from epnas_tf.config import TrainingConfig
 from epnas_tf.metrics import with_interval
 from epnas_tf.storage.run_directory import recalled
@@ -44,19 +34,15 @@ def main(arguments: list[str]) -> None:
     final_dir = Path(flags.FLAGS.final_dir or run_dir / FOLDER)
     candidates = find_candidates(run_dir, architecture_file, config.recipe.candidates)
     data.check(config.data)
-    console = make_console()
+    console = Terminal()
     architecture = str(candidates[0].architecture) if len(candidates) == 1 else f"the best of {len(candidates)}"
-    print_settings(console, config, {"final_dir": str(final_dir), "architecture": architecture})
+    console.print_settings(config, {"final_dir": str(final_dir), "architecture": architecture})
     with TrainingDirectory(final_dir, config, tuple(str(c.architecture) for c in candidates)):
         pass  # refused here if it cannot be used
 
-    # Importing TensorFlow takes seconds, so whatever can be refused was refused before.
-    with quiet_tensorflow():
-        from epnas_tf.bin.displays.training import LiveTrainingDisplay, LogTrainingDisplay
-        from epnas_tf.devices import prepare_tensorflow
-        from epnas_tf.training.trainer import train_final
-
-        prepare_tensorflow(config.recipe.xla, long_runs=True)
+    start_tensorflow(config.recipe.xla, long_runs=True)
+    from epnas_tf.bin.displays.training import LiveTrainingDisplay, LogTrainingDisplay
+    from epnas_tf.training.trainer import train_final
 
     live = sys.stdout.isatty() and not console.is_dumb_terminal
     with (LiveTrainingDisplay if live else LogTrainingDisplay)(console, config.recipe) as display:
@@ -66,20 +52,17 @@ def main(arguments: list[str]) -> None:
             )
         )
     if result.already_finished:
-        say(
-            console, f"This training is finished; {final_dir} holds its result. Give another --final_dir for a new one."
-        )
+        console.say(f"This training is finished; {final_dir} holds its result. Give another --final_dir for a new one.")
     metrics = result.metrics
-    say(console, f"{result.architecture}")
-    say(console, f"{result.cost.parameters:,} parameters, {result.cost.multiply_adds:,} multiply-adds an image")
-    say(
-        console,
+    console.say(f"{result.architecture}")
+    console.say(f"{result.cost.parameters:,} parameters, {result.cost.multiply_adds:,} multiply-adds an image")
+    console.say(
         f"test accuracy {with_interval(metrics.accuracy, metrics.num_images)} on {metrics.num_images:,} images, "
-        f"loss {metrics.loss:.4f}, after {result.seconds:.0f} s",
+        f"loss {metrics.loss:.4f}, after {result.seconds:.0f} s"
     )
     console.print(f"  {final_dir / 'metrics.json'}", soft_wrap=True)
     steps = {"epnas-export": "a SavedModel to serve", "epnas-report": "a page to look at"}
-    print_next(console, steps, run_dir if final_dir == run_dir / FOLDER else final_dir)
+    console.print_next(steps, run_dir if final_dir == run_dir / FOLDER else final_dir)
 
 
 def run() -> None:
@@ -87,10 +70,10 @@ def run() -> None:
     config_flags.define_preset("_final")
     config_flags.define(TrainingConfig)
     config_flags.define_path(
-        "architecture", None, "JSON file of the architecture to train; the best of the search unless given"
+        "architecture", "JSON file of the architecture to train; the best of the search unless given"
     )
-    config_flags.define_path("final_dir", None, "where the training keeps its files; RUN_DIR/final unless given")
-    define_verbose()
+    config_flags.define_path("final_dir", "where the training keeps its files; RUN_DIR/final unless given")
+    config_flags.define_verbose()
     run_main(
         "epnas-train",
         main,

@@ -20,15 +20,7 @@ from epnas_tf.evaluation.matching import match, with_channels
 from epnas_tf.evaluation.models import load_classifier
 from epnas_tf.evaluation.precision import full_precision
 from epnas_tf.evaluation.preparation import find_preparation
-from epnas_tf.evaluation.settings import (
-    MIRROR,
-    SINGLE,
-    SPLITS,
-    VIEWS,
-    EvaluationConfig,
-    default_split,
-    may_have_trained_on,
-)
+from epnas_tf.evaluation.settings import MIRROR, SINGLE, SPLITS, VIEWS, EvaluationConfig, may_have_trained_on, no_data
 from epnas_tf.metrics import Metrics, measure
 from epnas_tf.options import require, same_place, values_of
 from epnas_tf.storage.data_file import load_description
@@ -150,7 +142,9 @@ def evaluate(
     else:
         same_images = location.final is not None and load_description(location.final).digest == loaded.digest
         drawn = {"test_is_drawn": loaded.test_is_drawn, "validation_is_drawn": loaded.validation_is_drawn}
-        split = split or default_split(training is None or same_images or place_is_own, loaded.test_is_drawn)
+        others = training is not None and not same_images and not place_is_own
+        # Of other images without a test part, all: the model was trained on none, so none need to be set apart.
+        split = split or ("all" if others and loaded.test_is_drawn else "test")
     matching, part = match(classifier, loaded), part_of(loaded, split)
     pixels = with_channels(part.images, classifier.image_shape[2])
     with full_precision():
@@ -197,10 +191,8 @@ def _load(config: EvaluationConfig, classifier: Classifier, location: Location, 
         The data set; not split if `whole` is true and a class has too few images to split.
     """
     data = dataclasses.replace(config.data, **NOT_AUGMENTED)
-    trained, known = Preparation(*classifier.image_shape, deep=False), False
-    if classifier.image_shape[2] in (1, 3):  # otherwise the model takes no images of a data set, which `match` says
-        found, assumed = find_preparation(location, classifier.image_shape, classifier.name)
-        trained, known = (trained, False) if assumed else (found, True)
+    found, assumed = find_preparation(location, classifier.image_shape, classifier.name)
+    trained = Preparation(*classifier.image_shape, deep=False) if assumed else found
     loaded: ImageData | Source
     try:
         loaded = images.load(data, config.seed, trained)
@@ -208,7 +200,7 @@ def _load(config: EvaluationConfig, classifier: Classifier, location: Location, 
         if not whole:
             raise
         loaded = sources.read(data, trained)
-    if loaded.deep and known and not trained.deep:
+    if loaded.deep and not (assumed or trained.deep):
         loaded = dataclasses.replace(loaded, notes=(*loaded.notes, scale.own_scale_note(loaded.value_range)))
     return loaded
 
@@ -218,10 +210,7 @@ def _config(
 ) -> EvaluationConfig:
     if data is None:
         if training is None:
-            raise ConfigError(
-                f"`data` must say which data set to evaluate on: the place of {path} does not tell which one the model "
-                "was trained on. Received: data=None. Give a DataConfig."
-            )
+            raise no_data(path)
         data = training.data
     require(DataConfig, "data", data)
     own_seed = 0 if training is None else training.seed

@@ -22,8 +22,6 @@ KINDS = (
     "a run directory with a final training, the final/ directory itself, a .keras file, a SavedModel folder or a "
     ".tflite file"
 )
-_TFLITE_MARK = b"TFL3"
-"""Bytes 4 to 8 of every TFLite file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,8 +115,8 @@ def _locate_file(place: Path) -> Location:
         return Location(place, "keras", _final_of(place))
     if suffix == ".tflite":
         with open(place, "rb") as file:
-            if file.read(8)[4:] != _TFLITE_MARK:
-                raise broken(place, "a .tflite file", f"it does not have the mark {_TFLITE_MARK.decode()}")
+            if file.read(8)[4:] != b"TFL3":  # the mark of every TFLite file
+                raise broken(place, "a .tflite file", "it does not have the mark TFL3")
         return Location(place, "tflite", _final_of(place))
     raise ModelError(f"A model must be {KINDS}. Received: {place}, a file of another kind. Export the model first.")
 

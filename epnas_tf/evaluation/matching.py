@@ -51,7 +51,7 @@ def match(classifier: Classifier, data: ImageData | Source) -> Matching:
     not names: if the model or the data set has no names, classes are matched by number.
 
     Args:
-        classifier: the model.
+        classifier: the model, of grey or colour images.
         data: the data set.
 
     Raises:
@@ -103,19 +103,13 @@ def _channels(classifier: Classifier, data: ImageData | Source) -> str | None:
     ours, theirs = classifier.image_shape, data.image_shape
     if ours == theirs:
         return None
-    if ours[:2] != theirs[:2] or ours[2] not in (1, 3):
-        raise _other_images(classifier, data)
+    if ours[:2] != theirs[:2]:
+        expected, found = ("×".join(map(str, shape)) for shape in (ours, theirs))
+        raise DataError(
+            f"{classifier.name} takes images of {expected}. Received: {data.name} with {found}. "
+            f"--image_size={ours[0] if ours[0] == ours[1] else -1} (`image_size`) brings the images to that size."
+        )
     return TO_COLOUR if ours[2] == 3 else TO_GREY
-
-
-def _other_images(classifier: Classifier, data: ImageData | Source) -> DataError:
-    height, width, channels = classifier.image_shape
-    expected, found = ("×".join(map(str, shape)) for shape in (classifier.image_shape, data.image_shape))
-    if channels not in (1, 3):
-        advice = f"The images must be of {channels} channels."
-    else:
-        advice = f"--image_size={height if height == width else -1} (`image_size`) brings the images to that size."
-    return DataError(f"{classifier.name} takes images of {expected}. Received: {data.name} with {found}. {advice}")
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -59,34 +59,6 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
     return _LOADERS[location.kind](location)
 
 
-class CheckpointClassifier(Classifier):
-    """The network of a final training.
-
-    Args:
-        trained: the network and its data set's description.
-        name: its name in error texts.
-    """
-
-    def __init__(self, trained: "TrainedNetwork", name: str = "the trained network") -> None:
-        import tensorflow as tf
-
-        from epnas_tf.data.pipeline import normalise
-
-        description, network = trained.description, trained.network
-        shape = network.shape.image_shape
-        super().__init__(shape, network.shape.num_classes, tuple(description.class_names), name=name)
-        mean, std = (tf.constant(value, tf.float32) for value in (description.mean, description.std))
-
-        @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.uint8)], autograph=False)
-        def probabilities(images: tf.Tensor) -> tf.Tensor:
-            return tf.nn.softmax(tf.cast(network(normalise(images, mean, std), training=False), tf.float32))
-
-        self._function = probabilities
-
-    def run(self, images: npt.NDArray[np.uint8]) -> Float32Array:
-        return self._function(images).numpy()
-
-
 class FunctionClassifier(Classifier):
     """A TensorFlow function of one tensor of images.
 
@@ -105,6 +77,30 @@ class FunctionClassifier(Classifier):
         import tensorflow as tf
 
         return self._function(tf.cast(tf.constant(images), self._type)).numpy()
+
+
+class CheckpointClassifier(FunctionClassifier):
+    """The network of a final training.
+
+    Args:
+        trained: the network and its data set's description.
+        name: its name in error texts.
+    """
+
+    def __init__(self, trained: "TrainedNetwork", name: str = "the trained network") -> None:
+        import tensorflow as tf
+
+        from epnas_tf.data.pipeline import normalise
+
+        description, network = trained.description, trained.network
+        shape, names = network.shape.image_shape, tuple(description.class_names)
+        mean, std = (tf.constant(value, tf.float32) for value in (description.mean, description.std))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.uint8)], autograph=False)
+        def probabilities(images: tf.Tensor) -> tf.Tensor:
+            return tf.nn.softmax(tf.cast(network(normalise(images, mean, std), training=False), tf.float32))
+
+        super().__init__(probabilities, tf.uint8, shape, network.shape.num_classes, names, name=name)
 
 
 class TFLiteClassifier(Classifier):

@@ -7,6 +7,7 @@ from typing import Any
 
 from epnas_tf.config import DataConfig, TrainingConfig
 from epnas_tf.data.sources import layout
+from epnas_tf.errors import ConfigError
 from epnas_tf.options import Settings, option, same_place
 
 SPLITS = ("test", "validation", "train", "all")
@@ -15,17 +16,16 @@ SINGLE, MIRROR = VIEWS = ("single", "mirror")
 """The views of an image whose probabilities are averaged: the image alone, or with its mirror image."""
 
 
-def default_split(own_data: bool, test_is_drawn: bool) -> str:
-    """Returns the default split of an evaluation: the test part.
-
-    For a data set that is not the model's own and has no test part, it is all images: the model was trained on none of
-    them, so none need to be set apart.
-    """
-    return "all" if test_is_drawn and not own_data else "test"
-
-
 _KEPT = ("data_dir", "seed")
 """The settings of a model's own data set that hold for another one as well; its images have the model's size anyway."""
+
+
+def no_data(path: str | os.PathLike[str]) -> ConfigError:
+    """Returns the error for a model whose data set is neither known nor given."""
+    return ConfigError(
+        f"--dataset (`data`) must say which data set to evaluate on: the place of {path} does not tell which one the "
+        "model was trained on. Received: none. Give it, or the run directory."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

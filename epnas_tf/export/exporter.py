@@ -5,7 +5,7 @@ import dataclasses
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,33 +152,30 @@ class Export:
         with full_precision(), self.target.staging() as folder:
             expected = CheckpointClassifier(trained).predict(images.compared)
             self._write(trained, folder, images, left_out)
-            written = [entry for entry in self.formats if entry.name not in left_out]
-            compared = [self._compare(entry, folder, trained, images.compared, expected, left_out) for entry in written]
-            files = tuple(file for file in compared if file is not None and self._passes(file, left_out))
+            files: list[ExportedFile] = []
+            for entry in self.formats:
+                if entry.name not in left_out:
+                    with self._leaving_out(entry, folder, left_out):
+                        files.append(self._compared(entry, folder, trained, images.compared, expected))
             write_export_file(folder, _document(trained, files, images, left_out))
         placed = tuple(dataclasses.replace(file, path=self.target.path / file.path.name) for file in files)
         return ExportResult(self.target.path, placed, images.compared_on, left_out)
 
-    def _passes(self, file: ExportedFile, left_out: dict[str, str]) -> bool:
-        """Whether a file agrees with the trained network; one that does not is refused, or removed and left out."""
-        try:
-            file.format.check(file.parity)
-        except ExportError as error:
-            self._leave_out(file.format, error, left_out)
-            file.path.unlink()
-            return False
-        return True
-
-    def _leave_out(self, entry: Format, error: ExportError, left_out: dict[str, str]) -> None:
-        """Records a format in `left_out`, or refuses the export.
+    @contextlib.contextmanager
+    def _leaving_out(self, entry: Format, folder: Path, left_out: dict[str, str]) -> Iterator[None]:
+        """Removes a file that is refused and records why in `left_out`, or refuses the export.
 
         A float32 file that differs contains a wrong number, and so may all others. The effect of 8-bit rounding is a
         property of the network.
         """
-        if self._all_or_nothing or not entry.quantised:
-            advice = "Nothing is exported; --format with the other formats exports these alone."
-            raise ExportError(f"{error} {advice}") from error
-        left_out[entry.name] = str(error)
+        try:
+            yield
+        except ExportError as error:
+            if self._all_or_nothing or not entry.quantised:
+                advice = "Nothing is exported; --format with the other formats exports these alone."
+                raise ExportError(f"{error} {advice}") from error
+            left_out[entry.name] = str(error)
+            (folder / entry.file).unlink(missing_ok=True)
 
     def _write(self, trained: "TrainedNetwork", folder: Path, images: ExportImages, left_out: dict[str, str]) -> None:
         from epnas_tf.export.plain import plain_model
@@ -198,51 +195,45 @@ class Export:
             options: dict[str, Any] = {"calibration": images.calibration} if entry.calibrated else {}
             if entry.takes_files:
                 options |= {"class_names": description.class_names, "preparation": description.preparation}
-            try:
-                with _writing(self.target.path):
-                    WRITERS[entry.name](model, folder / entry.file, **options)
-            except ExportError as error:
-                self._leave_out(entry, error, left_out)
+            with self._leaving_out(entry, folder, left_out), _writing(self.target.path):
+                WRITERS[entry.name](model, folder / entry.file, **options)
 
-    def _compare(
+    def _compared(
         self,
         entry: Format,
         folder: Path,
         trained: "TrainedNetwork",
         images: npt.NDArray[np.uint8],
         expected: Float32Array,
-        left_out: dict[str, str],
-    ) -> ExportedFile | None:
-        """Loads a file and compares its predictions; None if its runtime refuses it, and it can be left out."""
+    ) -> ExportedFile:
+        """Loads a file and compares its predictions.
+
+        Raises:
+            ExportError: if it cannot be run, or differs too much.
+        """
+        from epnas_tf.export.decoding import classify_encoded
+
         self._tell(f"comparing {entry.file} on {len(images)} images")
         path = folder / entry.file
         try:
             classifier = load_classifier(path)
         except ModelError as error:
             # Of a layer whose output is always zero, 8 bits have a scale that XNNPACK refuses, for example.
-            self._leave_out(entry, ExportError(f"{entry.file} was written and cannot be run: {error}"), left_out)
-            path.unlink()
-            return None
+            raise ExportError(f"{entry.file} was written and cannot be run: {error}") from error
         if classifier.class_names not in (None, trained.description.class_names):
             raise ExportError(
-                f"{entry.file} names other classes than the trained network, so nothing is exported: expected "
-                f"{trained.description.class_names}. Received: {classifier.class_names}"
+                f"{entry.file} names other classes than the trained network: expected "
+                f"{trained.description.class_names}. Received: {classifier.class_names}."
             )
         parity = compare(expected, classifier.predict(images))
         if entry.takes_files:
-            encoded = _compare_encoded(path, images, expected)
+            some = images[:NUM_ENCODED]
+            encoded = compare(expected[: len(some)], classify_encoded(path, some))
             # The worse of the two, also where the second is NaN.
             parity = parity if encoded.max_difference <= parity.max_difference else encoded
+        entry.check(parity)
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         return ExportedFile(entry, path, sum(file.stat().st_size for file in files), parity)
-
-
-def _compare_encoded(path: Path, images: npt.NDArray[np.uint8], expected: Float32Array) -> Parity:
-    """Compares the predictions for the first images as PNG files, which are lossless."""
-    from epnas_tf.export.decoding import classify_encoded
-
-    found = classify_encoded(path, images[:NUM_ENCODED])
-    return compare(expected[: len(found)], found)
 
 
 def _final_directory(run_dir: Path) -> Path:
@@ -270,14 +261,13 @@ def _default_output(run_dir: Path, final: Path) -> Path:
 
 
 def _document(
-    trained: "TrainedNetwork", files: tuple[ExportedFile, ...], images: ExportImages, left_out: Mapping[str, str]
+    trained: "TrainedNetwork", files: Sequence[ExportedFile], images: ExportImages, left_out: Mapping[str, str]
 ) -> dict[str, Any]:
     """Returns the content of export.json."""
     import keras
     import tensorflow as tf
 
     description, shape = trained.description, trained.network.shape
-    size = cost(trained.network.graph, shape.image_shape)
     return {
         "name": description.name,
         "architecture": str(trained.architecture),
@@ -286,8 +276,7 @@ def _document(
         "preparation": to_document(description.preparation),
         "mean": list(description.mean),
         "std": list(description.std),
-        "parameters": size.parameters,
-        "multiply_adds": size.multiply_adds,
+        **dataclasses.asdict(cost(trained.network.graph, shape.image_shape)),
         "compared_on": images.compared_on,
         "calibrated_on": images.calibrated_on if any(file.format.calibrated for file in files) else None,
         "left_out": dict(left_out),
@@ -299,11 +288,14 @@ def _document(
 
 def _entry(file: ExportedFile, image_shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
     batch = file.format.batch
-    shapes: dict[str, list[int | None]] = {"class_name": [None], "class_names": [None, num_classes]}
     outputs: dict[str, Any] = {"probabilities": {"type": file.format.output_type, "shape": [batch, num_classes]}}
     if file.format.output_type == "uint8":
         outputs["probabilities"]["scale"] = 1 / 256
-    outputs |= {name: {"type": "string", "shape": shapes[name]} for name in file.format.outputs}
+    signature: dict[str, Any] = {}
+    if file.format.takes_files:
+        outputs["class_name"] = {"type": "string", "shape": [None]}
+        outputs["class_names"] = {"type": "string", "shape": [None, num_classes]}
+        signature["classify_files"] = {"files": {"type": "string", "shape": [None]}}
     return {
         "format": file.format.name,
         "file": file.format.file,
@@ -314,7 +306,7 @@ def _entry(file: ExportedFile, image_shape: tuple[int, int, int], num_classes: i
         "equal_predictions": file.parity.equal_predictions,
         "inputs": {"images": {"type": file.format.input_type, "shape": [batch, *image_shape], "range": [0, 255]}},
         "outputs": outputs,
-        **({"classify_files": {"files": {"type": "string", "shape": [None]}}} if file.format.takes_files else {}),
+        **signature,
     }
 
 

@@ -79,7 +79,6 @@ class Format:
         quantised: whether its weights are rounded; it is then held to `MIN_EQUAL` instead of `MAX_DIFFERENCE`.
         calibrated: whether its activations are rounded as well, to ranges taken from training images; classes within
             `INTEGER_MARGIN` then count as equal.
-        outputs: the outputs beside the probabilities.
     """
 
     name: str
@@ -91,11 +90,10 @@ class Format:
     batch: int | None = None
     quantised: bool = False
     calibrated: bool = False
-    outputs: tuple[str, ...] = ()
 
     @property
     def takes_files(self) -> bool:
-        """Whether it also has a signature for the contents of image files."""
+        """Whether it also has a signature for the contents of image files, and gives class names."""
         return self.name == "saved_model"
 
     def check(self, parity: Parity) -> None:
@@ -125,13 +123,7 @@ class Format:
 FORMATS = {
     entry.name: entry
     for entry in (
-        Format(
-            "saved_model",
-            "saved_model",
-            "float32, needs TensorFlow",
-            "servers, TensorFlow Serving, Python",
-            outputs=("class_name", "class_names"),
-        ),
+        Format("saved_model", "saved_model", "float32, needs TensorFlow", "servers, TensorFlow Serving, Python"),
         Format("keras", "model.keras", f"float32, needs Keras {OLDEST_KERAS} or later", "further training", "float32"),
         Format("tflite", "model.tflite", "float32, needs a TFLite runtime", "phones, small computers"),
         Format(

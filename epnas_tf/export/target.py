@@ -1,7 +1,6 @@
 """The folder of an export: filled under a temporary name and moved once all its files have passed. No TensorFlow."""
 
 import contextlib
-import errno
 import json
 import os
 import tempfile
@@ -12,6 +11,7 @@ from typing import Any
 from epnas_tf.data.checks.names import check_path
 from epnas_tf.evaluation.location import EXPORT_FILE
 from epnas_tf.export.formats import FORMATS, ExportError
+from epnas_tf.files import to_disk
 from epnas_tf.storage.state_files import translate_os_errors, write_whole
 
 FORMAT = "epnas_tf.export"
@@ -35,8 +35,9 @@ class Target:
         self.path = path.resolve() if path.is_symlink() else path
         self.overwrite = overwrite
         self._check()
-        with translate_os_errors(self.path):
-            _check_writable(self.path)
+        folder = next(parent for parent in self.path.absolute().parents if os.path.lexists(parent))
+        with translate_os_errors(self.path), tempfile.TemporaryDirectory(dir=folder):
+            pass  # refused here if nothing can be written
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
@@ -60,7 +61,7 @@ class Target:
             yield folder
             self._check()
             with translate_os_errors(self.path):
-                _to_disk(folder)
+                _all_to_disk(folder)
                 self._move(folder)
 
     def _check(self) -> None:
@@ -92,15 +93,6 @@ class Target:
             raise
 
 
-def _check_writable(path: Path) -> None:
-    """Raises the system's error if the nearest existing parent is not a folder, or not writable."""
-    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
-    if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-
-
 def write_export_file(folder: Path, values: Mapping[str, Any]) -> None:
     """Writes export.json, which marks a folder as an export.
 
@@ -118,12 +110,9 @@ def _is_export(path: Path) -> bool:
         return False
 
 
-def _to_disk(folder: Path) -> None:
+def _all_to_disk(folder: Path) -> None:
     """Flushes all files of a folder to the disk."""
     for file in folder.rglob("*"):
         if file.is_file():
-            descriptor = os.open(file, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            with open(file, "rb") as handle:
+                to_disk(handle)

@@ -36,18 +36,11 @@ class Example:
 def examples(predictions: Predictions, class_names: Sequence[str], right: bool) -> list[Example]:
     """Returns the kept test images that the network classifies correctly, or those that it does not."""
     indices, images = predictions.right if right else predictions.wrong
-    found = []
+    names, found = [clean(name) for name in class_names], []
     for index, image in zip(indices.tolist(), images, strict=True):
-        answer = predictions.probabilities[index]
-        predicted = int(np.argmax(answer))
-        found.append(
-            Example(
-                source=data_uri(image),
-                true=clean(class_names[int(predictions.labels[index])]),
-                predicted=clean(class_names[predicted]),
-                probability=percent(float(answer[predicted]), 0),
-            )
-        )
+        answer, true = predictions.probabilities[index], names[predictions.labels[index]]
+        probability = percent(float(answer.max()), 0)
+        found.append(Example(data_uri(image), true, names[answer.argmax()], probability))
     return found
 
 

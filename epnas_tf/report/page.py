@@ -1,35 +1,21 @@
 """Assembly and writing of a run's report."""
 
+import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.metrics import percent_of_images
-from epnas_tf.nn import Operation, known
-from epnas_tf.report import tables
+from epnas_tf.report import images, tables, text
+from epnas_tf.report.figures import compare, pareto, search as search_figures, svg, training as training_figures
 from epnas_tf.report.figures.architecture import architecture_picture
-from epnas_tf.report.figures.compare import compare_picture, compared_rows
 from epnas_tf.report.figures.drawing import Picture, drawing
-from epnas_tf.report.figures.pareto import all_fronts, front_pictures
 from epnas_tf.report.figures.rank import Rank, rank_picture, read_rank
-from epnas_tf.report.figures.search import accuracy_picture, prediction_picture, updates_picture
-from epnas_tf.report.figures.training import (
-    CLASSES_WITH_NUMBERS,
-    confusion_picture,
-    learning_rate_picture,
-    loss_picture,
-    training_accuracy_picture,
-)
-from epnas_tf.report.images import examples
 from epnas_tf.report.search_files import Search, read_search
-from epnas_tf.report.summary import Summary, summarise, training_status
-from epnas_tf.report.text import clean, count, decimal, duration, plural
+from epnas_tf.report.summary import Summary, summarise
 from epnas_tf.report.training_files import Training, read_training
-from epnas_tf.space.architecture import Architecture
 from epnas_tf.storage.compare_directory import FOLDER as COMPARE_FOLDER, Comparison, read_comparison
 from epnas_tf.storage.rank_directory import FOLDER as RANK_FOLDER
 from epnas_tf.storage.state_files import translate_os_errors, write_whole
@@ -56,6 +42,16 @@ NAMES = (
     "compare",
 )
 """Every picture there may be; one that an earlier report left and this one lacks is removed."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """The parts of a run, each None if it does not exist; there is a search or a final training."""
+
+    search: Search | None
+    training: Training | None
+    rank: Rank | None = None
+    comparison: Comparison | None = None
 
 
 def write_report(
@@ -88,24 +84,19 @@ def write_report(
         'report.html'
     """
     path = Path(run_dir)
-    search, training = read_run(path, None if final_dir is None else Path(final_dir))
+    run = read_run(path, None if final_dir is None else Path(final_dir))
     place = Path(output) if output is not None else default_place(path, final_dir)
-    _check_earlier(place, search)
-    rank = None if search is None else read_rank(path / RANK_FOLDER)
-    comparison = None if search is None else read_comparison(path / COMPARE_FOLDER)
-    summary = summarise(search, training)
-    pictures = draw(search, training, summary, rank, comparison)
-    page = render(search, training, summary, pictures, rank, comparison)
+    _check_earlier(place, run.search)
+    summary = summarise(run.search, run.training)
+    pictures = draw(run, summary)
+    page = render(run, summary, pictures)
     folder = place / PICTURES
     with translate_os_errors(place):
         folder.mkdir(parents=True, exist_ok=True)
-    for name in NAMES:
-        file = folder / f"{name}.svg"
-        if name in pictures:
-            write_whole(file, pictures[name].svg.encode())
-        else:
-            with translate_os_errors(folder):
-                file.unlink(missing_ok=True)
+        for name in set(NAMES) - pictures.keys():
+            (folder / f"{name}.svg").unlink(missing_ok=True)
+    for name, picture in pictures.items():
+        write_whole(folder / f"{name}.svg", picture.svg.encode())
     write_whole(place / FILE, page.encode())
     return place / FILE
 
@@ -141,8 +132,8 @@ def default_place(run_dir: Path, final_dir: str | os.PathLike[str] | None) -> Pa
     return Path(final_dir)
 
 
-def read_run(path: Path, final: Path | None = None) -> tuple[Search | None, Training | None]:
-    """Reads the search and the final training of a run, as far as they exist; at least one does.
+def read_run(path: Path, final: Path | None = None) -> Run:
+    """Reads the parts of a run.
 
     Args:
         path: the run's directory.
@@ -165,53 +156,42 @@ def read_run(path: Path, final: Path | None = None) -> tuple[Search | None, Trai
             "Give what --run_dir named."
         )
     if has_search and not has_training and is_training(path):
-        return None, read_training(path)
-    return read_search(path) if has_search else None, read_training(final) if has_training else None
+        return Run(None, read_training(path))
+    search = read_search(path) if has_search else None
+    training = read_training(final) if has_training else None
+    if search is None:
+        return Run(None, training)
+    return Run(search, training, read_rank(path / RANK_FOLDER), read_comparison(path / COMPARE_FOLDER))
 
 
-def draw(
-    search: Search | None,
-    training: Training | None,
-    summary: Summary,
-    rank: Rank | None = None,
-    comparison: Comparison | None = None,
-) -> dict[str, Picture]:
+def draw(run: Run, summary: Summary) -> dict[str, Picture]:
     """Draws every picture for which there is data, by name."""
     with drawing():
-        pictures = [*_pictures(search, training, summary, rank)]
-        pictures += [] if comparison is None else [compare_picture(comparison)]
-        return {picture.name: picture for picture in pictures if picture is not None}
+        return {picture.name: picture for picture in _pictures(run, summary) if picture is not None}
 
 
-def _pictures(
-    search: Search | None, training: Training | None, summary: Summary, rank: Rank | None
-) -> Iterator[Picture | None]:
+def _pictures(run: Run, summary: Summary) -> Iterator[Picture | None]:
     if summary.architecture is not None:
         yield architecture_picture(summary.architecture)
-    if search is not None:
-        yield accuracy_picture(search)
-        yield prediction_picture(search)
-        yield updates_picture(search)
-        yield from front_pictures(search)
-    if rank is not None:
-        yield rank_picture(rank)
-    if training is not None:
+    if (search := run.search) is not None:
+        yield search_figures.accuracy_picture(search)
+        yield search_figures.prediction_picture(search)
+        yield search_figures.updates_picture(search)
+        yield from pareto.front_pictures(search)
+    if run.rank is not None:
+        yield rank_picture(run.rank)
+    if (training := run.training) is not None:
         if training.epochs:
-            yield loss_picture(training.epochs, training.config.recipe)
-            yield training_accuracy_picture(training.epochs, training.config.recipe)
-            yield learning_rate_picture(training.epochs, training.config.recipe)
+            yield training_figures.loss_picture(training.epochs, training.config.recipe)
+            yield training_figures.training_accuracy_picture(training.epochs, training.config.recipe)
+            yield training_figures.learning_rate_picture(training.epochs, training.config.recipe)
         if training.figures is not None:
-            yield confusion_picture(training.figures)
+            yield training_figures.confusion_picture(training.figures)
+    if run.comparison is not None:
+        yield compare.compare_picture(run.comparison)
 
 
-def render(
-    search: Search | None,
-    training: Training | None,
-    summary: Summary,
-    pictures: dict[str, Picture],
-    rank: Rank | None = None,
-    comparison: Comparison | None = None,
-) -> str:
+def render(run: Run, summary: Summary, pictures: dict[str, Picture]) -> str:
     """Renders the page as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("epnas_tf.report"),
@@ -220,58 +200,8 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {function.__name__: function for function in FILTERS}
-    return environment.get_template("report.html").render(
-        summary=summary,
-        pictures=pictures,
-        search=search,
-        rank=rank,
-        comparison=comparison,
-        training=training,
-        settings=_settings(search, training),
-        crowded=CLASSES_WITH_NUMBERS,
-    )
-
-
-def _settings(search: Search | None, training: Training | None) -> list[tuple[str, list[Any], str]]:
-    """Returns title, groups of settings and package versions for each part of the run."""
-    parts = {"Search": search, "Final training": training}
-    return [
-        (
-            title,
-            tables.settings_groups(part.config, part.document["settings"]),
-            ", ".join(f"{clean(name)} {clean(version)}" for name, version in part.document["versions"].items()),
-        )
-        for title, part in parts.items()
-        if part is not None
-    ]
-
-
-def used_operations(architectures: Iterable[Architecture]) -> list[Operation]:
-    """Returns the operations of some architectures, each once, those of the paper in its order."""
-    used = {part for architecture in architectures for level in tables.operations_of(architecture) for part in level}
-    order = {name: place for place, name in enumerate(known())}
-    return sorted(used, key=lambda shown: (order.get(shown.name, len(order)), shown.label))
-
-
-FILTERS: tuple[Callable[..., Any], ...] = (
-    tables.accuracy_table,
-    tables.architecture_table,
-    tables.best_networks,
-    tables.correlation_table,
-    tables.frequent_confusions,
-    tables.operations_of,
-    tables.training_facts,
-    all_fronts,
-    compared_rows,
-    clean,
-    count,
-    decimal,
-    duration,
-    examples,
-    percent_of_images,
-    plural,
-    training_status,
-    used_operations,
-)
-"""The functions that the page's template calls by their names."""
+    for module in (text, tables, images, pareto, compare, svg):  # the page calls their functions by name
+        environment.filters |= vars(module)
+    template = environment.get_template("report.html")
+    crowded = training_figures.CLASSES_WITH_NUMBERS
+    return template.render(**vars(run), summary=summary, pictures=pictures, crowded=crowded)

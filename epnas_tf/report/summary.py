@@ -61,7 +61,7 @@ def summarise(search: Search | None, training: Training | None) -> Summary:
     return Summary(
         name=clean(description.name if description else Path(dataset).name or dataset),
         data=_data(description, held_out=training is None or training.config.recipe.held_out) if description else "",
-        status=[_search_status(search), training_status(training)],
+        status=[_search_status(search), _training_status(training)],
         tiles=_tiles(search, training),
         architecture=architecture,
         title=title,
@@ -69,7 +69,7 @@ def summarise(search: Search | None, training: Training | None) -> Summary:
     )
 
 
-def training_status(training: Training | None) -> str:
+def _training_status(training: Training | None) -> str:
     """Describes the progress of a final training in one sentence."""
     if training is None:
         return "No final training has begun."

@@ -1,7 +1,7 @@
 """The report's tables, as rows of text."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.errors import ArchitectureError, DataError
 from epnas_tf.metrics import percent_of_images, rank_correlation
-from epnas_tf.nn import Cost, Operation
+from epnas_tf.nn import Cost, Operation, known
 from epnas_tf.options import groups_of
 from epnas_tf.report.figures.drawing import operation
 from epnas_tf.report.search_files import Search, Trial
@@ -17,9 +17,6 @@ from epnas_tf.report.text import MISSING, clean, count, decimal, duration, plura
 from epnas_tf.report.training_files import TestFigures, Training
 from epnas_tf.space import NetworkShape, build_graph, definition_of
 from epnas_tf.space.architecture import Architecture
-
-Sized = list[tuple[Cost | None, Trial]]
-"""Trials, each with the cost of its network, if that is known."""
 
 NUM_BEST = 10
 NUM_CONFUSIONS = 10
@@ -43,10 +40,7 @@ def settings_groups(config: Any, settings: dict[str, Any]) -> list[tuple[str, li
         settings: the same as in config.json; those outside every group are ignored.
     """
     return [
-        (
-            (group.TITLE or "general").capitalize(),
-            [_setting(field, settings) for field in fields if field.name in settings],
-        )
+        ((group.TITLE or "general").capitalize(), [_setting(f, settings) for f in fields if f.name in settings])
         for group, fields in groups_of(type(config))
     ]
 
@@ -57,16 +51,11 @@ def _setting(field: "dataclasses.Field[Any]", settings: dict[str, Any]) -> Setti
     shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     if isinstance(value, bool):
         shown = "yes" if value else "no"
-    return Setting(
-        name=field.name.replace("_", " "),
-        value=clean(shown) or MISSING,
-        help=field.metadata["help"],
-        changed=value != default,
-    )
+    return Setting(field.name.replace("_", " "), clean(shown) or MISSING, field.metadata["help"], value != default)
 
 
-def best_networks(search: Search) -> Sized:
-    """Returns the best whole architectures of a search, each with its cost."""
+def best_networks(search: Search) -> list[tuple[Cost | None, Trial]]:
+    """Returns the best whole architectures of a search, each with its cost, if that is known."""
     return [(search_cost(search, trial.architecture), trial) for trial in search.best_trials()[:NUM_BEST]]
 
 
@@ -84,6 +73,13 @@ def search_cost(search: Search, architecture: Architecture) -> Cost | None:
 def operations_of(architecture: Architecture) -> list[list[Operation]]:
     """Returns the operations of each level."""
     return [[operation(name) for name in names] for names in definition_of(architecture).operations_of(architecture)]
+
+
+def used_operations(architectures: Iterable[Architecture]) -> list[Operation]:
+    """Returns the operations of some architectures, each once, those of the paper in its order."""
+    used = {part for architecture in architectures for level in operations_of(architecture) for part in level}
+    order = {name: place for place, name in enumerate(known())}
+    return sorted(used, key=lambda shown: (order.get(shown.name, len(order)), shown.label))
 
 
 @dataclasses.dataclass(frozen=True)

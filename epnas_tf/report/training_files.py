@@ -155,8 +155,7 @@ def _predictions(file: Path, num_classes: int) -> Predictions | None:
         labels, probabilities = arrays["labels"], arrays["probabilities"]
         if labels.ndim != 1 or probabilities.shape != (len(labels), num_classes):
             raise ValueError(f"labels {labels.shape}, probabilities {probabilities.shape}, {num_classes} classes")
-        if len(labels) and not 0 <= labels.min() <= labels.max() < num_classes:
-            raise ValueError(f"labels from {labels.min()} to {labels.max()} of {num_classes} classes")
+        _check_range("labels", labels, num_classes)
         right, wrong = (_examples(arrays, part, len(labels)) for part in ("right", "wrong"))
         return Predictions(labels, probabilities, right, wrong)
 
@@ -165,10 +164,12 @@ def _examples(
     arrays: dict[str, npt.NDArray[Any]], part: str, num_images: int
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
     indices, images = arrays[f"{part}_indices"], arrays[f"{part}_images"]
-    if len(indices) == 0:
-        return indices, np.zeros((0, 1, 1, 1), np.uint8)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or len(images) != len(indices):
         raise ValueError(f"{part}_images {images.dtype} {images.shape}")
-    if not 0 <= indices.min() <= indices.max() < num_images:
-        raise ValueError(f"{part}_indices from {indices.min()} to {indices.max()} of {num_images} images")
+    _check_range(f"{part}_indices", indices, num_images)
     return indices, images
+
+
+def _check_range(name: str, numbers: npt.NDArray[Any], end: int) -> None:
+    if ((numbers < 0) | (numbers >= end)).any():
+        raise ValueError(f"{name} from {numbers.min()} to {numbers.max()}, not from 0 to {end - 1}")

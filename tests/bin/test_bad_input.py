@@ -213,8 +213,8 @@ def test_show_refuses_what_it_cannot_show(tmp_path):
         runs.assert_clear_error(runs.light("show", *arguments), *words)
 
 
-@pytest.mark.parametrize(("flags", "what"), [(runs.TINY, "output"), (["--help"], "help")], ids=["output", "help"])
-def test_output_that_cannot_be_written_ends_in_one_message(tmp_path, flags, what):
+@pytest.mark.parametrize("flags", [runs.TINY, ["--help"]], ids=["output", "help"])
+def test_output_that_cannot_be_written_ends_in_one_message(tmp_path, flags):
     with open("/dev/full", "w") as full:
         result = subprocess.run(
             [*runs.SEARCH, *flags, f"--run_dir={tmp_path / 'run'}"],
@@ -226,7 +226,7 @@ def test_output_that_cannot_be_written_ends_in_one_message(tmp_path, flags, what
         )
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
-    assert f"the {what} cannot be written: No space left on device" in result.stderr
+    assert "the output cannot be written: No space left on device" in result.stderr
 
 
 @pytest.fixture

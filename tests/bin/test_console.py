@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from epnas_tf.bin import console
-from epnas_tf.bin.console import make_console, print_in_any_encoding
+from epnas_tf.bin.console import Terminal, print_in_any_encoding
 from tests.bin import runs
 
 STARTED = """
@@ -63,7 +63,7 @@ def test_a_text_is_written_out_where_the_terminal_lacks_its_characters(encoding,
         patch.setattr(sys, "stdout", stream)
         patch.setattr(sys, "stderr", stream)
         print_in_any_encoding()
-        make_console().print("8×8 … −3 τ = ½ r² café 猫 " + os.fsdecode(b"caf\xe9"))
+        Terminal().print("8×8 … −3 τ = ½ r² café 猫 " + os.fsdecode(b"caf\xe9"))
     stream.flush()
     assert stream.buffer.getvalue() == printed + b"\n"
 
@@ -186,7 +186,7 @@ def test_a_run_directory_that_is_not_utf_8_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({}, ["text in UTF-8. Received: --flagfile=my.cfg with b'# gr\\xfcn', which", "Save it as UTF-8."]),
+        ({}, ["text in UTF-8. Received: --flagfile=my.cfg with b'# gr\\xfc', which", "Save it as UTF-8."]),
         ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, ["text in ASCII", "Set PYTHONUTF8=1"]),
     ],
 )

@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from epnas_tf.bin import evaluate as program
+from epnas_tf.bin.console import Terminal
 from epnas_tf.config import NOT_AUGMENTED, DataConfig, RunConfig
 from epnas_tf.evaluation import Metrics, evaluate, measure
 from epnas_tf.metrics import with_interval
@@ -121,7 +121,7 @@ def test_images_of_another_shape_are_refused_and_no_figures_left(run_dir, tmp_pa
         (["RUN/export"], ["a folder with export.json, model.keras", "Name one of them: RUN/export/model.keras, "]),
         (["SEARCH"], ["has no final training yet", "Run epnas-train on it first"]),
         (["CUT.keras"], ["CUT.keras is not a .keras file that can be read"]),
-        (["ALONE.keras"], ["--dataset must say which data set", "Received: no --dataset"]),
+        (["ALONE.keras"], ["--dataset (`data`) must say which data set", "Received: none"]),
         (["ALONE.keras", "--dataset=cifar11"], ["`dataset` must be", "Did you mean", "cifar10"]),
         (["RUN", "--dataset=nowhere.npz"], ["nowhere.npz", "no such file"]),
         (["RUN", "--split=some"], ["--split must be one of test, validation, train, all. Received: 'some'"]),
@@ -151,7 +151,7 @@ def test_help_lists_every_flag():
 
 
 def shown(metrics, width=100):
-    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Terminal(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
         program.show_confusion(console, metrics)
     return console.export_text()
@@ -177,7 +177,7 @@ def test_most_confused_pairs_are_shown_where_a_matrix_would_not_fit():
 
 
 def test_top_5_accuracy_is_left_out_where_it_says_nothing():
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Terminal(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
         console.print(program.figures_table(figures(5)))
     assert [row[0] for row in rows(console.export_text())] == ["accuracy", "loss"]

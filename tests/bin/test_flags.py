@@ -81,8 +81,8 @@ def test_a_path_begins_at_home_where_it_says_so(monkeypatch):
     monkeypatch.setattr(flags, "FLAGS", values)
     monkeypatch.setattr(flags, "DEFINE", functools.partial(flags.DEFINE, flag_values=values))
     monkeypatch.setenv("HOME", "/home/somebody")
-    config_flags.define_path("place", None, "where")
-    config_flags.define_path("other", None, "where else")
+    config_flags.define_path("place", "where")
+    config_flags.define_path("other", "where else")
     values(["program", "--place=~/runs/a"])
     assert (values.place, values.other) == ("/home/somebody/runs/a", None)
 

@@ -10,8 +10,8 @@ import sys
 
 import numpy as np
 import pytest
-from rich.console import Console
 
+from epnas_tf.bin import console
 from epnas_tf.bin.displays import training as training_display
 from epnas_tf.bin.displays.training import LogTrainingDisplay
 from epnas_tf.config import DataConfig, RecipeConfig, RunConfig, SpaceConfig, TrainingConfig
@@ -185,7 +185,7 @@ def test_end_shows_the_result_and_what_to_type_next(trained):
 def display():
     """Shows a training of two epochs that is to compare five candidates; what it shows is `display.console.file`."""
     recipe = RecipeConfig(epochs=2, restart_epochs=5, candidates=5)
-    return LogTrainingDisplay(Console(file=io.StringIO(), width=200), recipe)
+    return LogTrainingDisplay(console.Terminal(file=io.StringIO(), width=200), recipe)
 
 
 def test_log_counts_the_candidates_that_there_are_and_warns_of_a_cosine_that_is_cut(display):

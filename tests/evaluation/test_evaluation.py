@@ -11,7 +11,7 @@ from epnas_tf.config import DataConfig, RecipeConfig
 from epnas_tf.data import load
 from epnas_tf.data.sources.pictures import resize
 from epnas_tf.errors import ConfigError, DataError
-from epnas_tf.evaluation import evaluate, measure
+from epnas_tf.evaluation import ModelError, evaluate, measure
 from epnas_tf.evaluation.matching import BY_NAME, BY_NUMBER, SAME, SOME, TO_GREY
 from epnas_tf.evaluation.settings import SPLITS, EvaluationConfig, base_settings, may_have_trained_on
 from epnas_tf.options import same_place, values_of
@@ -302,7 +302,7 @@ def test_one_folder_is_one_data_set_however_it_is_written(tmp_path, monkeypatch)
 
 
 def test_what_cannot_be_evaluated_is_refused(plain, final):
-    with pytest.raises(ConfigError, match=r"`data` must say .*Received: data=None"):
+    with pytest.raises(ConfigError, match=r"`data`\) must say .*Received: none"):
         evaluate(plain.folder / "model.keras")
     with pytest.raises(ConfigError, match=r"`split` must be one of test, .*, all\. Received: split='no'"):
         evaluate(final.path, split="no")
@@ -318,3 +318,11 @@ def test_data_set_without_a_test_part_has_one_drawn(plain, digits, tmp_path):
     np.savez(tmp_path / "more.npz", x_train=whole.train.images[:500], y_train=whole.train.labels[:500])
     result = evaluate(plain.folder / "model.keras", DataConfig(dataset=str(tmp_path / "more.npz"), test_fraction=0.5))
     assert result.metrics.num_images == 250
+
+
+def test_a_model_of_other_than_grey_or_colour_images_is_refused(tmp_path):
+    inputs = keras.Input((8, 8, 4))
+    outputs = keras.layers.Dense(10, activation="softmax")(keras.layers.Flatten()(inputs))
+    keras.Model(inputs, outputs).save(tmp_path / "model.keras")
+    with pytest.raises(ModelError, match=r"of three colours\. Received: .*model\.keras, which takes 4 channels"):
+        evaluate(tmp_path / "model.keras", DataConfig(dataset="digits"))

@@ -2,9 +2,7 @@
 
 from typing import Self
 
-from rich.console import Console
-
-from epnas_tf.bin.console import say
+from epnas_tf.bin.console import Terminal
 from epnas_tf.data import ImageData
 
 
@@ -15,12 +13,12 @@ class Display:
         console: the console.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self.console = console
 
     def say(self, text: str) -> None:
         """Writes a sentence."""
-        say(self.console, text)
+        self.console.say(text)
 
     def warning(self, text: str) -> None:
         """Writes a warning."""

@@ -7,6 +7,9 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from rich.console import Console
+from rich.progress import Progress
+
 T = TypeVar("T")
 
 LONG = 2.0
@@ -21,21 +24,15 @@ def show_reading(items: Iterable[T], total: int, what: str) -> Iterator[T]:
         total: their number.
         what: the name of the work.
     """
-    from rich.console import Console  # takes a moment to import
-
     began, said, console = time.monotonic(), False, Console(stderr=True)
     # The commands with a live display do their work in another thread than the main one.
-    bars = (
-        console.is_terminal and not console.is_dumb_terminal and threading.current_thread() is threading.main_thread()
-    )
+    bars = console.is_interactive and threading.current_thread() is threading.main_thread()
     with contextlib.ExitStack() as stack:
         for count, item in enumerate(items, 1):
             seconds = time.monotonic() - began
             if not said and seconds > LONG and count < total:
                 said = True
                 if bars:
-                    from rich.progress import Progress
-
                     bar = stack.enter_context(Progress(console=console, transient=True))
                     task = bar.add_task(what, total=total)
                 else:  # not by the console, which would write past a live display

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from epnas_tf.bin.console import Terminal
 from epnas_tf.bin.displays.base import Display
 from epnas_tf.children.child import ChildResult
 from epnas_tf.config import SearchConfig
@@ -35,7 +36,7 @@ class LogDisplay(Display, Listener):
         config: has the search's iterations, sampling rule and ranking rule.
     """
 
-    def __init__(self, console: Console, config: SearchConfig) -> None:
+    def __init__(self, console: Terminal, config: SearchConfig) -> None:
         super().__init__(console)
         self.config = config
         self.time_left = TimeLeft()
@@ -75,16 +76,13 @@ class LogDisplay(Display, Listener):
             self.say(line)
         self.began = time.perf_counter()
 
-    def child_started(self, candidate: Candidate[Any]) -> None:
-        """Does nothing: a child's time counts from the end of the one before, so it includes its choice."""
-
     def child_ended(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
         """Writes the child's line."""
         self.take(candidate, result)
         self.say(self.line(candidate, result))
 
     def take(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
-        """Records a child's time and accuracy."""
+        """Records a child's accuracy, and its time from the end of the one before, which includes its choice."""
         now = time.perf_counter()
         self.time_left.add(candidate.level, now - self.began)
         self.began = now
@@ -167,7 +165,7 @@ class LiveDisplay(LogDisplay):
     A separate thread draws it during the search, from values recorded when a child began or ended.
     """
 
-    def __init__(self, console: Console, config: SearchConfig) -> None:
+    def __init__(self, console: Terminal, config: SearchConfig) -> None:
         super().__init__(console, config)
         self.last = "-"
         self.search_began = time.perf_counter()

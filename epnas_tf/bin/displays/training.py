@@ -3,9 +3,9 @@
 import time
 from typing import Any, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from epnas_tf.bin.console import Terminal
 from epnas_tf.bin.displays.base import Display
 from epnas_tf.config import RecipeConfig
 from epnas_tf.data import ImageData
@@ -28,7 +28,7 @@ class LogTrainingDisplay(Display, TrainingListener):
         recipe: the recipe of the training.
     """
 
-    def __init__(self, console: Console, recipe: RecipeConfig) -> None:
+    def __init__(self, console: Terminal, recipe: RecipeConfig) -> None:
         super().__init__(console)
         self.recipe = recipe
 
@@ -48,12 +48,10 @@ class LogTrainingDisplay(Display, TrainingListener):
 
     def candidate_ended(self, record: dict[str, Any]) -> None:
         """Writes the candidate's line."""
-        epochs = "1 epoch" if record["epochs"] == 1 else f"{record['epochs']} epochs"
-        outcome = (
-            "diverged"
-            if record["accuracy"] is None
-            else f"accuracy {with_interval(record['accuracy'], self.num_validation)} after {epochs}"
-        )
+        outcome = "diverged"
+        if record["accuracy"] is not None:
+            epochs = "1 epoch" if record["epochs"] == 1 else f"{record['epochs']} epochs"
+            outcome = f"accuracy {with_interval(record['accuracy'], self.num_validation)} after {epochs}"
         shared = percent_of_images(record["shared_score"], self.num_validation)
         self.say(f"candidate {record['candidate']}/{self.num_candidates}  {outcome}, {shared} in the search")
 
@@ -100,7 +98,7 @@ class LogTrainingDisplay(Display, TrainingListener):
 class LiveTrainingDisplay(LogTrainingDisplay):
     """The lines of `LogTrainingDisplay` above a bar that stays in place; see there for the arguments."""
 
-    def __init__(self, console: Console, recipe: RecipeConfig) -> None:
+    def __init__(self, console: Terminal, recipe: RecipeConfig) -> None:
         super().__init__(console, recipe)
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
         self.bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console)

@@ -34,8 +34,7 @@ def compare_picture(comparison: Comparison) -> Picture | None:
     for place, (row, mean) in enumerate(rows):
         _draw(axes, place, row, mean, VERMILION if place == 0 else BLUE)
     axes.set_yticks(range(len(rows)), [row.title for row, _ in rows])
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel("test accuracy")
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="test accuracy")
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x")
     percent_axis(axes.xaxis)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib import style
@@ -14,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from epnas_tf.nn import Operation, is_known, operation as registered
-from epnas_tf.report.figures.svg import GRID, INK, MUTED, PAPER, in_page, to_svg
+from epnas_tf.report.figures.svg import GRID, INK, MUTED, PAPER, to_svg
 from epnas_tf.space.picture import WIDTH
 
 LETTER = 12.0
@@ -47,11 +48,6 @@ class Picture:
     alt: str
     caption: str
 
-    @property
-    def inline(self) -> str:
-        """The picture as the page embeds it."""
-        return in_page(self.svg)
-
 
 def operation(name: str) -> Operation:
     """Returns an operation's record for display, or a default one if its plugin is not loaded."""
@@ -77,7 +73,6 @@ def drawing() -> Iterator[None]:
         "axes.grid": True,
         "axes.grid.axis": "y",
         "axes.axisbelow": True,
-        "axes.labelsize": LETTER,
         "axes.labelpad": 5,
         "grid.color": GRID,
         "grid.linewidth": 1,
@@ -88,7 +83,6 @@ def drawing() -> Iterator[None]:
         "ytick.major.size": 0,
         "xtick.major.size": 3,
         "legend.frameon": False,
-        "legend.fontsize": LETTER,
         "legend.handlelength": 1.2,
         "legend.handletextpad": 0.4,
         "legend.columnspacing": 1.0,
@@ -111,8 +105,7 @@ def canvas(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    axes.set_xlim(0, WIDTH)
-    axes.set_ylim(height, 0)
+    axes.set(xlim=(0, WIDTH), ylim=(height, 0))
     return figure, axes
 
 
@@ -123,16 +116,8 @@ def picture(figure: Figure, name: str, alt: str, caption: str) -> Picture:
 
 def field(axes: Axes, x: float, y: float, width: float, height: float, color: str | None, text: str = "") -> None:
     """Draws one cell of a matrix with its text; a colour of None leaves it empty."""
-    axes.add_patch(
-        Rectangle(
-            (x + 1, y + 1),
-            max(width - 2, 1),
-            max(height - 2, 1),
-            facecolor=color or PAPER,
-            edgecolor=PAPER if color else GRID,
-            linewidth=1,
-        )
-    )
+    look: dict[str, Any] = {"facecolor": color or PAPER, "edgecolor": PAPER if color else GRID, "linewidth": 1}
+    axes.add_patch(Rectangle((x + 1, y + 1), max(width - 2, 1), max(height - 2, 1), **look))
     if text:
         ink = ink_on(color or PAPER)
         axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", color=ink, size=SMALL)
@@ -161,8 +146,7 @@ def plot_by_level(height: float, levels: Sequence[int], num_levels: int) -> tupl
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
     legend, axes = figure.subplots(2, height_ratios=(1, height / 17 - 1))
     legend.set_axis_off()
-    legend.set_xlim(0, 340)  # about its pixels
-    legend.set_ylim(0, 1)
+    legend.set(xlim=(0, 340), ylim=(0, 1))  # about its pixels
     legend.text(0, 0.5, "level", va="center", color=MUTED, size=SMALL)
     width = min(300 / len(levels), 24)
     colors = level_colors(num_levels)

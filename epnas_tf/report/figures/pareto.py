@@ -4,8 +4,7 @@ from matplotlib.ticker import MaxNLocator
 
 from epnas_tf.metrics import pareto_front
 from epnas_tf.nn.costs import Cost
-from epnas_tf.report.figures.drawing import BLUE, LETTER, VERMILION, Picture, percent_axis, picture, plot
-from epnas_tf.report.figures.svg import MUTED
+from epnas_tf.report.figures.drawing import BLUE, VERMILION, Picture, percent_axis, picture, plot
 from epnas_tf.report.search_files import Search, Trial
 from epnas_tf.report.tables import search_cost
 from epnas_tf.report.text import compact, plural
@@ -47,18 +46,16 @@ def front_pictures(search: Search) -> list[Picture]:
 
 
 def _front_picture(trials: Sized, measure: str, on_weights: str) -> Picture:
-    on_front = front(trials, measure)
+    name, on_front = MEASURES[measure], front(trials, measure)
     figure, axes = plot(270)
     axes.scatter(*_points(trials, measure), s=16, c=BLUE, alpha=0.55, linewidths=0)
     sizes, scores = _points(on_front, measure)
     axes.step(sizes, scores, where="post", color=VERMILION, linewidth=1.4)
     axes.scatter(sizes, scores, s=26, c=VERMILION, linewidths=0, zorder=3)
-    axes.set_xlabel(MEASURES[measure], color=MUTED, size=LETTER)
-    axes.set_ylabel("validation accuracy")
+    axes.set(xlabel=name, ylabel="validation accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))  # "3.85 k" is wide
     axes.xaxis.set_major_formatter(lambda number, _: compact(int(number)))
     percent_axis(axes.yaxis)
-    name = MEASURES[measure]
     caption = (
         f"Each dot is a whole architecture, with its newest accuracy {on_weights} and its {name}, at the "
         "channels of the search. No other is as accurate as one on the line and as small."

@@ -45,8 +45,7 @@ def accuracy_picture(search: Search) -> Picture | None:
     scores = np.array([t.score for t in trials], float)
     figure, axes, dots = _by_level(290, search, trials)
     axes.scatter([t.child for t in trials], scores, **dots)
-    axes.set_xlabel("child")
-    axes.set_ylabel("validation accuracy")
+    axes.set(xlabel="child", ylabel="validation accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     percent_axis(axes.yaxis)
     tempered = search.config.search.tempered
@@ -83,11 +82,8 @@ def prediction_picture(search: Search) -> Picture | None:
     margin = max(0.04 * float(np.ptp(both)), 0.005)
     ends = (max(float(both.min()) - margin, 0), min(float(both.max()) + margin, 1))
     axes.plot(ends, ends, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
-    axes.set_xlim(ends)
-    axes.set_ylim(ends)
+    axes.set(xlim=ends, ylim=ends, xlabel="predicted accuracy", ylabel="measured accuracy")
     axes.grid(axis="x")
-    axes.set_xlabel("predicted accuracy")
-    axes.set_ylabel("measured accuracy")
     for axis in (axes.xaxis, axes.yaxis):
         percent_axis(axis)
     caption = (
@@ -189,16 +185,7 @@ def _ring_caption(search: Search) -> str:
 def _ring(axes: Axes, best: Trial, num_validation: int | None) -> None:
     score = best.score or 0.0
     axes.scatter([best.child], [score], s=110, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4)
-    share = (best.child - axes.get_xlim()[0]) / (axes.get_xlim()[1] - axes.get_xlim()[0])
-    axes.annotate(
-        percent_of_images(score, num_validation),
-        (best.child, score),
-        (8, 8) if share > 0.5 else (-8, 8),
-        textcoords="offset points",
-        ha="right" if share > 0.5 else "left",
-        va="bottom",
-        color=INK,
-        size=LETTER,
-        weight="bold",
-        zorder=5,
-    )
+    offset, side = ((8, 8), "right") if best.child > sum(axes.get_xlim()) / 2 else ((-8, 8), "left")
+    look: dict[str, Any] = {"ha": side, "va": "bottom", "color": INK, "size": LETTER, "weight": "bold", "zorder": 5}
+    accuracy = percent_of_images(score, num_validation)
+    axes.annotate(accuracy, (best.child, score), offset, textcoords="offset points", **look)

@@ -95,8 +95,7 @@ def _curves(
     for (title, values), color in zip(drawn.items(), (BLUE, VERMILION), strict=False):
         shown = GREEN if name == "learning-rate" else color
         axes.plot(numbers, values, color=shown, label=title, marker="o" if len(epochs) < 12 else None, ms=4)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(label)
+    axes.set(xlabel="epoch", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
     axes.margins(x=0.02)

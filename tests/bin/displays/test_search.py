@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from rich.console import Console
 
+from epnas_tf.bin.console import Terminal
 from epnas_tf.bin.displays.search import LiveDisplay, LogDisplay, about, forecast_lines
 from epnas_tf.children.child import ChildResult
 from epnas_tf.config import PAPER_SEARCH, SearchConfig
@@ -22,7 +22,7 @@ def shown_line(display):
 
 def test_best_so_far_says_what_it_is_ranked_by_and_why_there_is_no_whole_network_yet():
     config = SearchConfig(k=2, iterations=1)
-    display = LiveDisplay(Console(file=io.StringIO(), width=200), config)
+    display = LiveDisplay(Terminal(file=io.StringIO(), width=200), config)
     display.search = search = ProgressiveSearch(ChainSpace(layers=2), config)
     display.num_validation = 54
     first = search.first_whole_child
@@ -46,7 +46,7 @@ def test_best_so_far_says_what_it_is_ranked_by_and_why_there_is_no_whole_network
 
 
 def test_ranking_by_scores_is_shown_as_measured_alone():
-    display = LogDisplay(Console(file=io.StringIO(), width=200), PAPER_SEARCH)
+    display = LogDisplay(Terminal(file=io.StringIO(), width=200), PAPER_SEARCH)
     display.search = search = ProgressiveSearch(ChainSpace(layers=1), PAPER_SEARCH)
     display.num_validation = 2_000
     search.tell(0, 0.5)
@@ -83,7 +83,7 @@ def test_times_are_told_as_roughly_as_they_are_known(seconds, text):
 
 @pytest.mark.parametrize(("config", "shown"), [(PAPER_SEARCH, True), (SearchConfig(), False)], ids=["paper", "default"])
 def test_the_temperature_is_shown_where_sampling_looks_at_it(config, shown):
-    display = LiveDisplay(Console(file=io.StringIO(), width=200), config)
+    display = LiveDisplay(Terminal(file=io.StringIO(), width=200), config)
     display.search = ProgressiveSearch(ChainSpace(layers=2), config)
     display.child_started(*display.search.ask())
     display.console.print(display.render())
@@ -94,7 +94,7 @@ def test_the_temperature_is_shown_where_sampling_looks_at_it(config, shown):
 
 def test_few_validation_images_are_warned_of():
     data = helpers.digits()
-    display = LogDisplay(Console(file=io.StringIO(), width=200), SearchConfig())
+    display = LogDisplay(Terminal(file=io.StringIO(), width=200), SearchConfig())
     for count, warned in ((19, True), (20, False)):
         few = dataclasses.replace(data, validation=data.validation.take(np.arange(count)))
         display.console.file = io.StringIO()
@@ -103,7 +103,7 @@ def test_few_validation_images_are_warned_of():
 
 
 def test_ctrl_c_on_a_terminal_moves_nothing_and_sentences_break_between_words():
-    display = LiveDisplay(Console(file=io.StringIO(), width=40, force_terminal=True), SearchConfig(k=2, iterations=1))
+    display = LiveDisplay(Terminal(file=io.StringIO(), width=40, force_terminal=True), SearchConfig(k=2, iterations=1))
     display.search = search = ProgressiveSearch(ChainSpace(layers=2), display.config)
     display.note(*search.ask())
     display.console.print(display.render())
@@ -122,7 +122,7 @@ def shown(display):
 
 
 def test_a_missing_prediction_and_a_missing_correlation_say_why():
-    display = LogDisplay(Console(file=io.StringIO(), width=200), SearchConfig(k=2, iterations=1))
+    display = LogDisplay(Terminal(file=io.StringIO(), width=200), SearchConfig(k=2, iterations=1))
     display.search = search = ProgressiveSearch(ChainSpace(layers=2), display.config)
     display.num_validation = 54
     line = display.line(search.ask()[0], None)

@@ -55,7 +55,7 @@ def test_page_has_its_own_colors():
     drawn = draw()
     assert "var(--" not in drawn.svg
     assert "fill: var(--card)" in in_page(drawn.svg)
-    assert "fill: var(--muted)" in drawn.inline
+    assert "fill: var(--muted)" in in_page(drawn.svg)
 
 
 @pytest.mark.parametrize(("color", "ink"), [("#ffffff", "#14191f"), (None, "#14191f"), ("#0b4a86", "#ffffff")])
