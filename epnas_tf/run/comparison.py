@@ -1,7 +1,6 @@
 """Comparison of a search's scores on shared weights with trainings on own weights, on the same images."""
 
 import dataclasses
-import json
 import os
 import time
 from pathlib import Path
@@ -26,7 +25,7 @@ from epnas_tf.storage.data_file import describe_data
 from epnas_tf.storage.rank_directory import FOLDER, REPEATED, RESULT, WAYS, RankDirectory
 from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import RunDirectory, read_config, refuse_changed_images
-from epnas_tf.storage.state_files import State, write_whole
+from epnas_tf.storage.state_files import State, write_json
 
 RECORDED, ESTIMATE, FINAL = WAYS
 
@@ -221,8 +220,6 @@ def _save_result(directory: Path, config: RankConfig, records: list[dict[str, An
         "architectures": len(records),
         "own_epochs": config.own_epochs,
         "own_trainings": config.own_trainings,
-        "agreement": {
-            way: {name: dataclasses.asdict(value) for name, value in both.items()} for way, both in agreement.items()
-        },
+        "agreement": agreement,
     }
-    write_whole(directory / RESULT, (json.dumps(result, indent=2) + "\n").encode())
+    write_json(directory / RESULT, result)

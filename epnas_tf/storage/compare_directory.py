@@ -44,7 +44,6 @@ class CompareDirectory(RunDirectory):
     FOLDER = COMPARE_FOLDER
     FORMAT = "epnas_tf.compare"
     RECORDS = "trainings.jsonl"
-    STATES = "after-"
     FLAG = "--compare_dir"
 
     def __init__(self, path: str | os.PathLike[str], config: CompareConfig, architecture: str) -> None:
@@ -104,10 +103,6 @@ class Comparison:
     seeds: int
     device: str = ""
 
-    def to_json(self) -> bytes:
-        """The text of compare.json."""
-        return (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode()
-
     @property
     def image_noise(self) -> str:
         """What the number of test images leaves open of one training's accuracy, in words."""
@@ -135,8 +130,7 @@ def read_comparison(path: Path) -> Comparison | None:
     with translate_read_errors(f"{file} is not one that a comparison writes"):
         values = json.loads(file.read_text(encoding="utf-8"))
         networks = tuple(map(_network, values["networks"]))
-        words: dict[str, Any] = {name: str(values[name]) for name in ("conclusion", "device")}
-        return from_record(Comparison, values, networks=networks, **words)
+        return from_record(Comparison, values, networks=networks)
 
 
 def _network(values: dict[str, Any]) -> ComparedNetwork:
@@ -147,7 +141,6 @@ def _network(values: dict[str, Any]) -> ComparedNetwork:
         ComparedNetwork,
         values,
         finite,
-        **{name: str(values[name]) for name in ("name", "title", "note")},
         accuracies=tuple(None if accuracy is None else finite(accuracy) for accuracy in values["accuracies"]),
         accuracy=mean("accuracy"),
         difference=mean("difference"),
