@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -238,13 +238,6 @@ def run_search(
             return run.go(profile)
 
 
-class _Times(NamedTuple):
-    """The time that a search has spent, as saved in its state, without the saving of that state itself."""
-
-    seconds: float
-    parts: dict[str, float]
-
-
 class _Run:
     """One search in its directory: its parts, and the values kept between children."""
 
@@ -320,7 +313,7 @@ class _Run:
             len(self.data.validation),
             self.search.num_told,
             self.num_failed,
-            *times,
+            **times,
             already_finished=already_finished,
         )
 
@@ -359,12 +352,13 @@ class _Run:
             self.listener.warning(f"{child} failed: {diverged} The shared weights are as before it.")
             return None
 
-    def _times(self) -> _Times:
-        return _Times(self.seconds, dict(self.parts))
+    def _times(self) -> dict[str, Any]:
+        """The time that the search has spent, as saved in its state, without the saving of that state itself."""
+        return {"seconds": self.seconds, "parts": dict(self.parts)}
 
-    def _save(self, candidate: Candidate[Any], result: ChildResult | None, times: _Times) -> None:
+    def _save(self, candidate: Candidate[Any], result: ChildResult | None, times: dict[str, Any]) -> None:
         values = {
-            **times._asdict(),
+            **times,
             "num_failed": self.num_failed,
             "at_chance": self.no_learning.in_a_row,
             "latencies": self.latencies.times,
