@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
     data.check(config.training.data)
     console = make_console()
     print_settings(console, config, {"compare_dir": str(compare_dir), "architecture": found})
-    with CompareDirectory(compare_dir, config, found):
+    with CompareDirectory(compare_dir, config, (found,)):
         pass  # refused here if it cannot be used
 
     # Importing TensorFlow takes seconds, so whatever can be refused was refused before.

@@ -10,7 +10,7 @@ from epnas_tf.config import CompareConfig
 from epnas_tf.data import ImageData, evaluation_batches
 from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.environment import check_environment
-from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
+from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.evaluation.latency import measure_latency
 from epnas_tf.evaluation.models import CheckpointClassifier
 from epnas_tf.memory import free_memory
@@ -158,7 +158,7 @@ def run_compare(
     state = finished_state(run, search, "it may still find a better network")
     found = find_candidates(run, architecture_file, 1)[0].architecture
     data_module.check(config.training.data)
-    with CompareDirectory(compare_dir or run / FOLDER, config, str(found)) as directory:
+    with CompareDirectory(compare_dir or run / FOLDER, config, (str(found),)) as directory:
         data = data_module.load(config.training.data, config.training.seed)
         data = data if config.training.recipe.held_out else with_all_training_images(data)
         description = describe_data(data)
@@ -226,12 +226,8 @@ class _Compare:
         training = NetworkTraining(network.architecture, self.shape, self.data, recipe, own, network.graph)
         done, seconds = 0, 0.0
         if state is not None and EPOCHS_DONE in state.values:
-            try:
-                training.set_state(state.values, state.arrays)
-                done, seconds = state.values[EPOCHS_DONE], state.values[SECONDS]
-            except KeyError as error:
-                place = self.directory.path
-                raise StateError(f"The checkpoint in {place} is incomplete. Received: no {error}") from error
+            training.set_state(state.values, state.arrays)
+            done, seconds = state.values[EPOCHS_DONE], state.values[SECONDS]
         figures: dict[str, Any] = {"accuracy": None, "loss": None}
         try:
             for number in range(done, recipe.epochs):

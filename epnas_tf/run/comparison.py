@@ -104,7 +104,13 @@ def run_rank(
                 records.append(record)
                 listener.architecture_ended(record)
         agreement = agreements(records)
-        _save_result(directory_path, config, records, agreement)
+        result = {
+            "architectures": len(records),
+            "own_epochs": config.own_epochs,
+            "own_trainings": config.own_trainings,
+            "agreement": agreement,
+        }
+        write_json(directory_path / RESULT, result)
     return RankResult(records, agreement, directory_path, finished)
 
 
@@ -213,13 +219,3 @@ class _Scorer:
             return [self._own.train(architecture, seed).score for seed in seeds]
         except ChildDiverged:
             return []
-
-
-def _save_result(directory: Path, config: RankConfig, records: list[dict[str, Any]], agreement: Agreement) -> None:
-    result = {
-        "architectures": len(records),
-        "own_epochs": config.own_epochs,
-        "own_trainings": config.own_trainings,
-        "agreement": agreement,
-    }
-    write_json(directory / RESULT, result)

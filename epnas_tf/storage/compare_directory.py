@@ -12,13 +12,10 @@ Locking, writing and resuming are those of a search's directory; see `run_direct
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from epnas_tf.config import CompareConfig
 from epnas_tf.metrics import Mean, interval_text, percent_of_images
-from epnas_tf.options import values_of
 from epnas_tf.storage.records import finite, from_record
 from epnas_tf.storage.run_directory import COMPARE_FOLDER, RunDirectory
 from epnas_tf.storage.state_files import translate_read_errors
@@ -35,7 +32,7 @@ class CompareDirectory(RunDirectory):
     Args:
         path: the directory; made if it is not there.
         config: the settings.
-        architecture: the found architecture, as text.
+        architectures: the found architecture alone, as text.
 
     Raises:
         RunDirectoryError: as `RunDirectory`.
@@ -46,12 +43,8 @@ class CompareDirectory(RunDirectory):
     RECORDS = "trainings.jsonl"
     FLAG = "--compare_dir"
 
-    def __init__(self, path: str | os.PathLike[str], config: CompareConfig, architecture: str) -> None:
-        self._architecture = architecture
-        super().__init__(path, config)
-
     def _settings(self) -> dict[str, Any]:
-        values = {**values_of(self.config), "architecture": self._architecture}
+        values = super()._settings()
         del values["seeds"]
         return values
 

@@ -62,6 +62,7 @@ class RunDirectory:
     Args:
         path: the directory; made if it is not there.
         config: the settings, a `RunConfig` here. A directory that holds a run of other settings is refused.
+        architectures: of another kind of work, what it is given of the search, as text; they count as a setting.
 
     Raises:
         ConfigError: if it is a folder that a run reserves for another kind of work.
@@ -74,10 +75,11 @@ class RunDirectory:
     STATES = "after-"
     FLAG = "--run_dir"
 
-    def __init__(self, path: str | os.PathLike[str], config: Any) -> None:
+    def __init__(self, path: str | os.PathLike[str], config: Any, architectures: tuple[str, ...] = ()) -> None:
         check_path(path, "a run directory")
         self.path = Path(path)
         self.config = config
+        self._architectures = architectures
         self.warnings: list[str] = []
         self._states = StateFiles(self.path / "state", self.STATES)
         self._records = 0
@@ -140,7 +142,8 @@ class RunDirectory:
             self.warnings.append(f"The run began with other versions, its numbers may differ: {', '.join(changed)}")
 
     def _settings(self) -> dict[str, Any]:
-        return values_of(self.config)
+        values = values_of(self.config)
+        return values | {"architecture": "; ".join(self._architectures)} if self._architectures else values
 
     def _has_children(self) -> bool:
         """Whether there are states or records, which other settings would invalidate."""
@@ -167,8 +170,7 @@ class RunDirectory:
 
     def _discard_if_empty(self) -> None:
         """Removes a run that failed before its first child, so that the next attempt may use other settings."""
-        entries = [*self.path.iterdir(), *(self.path / "state").iterdir()]
-        names = {entry.name for entry in entries}
+        names = {entry.name for entry in self.path.rglob("*")}
         if {"config.json", "state", "lock"} <= names <= {"config.json", "state", "lock", DATA_FILE}:
             shutil.rmtree(self.path, ignore_errors=True)
 
