@@ -177,7 +177,6 @@ class EPNASOracle(ChiefOracle):
         candidate = next(iter(self.progressive.ask(num_out + 1)[num_out:]), None)
         if candidate is None:
             return {"status": TrialStatus.STOPPED if self.progressive.finished else TrialStatus.IDLE}
-        self._architectures[trial_id] = candidate.architecture
         values = hyperparameters.to_values(candidate.architecture, self.space)
         return {"status": TrialStatus.RUNNING, "values": values}
 
@@ -231,10 +230,8 @@ class EPNASOracle(ChiefOracle):
         Raises:
             StateError: if it is the state of another oracle, space or settings, or the surrogate's file is missing.
         """
-        own = state.get("epnas")
-        if own is None:
-            raise StateError("The project belongs to another oracle. Received: an oracle.json without `epnas`")
-        check_settings(own["settings"], self._settings)
+        own = state.get("epnas", {})
+        check_settings(own.get("settings"), self._settings)
         surrogate = self._surrogate_files.peek(newest=own["fits"])  # removes nothing: others may search
         if surrogate is None or surrogate.number != own["fits"]:
             raise StateError(
@@ -290,16 +287,18 @@ class EPNASOracle(ChiefOracle):
         return StateFiles(Path(self._project_dir) / "surrogate", "fit-")
 
 
-def check_settings(there: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuses to resume a project of other settings.
+def check_settings(there: dict[str, Any] | None, now: dict[str, Any]) -> None:
+    """Refuses to resume a project of other settings, or of another oracle or tuner.
 
     Args:
-        there: the settings of the project, as JSON restores them.
+        there: the settings of the project, as JSON restores them; None if there are none.
         now: the given settings.
 
     Raises:
         StateError: if they differ; the message names the differences.
     """
+    if there is None:
+        raise StateError("The project belongs to another oracle or tuner. Received: a project without these settings")
     now = json.loads(json.dumps(now))
     if there != now:
         names = [name for name in sorted({*there, *now}) if there.get(name) != now.get(name)]

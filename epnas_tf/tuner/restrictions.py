@@ -54,8 +54,6 @@ def refuse_foreign_values(space: SearchSpace[Any, Any], given: keras_tuner.Hyper
     for parameter in given.space:
         if parameter.name not in own:
             continue
-        if isinstance(parameter, hp_types.Float):
-            raise ConfigError(f"`{parameter.name}` cannot be a Float. Give a Fixed or a Choice. Received: {parameter}")
         possible, values = _values_of(own[parameter.name]), _values_of(parameter)
         if foreign := [value for value in values if value not in possible]:
             allowed = f"{possible[0]} to {possible[-1]}" if isinstance(possible, range) else list(possible)

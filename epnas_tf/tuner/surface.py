@@ -96,25 +96,23 @@ def refuse_beside_oracle(given: dict[str, Any], parameters: Mapping[str, inspect
         )
 
 
-def refuse_overridden(tuner: type, hypermodel: keras_tuner.HyperModel, base: type, own: type) -> None:
+def refuse_overridden(tuner: type, hypermodel: SpaceHyperModel) -> None:
     """Refuses overridden methods that would never be called.
 
     Args:
         tuner: the tuner's class.
         hypermodel: the hypermodel.
-        base: the tuner that it derives from.
-        own: the hypermodel that its class derives from.
 
     Raises:
         ConfigError: if there are any.
     """
     for name, reason in TUNER_METHODS.items():
-        if getattr(tuner, name) is not getattr(base, name):
+        if getattr(tuner, name) is not getattr(keras_tuner.Tuner, name):
             raise ConfigError(f"`{name}` is never called: {reason}. Received: {tuner.__name__}.{name}")
     for name in HYPERMODEL_METHODS:
         # KerasTuner puts a function of its own around `build`, which belongs to the same object.
         assigned = getattr(vars(hypermodel).get(name), "__self__", None if name in vars(hypermodel) else hypermodel)
-        if getattr(type(hypermodel), name) is not getattr(own, name) or assigned is not hypermodel:
+        if getattr(type(hypermodel), name) is not getattr(SpaceHyperModel, name) or assigned is not hypermodel:
             raise ConfigError(f"`{name}` is never called: {NEVER_BUILT}. Received: {type(hypermodel).__name__}.{name}")
     if not hypermodel.tunable:
         raise ConfigError("There is nothing to search in a hypermodel of `tunable=False`. Received: tunable=False")

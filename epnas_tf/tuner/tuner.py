@@ -113,7 +113,7 @@ class EPNASTuner(keras_tuner.Tuner):
         check_path(place, "a project")
         surface.refuse_arguments(unsupported)
         require(SpaceHyperModel, "hypermodel", hypermodel)  # children of other models share no weights
-        surface.refuse_overridden(type(self), hypermodel, keras_tuner.Tuner, SpaceHyperModel)
+        surface.refuse_overridden(type(self), hypermodel)
         require(ChildConfig, "child", child)
         require(LimitConfig, "limits", limits)
         RunConfig(seed=seed)  # refuses what it cannot be
@@ -236,10 +236,9 @@ class EPNASTuner(keras_tuner.Tuner):
             self._load_store()  # a search that was interrupted may have left a child half trained
             self._trainer = ChildTrainer(self.store, shape, self.child, data.training, data.validation, self._optimizer)
             self._was_idle, self._running = False, None
-            with contextlib.ExitStack() as context:
+            with only_new_garbage(), contextlib.ExitStack() as context:
                 if self._is_worker():
                     self._meet_chief(context)
-                context.enter_context(only_new_garbage())
                 super().search(verbose=verbose)
 
     @contextlib.contextmanager
@@ -329,9 +328,7 @@ class EPNASTuner(keras_tuner.Tuner):
         Raises:
             StateError: if they differ.
         """
-        if "settings" not in state:
-            raise StateError(f"The project belongs to another tuner. Received: {self._get_tuner_fname()}")
-        check_settings(state["settings"], self._settings)
+        check_settings(state.get("settings"), self._settings)
 
     def save(self) -> None:
         """Writes the project's files, each whole or not at all."""

@@ -97,7 +97,8 @@ def search_data(
     if arrays is not None:
         _refuse_untrained_classes(arrays.labels.numpy(), labels)
         if scored is not None:
-            extents = _extent(arrays.images), _extent(scored.images)
+            both = (arrays.images, scored.images)
+            extents = [(float(tf.reduce_min(part)), float(tf.reduce_max(part))) for part in both]
             _refuse_other_scale(*extents)
             doubts = _doubts(extents[0], known)
     return SearchData(training, validation, labels, known, doubts)
@@ -111,10 +112,6 @@ def _refuse_untrained_classes(training: npt.NDArray[np.int32], validation: npt.N
             f"validation images of {untrained[:10]}, which no training image has. `validation_split` takes the last "
             "images as they are: shuffle them before."
         )
-
-
-def _extent(images: tf.Tensor) -> tuple[float, float]:
-    return float(tf.reduce_min(images)), float(tf.reduce_max(images))
 
 
 def _doubts(training: tuple[float, float], known: dict[str, Identity]) -> list[str]:

@@ -53,9 +53,8 @@ class WorkerWatch:
 
     def hear(self, worker: str) -> None:
         """Records a sign of life."""
+        self.forget(worker)
         self._heard[worker] = self._anybody = self.now()
-        self._told.pop(worker, None)
-        self.silent.discard(worker)
 
     def forget(self, worker: str) -> None:
         """Stops tracking a worker."""
@@ -180,8 +179,7 @@ def signs_of_worker(oracle: Any, running: Callable[[], str | None]) -> Iterator[
         oracle: KerasTuner's client of the chief's oracle.
         running: returns the id of the running trial, None between trials.
     """
-    timeout = getattr(oracle, "_oracle", oracle)  # the oracle that KerasTuner's client was made of
-    seconds = seconds_between_signs(getattr(timeout, "worker_timeout", WORKER_TIMEOUT))
+    seconds = seconds_between_signs(getattr(oracle._oracle, "worker_timeout", WORKER_TIMEOUT))
 
     def show() -> Any:
         trial_id = running()

@@ -144,7 +144,7 @@ class TestHyperparametersOfTheOracle:
             ),
             ([("Fixed", "layers", 2)], r"begins at level 1 and ends.*place of `layers`.*Received: layers of \[2\]"),
             ([("Int", "layers", 1, 3)], r"`layers` can be 1 to 2 in this space. Received: 3"),
-            ([("Float", "layer_1_operation", 0.0, 1.0)], r"`layer_1_operation` cannot be a Float"),
+            ([("Float", "layer_1_operation", 0.0, 1.0)], r"`layer_1_operation` can be \['conv_3x3', .*Received: 0\."),
             ([("Float", "learning_rate", 0.0, 1.0)], r"chooses architectures only.*Received: learning_rate"),
             ([("Choice", "layer_3_operation", ["conv_3x3"])], r"chooses architectures only.*Received: layer_3_op"),
             ([("Int", "layers", 1, 2, None, "log")], r"chosen by the surrogate.*no `sampling`.*Received: Int"),
