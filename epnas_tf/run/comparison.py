@@ -85,11 +85,10 @@ def run_rank(
     require(RankConfig, "config", config)
     run, listener = Path(run_dir), listener or RankListener()
     trials, search, state = sampled(run, config)
-    directory_path = Path(rank_dir or run / FOLDER)
-    with RankDirectory(directory_path, config) as directory:
+    with RankDirectory(rank_dir or run / FOLDER, config) as directory:
         directory.load_state()
         records = directory.read_records()
-        _check_same(records, trials, directory_path)
+        _check_same(records, trials, directory.path)
         finished = len(records) == len(trials)
         if not finished:
             data = data_module.load(search.data, search.seed)
@@ -110,8 +109,8 @@ def run_rank(
             "own_trainings": config.own_trainings,
             "agreement": agreement,
         }
-        write_json(directory_path / RESULT, result)
-    return RankResult(records, agreement, directory_path, finished)
+        write_json(directory.path / RESULT, result)
+    return RankResult(records, agreement, directory.path, finished)
 
 
 def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunConfig, State]:

@@ -64,8 +64,7 @@ class Opponents:
         self._config, self._shape, self._found = config, shape, found
         self._space = make_space(search.space)
         shape_in_search = NetworkShape.of(search.network, self._space.num_levels, load_description(run))
-        latencies = Latencies(state.values.get("latencies"))
-        limits = constraint(self._space, shape_in_search, search.limits, latencies)
+        limits = constraint(self._space, shape_in_search, search.limits, Latencies(state.values.get("latencies")))
         self._allowed = None if limits is None else limits.allowed
         self._target = self._size(found, shape)
 
