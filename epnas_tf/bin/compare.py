@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     data.check(config.training.data)
     console = Terminal()
     console.print_settings(config, {"compare_dir": str(compare_dir), "architecture": found})
-    with CompareDirectory(compare_dir, config, found):
+    with CompareDirectory(compare_dir, config, (found,)):
         pass  # refused here if it cannot be used
 
     start_tensorflow(config.training.recipe.xla, long_runs=True)

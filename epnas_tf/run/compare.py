@@ -10,7 +10,7 @@ from epnas_tf.config import CompareConfig
 from epnas_tf.data import ImageData, evaluation_batches
 from epnas_tf.data.loading import with_all_training_images
 from epnas_tf.environment import check_environment
-from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
+from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.evaluation.latency import measure_latency
 from epnas_tf.evaluation.models import CheckpointClassifier
 from epnas_tf.memory import free_memory
@@ -26,7 +26,7 @@ from epnas_tf.space import NetworkShape
 from epnas_tf.storage.compare_directory import FOLDER, RESULT, CompareDirectory, Comparison, read_comparison
 from epnas_tf.storage.data_file import DataDescription, describe_data
 from epnas_tf.storage.run_directory import read_config
-from epnas_tf.storage.state_files import State, write_whole
+from epnas_tf.storage.state_files import State, write_json
 from epnas_tf.storage.training_directory import Epoch
 from epnas_tf.training.architectures import find_candidates
 from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged, training_graph
@@ -158,34 +158,29 @@ def run_compare(
     state = finished_state(run, search, "it may still find a better network")
     found = find_candidates(run, architecture_file, 1)[0].architecture
     data_module.check(config.training.data)
-    with CompareDirectory(compare_dir or run / FOLDER, config, str(found)) as directory:
+    with CompareDirectory(compare_dir or run / FOLDER, config, (str(found),)) as directory:
         data = data_module.load(config.training.data, config.training.seed)
         data = data if config.training.recipe.held_out else with_all_training_images(data)
         description = describe_data(data)
         directory.save_description(description)
         shape = final_shape(found, description, config.training.network)
         networks = Opponents(run, search, state, found, shape, config).of_seeds()
+        for opponents in networks.values():  # refused here if it does not fit the recipe
+            training_graph(opponents[0].graph, shape, config.training.recipe)
         return _Compare(config, networks, shape, data, description, directory, listener).go(latency)
 
 
+@dataclasses.dataclass(frozen=True)
 class _Compare:
     """One comparison in its directory."""
 
-    def __init__(
-        self,
-        config: CompareConfig,
-        networks: dict[str, list[Opponent]],
-        shape: NetworkShape,
-        data: ImageData,
-        description: DataDescription,
-        directory: CompareDirectory,
-        listener: CompareListener,
-    ) -> None:
-        self.config, self.networks, self.shape, self.data, self.description = config, networks, shape, data, description
-        self.directory, self.listener = directory, listener
-        self.recipe = config.training.recipe
-        for opponents in networks.values():  # refused here if it does not fit the recipe
-            training_graph(opponents[0].graph, self.shape, self.recipe)
+    config: CompareConfig
+    networks: dict[str, list[Opponent]]
+    shape: NetworkShape
+    data: ImageData
+    description: DataDescription
+    directory: CompareDirectory
+    listener: CompareListener
 
     def go(self, latency: bool) -> CompareResult:
         planned = [(seed, name) for seed in range(self.config.seeds) for name in self.config.networks]
@@ -217,38 +212,30 @@ class _Compare:
         """
         there = [(record["seed"], record["network"], record["text"]) for record in records]
         here = [(seed, name, self.networks[name][seed].text) for seed, name in planned]
-        if len(there) > len(here):
+        if there != here[: len(there)]:
+            seed, _, text = next(training for training in there if training not in here)
             raise RunDirectoryError(
-                f"{self.directory.path} has trainings of more seeds. Give --seeds={there[-1][0] + 1} or more, or "
-                f"another --compare_dir. Received: seeds={self.config.seeds}"
-            )
-        differing = [text for text, other in zip(there, here, strict=False) if text != other]
-        if differing:
-            raise RunDirectoryError(
-                f"{self.directory.path} has trainings of other networks. Give another --compare_dir, or remove it to "
-                f"start anew. Received: {differing[0][2]}"
+                f"{self.directory.path} has trainings of other networks or more seeds. Give --seeds={there[-1][0] + 1} "
+                f"or more, another --compare_dir, or remove it to start anew. Received: {text} of seed {seed} there, "
+                f"seeds={self.config.seeds} now"
             )
 
     def _train(self, network: Opponent, seed: int, state: State | None) -> dict[str, Any]:
         """Trains and tests a network, from the checkpoint in a state if there is one."""
-        own = derived_seed(self.config.training.seed, COMPARED, seed)
-        training = NetworkTraining(network.architecture, self.shape, self.data, self.recipe, own, network.graph)
+        recipe, own = self.config.training.recipe, derived_seed(self.config.training.seed, COMPARED, seed)
+        training = NetworkTraining(network.architecture, self.shape, self.data, recipe, own, network.graph)
         done, seconds = 0, 0.0
         if state is not None and EPOCHS_DONE in state.values:
-            try:
-                training.set_state(state.values, state.arrays)
-                done, seconds = state.values[EPOCHS_DONE], state.values[SECONDS]
-            except KeyError as error:
-                place = self.directory.path
-                raise StateError(f"The checkpoint in {place} is incomplete. Received: no {error}") from error
+            training.set_state(state.values, state.arrays)
+            done, seconds = state.values[EPOCHS_DONE], state.values[SECONDS]
         figures: dict[str, Any] = {"accuracy": None, "loss": None}
         try:
-            for number in range(done, self.recipe.epochs):
+            for number in range(done, recipe.epochs):
                 epoch = training.run_epoch(number)
                 seconds += epoch.seconds
                 values, arrays = training.get_state()
                 self.directory.save_state({**values, EPOCHS_DONE: number + 1, SECONDS: seconds}, arrays)
-                self.listener.epoch_ended(network, epoch, self.recipe.epochs)
+                self.listener.epoch_ended(network, epoch, recipe.epochs)
             test = self.data.test
             batches = evaluation_batches(test, self.data.mean, self.data.std)
             probabilities = predict(training.full_precision_network(), batches)
@@ -256,7 +243,7 @@ class _Compare:
             figures = {"accuracy": metrics.accuracy, "loss": metrics.loss}
         except TrainingDiverged as error:
             self.listener.warning(f"{network.title}, seed {seed}, diverged. {error}")
-        return {**figures, **dataclasses.asdict(network.cost), "epochs": self.recipe.epochs, "seconds": seconds}
+        return {**figures, **dataclasses.asdict(network.cost), "epochs": recipe.epochs, "seconds": seconds}
 
     def _end(self, records: list[dict[str, Any]], latency: bool) -> Comparison:
         """Writes the result with the latencies: those of an earlier call if it measured them all."""
@@ -275,10 +262,8 @@ class _Compare:
         return self._save(records, timed, device)
 
     def _save(self, records: list[dict[str, Any]], latencies: dict[str, float], device: str) -> Comparison:
-        num_images = len(self.data.test)
+        num_images, epochs = len(self.data.test), self.config.training.recipe.epochs
         rows = compared(self.networks, records, num_images, latencies)
-        comparison = Comparison(
-            rows, conclusion(rows, num_images), num_images, self.recipe.epochs, self.config.seeds, device
-        )
-        write_whole(self.directory.path / RESULT, comparison.to_json())
+        comparison = Comparison(rows, conclusion(rows, num_images), num_images, epochs, self.config.seeds, device)
+        write_json(self.directory.path / RESULT, comparison)
         return comparison

@@ -1,7 +1,6 @@
 """Comparison of a search's scores on shared weights with trainings on own weights, on the same images."""
 
 import dataclasses
-import json
 import os
 import time
 from pathlib import Path
@@ -26,7 +25,7 @@ from epnas_tf.storage.data_file import describe_data
 from epnas_tf.storage.rank_directory import FOLDER, REPEATED, RESULT, WAYS, RankDirectory
 from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import RunDirectory, read_config, refuse_changed_images
-from epnas_tf.storage.state_files import State, write_whole
+from epnas_tf.storage.state_files import State, write_json
 
 RECORDED, ESTIMATE, FINAL = WAYS
 
@@ -86,11 +85,10 @@ def run_rank(
     require(RankConfig, "config", config)
     run, listener = Path(run_dir), listener or RankListener()
     trials, search, state = sampled(run, config)
-    directory_path = Path(rank_dir or run / FOLDER)
-    with RankDirectory(directory_path, config) as directory:
+    with RankDirectory(rank_dir or run / FOLDER, config) as directory:
         directory.load_state()
         records = directory.read_records()
-        _check_same(records, trials, directory_path)
+        _check_same(records, trials, directory.path)
         finished = len(records) == len(trials)
         if not finished:
             data = data_module.load(search.data, search.seed)
@@ -105,8 +103,14 @@ def run_rank(
                 records.append(record)
                 listener.architecture_ended(record)
         agreement = agreements(records)
-        _save_result(directory_path, config, records, agreement)
-    return RankResult(records, agreement, directory_path, finished)
+        result = {
+            "architectures": len(records),
+            "own_epochs": config.own_epochs,
+            "own_trainings": config.own_trainings,
+            "agreement": agreement,
+        }
+        write_json(directory.path / RESULT, result)
+    return RankResult(records, agreement, directory.path, finished)
 
 
 def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunConfig, State]:
@@ -214,15 +218,3 @@ class _Scorer:
             return [self._own.train(architecture, seed).score for seed in seeds]
         except ChildDiverged:
             return []
-
-
-def _save_result(directory: Path, config: RankConfig, records: list[dict[str, Any]], agreement: Agreement) -> None:
-    result = {
-        "architectures": len(records),
-        "own_epochs": config.own_epochs,
-        "own_trainings": config.own_trainings,
-        "agreement": {
-            way: {name: dataclasses.asdict(value) for name, value in both.items()} for way, both in agreement.items()
-        },
-    }
-    write_whole(directory / RESULT, (json.dumps(result, indent=2) + "\n").encode())

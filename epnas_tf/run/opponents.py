@@ -12,7 +12,7 @@ from epnas_tf.config import FOUND, LARGEST, RANDOM, CompareConfig, RunConfig
 from epnas_tf.cost.latency import Latencies
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.nn.costs import Cost
-from epnas_tf.search.limits import Limits, constraint
+from epnas_tf.search.limits import constraint
 from epnas_tf.seeds import COMPARED, derived_seed
 from epnas_tf.space import NetworkShape, build_graph, make_space
 from epnas_tf.space.graph import Graph
@@ -63,18 +63,17 @@ class Opponents:
     ) -> None:
         self._config, self._shape, self._found = config, shape, found
         self._space = make_space(search.space)
-        self._limits = _limits(run, search, state)
+        shape_in_search = NetworkShape.of(search.network, self._space.num_levels, load_description(run))
+        limits = constraint(self._space, shape_in_search, search.limits, Latencies(state.values.get("latencies")))
+        self._allowed = None if limits is None else limits.allowed
         self._target = self._size(found, shape)
 
     def of_seeds(self) -> dict[str, list[Opponent]]:
         """The networks by name, one for each seed; all but the random ones are the same for every seed."""
-        made: dict[str, list[Opponent]] = {}
-        for name in self._config.networks:
-            if name == RANDOM:
-                made[name] = self._random()
-            else:
-                made[name] = [self._single(name)] * self._config.seeds
-        return made
+        return {
+            name: self._random() if name == RANDOM else [self._single(name)] * self._config.seeds
+            for name in self._config.networks
+        }
 
     def _single(self, name: str) -> Opponent:
         if name == FOUND:
@@ -96,8 +95,7 @@ class Opponents:
 
     def _largest(self) -> Opponent:
         shape = self._shape_of_space
-        allowed = None if self._limits is None else self._limits.allowed
-        architecture = largest(self._space, lambda one: self._size(one, shape), allowed)
+        architecture = largest(self._space, lambda one: self._size(one, shape), self._allowed)
         times = self._size(architecture, shape) / self._target
         what = self._config.match.replace("_", "-")
         note = "the found network itself" if architecture == self._found else f"{times:.2f} times the {what}"
@@ -106,11 +104,10 @@ class Opponents:
     def _random(self) -> list[Opponent]:
         """Draws another network for each seed."""
         shape, drawn = self._shape_of_space, [self._found]
-        allowed = None if self._limits is None else self._limits.allowed
         for seed in range(self._config.seeds):
             rng = np.random.default_rng(derived_seed(self._config.training.seed, COMPARED, seed))
             drawn.append(
-                draw(self._space, lambda one: self._size(one, shape), self._target, rng, tuple(drawn), allowed)
+                draw(self._space, lambda one: self._size(one, shape), self._target, rng, tuple(drawn), self._allowed)
             )
         furthest = max(abs(self._size(one, shape) / self._target - 1) for one in drawn[1:])
         note = "another one for each seed" if len(set(drawn)) == len(drawn) else "the space has too few of this size"
@@ -128,10 +125,3 @@ class Opponents:
         if abs(size / self._target - 1) > TOLERANCE / 2:
             note += f", {100 * (size / self._target - 1):+.0f} % in size"
         return Opponent(name, made.title, made.graph, made.cost, note=note)
-
-
-def _limits(run: Path, search: RunConfig, state: State) -> Limits | None:
-    """The limits of a search, with the latencies that it measured."""
-    space = make_space(search.space)
-    shape = NetworkShape.of(search.network, space.num_levels, load_description(run))
-    return constraint(space, shape, search.limits, Latencies(state.values.get("latencies")))

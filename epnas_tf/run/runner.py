@@ -1,11 +1,12 @@
 """A whole search in a run directory: data, space, shared weights and algorithm combined."""
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import VariableStore
 from epnas_tf.options import require
 from epnas_tf.run.forecast import Forecast, check_memory, forecast_search, size_of
-from epnas_tf.search.candidate import Candidate, Ranked
+from epnas_tf.search.candidate import Candidate
 from epnas_tf.search.limits import constraint
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.search.search_state import SearchState
@@ -233,16 +234,8 @@ def run_search(
         memory = check_memory(config, size_of(data)) if forecast else None
         run = _Run(config, space, data, shape, directory, listener or Listener(), state)
         with only_new_garbage():
-            if forecast:
-                run.forecast = lambda: forecast_search(config, shape, size_of(data), memory, state is not None)
-            return run.go(profile)
-
-
-class _Times(NamedTuple):
-    """The time that a search has spent, as saved in its state, without the saving of that state itself."""
-
-    seconds: float
-    parts: dict[str, float]
+            timing = functools.partial(forecast_search, config, shape, size_of(data), memory, state is not None)
+            return run.go(profile, timing if forecast else None)
 
 
 class _Run:
@@ -269,23 +262,21 @@ class _Run:
         )
         self.trainer = child_trainer(config, shape, data)
         self.no_learning = NoLearningMonitor(data.validation.labels, config.child)
-        self.forecast: Callable[[], Forecast] | None = None
         self.seconds = 0.0
         self.parts = dict.fromkeys(PARTS, 0.0)
         self.num_failed = 0
-        self._saved_ranking: list[Ranked[Any]] | None = None
         for warning in directory.warnings:
             listener.warning(warning)
         if state is not None:
             self._restore(state)
 
-    def go(self, profile: bool) -> SearchResult:
+    def go(self, profile: bool, forecast: Callable[[], Forecast] | None) -> SearchResult:
         already_finished = self.search.finished
         self.listener.started(self.search, self.data, self.search.num_told)
         if self.search.num_told:
             self.listener.resumed(self.directory.read_records())
-        if self.forecast is not None:
-            self.listener.forecast(self.forecast())
+        if forecast is not None:
+            self.listener.forecast(forecast())
         logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
         times, began = self._times(), time.perf_counter()
         while self._timed("surrogate", self._advance):
@@ -309,9 +300,6 @@ class _Run:
             if warning:
                 self.listener.warning(warning)
         ranking = self.search.ranking()
-        if not ranking:
-            place = self.directory.path
-            raise StateError(f"{place} holds a finished search without a result. Remove it to start anew.")
         self._save_best()
         return SearchResult(
             ranking[0].architecture,
@@ -320,7 +308,7 @@ class _Run:
             len(self.data.validation),
             self.search.num_told,
             self.num_failed,
-            *times,
+            **times,
             already_finished=already_finished,
         )
 
@@ -359,12 +347,13 @@ class _Run:
             self.listener.warning(f"{child} failed: {diverged} The shared weights are as before it.")
             return None
 
-    def _times(self) -> _Times:
-        return _Times(self.seconds, dict(self.parts))
+    def _times(self) -> dict[str, Any]:
+        """The time that the search has spent, as saved in its state, without the saving of that state itself."""
+        return {"seconds": self.seconds, "parts": dict(self.parts)}
 
-    def _save(self, candidate: Candidate[Any], result: ChildResult | None, times: _Times) -> None:
+    def _save(self, candidate: Candidate[Any], result: ChildResult | None, times: dict[str, Any]) -> None:
         values = {
-            **times._asdict(),
+            **times,
             "num_failed": self.num_failed,
             "at_chance": self.no_learning.in_a_row,
             "latencies": self.latencies.times,
@@ -375,10 +364,9 @@ class _Run:
 
     def _save_best(self) -> None:
         ranking = self.search.ranking()
-        if ranking and ranking is not self._saved_ranking:
+        if ranking:
             estimates = {ranked.number + 1: ranked.estimate for ranked in ranking}
             self.directory.save_best(ranking[0].architecture, estimates)
-            self._saved_ranking = ranking
 
     def _restore(self, state: State) -> None:
         try:

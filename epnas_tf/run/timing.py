@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 EXPECTED_CHILDREN = 2
 """Children that what was expected counts as, beside those that were measured."""
 
@@ -33,32 +31,21 @@ class TimeLeft:
         """
         if not self._levels and not self._expected:
             return None
-        of_level = self._corrected if self._expected else self._seconds_at
-        return sum(count * max(of_level(level), 0.0) for level, count in remaining.items())
-
-    def _corrected(self, level: int) -> float:
-        """Corrects the expected time of a level by its own children, or by all if it has had none."""
-        expected = self._expected[level]
-        own = [seconds for seen, seconds in zip(self._levels, self._seconds, strict=True) if seen == level]
-        if own:
-            return (sum(own) + EXPECTED_CHILDREN * expected) / (len(own) + EXPECTED_CHILDREN)
-        before = sum(self._expected[seen] for seen in self._levels)
-        more = EXPECTED_CHILDREN * max(self._expected.values())
-        return expected * (sum(self._seconds) + more) / (before + more)
+        return sum(count * self._seconds_at(level) for level, count in remaining.items())
 
     def _seconds_at(self, level: int) -> float:
-        """Returns the mean time of a level with children, else the value of a line through all children.
+        """Corrects the expected time of a level by its own children, or by all if it has had none.
 
-        While only one level has had children, time is assumed proportional to the level.
+        Where nothing is expected, time is taken for proportional to the level, which then weighs nothing.
         """
-        levels, seconds = np.array(self._levels), np.array(self._seconds)
-        if level in levels:
-            return float(seconds[levels == level].mean())
-        seen = np.unique(levels)
-        if len(seen) == 1:
-            return float(seconds.mean()) * level / float(seen[0])
-        slope, intercept = np.polyfit(levels, seconds, 1)
-        return float(slope * level + intercept)
+        weight = EXPECTED_CHILDREN if self._expected else 0
+        expected = self._expected or {seen: float(seen) for seen in (level, *self._levels)}
+        own = [seconds for seen, seconds in zip(self._levels, self._seconds, strict=True) if seen == level]
+        if own:
+            return (sum(own) + weight * expected[level]) / (len(own) + weight)
+        before = sum(expected[seen] for seen in self._levels)
+        more = weight * max(expected.values())
+        return expected[level] * (sum(self._seconds) + more) / (before + more)
 
 
 def format_seconds(seconds: float | None) -> str:

@@ -12,13 +12,10 @@ Locking, writing and resuming are those of a search's directory; see `run_direct
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from epnas_tf.config import CompareConfig
 from epnas_tf.metrics import Mean, interval_text, percent_of_images
-from epnas_tf.options import values_of
 from epnas_tf.storage.records import finite, from_record
 from epnas_tf.storage.run_directory import COMPARE_FOLDER, RunDirectory
 from epnas_tf.storage.state_files import translate_read_errors
@@ -35,7 +32,7 @@ class CompareDirectory(RunDirectory):
     Args:
         path: the directory; made if it is not there.
         config: the settings.
-        architecture: the found architecture, as text.
+        architectures: the found architecture alone, as text.
 
     Raises:
         RunDirectoryError: as `RunDirectory`.
@@ -44,15 +41,10 @@ class CompareDirectory(RunDirectory):
     FOLDER = COMPARE_FOLDER
     FORMAT = "epnas_tf.compare"
     RECORDS = "trainings.jsonl"
-    STATES = "after-"
     FLAG = "--compare_dir"
 
-    def __init__(self, path: str | os.PathLike[str], config: CompareConfig, architecture: str) -> None:
-        self._architecture = architecture
-        super().__init__(path, config)
-
     def _settings(self) -> dict[str, Any]:
-        values = {**values_of(self.config), "architecture": self._architecture}
+        values = super()._settings()
         del values["seeds"]
         return values
 
@@ -104,10 +96,6 @@ class Comparison:
     seeds: int
     device: str = ""
 
-    def to_json(self) -> bytes:
-        """The text of compare.json."""
-        return (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode()
-
     @property
     def image_noise(self) -> str:
         """What the number of test images leaves open of one training's accuracy, in words."""
@@ -135,8 +123,7 @@ def read_comparison(path: Path) -> Comparison | None:
     with translate_read_errors(f"{file} is not one that a comparison writes"):
         values = json.loads(file.read_text(encoding="utf-8"))
         networks = tuple(map(_network, values["networks"]))
-        words: dict[str, Any] = {name: str(values[name]) for name in ("conclusion", "device")}
-        return from_record(Comparison, values, networks=networks, **words)
+        return from_record(Comparison, values, networks=networks)
 
 
 def _network(values: dict[str, Any]) -> ComparedNetwork:
@@ -147,7 +134,6 @@ def _network(values: dict[str, Any]) -> ComparedNetwork:
         ComparedNetwork,
         values,
         finite,
-        **{name: str(values[name]) for name in ("name", "title", "note")},
         accuracies=tuple(None if accuracy is None else finite(accuracy) for accuracy in values["accuracies"]),
         accuracy=mean("accuracy"),
         difference=mean("difference"),

@@ -1,17 +1,15 @@
 """The file data.json, which describes a run's data set, so that later commands need the run directory alone."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 from epnas_tf.data.values import ImageData, Preparation
 from epnas_tf.errors import RunDirectoryError
-from epnas_tf.storage.state_files import holds, translate_read_errors, write_whole
+from epnas_tf.storage.state_files import read_document, translate_read_errors, write_document
 
 DATA_FILE = "data.json"
 FORMAT = "epnas_tf.data"
-VERSION = 1
 
 EXACT = ("mean", "std", "digest", "skipped")
 """The values that may differ slightly under another version of a package that decodes or resizes images."""
@@ -108,15 +106,12 @@ def refuse_other_images(directory: Path, description: DataDescription, same_vers
 
 
 def save_description(directory: Path, description: DataDescription) -> None:
-    """Writes data.json, unless it holds that already.
+    """Writes data.json.
 
     Raises:
         RunDirectoryError: if it cannot be written.
     """
-    document = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(description)}
-    file, data = directory / DATA_FILE, (json.dumps(document, indent=2) + "\n").encode()
-    if not holds(file, data):
-        write_whole(file, data)
+    write_document(directory / DATA_FILE, FORMAT, dataclasses.asdict(description))
 
 
 def load_description(directory: Path) -> DataDescription:
@@ -127,8 +122,6 @@ def load_description(directory: Path) -> DataDescription:
     """
     file = directory / DATA_FILE
     with translate_read_errors(f"{file} is not the data.json of a run"):
-        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if (document.pop("format"), document.pop("version")) != (FORMAT, VERSION):
-            raise ValueError(f"not of format {FORMAT}, version {VERSION}")
+        document = read_document(file, FORMAT)
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
         return DataDescription(**values)

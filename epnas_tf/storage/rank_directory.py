@@ -32,5 +32,4 @@ class RankDirectory(RunDirectory):
     FOLDER = RANK_FOLDER
     FORMAT = "epnas_tf.rank"
     RECORDS = "own.jsonl"
-    STATES = "after-"
     FLAG = "--rank_dir"

@@ -39,21 +39,14 @@ def parsed(file: Path, make: Callable[[dict[str, Any]], T]) -> tuple[T, ...]:
     for number, line in enumerate(lines, 1):
         if line.endswith("\n"):
             with translate_read_errors(f"Line {number} of {file} is not one that a run writes"):
-                values.append(make(_record(line)))
+                values.append(make(json.loads(line)))
     return tuple(values)
-
-
-def _record(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"{line.rstrip()[:80]!r}, {error}") from error
 
 
 def from_record(kind: type[T], record: Mapping[str, Any], number: Callable[[Any], float] = float, **others: Any) -> T:
     """Makes a dataclass of a record, with each value converted to the type of its field.
 
-    The type is int or float; where it may be None as well, None stays None.
+    The type is str, int or float; where it may be None as well, None stays None.
 
     Args:
         kind: the dataclass.
@@ -66,9 +59,9 @@ def from_record(kind: type[T], record: Mapping[str, Any], number: Callable[[Any]
     """
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # kind is a dataclass
         if field.name not in others:
-            value, optional = record[field.name], type(None) in get_args(field.type)
-            convert = int if int in (field.type, *get_args(field.type)) else number
-            others[field.name] = None if optional and value is None else convert(value)
+            value, kinds = record[field.name], (field.type, *get_args(field.type))
+            convert = next((kind for kind in (str, int) if kind in kinds), number)
+            others[field.name] = None if type(None) in kinds and value is None else convert(value)
     return kind(**others)
 
 
@@ -127,7 +120,7 @@ def read_ranking(run_dir: Path) -> dict[int, float]:
         return {int(child): float(estimate) for child, estimate in ranking.items()}
 
 
-def newest_best_first(trials: Iterable[T], name: Callable[[T], Hashable], worth: Callable[[T], float]) -> list[T]:
+def newest_best_first(trials: Iterable[T], name: Callable[[T], Hashable], worth: Callable[[T], Any]) -> list[T]:
     """Returns the newest trial of each architecture, best first; ties go to the earlier trial.
 
     Args:

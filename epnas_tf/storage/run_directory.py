@@ -19,6 +19,7 @@ import dataclasses
 import json
 import os
 import platform
+import shutil
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -34,26 +35,23 @@ from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.data_file import DATA_FILE, DataDescription, refuse_other_images, save_description
 from epnas_tf.storage.locks import take_lock
-from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE
+from epnas_tf.storage.records import RANKING_FILE, TRIALS_FILE, read_records
 from epnas_tf.storage.state_files import (
     State,
     StateFiles,
-    holds,
+    read_document,
     translate_os_errors,
     translate_read_errors,
+    write_document,
     write_whole,
 )
 
 T = TypeVar("T")
 
-VERSION = 1
 PACKAGES = ("epnas-tf", "tensorflow", "keras", "numpy")
 FINAL_FOLDER, RANK_FOLDER, COMPARE_FOLDER = "final", "rank", "compare"
 FOLDERS = {FINAL_FOLDER: "the final training's", RANK_FOLDER: "the comparison's", COMPARE_FOLDER: "epnas-compare's"}
 """The folders of a run that hold a directory of another format, and whose they are."""
-
-RECORDS_BYTES = "trials_bytes"
-"""Where a state keeps the size of the file of records."""
 
 
 class RunDirectory:
@@ -64,6 +62,7 @@ class RunDirectory:
     Args:
         path: the directory; made if it is not there.
         config: the settings, a `RunConfig` here. A directory that holds a run of other settings is refused.
+        architectures: of another kind of work, what it is given of the search, as text; they count as a setting.
 
     Raises:
         ConfigError: if it is a folder that a run reserves for another kind of work.
@@ -76,13 +75,14 @@ class RunDirectory:
     STATES = "after-"
     FLAG = "--run_dir"
 
-    def __init__(self, path: str | os.PathLike[str], config: Any) -> None:
+    def __init__(self, path: str | os.PathLike[str], config: Any, architectures: tuple[str, ...] = ()) -> None:
         check_path(path, "a run directory")
         self.path = Path(path)
         self.config = config
+        self._architectures = architectures
         self.warnings: list[str] = []
         self._states = StateFiles(self.path / "state", self.STATES)
-        self._records = self._records_bytes = 0
+        self._records = 0
         self._moved: dict[str, Any] | None = None  # config.json with the new place of the data
         self._refuse_folder_of_another_kind()
         with translate_os_errors(self.path):
@@ -112,20 +112,12 @@ class RunDirectory:
         file = self.path / "config.json"
         # Read even if it is to be replaced: a file that no run wrote is somebody's, and is not written over.
         kept = read_config_document(file, self.FORMAT) if file.exists() else None
-        now = _plain(self._settings())
+        now = json.loads(json.dumps(self._settings()))  # lists in place of tuples, as in the file
         places = absolute_places(now)
         if kept is None or not self._has_children():
-            document = {
-                "format": self.FORMAT,
-                "version": VERSION,
-                "settings": now,
-                "places": places,
-                "versions": _versions(),
-            }
-            write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
+            write_document(file, self.FORMAT, {"settings": now, "places": places, "versions": _versions()})
             return
-        there = _plain(kept["settings"])
-        differing = []
+        there, differing = kept["settings"], []
         for name, value in now.items():
             if name == "plugins":  # what they register counts, by its name, and not where it comes from
                 continue
@@ -134,8 +126,8 @@ class RunDirectory:
                 if same_place(*paths):
                     continue
                 if is_moved(*paths) and (self.path / DATA_FILE).exists():  # which tells whether the images are the same
-                    kept["settings"][name] = value
-                    kept["places"] = {**kept["places"], name: paths[1]}
+                    there[name] = value
+                    kept["places"][name] = paths[1]
                     self._moved = kept
                     continue
             elif there.get(name) == value:
@@ -150,7 +142,8 @@ class RunDirectory:
             self.warnings.append(f"The run began with other versions, its numbers may differ: {', '.join(changed)}")
 
     def _settings(self) -> dict[str, Any]:
-        return values_of(self.config)
+        values = values_of(self.config)
+        return values | {"architecture": "; ".join(self._architectures)} if self._architectures else values
 
     def _has_children(self) -> bool:
         """Whether there are states or records, which other settings would invalidate."""
@@ -177,15 +170,9 @@ class RunDirectory:
 
     def _discard_if_empty(self) -> None:
         """Removes a run that failed before its first child, so that the next attempt may use other settings."""
-        entries = [*self.path.iterdir(), *(self.path / "state").iterdir()]
-        names = {entry.name for entry in entries}
+        names = {entry.name for entry in self.path.rglob("*")}
         if {"config.json", "state", "lock"} <= names <= {"config.json", "state", "lock", DATA_FILE}:
-            with contextlib.suppress(OSError):
-                (self.path / "config.json").unlink()
-                (self.path / DATA_FILE).unlink(missing_ok=True)
-                (self.path / "state" / "lock").unlink()
-                (self.path / "state").rmdir()
-                self.path.rmdir()
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def save_description(self, description: DataDescription) -> None:
         """Writes data.json and refuses images other than those of earlier work in this directory.
@@ -197,7 +184,7 @@ class RunDirectory:
             remedy = f"Bring them back to go on with it, or give another {self.FLAG} to start a new run."
             refuse_changed_images(self.path, self.FORMAT, description, remedy)
         if self._moved is not None:
-            write_whole(self.path / "config.json", (json.dumps(self._moved, indent=2) + "\n").encode())
+            write_document(self.path / "config.json", self.FORMAT, self._moved)
             self._moved = None
         save_description(self.path, description)
 
@@ -207,22 +194,17 @@ class RunDirectory:
         Raises:
             RunDirectoryError: if it cannot be written.
         """
-        line = (json.dumps(record) + "\n").encode()
         with translate_os_errors(self.path), open(self.path / self.RECORDS, "ab") as file:
-            file.write(line)
+            file.write((json.dumps(record) + "\n").encode())
             to_disk(file)
         self._records += 1
-        self._records_bytes += len(line)
 
     def read_records(self) -> list[dict[str, Any]]:
         """Returns the records that the state includes."""
-        if not self._records:
-            return []
-        data = (self.path / self.RECORDS).read_bytes()[: self._records_bytes]
-        return [json.loads(line) for line in data.splitlines()]
+        return read_records(self.path / self.RECORDS)[: self._records]
 
     def save_best(self, architecture: Architecture, ranking: dict[int, float] | None = None) -> None:
-        """Writes architecture.json and, if there is a ranking, ranking.json; unchanged files are left alone.
+        """Writes architecture.json and, if there is a ranking, ranking.json.
 
         Args:
             architecture: the best one.
@@ -231,12 +213,9 @@ class RunDirectory:
         Raises:
             RunDirectoryError: if one cannot be written.
         """
-        files = {"architecture.json": architecture_to_json(architecture)}
+        write_whole(self.path / "architecture.json", architecture_to_json(architecture).encode())
         if ranking is not None:
-            files[RANKING_FILE] = json.dumps(ranking, indent=1) + "\n"
-        for name, text in files.items():
-            if not holds(self.path / name, text.encode()):
-                write_whole(self.path / name, text.encode())
+            write_whole(self.path / RANKING_FILE, (json.dumps(ranking, indent=1) + "\n").encode())
 
     def save_state(self, values: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Writes the state after the last trial and keeps the one before it.
@@ -244,7 +223,7 @@ class RunDirectory:
         Raises:
             RunDirectoryError: if it cannot be written. The states before it are untouched.
         """
-        self._states.save(State(self._records, {**values, RECORDS_BYTES: self._records_bytes}, arrays))
+        self._states.save(State(self._records, values, arrays))
 
     def load_state(self) -> State | None:
         """Reads the newest complete state; None for a run that has not saved one yet.
@@ -257,21 +236,17 @@ class RunDirectory:
         state, problems = self._states.load()
         self.warnings += [f"{problem}; going on from the state before it." for problem in problems]
         file = self.path / self.RECORDS
-        size = file.stat().st_size if file.exists() else 0
-        self._records, self._records_bytes = (0, 0) if state is None else (state.number, state.values[RECORDS_BYTES])
-        if state is None and size and file.read_bytes().count(b"\n") > 1:
+        lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+        whole = sum(line.endswith(b"\n") for line in lines)
+        self._records = 0 if state is None else state.number
+        if whole < self._records or (state is None and whole > 1):
             raise StateError(
-                f"{self.path / 'state'} holds no state, but {file} has lines, so the run cannot go on. Remove "
-                f"{self.path} to start anew. Received: {size} bytes of lines"
+                f"{file} and {self.path / 'state'} do not belong together, so the run cannot go on. Remove {self.path} "
+                f"to start anew. Received: {whole} lines, expected {self._records}"
             )
-        if size < self._records_bytes:
-            raise StateError(
-                f"{file} is shorter than the run's state says, so the run cannot go on. Remove {self.path} to start "
-                f"anew. Received: {size} bytes, expected at least {self._records_bytes}"
-            )
-        if size > self._records_bytes:
+        if len(lines) > self._records:
             with translate_os_errors(self.path):
-                os.truncate(file, self._records_bytes)
+                os.truncate(file, sum(map(len, lines[: self._records])))
         return state
 
 
@@ -296,10 +271,9 @@ def read_config_document(file: Path, expected_format: str) -> dict[str, Any]:
             "folder that you are in."
         )
     with translate_read_errors(f"{file} is not the config.json of a run"):
-        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        known = document["format"] == expected_format and document["version"] == VERSION
-        if not known or not all(isinstance(document[key], dict) for key in ("settings", "places", "versions")):
-            raise ValueError(f"not of format {expected_format}, version {VERSION}")
+        document = read_document(file, expected_format)
+        if not all(isinstance(document[key], dict) for key in ("settings", "places", "versions")):
+            raise ValueError("settings, places or versions of another type")
         return document
 
 
@@ -364,12 +338,6 @@ def recalled(config: T, path: str | os.PathLike[str]) -> T:
     }
     values = {name: getattr(data, name) for name in same if not os.path.exists(os.path.expanduser(getattr(data, name)))}
     return dataclasses.replace(config, data=dataclasses.replace(data, **resolved(values, same)))  # type: ignore[type-var]
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns values as JSON restores them."""
-    plain: dict[str, Any] = json.loads(json.dumps(values))
-    return plain
 
 
 def _shown(value: Any) -> str:

@@ -81,20 +81,20 @@ class StateFiles:
         Raises:
             StateError: if there are files and none is complete.
         """
-        files, problems = self._files(), []
-        younger = [file for file in files if newest is not None and self._number(file) > newest]
-        for file in files[len(younger) :]:
-            try:
-                state = _read(file)
-            except BROKEN as error:
-                problems.append(f"{file} is not whole ({error})")
-                younger.append(file)
-                continue
-            self._remove(younger)
-            return state, problems
+        useless: list[Path] = []
+        problems: list[str] = []
+        for file in self._files():
+            if newest is None or self._number(file) <= newest:
+                try:
+                    state = _read(file)
+                    self._remove(useless)
+                    return state, problems
+                except BROKEN as error:
+                    problems.append(f"{file} is not whole ({error})")
+            useless.append(file)
         if problems:
             raise self.none_whole("; ".join(problems))
-        self._remove(younger)
+        self._remove(useless)
         return None, []
 
     def peek(self, newest: int | None = None) -> State | None:
@@ -140,23 +140,54 @@ class StateFiles:
 
 
 def write_whole(file: Path, data: bytes) -> None:
-    """Writes a file whole or not at all.
+    """Writes a file whole or not at all; one that holds this already is left alone.
 
     Raises:
         RunDirectoryError: if it cannot be written; an earlier file of that name is untouched.
     """
-    with translate_os_errors(file.parent), new_file(file) as handle:
-        handle.write(data)
+    with translate_os_errors(file.parent):
+        if not file.is_file() or file.read_bytes() != data:
+            with new_file(file) as handle:
+                handle.write(data)
 
 
-def holds(file: Path, data: bytes) -> bool:
-    """Whether a file exists with exactly this content.
+def write_json(file: Path, values: Any) -> None:
+    """Writes a file of one JSON object for people to read, whole or not at all.
+
+    Args:
+        file: the file.
+        values: a dataclass, or JSON values that may contain some.
 
     Raises:
-        RunDirectoryError: if it cannot be read.
+        RunDirectoryError: if it cannot be written.
     """
-    with translate_os_errors(file.parent):
-        return file.exists() and file.read_bytes() == data
+    write_whole(file, (json.dumps(values, indent=2, default=dataclasses.asdict) + "\n").encode())
+
+
+def write_document(file: Path, kind: str, values: Mapping[str, Any]) -> None:
+    """Writes a JSON object that begins with its format and version.
+
+    Args:
+        file: the file.
+        kind: its format.
+        values: the rest.
+
+    Raises:
+        RunDirectoryError: if it cannot be written.
+    """
+    write_json(file, {"format": kind, "version": VERSION, **values})
+
+
+def read_document(file: Path, kind: str) -> dict[str, Any]:
+    """Reads what `write_document` wrote, without format and version; for use in `translate_read_errors`.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, AttributeError: if it is of another format or version, or broken.
+    """
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if (document.pop("format"), document.pop("version")) != (kind, VERSION):
+        raise ValueError(f"not of format {kind}, version {VERSION}")
+    return document
 
 
 def prefixed(prefix: str, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

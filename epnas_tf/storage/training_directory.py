@@ -21,7 +21,6 @@ import os
 from typing import Any
 
 from epnas_tf.config import TrainingConfig
-from epnas_tf.options import values_of
 from epnas_tf.storage.records import read_records
 from epnas_tf.storage.run_directory import FINAL_FOLDER, RunDirectory, is_directory_of, read_settings
 from epnas_tf.storage.state_files import write_whole
@@ -74,13 +73,6 @@ class TrainingDirectory(RunDirectory):
     RECORDS = "history.jsonl"
     STATES = "epoch-"
     FLAG = "--final_dir"
-
-    def __init__(self, path: str | os.PathLike[str], config: TrainingConfig, architectures: tuple[str, ...]) -> None:
-        self._architectures = architectures
-        super().__init__(path, config)
-
-    def _settings(self) -> dict[str, Any]:
-        return {**values_of(self.config), "architecture": "; ".join(self._architectures)}
 
     def _has_children(self) -> bool:
         return super()._has_children() or (self.path / CANDIDATES).exists()

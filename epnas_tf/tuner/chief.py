@@ -5,15 +5,15 @@ that is silent for too long goes to the next worker that asks. A trial is scored
 that cannot continue ends the chief with an error, whatever the tuner.
 """
 
-import contextlib
+import functools
 import math
 import re
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from numbers import Integral
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
@@ -22,6 +22,9 @@ from keras_tuner.src.engine import oracle as kt_oracle
 
 from epnas_tf.errors import ConfigError, SearchError
 from epnas_tf.tuner.workers import WorkerWatch, say, seconds_between_signs
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PATIENCE = 10
 """For how many timeouts no worker at all may be heard before the chief gives up."""
@@ -34,6 +37,26 @@ FAREWELL_SECONDS = 10.0
 
 LEAST = {"max_trials": 1, "max_retries_per_trial": 0, "max_consecutive_failed_trials": 1}
 """KerasTuner's counts, and the least that each may be; None is without end."""
+
+
+def synchronized(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
+    """Decorates an oracle's method as KerasTuner's `synchronized`, whose lock otherwise stays after an exception."""
+    locking = keras_tuner.synchronized(method)
+
+    @functools.wraps(method)
+    def call(oracle: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        thread = threading.current_thread().name
+        was_ours = kt_oracle.THREADS[oracle] == thread
+        try:
+            result: T = locking(oracle, *args, **kwargs)
+            return result
+        except BaseException:
+            if not was_ours and kt_oracle.THREADS[oracle] == thread:
+                kt_oracle.THREADS[oracle] = None
+                kt_oracle.LOCKS[oracle].release()
+            raise
+
+    return call
 
 
 class ChiefOracle(keras_tuner.Oracle):
@@ -85,17 +108,13 @@ class ChiefOracle(keras_tuner.Oracle):
     def tuner_ids(self, workers: set[str]) -> None:
         self._known_workers = workers
 
+    @synchronized
     def create_trial(self, tuner_id: str) -> Trial:
         """Returns the next trial, or one with the status that the oracle waits or has finished.
 
         Raises:
             SearchError: if every child of a level failed, or the surrogate diverged.
         """
-        with unlocked_after_errors(self):
-            return self._create_trial(tuner_id)
-
-    @keras_tuner.synchronized
-    def _create_trial(self, tuner_id: str) -> Trial:
         if not is_chief_oracle():
             return super().create_trial(tuner_id)
         self._is_answering = True
@@ -146,7 +165,7 @@ class ChiefOracle(keras_tuner.Oracle):
         self._known_workers.discard(tuner_id)
         self._watch.forget(tuner_id)
 
-    @keras_tuner.synchronized
+    @synchronized
     def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Trial:
         """Records the metrics of a trial. A second report of the same trial is ignored, with a message.
 
@@ -160,8 +179,7 @@ class ChiefOracle(keras_tuner.Oracle):
         if trial_id in self._handed_on and any(self._is_reported(trial, name, step) for name in metrics):
             self._say_ignored(trial_id)
             return trial
-        with unlocked_after_errors(self):
-            return super().update_trial(trial_id, metrics, step)
+        return super().update_trial(trial_id, metrics, step)
 
     def _is_reported(self, trial: Trial, name: str, step: int) -> bool:
         if trial.trial_id in self.end_order:
@@ -211,15 +229,14 @@ class ChiefOracle(keras_tuner.Oracle):
         ended = False
         while not ended:
             time.sleep(seconds_between_signs(self.worker_timeout))
-            with unlocked_after_errors(self):
-                ended = self._look_at_workers()
+            ended = self._look_at_workers()
         if not self._has_stopped_one:
             # Only a worker that is told to stop makes KerasTuner's chief look whether it may end: so the chief asks.
             from keras_tuner.src.distribute.oracle_client import OracleClient  # as late as KerasTuner does
 
             OracleClient(self).create_trial(CHIEF)
 
-    @keras_tuner.synchronized
+    @synchronized
     def _look_at_workers(self) -> bool:
         """Prints the trials that the chief waits for, and returns whether it has nothing left to wait for."""
         watch = self._watch
@@ -265,17 +282,3 @@ def allow_lock() -> None:
     module = re.escape(kt_oracle.__name__)
     for name in ("currentThread", "getName"):
         warnings.filterwarnings("ignore", rf"{name}\(\) is deprecated", DeprecationWarning, module)
-
-
-@contextlib.contextmanager
-def unlocked_after_errors(oracle: keras_tuner.Oracle) -> Iterator[None]:
-    """Releases the lock of KerasTuner's `synchronized`, which otherwise stays locked after an exception."""
-    thread = threading.current_thread().name
-    was_ours = kt_oracle.THREADS[oracle] == thread
-    try:
-        yield
-    except BaseException:
-        if not was_ours and kt_oracle.THREADS[oracle] == thread:
-            kt_oracle.THREADS[oracle] = None
-            kt_oracle.LOCKS[oracle].release()
-        raise

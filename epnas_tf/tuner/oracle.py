@@ -10,14 +10,15 @@ from keras_tuner.src.distribute.utils import is_chief_oracle
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
 from epnas_tf.config import RunConfig, SearchConfig, SurrogateConfig
-from epnas_tf.errors import ConfigError, RunDirectoryError, SearchError, StateError
+from epnas_tf.errors import ConfigError, SearchError, StateError
 from epnas_tf.options import values_of
 from epnas_tf.search.level_choice import Constraint
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.space.base import SearchSpace
-from epnas_tf.storage.state_files import State, StateFiles, write_whole
+from epnas_tf.storage.records import newest_best_first
+from epnas_tf.storage.state_files import State, StateFiles, translate_read_errors, write_whole
 from epnas_tf.tuner import hyperparameters
-from epnas_tf.tuner.chief import ChiefOracle, unlocked_after_errors
+from epnas_tf.tuner.chief import ChiefOracle, synchronized
 from epnas_tf.tuner.restrictions import Restriction, given_hyperparameters, of_space, refuse_others
 
 WORKER_TIMEOUT = 1800.0
@@ -79,8 +80,6 @@ class EPNASOracle(ChiefOracle):
         **kwargs: Any,
     ) -> None:
         RunConfig(seed=seed)  # refuses what it cannot be
-        if not isinstance(objective, str | keras_tuner.Objective | list | None):
-            raise ConfigError(f"`objective` must be a name or a keras_tuner.Objective. Received: {objective!r}")
         restricted: dict[str, tuple[Any, ...]] = {}
         if hyperparameters is not None:
             hyperparameters, restricted = given_hyperparameters(
@@ -95,10 +94,10 @@ class EPNASOracle(ChiefOracle):
             allow_new_entries=allow_new_entries,
             **kwargs,
         )
-        if isinstance(objective, list) or getattr(self.objective, "direction", None) != "max":
+        if self.objective.direction != "max":
             raise ConfigError(
                 "The surrogate predicts an accuracy, so `objective` must be one metric to maximise. "
-                f"Received: {_shown(objective)}"
+                f"Received: {self.objective}"
             )
         self.seed = seed  # KerasTuner takes a 0 for "any"
         self.space = space
@@ -109,8 +108,6 @@ class EPNASOracle(ChiefOracle):
         self._settings = {"seed": seed} | values_of(search) | values_of(surrogate) | own
         self._architectures: dict[str, Any] = {}  # by trial id, to be read once only
         self._fits_on_disk: int | None = None  # how often the surrogate had been fitted when its arrays were written
-        self._on_disk: tuple[str, bytes] | None = None  # the oracle.json that was written last, and what it holds
-        self._is_ending = False  # a trial: KerasTuner then saves before the search knows of its end
         self._names = [parameter.name for parameter in of_space(space).space]
         if hyperparameters is None:
             self.hyperparameters = of_space(space)
@@ -132,19 +129,14 @@ class EPNASOracle(ChiefOracle):
         if not isinstance(trial, Trial):
             known = self.trials[str(trial_id if trial is None else trial)]
             trial = Trial(known.hyperparameters, known.trial_id, status)
-        with unlocked_after_errors(self):
-            self._end_trial(trial)
+        self._end_trial(trial)
 
-    @keras_tuner.synchronized
+    @synchronized
     def _end_trial(self, trial: Trial) -> None:
         if self.is_second_report(trial.trial_id):
             return
         try:
-            self._is_ending = True
-            try:
-                super().end_trial(trial)
-            finally:
-                self._is_ending = False
+            super().end_trial(trial)
             if trial.trial_id in self._retry_queue:
                 self._forget_metrics(trial.trial_id)
             self._tell_ended()
@@ -185,7 +177,6 @@ class EPNASOracle(ChiefOracle):
         candidate = next(iter(self.progressive.ask(num_out + 1)[num_out:]), None)
         if candidate is None:
             return {"status": TrialStatus.STOPPED if self.progressive.finished else TrialStatus.IDLE}
-        self._architectures[trial_id] = candidate.architecture
         values = hyperparameters.to_values(candidate.architecture, self.space)
         return {"status": TrialStatus.RUNNING, "values": values}
 
@@ -207,20 +198,15 @@ class EPNASOracle(ChiefOracle):
         An architecture that was trained in several iterations is included once, with its newest score.
         """
         self.note_results_asked()
-        newest: dict[Any, Trial] = {}
-        for trial_id in self.start_order:
-            trial = self.trials[trial_id]
-            if trial.status == TrialStatus.COMPLETED:
-                architecture = self._architecture(trial)
-                newest.pop(architecture, None)  # so that of equal scores the earlier trial comes first
-                newest[architecture] = trial
+        trials = [self.trials[trial_id] for trial_id in self.start_order]
+        completed = [trial for trial in trials if trial.status == TrialStatus.COMPLETED]
         estimates = {ranked.number: ranked.estimate for ranked in self.progressive.ranking()}
 
-        def worth(architecture: Any) -> tuple[int, float]:
-            trial = newest[architecture]
-            return len(self.space.extensions(architecture)), estimates.get(int(trial.trial_id), trial.score)
+        def worth(trial: Trial) -> tuple[int, float]:
+            depth = len(self.space.extensions(self._architecture(trial)))
+            return depth, estimates.get(int(trial.trial_id), trial.score)
 
-        return [newest[architecture] for architecture in sorted(newest, key=worth, reverse=True)[:num_trials]]
+        return newest_best_first(completed, self._architecture, worth)[:num_trials]
 
     def _architecture(self, trial: Trial) -> Any:
         if trial.trial_id not in self._architectures:
@@ -244,10 +230,8 @@ class EPNASOracle(ChiefOracle):
         Raises:
             StateError: if it is the state of another oracle, space or settings, or the surrogate's file is missing.
         """
-        own = state.get("epnas")
-        if own is None:
-            raise StateError("The project belongs to another oracle. Received: an oracle.json without `epnas`")
-        check_settings(own["settings"], self._settings)
+        own = state.get("epnas", {})
+        check_settings(own.get("settings"), self._settings)
         surrogate = self._surrogate_files.peek(newest=own["fits"])  # removes nothing: others may search
         if surrogate is None or surrogate.number != own["fits"]:
             raise StateError(
@@ -266,11 +250,9 @@ class EPNASOracle(ChiefOracle):
     def save(self) -> None:
         """Writes oracle.json, whole or not at all, and after a fit the surrogate's arrays beside it.
 
-        KerasTuner calls it several times per trial. Calls before the search knows the score of an ending trial, and
-        calls without any change, write nothing.
+        KerasTuner calls it several times per trial, also before the search knows the score of an ending trial, which
+        `set_state` then reports.
         """
-        if self._is_ending:
-            return
         fits = self.progressive.surrogate.num_fits
         if self._fits_on_disk != fits:
             if self._fits_on_disk is None:
@@ -278,10 +260,7 @@ class EPNASOracle(ChiefOracle):
             _, arrays = self.progressive.get_state()
             self._surrogate_files.save(State(fits, {}, arrays))
             self._fits_on_disk = fits
-        file, content = self._get_oracle_fname(), json.dumps(self.get_state()).encode()
-        if (file, content) != self._on_disk:
-            write_whole(Path(file), content)
-            self._on_disk = file, content
+        write_whole(Path(self._get_oracle_fname()), json.dumps(self.get_state()).encode())
 
     def _save_trial(self, trial: Trial) -> None:
         """Writes trial.json whole or not at all; KerasTuner's own method can leave half of it, which it cannot read."""
@@ -295,10 +274,8 @@ class EPNASOracle(ChiefOracle):
             RunDirectoryError: if its files cannot be read.
             StateError: if the project is of another oracle, of another space or of other settings.
         """
-        try:
+        with translate_read_errors(f"{self._project_dir} cannot be read"):
             super().reload()
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise RunDirectoryError(f"{self._project_dir} cannot be read. Received: {error}") from error
         for trial_id in self.trials.keys() - set(self.start_order):
             del self.trials[trial_id]  # begun, but the process was killed before oracle.json knew of it
         for trial_id in self._retry_queue:
@@ -310,16 +287,18 @@ class EPNASOracle(ChiefOracle):
         return StateFiles(Path(self._project_dir) / "surrogate", "fit-")
 
 
-def check_settings(there: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuses to resume a project of other settings.
+def check_settings(there: dict[str, Any] | None, now: dict[str, Any]) -> None:
+    """Refuses to resume a project of other settings, or of another oracle or tuner.
 
     Args:
-        there: the settings of the project, as JSON restores them.
+        there: the settings of the project, as JSON restores them; None if there are none.
         now: the given settings.
 
     Raises:
         StateError: if they differ; the message names the differences.
     """
+    if there is None:
+        raise StateError("The project belongs to another oracle or tuner. Received: a project without these settings")
     now = json.loads(json.dumps(now))
     if there != now:
         names = [name for name in sorted({*there, *now}) if there.get(name) != now.get(name)]
@@ -328,10 +307,3 @@ def check_settings(there: dict[str, Any], now: dict[str, Any]) -> None:
             "The project has other settings. Give the same ones to go on with it, or another `project_name`, or "
             f"`overwrite=True` to start anew. Received: {differing}"
         )
-
-
-def _shown(objective: Any) -> str:
-    """A text of an objective, since KerasTuner defines no `repr`."""
-    if isinstance(objective, list):
-        return f"[{', '.join(map(_shown, objective))}]"
-    return str(objective) if isinstance(objective, keras_tuner.Objective) else repr(objective)

@@ -9,8 +9,10 @@ from typing import Any
 import keras_tuner
 from keras_tuner.src.distribute import utils as distribution
 
-from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
+from epnas_tf.errors import ConfigError, StateError
+from epnas_tf.options import require
 from epnas_tf.storage.locks import take_lock
+from epnas_tf.storage.state_files import translate_os_errors, translate_read_errors
 from epnas_tf.tuner.oracle import check_settings
 
 ORACLE_FILE = "oracle.json"
@@ -26,22 +28,17 @@ def replaceable(project: Path, overwrite: bool) -> Iterator[None]:
 
     Raises:
         ConfigError: if `overwrite` is not a Boolean, or a worker sets it.
-        RunDirectoryError: if another process searches in the project, or its path is not a directory.
+        RunDirectoryError: if another process searches in the project, or it cannot be a directory.
     """
-    if not isinstance(overwrite, bool):
-        raise ConfigError(f"`overwrite` must be True or False. Received: overwrite={overwrite!r}")
-    for place in (project, *project.parents):
-        if place.exists() and not place.is_dir():
-            raise RunDirectoryError(f"A project needs a directory. Received: {place}, which is a file.")
+    require(bool, "overwrite", overwrite)
     if overwrite and distribution.has_chief_oracle() and not distribution.is_chief_oracle():
         raise ConfigError(
             "`overwrite=True` in a worker would remove the project of the chief and of the other workers. Give it to "
             "the chief alone, and start the workers after it."
         )
-    if not (overwrite and project.exists()):
-        yield
-        return
-    with take_lock(project / LOCK_FILE, WAIT, project):
+    with translate_os_errors(project):
+        project.mkdir(parents=True, exist_ok=True)
+    with take_lock(project / LOCK_FILE, WAIT) if overwrite else contextlib.nullcontext():
         yield
 
 
@@ -59,12 +56,12 @@ def refuse_other_settings(project: Path, settings: dict[str, Any]) -> None:
 
 def has_ended_trials(project: Path) -> bool:
     """Whether trials of a project have ended; until then, nothing is lost if it is started again."""
-    return (project / ORACLE_FILE).exists() and bool(_read(project / ORACLE_FILE).get("end_order"))
+    return bool(_read(project / ORACLE_FILE).get("end_order"))
 
 
 def is_behind(project: Path, oracle: keras_tuner.Oracle) -> bool:
     """Whether a project has other trials than an oracle read from it, because another process has continued it."""
-    there = _read(project / ORACLE_FILE) if (project / ORACLE_FILE).exists() else {}
+    there = _read(project / ORACLE_FILE)
     own = {"start_order": oracle.start_order, "end_order": oracle.end_order}
     return any(there.get(name, now) != now for name, now in own.items())
 
@@ -85,18 +82,9 @@ def refuse_other_space(chief: keras_tuner.HyperParameters, own: keras_tuner.Hype
         )
 
 
-def lost_weights(trials: int, directory: Path, tuner_id: str) -> StateError:
-    """Returns the error for a project whose shared weights are missing although trials have trained them."""
-    return StateError(
-        f"{trials} trials have trained shared weights that are not there; scores of others would not compare. Bring "
-        "`shared_weights` back, go on under the KERASTUNER_TUNER_ID that has them, or with the chief and its workers, "
-        f"or give `overwrite=True` to start anew. Received: {directory} without those of {tuner_id}"
-    )
-
-
 def _read(file: Path) -> dict[str, Any]:
-    try:
+    if not file.exists():
+        return {}
+    with translate_read_errors(f"{file} cannot be read"):
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"{file} cannot be read. Received: {error}") from error
     return content if isinstance(content, dict) else {}

@@ -18,6 +18,7 @@ from keras_tuner.engine import hyperparameters as hp_types
 from epnas_tf.arrays import BoolArray
 from epnas_tf.data.checks.names import listed
 from epnas_tf.errors import ConfigError
+from epnas_tf.options import require
 from epnas_tf.search.level_choice import Constraint
 from epnas_tf.search.sampling import Allowed
 from epnas_tf.space.base import SearchSpace
@@ -53,8 +54,6 @@ def refuse_foreign_values(space: SearchSpace[Any, Any], given: keras_tuner.Hyper
     for parameter in given.space:
         if parameter.name not in own:
             continue
-        if isinstance(parameter, hp_types.Float):
-            raise ConfigError(f"`{parameter.name}` cannot be a Float. Give a Fixed or a Choice. Received: {parameter}")
         possible, values = _values_of(own[parameter.name]), _values_of(parameter)
         if foreign := [value for value in values if value not in possible]:
             allowed = f"{possible[0]} to {possible[-1]}" if isinstance(possible, range) else list(possible)
@@ -71,21 +70,20 @@ def _values_of(parameter: Any) -> Sequence[Any]:
 
 
 def given_hyperparameters(
-    space: SearchSpace[Any, Any], given: object, tune_new_entries: bool, allow_new_entries: bool
+    space: SearchSpace[Any, Any], given: keras_tuner.HyperParameters, tune_new_entries: bool, allow_new_entries: bool
 ) -> tuple[keras_tuner.HyperParameters, Values]:
     """Merges the space's and the user's hyperparameters for an oracle, and returns which of them are restricted.
 
     Args:
         space: the search space.
-        given: a `keras_tuner.HyperParameters`.
+        given: those of the user.
         tune_new_entries: whether to search those missing in `given`; otherwise they keep the space's default.
         allow_new_entries: whether `given` may lack some of the space's.
 
     Raises:
         ConfigError: if they cannot be searched by levels.
     """
-    if not isinstance(given, keras_tuner.HyperParameters):
-        raise ConfigError(f"`hyperparameters` must be a keras_tuner.HyperParameters. Received: {type(given).__name__}")
+    require(keras_tuner.HyperParameters, "hyperparameters", given)
     own, named = of_space(space).space, {parameter.name: parameter for parameter in given.space}
     names = [parameter.name for parameter in own]
     missing = [name for name in names if name not in named]

@@ -17,6 +17,9 @@ from epnas_tf.tuner.restrictions import of_space, refuse_others
 METRICS = {"val_accuracy": "max", "val_loss": "min", "loss": "min", "parameters": "min"}
 """The metrics of a trial, each with its better direction."""
 
+OF_AN_ORACLE = [name for name in inspect.signature(keras_tuner.Oracle).parameters if name not in ("objective", "seed")]
+"""Arguments of KerasTuner's oracles that its tuners hand on; `EPNASTuner` has only an `objective` and a `seed`."""
+
 ARGUMENTS = {
     "max_model_size": "give `limits=LimitConfig(max_params=…)`, which no child exceeds",
     "optimizer": "children train by SGD on the shared weights; its settings are those of `child`, a ChildConfig",
@@ -26,13 +29,7 @@ ARGUMENTS = {
     "logger": "KerasTuner itself no longer takes one",
     "tuner_id": "set the environment variable KERASTUNER_TUNER_ID",
     "executions_per_trial": "a child is trained once for a score; more `iterations` of `search` score good ones again",
-    "max_trials": "`search=SearchConfig(k=…, iterations=…)` decides how many there are; or give "
-    "`oracle=EPNASOracle(…, max_trials=…)`",
-    "hyperparameters": "give `oracle=EPNASOracle(space, hyperparameters=…)`",
-    "tune_new_entries": "give `oracle=EPNASOracle(space, hyperparameters=…, tune_new_entries=…)`",
-    "allow_new_entries": "give `oracle=EPNASOracle(space, hyperparameters=…, allow_new_entries=…)`",
-    "max_retries_per_trial": "a child that diverged would diverge again; or give an `oracle` of your own",
-    "max_consecutive_failed_trials": "a search ends where a whole level fails; or give an `oracle` of your own",
+    **{name: f"give `oracle=EPNASOracle(space, {name}=…)`" for name in OF_AN_ORACLE},
 }
 """Arguments of KerasTuner's tuners and oracles that `EPNASTuner` does not take."""
 
@@ -42,50 +39,31 @@ NEVER_BUILT = (
     "`compile`"
 )
 
-HYPERMODEL_METHODS = {"build": NEVER_BUILT, "fit": NEVER_BUILT}
+HYPERMODEL_METHODS = ("build", "fit")
 """Methods of a hypermodel that `EPNASTuner` never calls."""
 
-NO_LOOP = "a child trains in one graph, without a Python loop over its epochs and batches"
-
 TUNER_METHODS = {
-    "on_batch_begin": NO_LOOP,
-    "on_batch_end": NO_LOOP,
-    "on_epoch_begin": NO_LOOP,
-    "on_epoch_end": NO_LOOP,
+    **dict.fromkeys(
+        ("on_batch_begin", "on_batch_end", "on_epoch_begin", "on_epoch_end"),
+        "a child trains in one graph, without a Python loop over its epochs and batches",
+    ),
     "save_model": "the shared weights are one store, saved after each trial; there is no model of a trial to save",
 }
 """Methods of KerasTuner's tuners that `EPNASTuner` never calls."""
-
-
-SEARCH_ARGUMENTS = "x, y, validation_data, validation_split and verbose"
-VERBOSE = (0, 1, 2, "auto")
-
-
-def refuse_other_models(hypermodel: object) -> None:
-    """Refuses hypermodels other than those of a search space.
-
-    Raises:
-        ConfigError: if it is one.
-    """
-    if not isinstance(hypermodel, SpaceHyperModel):
-        raise ConfigError(
-            "`hypermodel` must be a MacroHyperModel, a MicroHyperModel or a SpaceHyperModel: children of other models "
-            f"share no weights. Received: {type(hypermodel).__name__}"
-        )
 
 
 def refuse_search_arguments(unknown: dict[str, Any], verbose: int | str) -> None:
     """Refuses arguments of `search` that have no meaning.
 
     Raises:
-        ConfigError: if there are unknown ones, or `verbose` is not in `VERBOSE`.
+        ConfigError: if there are unknown ones, or `verbose` is another one than those of Keras.
     """
     if unknown:
         raise ConfigError(
-            f"`search` takes {SEARCH_ARGUMENTS}; epochs, batch size and learning rates are settings of the tuner's "
-            f"`child`, a ChildConfig. Received: {', '.join(unknown)}"
+            "`search` takes x, y, validation_data, validation_split and verbose; epochs, batch size and learning rates "
+            f"are settings of the tuner's `child`, a ChildConfig. Received: {', '.join(unknown)}"
         )
-    if verbose not in VERBOSE:
+    if verbose not in (0, 1, 2, "auto"):
         raise ConfigError(f'`verbose` must be 0, 1, 2 or "auto". Received: verbose={verbose!r}')
 
 
@@ -118,44 +96,37 @@ def refuse_beside_oracle(given: dict[str, Any], parameters: Mapping[str, inspect
         )
 
 
-def refuse_overridden(tuner: type, hypermodel: keras_tuner.HyperModel, base: type, own: type) -> None:
+def refuse_overridden(tuner: type, hypermodel: SpaceHyperModel) -> None:
     """Refuses overridden methods that would never be called.
 
     Args:
         tuner: the tuner's class.
         hypermodel: the hypermodel.
-        base: the tuner that it derives from.
-        own: the hypermodel that its class derives from.
 
     Raises:
         ConfigError: if there are any.
     """
     for name, reason in TUNER_METHODS.items():
-        if getattr(tuner, name) is not getattr(base, name):
+        if getattr(tuner, name) is not getattr(keras_tuner.Tuner, name):
             raise ConfigError(f"`{name}` is never called: {reason}. Received: {tuner.__name__}.{name}")
-    for name, reason in HYPERMODEL_METHODS.items():
+    for name in HYPERMODEL_METHODS:
         # KerasTuner puts a function of its own around `build`, which belongs to the same object.
         assigned = getattr(vars(hypermodel).get(name), "__self__", None if name in vars(hypermodel) else hypermodel)
-        if getattr(type(hypermodel), name) is not getattr(own, name) or assigned is not hypermodel:
-            raise ConfigError(f"`{name}` is never called: {reason}. Received: {type(hypermodel).__name__}.{name}")
+        if getattr(type(hypermodel), name) is not getattr(SpaceHyperModel, name) or assigned is not hypermodel:
+            raise ConfigError(f"`{name}` is never called: {NEVER_BUILT}. Received: {type(hypermodel).__name__}.{name}")
     if not hypermodel.tunable:
         raise ConfigError("There is nothing to search in a hypermodel of `tunable=False`. Received: tunable=False")
 
 
 def check_oracle(oracle: keras_tuner.Oracle, hypermodel: SpaceHyperModel) -> None:
-    """Refuses an oracle whose objective is not measured, or whose space is not the hypermodel's.
+    """Refuses an oracle whose objective is not measured or of the wrong direction, or whose space is another one.
 
     Raises:
         ConfigError: if it is.
     """
-    objective = getattr(oracle.objective, "name", None)
-    if objective not in METRICS:
-        raise ConfigError(f"`objective` must be one of what is measured, {', '.join(METRICS)}. Received: {objective}")
-    if oracle.objective.direction != METRICS[objective]:
-        raise ConfigError(
-            f"The direction of `{objective}` must be {METRICS[objective]!r}, or the worst networks would be taken. "
-            f"Received: {oracle.objective}"
-        )
+    if METRICS.get(oracle.objective.name) != oracle.objective.direction:
+        measured = ", ".join(f"{name} of direction {direction!r}" for name, direction in METRICS.items())
+        raise ConfigError(f"`objective` must be one of what is measured, {measured}. Received: {oracle.objective}")
     found, expected = describe_space(getattr(oracle, "space", hypermodel.space)), describe_space(hypermodel.space)
     if found != expected:
         raise ConfigError(f"The oracle's space must be the hypermodel's, {expected}. Received: {found}")

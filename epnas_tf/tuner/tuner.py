@@ -109,12 +109,11 @@ class EPNASTuner(keras_tuner.Tuner):
         **unsupported: Any,
     ) -> None:
         check_environment()
-        workers.refuse_tuner_id()
-        check_path(directory or "", "a project")
-        check_path(project_name or "", "a project")
+        place = Path(directory or ".") / (project_name or "untitled_project")
+        check_path(place, "a project")
         surface.refuse_arguments(unsupported)
-        surface.refuse_other_models(hypermodel)
-        surface.refuse_overridden(type(self), hypermodel, keras_tuner.Tuner, SpaceHyperModel)
+        require(SpaceHyperModel, "hypermodel", hypermodel)  # children of other models share no weights
+        surface.refuse_overridden(type(self), hypermodel)
         require(ChildConfig, "child", child)
         require(LimitConfig, "limits", limits)
         RunConfig(seed=seed)  # refuses what it cannot be
@@ -152,7 +151,7 @@ class EPNASTuner(keras_tuner.Tuner):
             parameters = inspect.signature(EPNASTuner).parameters
             surface.refuse_beside_oracle(given | {"worker_timeout": worker_timeout}, parameters)
         surface.check_oracle(oracle, hypermodel)
-        with project.replaceable(Path(directory or ".") / (project_name or "untitled_project"), overwrite):
+        with project.replaceable(place, overwrite):
             super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, overwrite=overwrite)
         if self._is_worker():
             self._calls = ChiefCalls(self.oracle)
@@ -237,12 +236,9 @@ class EPNASTuner(keras_tuner.Tuner):
             self._load_store()  # a search that was interrupted may have left a child half trained
             self._trainer = ChildTrainer(self.store, shape, self.child, data.training, data.validation, self._optimizer)
             self._was_idle, self._running = False, None
-            signs: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-            if self._is_worker():
-                signs = workers.signs_of_worker(self.oracle, lambda: self._running)
-            calls = self._calls.during_search() if self._is_worker() else contextlib.nullcontext()
-            with calls, only_new_garbage(), signs:
-                self._meet_chief()
+            with only_new_garbage(), contextlib.ExitStack() as context:
+                if self._is_worker():
+                    self._meet_chief(context)
                 super().search(verbose=verbose)
 
     @contextlib.contextmanager
@@ -252,17 +248,22 @@ class EPNASTuner(keras_tuner.Tuner):
             name, remedy = f"worker-{self.tuner_id}.lock", "Give each worker a KERASTUNER_TUNER_ID of its own."
         else:
             name, remedy = project.LOCK_FILE, project.WAIT
-        with take_lock(Path(self.project_dir) / name, remedy, Path(self.project_dir)):
+        with take_lock(Path(self.project_dir) / name, remedy):
             if not self._is_worker() and project.is_behind(Path(self.project_dir), self.oracle):
                 say(f"Another process has gone on with {self.project_dir}; its trials are taken over.")
                 self.oracle.reload()
             yield
 
-    def _meet_chief(self) -> None:
-        """Compares this worker's arguments with the chief's, as far as `data.json` does not cover them."""
-        if self._is_worker():
-            project.refuse_other_space(self.oracle.get_space(), self.oracle._oracle.get_space())  # waits for the chief
-            project.refuse_other_settings(Path(self.project_dir), self._settings)
+    def _meet_chief(self, context: contextlib.ExitStack) -> None:
+        """Compares this worker's arguments with the chief's, as far as `data.json` does not cover them.
+
+        Args:
+            context: gets what the calls and signs of life need until the search ends.
+        """
+        context.enter_context(self._calls.during_search())
+        context.enter_context(workers.signs_of_worker(self.oracle, lambda: self._running))
+        project.refuse_other_space(self.oracle.get_space(), self.oracle._oracle.get_space())  # waits for the chief
+        project.refuse_other_settings(Path(self.project_dir), self._settings)
 
     def pre_create_trial(self) -> None:
         """Waits briefly if the oracle had nothing to do at the last call."""
@@ -327,9 +328,7 @@ class EPNASTuner(keras_tuner.Tuner):
         Raises:
             StateError: if they differ.
         """
-        if "settings" not in state:
-            raise StateError(f"The project belongs to another tuner. Received: {self._get_tuner_fname()}")
-        check_settings(state["settings"], self._settings)
+        check_settings(state.get("settings"), self._settings)
 
     def save(self) -> None:
         """Writes the project's files, each whole or not at all."""
@@ -365,7 +364,12 @@ class EPNASTuner(keras_tuner.Tuner):
             say(f"{problem}; the shared weights before it are taken.")
         trained = [number for number in ended if self.oracle.trials[number].status == TrialStatus.COMPLETED]
         if trained and state is None and self.child.share_weights and self.oracle.remaining_trials() != 0:
-            raise project.lost_weights(len(trained), self._store_files.directory, self.tuner_id)
+            raise StateError(
+                f"{len(trained)} trials have trained shared weights that are not there; scores of others would not "
+                "compare. Bring `shared_weights` back, go on under the KERASTUNER_TUNER_ID that has them, or with the "
+                "chief and its workers, or give `overwrite=True` to start anew. Received: "
+                f"{self._store_files.directory} without those of {self.tuner_id}"
+            )
         self._set_store(state)
 
     def _set_store(self, state: State | None) -> None:
@@ -391,18 +395,14 @@ class EPNASTuner(keras_tuner.Tuner):
             StateError: if this process has not trained all of its weights, such as the chief or another worker, or if
                 the children do not share weights, so that none are kept.
         """
-        if not self.child.share_weights:
-            raise StateError(
-                "Children that share no weights keep none, so there is no model of a trial. Received: "
-                "share_weights=False. Train `tuner.hypermodel.build(hyperparameters)`."
-            )
         architecture = self.hypermodel.architecture(trial.hyperparameters)
         own = VariableStore(self.seed)
         network = Network(architecture, self.hypermodel.shape, own)
         if not all(self.store.updates.get(key) for key in network.layers):
             raise StateError(
-                f"{self.tuner_id} has not trained the weights of trial {trial.trial_id}: each worker has its own. "
-                "Train `tuner.hypermodel.build(hyperparameters)` instead."
+                f"{self.tuner_id} has no weights of trial {trial.trial_id}: each worker has its own, and children that "
+                "share none keep none. Train `tuner.hypermodel.build(hyperparameters)` instead. Received: "
+                f"share_weights={self.child.share_weights}"
             )
         shared = Network(architecture, self.hypermodel.shape, self.store)
         own.restore(self.store.snapshot(shared.layers))

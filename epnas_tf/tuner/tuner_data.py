@@ -1,7 +1,6 @@
 """The data of `EPNASTuner.search`, and the identity that a project stores to refuse other data."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,15 +14,14 @@ from epnas_tf.config import ChildConfig
 from epnas_tf.data.augmentation import UNCHANGED, Augmentation
 from epnas_tf.data.batches import DatasetBatches, as_batches, checked_arrays, labels_of, num_batches
 from epnas_tf.data.pipeline import ArrayData, Arrays, TrainingPipeline, evaluation_batches
-from epnas_tf.errors import DataError, RunDirectoryError, StateError
+from epnas_tf.errors import DataError, StateError
 from epnas_tf.space.graph import NetworkShape
 from epnas_tf.storage.locks import locked_for_a_moment
-from epnas_tf.storage.state_files import write_whole
+from epnas_tf.storage.state_files import read_document, translate_read_errors, write_document
 from epnas_tf.tuner.workers import say
 
 DATA_FILE = "data.json"
 FORMAT = "epnas_tf.tuner_data"
-VERSION = 1
 CHUNK = 500
 """Images that are brought to float32 at a time for their checksum."""
 
@@ -99,7 +97,8 @@ def search_data(
     if arrays is not None:
         _refuse_untrained_classes(arrays.labels.numpy(), labels)
         if scored is not None:
-            extents = _extent(arrays.images), _extent(scored.images)
+            both = (arrays.images, scored.images)
+            extents = [(float(tf.reduce_min(part)), float(tf.reduce_max(part))) for part in both]
             _refuse_other_scale(*extents)
             doubts = _doubts(extents[0], known)
     return SearchData(training, validation, labels, known, doubts)
@@ -113,10 +112,6 @@ def _refuse_untrained_classes(training: npt.NDArray[np.int32], validation: npt.N
             f"validation images of {untrained[:10]}, which no training image has. `validation_split` takes the last "
             "images as they are: shuffle them before."
         )
-
-
-def _extent(images: tf.Tensor) -> tuple[float, float]:
-    return float(tf.reduce_min(images)), float(tf.reduce_max(images))
 
 
 def _doubts(training: tuple[float, float], known: dict[str, Identity]) -> list[str]:
@@ -171,11 +166,6 @@ def _split(x: Any, y: Any, validation_data: Any, validation_split: float) -> tup
             "`validation_split` must be between 0 and 1 and leave images on both sides. "
             f"Received: {validation_split} of {len(x)} images"
         )
-    if len(x) != len(y):  # else the refusal would name the numbers of a part
-        raise DataError(
-            f"Labels must have one label for each image, {len(x)}. Received: {len(y)} labels. "
-            "Give images and labels of the same rows."
-        )
     return x[:kept], y[:kept], (x[kept:], y[kept:])
 
 
@@ -211,25 +201,18 @@ def keep_identity(project: Path, identity: dict[str, Identity], compared: bool) 
         if file.exists() and compared:
             _refuse_other_data(file, identity)
             return
-        if compared and any(project.glob("trial_*")):
-            say(f"{project} was begun without a checksum of its data; those given now are taken for the same.")
         if any(part["form"] != "arrays" for part in identity.values()):
             say(
                 "Of a tf.data.Dataset only the number of batches, their shapes and types and the number of validation "
                 "images of each class are known: others that agree in these are not noticed when the search goes on."
             )
-        document = {"format": FORMAT, "version": VERSION, **identity}
-        write_whole(file, (json.dumps(document, indent=2) + "\n").encode())
+        write_document(file, FORMAT, identity)
 
 
 def _refuse_other_data(file: Path, identity: dict[str, Identity]) -> None:
-    try:
-        there = json.loads(file.read_text(encoding="utf-8"))
-        if (there.pop("format"), there.pop("version")) != (FORMAT, VERSION):
-            raise ValueError(f"not of format {FORMAT}, version {VERSION}")
+    with translate_read_errors(f"{file} is not one that EPNASTuner wrote"):
+        there = read_document(file, FORMAT)
         differing = [text for part in identity for text in _differences(part, there[part], identity[part])]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunDirectoryError(f"{file} is not one that EPNASTuner wrote. Received: {error!r}") from error
     if differing:
         raise StateError(
             f"The images or labels are not those that {file.parent} was begun with, and scores of both would be mixed. "

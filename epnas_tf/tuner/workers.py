@@ -31,7 +31,7 @@ def seconds_between_signs(timeout: float) -> float:
 
 
 class WorkerWatch:
-    """The chief's record of how long each worker has been silent.
+    """The chief's record of how long each worker has been silent; in `ChiefWatch`, a worker's of the chief.
 
     Args:
         timeout: seconds after which a worker counts as silent.
@@ -53,9 +53,8 @@ class WorkerWatch:
 
     def hear(self, worker: str) -> None:
         """Records a sign of life."""
+        self.forget(worker)
         self._heard[worker] = self._anybody = self.now()
-        self._told.pop(worker, None)
-        self.silent.discard(worker)
 
     def forget(self, worker: str) -> None:
         """Stops tracking a worker."""
@@ -103,17 +102,6 @@ def chief_address() -> tuple[str, int]:
     return host, int(port)
 
 
-def refuse_tuner_id() -> None:
-    """Refuses a KERASTUNER_TUNER_ID that cannot be part of a file name, since a worker's files are named after it.
-
-    Raises:
-        ConfigError: if it has a slash.
-    """
-    tuner_id = os.environ.get("KERASTUNER_TUNER_ID", "")
-    if os.sep in tuner_id:
-        raise ConfigError(f"KERASTUNER_TUNER_ID must have no slash. Received: {tuner_id}. Choose a name like worker0.")
-
-
 def refuse_taken_port() -> None:
     """Refuses to start a chief at a port that another process serves, since workers would get trials of both.
 
@@ -141,23 +129,19 @@ class ChiefWatch:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._address = chief_address()
-        self._clock = clock
-        self._heard = clock()
-        self._told = SIGN_SECONDS  # the silence that is told of next, in seconds
+        self._host, self._port = chief_address()
+        self._watch = WorkerWatch(2 * SIGN_SECONDS, clock)  # which tells from half of that on
+        self._watch.hear("chief")
 
     def look(self) -> None:
         """Probes the chief's port, and prints a line after `SIGN_SECONDS` of silence and whenever that has doubled."""
         try:
-            socket.create_connection(self._address, timeout=SIGN_SECONDS).close()
+            socket.create_connection((self._host, self._port), timeout=SIGN_SECONDS).close()
+            self._watch.hear("chief")
         except OSError as error:
-            silence = self._clock() - self._heard
-            if silence >= self._told:
-                where = f"{self._address[0]}:{self._address[1]}"
+            if self._watch.is_to_be_told("chief"):
+                where, silence = f"{self._host}:{self._port}", self._watch.silence("chief")
                 say(f"No chief at {where} for {silence:.0f} s ({error}); waiting. Started again, it goes on.")
-                self._told = 2 * silence
-        else:
-            self._heard, self._told = self._clock(), SIGN_SECONDS
 
 
 @contextlib.contextmanager
@@ -195,8 +179,7 @@ def signs_of_worker(oracle: Any, running: Callable[[], str | None]) -> Iterator[
         oracle: KerasTuner's client of the chief's oracle.
         running: returns the id of the running trial, None between trials.
     """
-    timeout = getattr(oracle, "_oracle", oracle)  # the oracle that KerasTuner's client was made of
-    seconds = seconds_between_signs(getattr(timeout, "worker_timeout", WORKER_TIMEOUT))
+    seconds = seconds_between_signs(getattr(oracle._oracle, "worker_timeout", WORKER_TIMEOUT))
 
     def show() -> Any:
         trial_id = running()

@@ -118,7 +118,7 @@ def at(owner, name, action, after=False):
 
 
 MOMENTS = {
-    "half of config.json is written": at(run_directory, "write_whole", half_beside),
+    "half of config.json is written": at(state_files, "write_whole", half_beside),
     "in a child's training": at(ChildTrainer, "train", die_soon),
     "a child is trained, not told": at(VariableStore, "count_updates", die),
     "half of a line is written": at(RunDirectory, "append_record", half_a_line),

@@ -11,14 +11,15 @@ from epnas_tf.storage.run_directory import RunDirectory, read_config
 from tests.bin import runs
 
 # The moment, its occurrence in that process (from 1), and the number of children whose state is saved by then.
+# A process writes data.json as it writes states, before all of them.
 KILLS = (
     ("half of config.json is written", 1, 0),
     ("in a child's training", 1, 0),
     ("half of a line is written", 2, 1),
     ("a line is written", 1, 1),
-    ("half of a state is written", 2, 2),
+    ("half of a state is written", 3, 2),
     ("a state is written, not renamed", 1, 2),
-    ("a state is renamed", 1, 3),
+    ("a state is renamed", 2, 3),
     ("a child is trained, not told", 2, 4),
     ("before architecture.json", 1, 5),
     ("half of architecture.json is written", 1, 6),

@@ -102,7 +102,7 @@ def test_more_seeds_go_on_and_fewer_are_refused(run_dir, tmp_path, unbroken):
     result = run_compare(run_dir, config(run_dir, seeds=3), compare_dir=copy, latency=False)
     assert result.records[:6] == unbroken.records
     assert [record["seed"] for record in result.records[6:]] == [2, 2, 2]
-    with pytest.raises(RunDirectoryError, match=r"more seeds. Give --seeds=3 or more.* Received: seeds=2"):
+    with pytest.raises(RunDirectoryError, match=r"more seeds. Give --seeds=3 or more.* of seed 2 there, seeds=2 now"):
         run_compare(run_dir, config(run_dir), compare_dir=copy)
 
 

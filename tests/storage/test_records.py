@@ -51,7 +51,7 @@ def test_a_line_that_is_no_json(tmp_path):
     write(tmp_path, trial(2, 2, 0.9))
     with open(tmp_path / TRIALS_FILE, "a") as file:
         file.write('{"child": \n')
-    with pytest.raises(RunDirectoryError, match=r"Line 2 of .*trials\.jsonl is not .* Received: .*child"):
+    with pytest.raises(RunDirectoryError, match=r"Line 2 of .*trials\.jsonl is not .* Received: JSONDecodeError"):
         best_trials(tmp_path, 2)
 
 
@@ -62,17 +62,21 @@ class Step:
     score: float | None
     images: int | None
     name: str
+    unit: str
 
 
 def test_values_of_a_record_get_the_types_of_the_fields():
-    step = from_record(Step, {"number": "3", "loss": 1, "score": 2, "images": 4.0, "more": 1}, name="x")
-    assert step == Step(3, 1.0, 2.0, 4, "x")
+    record = {"number": "3", "loss": 1, "score": 2, "images": 4.0, "more": 1, "unit": "s"}
+    step = from_record(Step, record, name="x")
+    assert step == Step(3, 1.0, 2.0, 4, "x", "s")
     assert type(step.score) is float
-    nothing = from_record(Step, {"number": 3, "loss": 1, "score": None, "images": None}, name="x")
+    nothing = from_record(Step, {"number": 3, "loss": 1, "score": None, "images": None, "unit": ""}, name="x")
     assert (nothing.score, nothing.images) == (None, None)
 
 
 @pytest.mark.parametrize("change", [{"number": None}, {"loss": None}, {"loss": float("nan")}, {"score": "much"}])
 def test_a_value_of_a_record_that_has_another_type(change):
     with pytest.raises((TypeError, ValueError)):
-        from_record(Step, {"number": 3, "loss": 1, "score": None, "images": None, **change}, finite, name="x")
+        from_record(
+            Step, {"number": 3, "loss": 1, "score": None, "images": None, "unit": "", **change}, finite, name="x"
+        )

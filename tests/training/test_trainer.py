@@ -108,7 +108,6 @@ def test_directory_holds_what_the_training_was(finished):
         "store",
         "optimizer",
         "seconds",
-        "trials_bytes",
     }
 
 

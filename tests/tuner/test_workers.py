@@ -8,7 +8,6 @@ from epnas_tf.tuner.workers import (
     ChiefWatch,
     WorkerWatch,
     refuse_taken_port,
-    refuse_tuner_id,
     seconds_between_signs,
     signs_of_life,
 )
@@ -141,10 +140,3 @@ def test_port_that_is_none(port, monkeypatch):
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", port)
     with pytest.raises(ConfigError, match="KERASTUNER_ORACLE_PORT must be a port"):
         refuse_taken_port()
-
-
-def test_a_tuner_id_that_names_no_file_is_refused(monkeypatch):
-    refuse_tuner_id()
-    monkeypatch.setenv("KERASTUNER_TUNER_ID", "host/0")
-    with pytest.raises(ConfigError, match=r"must have no slash\. Received: host/0"):
-        refuse_tuner_id()

@@ -10,6 +10,7 @@ from epnas_tf.report import write_report
 from epnas_tf.report.figures.compare import compare_picture, compared_rows
 from epnas_tf.report.figures.drawing import drawing
 from epnas_tf.storage.compare_directory import ComparedNetwork, Comparison, read_comparison
+from epnas_tf.storage.state_files import write_json
 
 FOUND = ComparedNetwork(
     "found", "found network", "", 268_000, 31_000_000, (0.9, 0.92), Mean(0.91, 0.783, 1.037), None, 1.25
@@ -32,7 +33,7 @@ COMPARISON = Comparison((FOUND, RESNET), SENTENCE, num_images=180, epochs=30, se
 
 def write(path, comparison=COMPARISON):
     path.mkdir(exist_ok=True)
-    (path / "compare.json").write_bytes(comparison.to_json())
+    write_json(path / "compare.json", comparison)
     return path
 
 
