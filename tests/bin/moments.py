@@ -139,7 +139,7 @@ MOMENTS = {
     "the terminal is ASCII": ascii_terminal,
     "the terminal is narrow": narrow_terminal,
     "the terminal is narrow and ASCII": lambda plan: [ascii_terminal(plan), narrow_terminal(plan)],
-    "no network": lambda plan: setattr(socket, "create_connection", no_network),
+    "no network": lambda plan: setattr(socket, "getaddrinfo", no_network),
 }
 
 
