@@ -55,6 +55,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+            if dataclasses.is_dataclass(field.type):
+                require(field.type, field.name, getattr(self, field.name))  # type: ignore[arg-type]
             _check(field, getattr(self, field.name))
         self.check()
 

@@ -160,3 +160,8 @@ def test_value_of_another_type_is_refused(values, expected):
     ((name, value),) = values.items()
     with pytest.raises(ConfigError, match=f"`{name}` must be {expected}. Received: {name}={value!r}"):
         from_values(RunConfig, values)
+
+
+def test_group_of_another_type_is_refused():
+    with pytest.raises(ConfigError, match=r"`space` must be a SpaceConfig. Received: NetworkConfig"):
+        RunConfig(NetworkConfig())

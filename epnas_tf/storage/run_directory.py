@@ -236,13 +236,14 @@ class RunDirectory:
         state, problems = self._states.load()
         self.warnings += [f"{problem}; going on from the state before it." for problem in problems]
         file = self.path / self.RECORDS
-        lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+        with translate_read_errors(f"{file} cannot be read"):
+            lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
         whole = sum(line.endswith(b"\n") for line in lines)
         self._records = 0 if state is None else state.number
         if whole < self._records or (state is None and whole > 1):
             raise StateError(
-                f"{file} and {self.path / 'state'} do not belong together, so the run cannot go on. Remove {self.path} "
-                f"to start anew. Received: {whole} lines, expected {self._records}"
+                f"{file} and {self.path / 'state'} do not belong together, so the run cannot go on. Bring lost lines "
+                f"back, or start anew in another directory. Received: {whole} lines, expected {self._records}"
             )
         if len(lines) > self._records:
             with translate_os_errors(self.path):

@@ -30,7 +30,7 @@ from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.data_file import DataDescription, describe_data
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory, is_directory_of, read_config, refuse_changed_images
-from epnas_tf.storage.state_files import write_whole
+from epnas_tf.storage.state_files import translate_read_errors, write_whole
 from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, Epoch, TrainingDirectory
 from epnas_tf.training.architectures import RankedArchitecture, find_candidates
 from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged, training_graph
@@ -183,10 +183,14 @@ class _FinalTraining:
         # A checkpoint that was lost after the end is made again, from the one before it.
         already_finished = self.directory.finished and done == self.config.recipe.epochs
         if not already_finished:
+            if self.directory.finished:  # so that this was not said above
+                self.listener.started(trained_on, len(self.candidates))
             self.listener.training_started(architecture, training.cost, self.config.recipe.epochs, done)
             self._train(training, done)
             self._test(training, data)
-        document = json.loads((self.directory.path / METRICS).read_text(encoding="utf-8"))
+        file = self.directory.path / METRICS
+        with translate_read_errors(f"{file} is damaged: remove it, and the same command makes it again"):
+            document = json.loads(file.read_text(encoding="utf-8"))
         return TrainingResult(
             architecture,
             Metrics.from_dict(document),

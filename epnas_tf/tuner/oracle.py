@@ -11,7 +11,7 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
 from epnas_tf.config import RunConfig, SearchConfig, SurrogateConfig
 from epnas_tf.errors import ConfigError, SearchError, StateError
-from epnas_tf.options import values_of
+from epnas_tf.options import require, values_of
 from epnas_tf.search.level_choice import Constraint
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.space.base import SearchSpace
@@ -79,6 +79,7 @@ class EPNASOracle(ChiefOracle):
         worker_timeout: float = WORKER_TIMEOUT,
         **kwargs: Any,
     ) -> None:
+        require(SearchSpace, "space", space)
         RunConfig(seed=seed)  # refuses what it cannot be
         restricted: dict[str, tuple[Any, ...]] = {}
         if hyperparameters is not None:

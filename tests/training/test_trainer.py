@@ -236,9 +236,20 @@ def test_checkpoint_cut_short_gives_way_to_the_one_before_it(finished, tmp_path,
     assert f"{newest} is not whole" in warning
     assert warning.endswith("going on from the state before it.")
     assert listener.epochs() == [3]
+    assert [what[0] for what in listener.told if what[0] != "progress"] == ["started", "training", "epoch"]
     assert not result.already_finished
     lines = [json.loads(line) for line in (final_dir / "history.jsonl").read_text().splitlines()]
     assert result.seconds == pytest.approx(sum(line["seconds"] for line in lines))  # over both starts
+    helpers.assert_same_result(final_dir, finished.directory)
+
+
+def test_result_cut_short_is_an_error_that_says_how_it_is_made_again(finished, tmp_path):
+    final_dir = copy_of(finished, tmp_path)
+    os.truncate(final_dir / "metrics.json", 100)
+    with pytest.raises(RunDirectoryError, match=r"metrics.json is damaged: remove it, and the same command makes it"):
+        helpers.train(tmp_path / "run", helpers.FINISHED, helpers.SKIPS)
+    (final_dir / "metrics.json").unlink()
+    helpers.train(tmp_path / "run", helpers.FINISHED, helpers.SKIPS)
     helpers.assert_same_result(final_dir, finished.directory)
 
 

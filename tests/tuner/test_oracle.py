@@ -389,3 +389,8 @@ def test_plain_tuner_without_shared_weights(tmp_path):
     measured = model.evaluate(*validation, verbose=0)[1]
     np.testing.assert_allclose(measured, oracle.get_best_trials()[0].score, atol=1e-6)
     assert json.loads((tmp_path / "plain" / "oracle.json").read_text())["epnas"]["fits"] == 1
+
+
+def test_space_of_another_type_is_refused():
+    with pytest.raises(ConfigError, match=r"`space` must be a SearchSpace. Received: "):
+        EPNASOracle("macro")
