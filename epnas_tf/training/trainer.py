@@ -30,7 +30,7 @@ from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.data_file import DataDescription, describe_data
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory, is_directory_of, read_config, refuse_changed_images
-from epnas_tf.storage.state_files import translate_read_errors, write_whole
+from epnas_tf.storage.state_files import State, translate_read_errors, write_whole
 from epnas_tf.storage.training_directory import FOLDER, METRICS, PREDICTIONS, Epoch, TrainingDirectory
 from epnas_tf.training.architectures import RankedArchitecture, find_candidates
 from epnas_tf.training.network_training import NetworkTraining, TrainingDiverged, training_graph
@@ -172,19 +172,19 @@ class _FinalTraining:
             training_graph(build_graph(candidate.architecture, shape), shape, self.config.recipe)
         trained_on = data if self.config.recipe.held_out else with_all_training_images(data)
         self.directory.save_description(describe_data(trained_on))
-        if not self.directory.finished:
+        state = self.directory.load_state()
+        done = 0 if state is None else state.number
+        # A checkpoint that was lost after the end is made again, from the one before it.
+        already_finished = self.directory.finished and done == self.config.recipe.epochs
+        if not already_finished:
             self._compare_with_search(description)
             self.listener.started(data, len(self.candidates))
         architecture = self._choose(data)
         data = trained_on
         training = self._training(architecture, data, self.config)
         self.directory.save_best(architecture)
-        done = self._restore(training)
-        # A checkpoint that was lost after the end is made again, from the one before it.
-        already_finished = self.directory.finished and done == self.config.recipe.epochs
+        self._restore(training, state)
         if not already_finished:
-            if self.directory.finished:  # so that this was not said above
-                self.listener.started(trained_on, len(self.candidates))
             self.listener.training_started(architecture, training.cost, self.config.recipe.epochs, done)
             self._train(training, done)
             self._test(training, data)
@@ -265,19 +265,17 @@ class _FinalTraining:
     def _progress(self, epoch: int, steps: int) -> Callable[[int], None]:
         return lambda step: self.listener.progress(epoch, step, steps)
 
-    def _restore(self, training: NetworkTraining) -> int:
-        """Restores the last checkpoint and returns its number of completed epochs."""
-        state = self.directory.load_state()
+    def _restore(self, training: NetworkTraining, state: State | None) -> None:
+        """Restores the last checkpoint, if there is one."""
         for warning in self.directory.warnings:
             self.listener.warning(warning)
         if state is None:
-            return 0
+            return
         try:
             training.set_state(state.values, state.arrays)
             self.seconds = state.values["seconds"]
         except KeyError as error:
             raise StateError(f"The checkpoint in {self.directory.path} is incomplete. Received: no {error}") from error
-        return state.number
 
     def _train(self, training: NetworkTraining, done: int) -> None:
         logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
