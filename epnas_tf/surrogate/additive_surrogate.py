@@ -48,7 +48,7 @@ class AdditiveSurrogate(Surrogate):
         return self._model.adjust_to_latest_iteration(rows)
 
     def log_scorer(self, features: Float32Array, levels: IntArray) -> Scorer:
-        """Returns what gives the log scores of extensions of some parents; see `Surrogate.log_scorer`."""
+        """Makes a scorer of the extensions of some parents; see `Surrogate.log_scorer`."""
         score = self._scorer(features, levels)
         # The sum is not bounded as a sigmoid is: keep it above 0.
         return lambda extensions: np.log(np.maximum(score(extensions), np.float32(SMALLEST)))
@@ -66,7 +66,7 @@ class AdditiveSurrogate(Surrogate):
         return self._model.kernel + scale * (kernels - self._model.kernel)
 
     def drawn_scorer(self, kernels: FloatArray, features: Float32Array, levels: IntArray) -> Scorer:
-        """Returns what gives the scores of extensions of some parents by each draw, float32 [draws, n, parents].
+        """Makes a scorer of the extensions of some parents by each draw, float32 [draws, n, parents].
 
         Args:
             kernels: the result of `drawn_kernels`.

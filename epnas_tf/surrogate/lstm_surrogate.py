@@ -74,7 +74,7 @@ class LSTMSurrogate(Surrogate):
         return np.concatenate([np.empty((self._config.ensemble, 0), np.float32), *parts], axis=1)
 
     def log_scorer(self, features: Float32Array, levels: IntArray) -> Scorer:
-        """Returns what gives the log scores of extensions of some parents; see `Surrogate.log_scorer`.
+        """Makes a scorer of the extensions of some parents; see `Surrogate.log_scorer`.
 
         Beyond `lstm_graphs.FEW` candidates, each new pair of numbers of parents and extensions is compiled, which takes
         some tenths of a second.

@@ -101,7 +101,7 @@ class Surrogate(abc.ABC):
 
     @abc.abstractmethod
     def log_scorer(self, features: Float32Array, levels: IntArray) -> Scorer:
-        """Returns what gives the log scores of extensions of some parents, float32 [n, parents].
+        """Makes a scorer of the extensions of some parents, which gives log scores, float32 [n, parents].
 
         Args:
             features: the symbol arrays of parents of one level, as in `Rows`.
