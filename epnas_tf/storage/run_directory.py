@@ -19,7 +19,6 @@ import dataclasses
 import json
 import os
 import platform
-import shutil
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -170,9 +169,14 @@ class RunDirectory:
 
     def _discard_if_empty(self) -> None:
         """Removes a run that failed before its first child, so that the next attempt may use other settings."""
-        names = {entry.name for entry in self.path.rglob("*")}
+        names = {entry.name for entry in [*self.path.iterdir(), *(self.path / "state").iterdir()]}
         if {"config.json", "state", "lock"} <= names <= {"config.json", "state", "lock", DATA_FILE}:
-            shutil.rmtree(self.path, ignore_errors=True)
+            with contextlib.suppress(OSError):  # one by one, so that a file that came meanwhile stays
+                (self.path / "config.json").unlink()
+                (self.path / DATA_FILE).unlink(missing_ok=True)
+                (self.path / "state" / "lock").unlink()
+                (self.path / "state").rmdir()
+                self.path.rmdir()
 
     def save_description(self, description: DataDescription) -> None:
         """Writes data.json and refuses images other than those of earlier work in this directory.
