@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from epnas_tf.arrays import Float32Array, Float64Array, FloatArray
+from epnas_tf.arrays import FloatArray
 from epnas_tf.config import SearchConfig, SurrogateConfig, check_rule
 from epnas_tf.cost.workload import children_after, children_of_iteration
 from epnas_tf.errors import SearchError
@@ -54,6 +54,9 @@ A = TypeVar("A")
 
 TABLE = "table/"
 """Prefix of the table's arrays in a saved state."""
+
+FEWEST_FOR_RESIDUALS = 50
+"""Scores, if there are so many, from which it is learned what whole architectures score beyond their predictions."""
 
 FIT, CHOICE, ORDER = 1, 2, 3
 """The purposes of random generators."""
@@ -205,17 +208,22 @@ class ProgressiveSearch(Generic[A]):
 
     def _estimates(self, groups: list[list[Measurement]]) -> FloatArray:
         """The estimates of whole architectures, given their measurements."""
-        features, predicted, residuals = self._beyond_prediction(groups)
-        return predicted + residuals.predict(features)
-
-    def _beyond_prediction(self, groups: list[list[Measurement]]) -> tuple[Float32Array, Float64Array, ResidualProcess]:
-        """The symbol arrays and predictions of whole architectures, and what they score beyond these."""
         features, levels = encode_rows(self.space, [group[0].indices for group in groups])
-        predicted = self.surrogate.predict(features, levels).astype(np.float64)
-        return features, predicted, residuals_of(features, self._comparable(groups), predicted)
+        return self.surrogate.predict(features, levels) + self._beyond_prediction().predict(features)
+
+    def _beyond_prediction(self) -> ResidualProcess:
+        """What whole architectures score beyond their predictions; where few were scored, shallower ones help."""
+        groups: list[list[Measurement]] = []
+        scores: list[FloatArray] = []
+        for level in range(self.space.num_levels, 0, -1):
+            if sum(map(len, groups)) < FEWEST_FOR_RESIDUALS:
+                groups += self._table.at_level(level)
+                scores += self._comparable(self._table.at_level(level))
+        features, levels = encode_rows(self.space, [group[0].indices for group in groups])
+        return residuals_of(features, scores, self.surrogate.predict(features, levels).astype(np.float64))
 
     def _comparable(self, groups: list[list[Measurement]]) -> Sequence[FloatArray]:
-        """The scores of whole architectures, adjusted to the same position of the search."""
+        """The scores of a level's architectures, adjusted to the same position of the search."""
         measured = sorted((one for group in groups for one in group), key=lambda one: one.number)
         adjusted = self.surrogate.adjust_to_latest_iteration(self._rows(measured)).tolist()
         by_number = dict(zip([one.number for one in measured], adjusted, strict=True))
@@ -408,7 +416,7 @@ class ProgressiveSearch(Generic[A]):
         """Stores the table, and the residuals of whole architectures, as of a fit or of a restored one."""
         self._saved_table = to_arrays(self._table.measurements(), self.space.num_levels)
         used = self._uses_residuals and self._whole
-        self._residuals = self._beyond_prediction(self._whole)[2] if used else None
+        self._residuals = self._beyond_prediction() if used else None
 
     @property
     def _choice(self) -> LevelChoice:

@@ -38,7 +38,7 @@ def choose_adjusted_or_raw(measured: Sequence[FloatArray], adjusted: Sequence[Fl
 
 
 def residuals_of(features: FloatArray, scores: Sequence[FloatArray], predicted: FloatArray) -> ResidualProcess:
-    """What whole architectures score beyond their predictions.
+    """What architectures score beyond their predictions.
 
     Args:
         features: [n, L, F], the architectures' symbol arrays, n at least 1.

@@ -8,6 +8,7 @@ import pytest
 
 from epnas_tf.config import SurrogateConfig
 from epnas_tf.errors import ConfigError, SearchError
+from epnas_tf.search.progressive import FEWEST_FOR_RESIDUALS
 from epnas_tf.search.ranking import residuals_of
 from epnas_tf.space import MacroSpace, MicroSpace
 from epnas_tf.surrogate.table import Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
@@ -395,24 +396,29 @@ class TestRanking:
             # Raw scores differ from adjusted ones by some 0.05; the surrogate always takes a little for noise.
             assert one.estimate == pytest.approx(one.score, abs=2e-3)
 
-    def test_estimates_are_made_of_all_scores_and_what_the_last_fit_predicts(self):
+    @pytest.mark.parametrize(("iterations", "levels"), [(2, {1, 2, 3}), (15, {3})])
+    def test_estimates_are_made_of_all_scores_and_what_the_last_fit_predicts(self, iterations, levels):
         def better_in_later_passes(candidate):
-            return score(candidate) + 0.05 * candidate.iteration
+            return score(candidate) + 0.005 * candidate.iteration
 
-        search = make()
+        search = make(iterations=iterations)
         candidates = run(search, better_in_later_passes)
+        # Shallower ones say what is beyond a prediction where whole ones have fewer than 50 scores.
+        assert (sum(c.level == 3 for c in candidates) < FEWEST_FOR_RESIDUALS) == (len(levels) > 1)
         indices = {c.architecture: tuple(int(choice) for choice in c.architecture) for c in candidates}
         measured = [
             Measurement(indices[c.architecture], c.number, c.iteration, better_in_later_passes(c)) for c in candidates
         ]
         adjusted = search.surrogate.adjust_to_latest_iteration(to_rows(search.space, measured))
-        of_whole = {name: [] for name in indices if len(name) == 3}
+        scores = {name: [] for name in sorted(indices, key=len, reverse=True) if len(name) in levels}
         for candidate, worth in zip(candidates, adjusted, strict=True):
-            of_whole.get(candidate.architecture, []).append(worth)
-        features, levels = encode_rows(search.space, [indices[name] for name in of_whole])
+            if candidate.level in levels:
+                scores[candidate.architecture].append(worth)
+        features, levels = encode_rows(search.space, [indices[name] for name in scores])
         predicted = search.surrogate.predict(features, levels).astype(np.float64)
-        residuals = residuals_of(features, [np.array(each) for each in of_whole.values()], predicted)
-        wanted = dict(zip(of_whole, predicted + residuals.predict(features), strict=True))
+        residuals = residuals_of(features, [np.array(each) for each in scores.values()], predicted)
+        estimates = dict(zip(scores, predicted + residuals.predict(features), strict=True))
+        wanted = {name: estimates[name] for name in scores if len(name) == 3}
         # float32, and rows in another order
         assert {r.architecture: r.estimate for r in search.ranking()} == pytest.approx(wanted, abs=1e-6)
 
