@@ -144,6 +144,13 @@ class SearchConfig(Settings):
         "thompson alone [paper, section 4: none]",
         minimum=0,
     )
+    halving_rounds: int = option(
+        3,
+        "last rounds of an iteration of whole networks, at most half of its rounds, in which the best so far are "
+        "trained again: K of them in the first, half as many twice each in the second, and so on [sequential halving, "
+        "Karnin et al., 2013; paper: none]",
+        minimum=0,
+    )
     sampling: str = option(
         "thompson",
         "rule that picks the K: probability (in proportion to p^(1/temperature) of the predicted score p [paper, "
@@ -216,7 +223,7 @@ PAPER_SURROGATE = SurrogateConfig(additive=False, cost_terms=False)
 """The paper's surrogate (section 4, "Surrogate function"; section 5)."""
 
 PAPER_SEARCH = SearchConfig(
-    whole_iterations=0, sampling="probability", repeated="newest", shuffle=False, rank_by="score"
+    whole_iterations=0, halving_rounds=0, sampling="probability", repeated="newest", shuffle=False, rank_by="score"
 )
 """The paper's search (section 4), with three iterations (section 5)."""
 

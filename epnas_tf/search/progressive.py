@@ -431,6 +431,9 @@ class ProgressiveSearch(Generic[A]):
         """Chooses whole architectures, as many as a level would have."""
         count = self._num_sampled(len(self._first_level), 1)[level]
         best = [place.indices for place in self.ranking()]
+        again = sampling.trained_again(self._config, level - 1, self.space.num_levels - 1, count)
+        if again:
+            return list(itertools.islice(itertools.cycle(best[:again]), count))
         known = self._table.measurements(self._config.repeated)
         rng = self._rng(CHOICE, self.iteration, self.level)
         return self._choice.choose_whole(self._first_level, best, count, known, rng)

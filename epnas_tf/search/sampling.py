@@ -62,6 +62,21 @@ def exploration(config: SearchConfig, iteration: int) -> float:
     return 0.0 if 1 < config.iterations == iteration + 1 else config.exploration
 
 
+def trained_again(config: SearchConfig, round_number: int, rounds: int, count: int) -> int:
+    """How many of the best so far share a round of an iteration of whole networks; 0 where others are chosen.
+
+    Sequential halving (Karnin et al., 2013): the fewer are left, the more scores each of them has.
+
+    Args:
+        config: the settings of the search.
+        round_number: the round, from 1.
+        rounds: the rounds of the iteration.
+        count: the children of a round.
+    """
+    first = rounds - min(config.halving_rounds, rounds // 2) + 1
+    return 0 if round_number < first else max(1, count >> (round_number - first))
+
+
 def choose(
     chunks: Chunks,
     k: int,

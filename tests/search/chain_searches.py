@@ -15,7 +15,7 @@ LSTM = SurrogateConfig(
 
 
 def make(space=None, seed=0, surrogate_config=SurrogateConfig(), **settings):
-    config = SearchConfig(**{"k": 4, "iterations": 2, "whole_iterations": 0, **settings})
+    config = SearchConfig(**{"k": 4, "iterations": 2, "whole_iterations": 0, "halving_rounds": 0, **settings})
     return ProgressiveSearch(space or ChainSpace(layers=3), config, surrogate_config, seed)
 
 

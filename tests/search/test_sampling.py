@@ -236,3 +236,19 @@ class TestInTurns:
 def test_exploration_ends_before_the_last_of_several_iterations(iterations, expected):
     config = SearchConfig(iterations=iterations, exploration=0.7)
     assert [sampling.exploration(config, iteration) for iteration in range(iterations)] == expected
+
+
+@pytest.mark.parametrize(
+    ("rounds", "count", "settings", "expected"),
+    [
+        (7, 25, {}, [0, 0, 0, 0, 25, 12, 6]),
+        (7, 25, {"halving_rounds": 2}, [0, 0, 0, 0, 0, 25, 12]),
+        (3, 5, {}, [0, 0, 5]),  # at most half of the rounds
+        (6, 2, {}, [0, 0, 0, 2, 1, 1]),
+        (1, 25, {}, [0]),
+        (2, 25, {"halving_rounds": 0}, [0, 0]),
+    ],
+)
+def test_fewer_and_fewer_of_the_best_are_trained_again(rounds, count, settings, expected):
+    config = SearchConfig(**settings)
+    assert [sampling.trained_again(config, number, rounds, count) for number in range(1, rounds + 1)] == expected

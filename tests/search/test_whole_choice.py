@@ -1,3 +1,4 @@
+import collections
 import itertools
 import zlib
 
@@ -84,6 +85,19 @@ class TestWholeIterations:
         whole = [c.architecture for c in candidates if c.level == 4]
         assert len(set(whole)) == len(whole) == 4 + 12
 
+    def test_their_last_rounds_train_the_best_again(self):
+        search = make(ChainSpace(layers=5), whole_iterations=1, halving_rounds=3, k=5, iterations=2)
+        best, trained = {}, collections.defaultdict(list)
+        while search.advance():
+            (candidate,) = search.ask()
+            best.setdefault((search.iteration, search.level), [one.architecture for one in search.ranking()])
+            trained[search.iteration, search.level].append(candidate.architecture)
+            search.tell(candidate, score(candidate))
+        first, second = best[1, 5][:2]
+        assert collections.Counter(trained[1, 4]) == collections.Counter(best[1, 4][:5])
+        assert collections.Counter(trained[1, 5]) == {first: 3, second: 2}
+        assert not {*trained[1, 2], *trained[1, 3]} & set(best[1, 2])  # the rounds before, none of iteration 1
+
     def test_they_find_the_best_of_scores_without_a_rule(self):
         """Of 243 chains with scores that no sum of terms explains, 9 and 36 whole ones are trained in each search.
 
@@ -112,10 +126,9 @@ class TestWholeIterations:
         assert depths == ([1] * 3 + [2] * 4 + [3] * 4) * settings.get("iterations", 2)
 
     def test_saved_at_any_moment_it_ends_like_an_unbroken_search(self):
-        space = ChainSpace(layers=3)
-        unbroken = make(space, k=3, whole_iterations=1)
-        expected = run(make(space, k=3, whole_iterations=1))
-        other = make(space, k=3, whole_iterations=1)
+        space, settings = ChainSpace(layers=3), {"k": 3, "whole_iterations": 1, "halving_rounds": 1}
+        unbroken, other = make(space, **settings), make(space, **settings)
+        expected = run(make(space, **settings))
         while unbroken.advance():
             values, arrays = unbroken.get_state()
             other.set_state(through_json(values), arrays)
