@@ -257,6 +257,7 @@ def methods() -> Mapping[str, Method]:
     """Returns all methods by their names."""
     return {
         **{f"default, {iterations(n)}": progressive(SearchConfig(iterations=n), SurrogateConfig()) for n in (1, 3, 5)},
+        "default without halving, 3 iterations": progressive(SearchConfig(halving_rounds=0), SurrogateConfig()),
         **{f"EPNAS, {iterations(n)}": of_paper("probability", n) for n in (1, 3, 5)},
         **{f"greedy PNAS, {iterations(n)}": of_paper("greedy", n) for n in (1, 3)},
         "progressive, uniform": progressive(SearchConfig(sampling="uniform", iterations=3), SurrogateConfig()),

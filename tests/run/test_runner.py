@@ -308,7 +308,8 @@ def test_a_search_whose_limits_leave_fewer_children_says_so_and_is_known_to_have
 def test_a_small_space_with_fewer_children_than_planned_has_no_limits_to_speak_of(tmp_path, monkeypatch):
     scores = iter(np.random.default_rng(0).uniform(0.5, 0.9, 18).tolist())
     monkeypatch.setattr(ChildTrainer, "train", lambda *_, **__: ChildResult(next(scores), 1.0, 1.0, 1, 100, *3 * [0.0]))
-    small, listener = SETTINGS | {"layers": 3, "iterations": 3, "operations": ("conv_3x3",)}, Recorder()
+    small = SETTINGS | {"layers": 3, "iterations": 3, "halving_rounds": 0, "operations": ("conv_3x3",)}
+    listener = Recorder()
     result = run_search(from_values(RunConfig, small), tmp_path / "run", listener)
     assert result.num_children < 3 * (1 + 2 + 3)
     assert [text for text in listener.warnings if "limits" in text] == []

@@ -150,7 +150,7 @@ def test_images_too_small_for_the_network_are_refused():
     ones = np.ones(1, np.float32)
     data = ImageData("tiny", images, images, images, ("a", "b"), ones, ones)
     shape = NetworkShape((4, 4, 1), 2, 4, num_levels=3)
-    with pytest.raises(DataError, match=r"halves its images 2 times, so they must be at least 8×8.* Received: 4×4"):
+    with pytest.raises(DataError, match=r"must be at least 8×8 pixels for a space with 2 halvings.* Received: 4×4"):
         NetworkTraining(helpers.SKIPS, shape, data, helpers.PLAIN, 0)
 
 

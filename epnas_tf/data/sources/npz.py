@@ -98,7 +98,7 @@ def _open(dataset: str) -> Any:
     if not os.path.exists(path):
         what = f"no such file{where(dataset)}"
     elif os.path.isdir(path) or not zipfile.is_zipfile(path):
-        what = f"which is {'a folder' if os.path.isdir(path) else 'something else'}{where(dataset)}"
+        what = f"which is {'a folder' if os.path.isdir(path) else 'no zip file, or a part of one'}{where(dataset)}"
     else:
         try:
             with zipfile.ZipFile(path) as packed:
@@ -159,8 +159,8 @@ def _images(images: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
     if images.ndim != 4 or not images.size or images.shape[3] not in (1, 3):
         raise DataError(
             f"`{key}` must be images [n, height, width] or [n, height, width, channels] with 1 or 3 channels, channels "
-            f"last, and n at least 1. Received: shape {list(images.shape)}. Transpose or convert them, or leave the "
-            "part out of the file."
+            f"last, and n at least 1. Received: shape {list(images.shape)}. Transpose or convert them"
+            f"{'' if key == 'x_train' else ', or leave the part out of the file'}."
         )
     return images
 

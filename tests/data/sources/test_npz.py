@@ -235,7 +235,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 def test_a_file_that_is_no_zip_is_refused(tmp_path, content):
     path = tmp_path / "data.npz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"must be an \.npz file.*which is something else"):
+    with pytest.raises(DataError, match=r"must be an \.npz file.*which is no zip file, or a part of one"):
         sources.check(DataConfig(dataset=str(path)))
 
 
