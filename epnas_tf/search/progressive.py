@@ -58,6 +58,9 @@ TABLE = "table/"
 FEWEST_FOR_RESIDUALS = 50
 """Scores, if there are so many, from which it is learned what whole architectures score beyond their predictions."""
 
+LEAST_NOISE = 0.01
+"""Share of noise in the variance of what is beyond predictions, below which a second score would tell nothing new."""
+
 FIT, CHOICE, ORDER = 1, 2, 3
 """The purposes of random generators."""
 
@@ -432,7 +435,7 @@ class ProgressiveSearch(Generic[A]):
         count = self._num_sampled(len(self._first_level), 1)[level]
         best = [place.indices for place in self.ranking()]
         again = sampling.trained_again(self._config, level - 1, self.space.num_levels - 1, count)
-        if again:
+        if again and self._residuals and self._residuals.noise > LEAST_NOISE:
             return list(itertools.islice(itertools.cycle(best[:again]), count))
         known = self._table.measurements(self._config.repeated)
         rng = self._rng(CHOICE, self.iteration, self.level)

@@ -33,6 +33,7 @@ class ResidualProcess:
         features: float64 [n, L, F], the symbol arrays of the scored architectures; one may be there several times.
         mean: the mean of the residuals.
         weights: float64 [decays, n], what each score adds to the prediction for its own architecture.
+        noise: the expected share of a score's noise in the variance of the residuals, in [0, 1].
 
     Example:
         >>> import numpy as np
@@ -45,6 +46,7 @@ class ResidualProcess:
     features: FloatArray
     mean: float
     weights: Float64Array
+    noise: float
 
     @classmethod
     def fitted(cls, features: FloatArray, residuals: FloatArray) -> "ResidualProcess":
@@ -68,7 +70,9 @@ class ResidualProcess:
             logs[number] = -count / 2 * np.log(squares) - np.log(variances).sum(axis=1) / 2 - DOUBT * np.sign(RATIOS)
             weights[number] = (np.array(RATIOS)[:, np.newaxis] * along / variances) @ vectors.T
         evidence = np.exp(logs - logs.max())
-        return cls(features, mean, np.einsum("dr,drn->dn", evidence / evidence.sum(), weights))
+        evidence /= evidence.sum()
+        noise = float((evidence / (1 + np.array(RATIOS))).sum())
+        return cls(features, mean, np.einsum("dr,drn->dn", evidence, weights), noise)
 
     def predict(self, features: FloatArray) -> Float64Array:
         """The residuals to be expected of whole architectures, float64 [m], by their symbol arrays, [m, L, F]."""

@@ -85,18 +85,29 @@ class TestWholeIterations:
         whole = [c.architecture for c in candidates if c.level == 4]
         assert len(set(whole)) == len(whole) == 4 + 12
 
-    def test_their_last_rounds_train_the_best_again(self):
+    def test_their_last_rounds_train_the_best_again_where_scores_are_noisy(self):
+        def noisy(candidate):
+            return score(candidate) + 0.1 * np.random.default_rng(candidate.number).random()
+
         search = make(ChainSpace(layers=5), whole_iterations=1, halving_rounds=3, k=5, iterations=2)
         best, trained = {}, collections.defaultdict(list)
         while search.advance():
             (candidate,) = search.ask()
             best.setdefault((search.iteration, search.level), [one.architecture for one in search.ranking()])
             trained[search.iteration, search.level].append(candidate.architecture)
-            search.tell(candidate, score(candidate))
+            search.tell(candidate, noisy(candidate))
         first, second = best[1, 5][:2]
         assert collections.Counter(trained[1, 4]) == collections.Counter(best[1, 4][:5])
         assert collections.Counter(trained[1, 5]) == {first: 3, second: 2}
         assert not {*trained[1, 2], *trained[1, 3]} & set(best[1, 2])  # the rounds before, none of iteration 1
+
+    def test_without_noise_nothing_is_trained_again(self):
+        def exact(candidate):
+            return 0.4 + 0.01 * sum(place * int(digit) for place, digit in enumerate(candidate.architecture, 1))
+
+        search = make(ChainSpace(layers=5), whole_iterations=1, halving_rounds=3, k=12, iterations=2)
+        whole = [c.architecture for c in run(search, exact) if c.level == 5]
+        assert len(set(whole)) == len(whole) == 12 + 9 + 3 * 12  # level 2 has nine candidates
 
     def test_they_find_the_best_of_scores_without_a_rule(self):
         """Of 243 chains with scores that no sum of terms explains, 9 and 36 whole ones are trained in each search.

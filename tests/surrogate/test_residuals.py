@@ -80,3 +80,14 @@ def test_extensions_are_predicted_as_the_architectures_they_make():
 def test_equal_residuals_are_those_of_all(count):
     features = every_chain(3)
     np.testing.assert_allclose(ResidualProcess.fitted(features[:count], np.full(count, 0.2)).predict(features), 0.2)
+
+
+@pytest.mark.parametrize(("deviation", "least", "most"), [(0.0, 0.0, 0.001), (1.0, 0.3, 0.7), (5.0, 0.9, 1.0)])
+def test_the_share_of_noise_is_learned(deviation, least, most):
+    rng = np.random.default_rng(0)
+    features = np.eye(3)[rng.integers(0, 3, (150, 6))]
+    # What like architectures share: a draw of the process itself, of variance one.
+    correlations = np.exp(-np.log(2) * differing_symbols(features, features))
+    values = np.linalg.cholesky(correlations + 1e-9 * np.eye(150)) @ rng.normal(size=150)
+    process = ResidualProcess.fitted(features, values + deviation * rng.normal(size=150))
+    assert least <= process.noise <= most
