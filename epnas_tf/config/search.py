@@ -147,8 +147,8 @@ class SearchConfig(Settings):
     halving_rounds: int = option(
         3,
         "last rounds of an iteration of whole networks, at most half of its rounds, in which the best so far are "
-        "trained again: K of them in the first, half as many twice each in the second, and so on; not where scores show "
-        "no noise [sequential halving, Karnin et al., 2013; paper: none]",
+        "trained again: K of them in the first, half as many twice each in the second, and so on; not where scores "
+        "show no noise [sequential halving, Karnin et al., 2013; paper: none]",
         minimum=0,
     )
     sampling: str = option(
