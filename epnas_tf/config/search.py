@@ -148,7 +148,7 @@ class SearchConfig(Settings):
         3,
         "last rounds of an iteration of whole networks, at most half of its rounds, in which the best so far are "
         "trained again: K of them in the first, half as many twice each in the second, and so on; not where scores "
-        "show no noise [sequential halving, Karnin et al., 2013; paper: none]",
+        "show no noise [paper: none; sequential halving, Karnin et al., 2013]",
         minimum=0,
     )
     sampling: str = option(
