@@ -155,7 +155,7 @@ def check_image_size(shape: NetworkShape, halvings: int) -> None:
     smallest = 2 ** (halvings + 1)
     if min(shape.image_shape[:2]) < smallest:
         raise DataError(
-            f"Images must be at least {smallest}×{smallest} pixels for a space with {halvings} halvings of their size. "
+            f"With {halvings} halvings of their size, images must be at least {smallest}×{smallest} pixels. "
             f"Received: {shape.image_shape[0]}×{shape.image_shape[1]}. Use larger images (--image_size for a folder)."
         )
 

@@ -150,7 +150,7 @@ def test_images_too_small_for_the_network_are_refused():
     ones = np.ones(1, np.float32)
     data = ImageData("tiny", images, images, images, ("a", "b"), ones, ones)
     shape = NetworkShape((4, 4, 1), 2, 4, num_levels=3)
-    with pytest.raises(DataError, match=r"must be at least 8×8 pixels for a space with 2 halvings.* Received: 4×4"):
+    with pytest.raises(DataError, match=r"With 2 halvings.* images must be at least 8×8 pixels. Received: 4×4"):
         NetworkTraining(helpers.SKIPS, shape, data, helpers.PLAIN, 0)
 
 
