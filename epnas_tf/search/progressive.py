@@ -30,7 +30,7 @@ from epnas_tf.search import sampling
 from epnas_tf.search.candidate import Candidate, Ranked
 from epnas_tf.search.known_costs import known_costs
 from epnas_tf.search.level_choice import Constraint, LevelChoice, no_candidate
-from epnas_tf.search.ranking import choose_adjusted_or_raw, residuals_of
+from epnas_tf.search.ranking import FEWEST_FOR_RESIDUALS, choose_adjusted_or_raw, residuals_of
 from epnas_tf.search.search_state import SearchState
 from epnas_tf.space.base import SearchSpace
 from epnas_tf.storage.state_files import prefixed, with_prefix
@@ -54,12 +54,6 @@ A = TypeVar("A")
 
 TABLE = "table/"
 """Prefix of the table's arrays in a saved state."""
-
-FEWEST_FOR_RESIDUALS = 50
-"""Scores, if there are so many, from which it is learned what whole architectures score beyond their predictions."""
-
-LEAST_NOISE = 0.01
-"""Share of noise in the variance of what is beyond predictions, below which a second score would tell nothing new."""
 
 FIT, CHOICE, ORDER = 1, 2, 3
 """The purposes of random generators."""
@@ -435,7 +429,7 @@ class ProgressiveSearch(Generic[A]):
         count = self._num_sampled(len(self._first_level), 1)[level]
         best = [place.indices for place in self.ranking()]
         again = sampling.trained_again(self._config, level - 1, self.space.num_levels - 1, count)
-        if again and self._residuals and self._residuals.noise > LEAST_NOISE:
+        if again and self._residuals and self._residuals.noisy:
             return list(itertools.islice(itertools.cycle(best[:again]), count))
         known = self._table.measurements(self._config.repeated)
         rng = self._rng(CHOICE, self.iteration, self.level)

@@ -12,6 +12,9 @@ import numpy as np
 from epnas_tf.arrays import FloatArray
 from epnas_tf.surrogate.residuals import ResidualProcess
 
+FEWEST_FOR_RESIDUALS = 50
+"""Scores, if there are so many, from which it is learned what whole architectures score beyond their predictions."""
+
 CONFIDENCE = 0.95
 """Confidence that adjusted scores vary more than raw ones, above which the raw ones are used."""
 

@@ -19,6 +19,9 @@ DECAYS = (np.log(2.0), np.log(4.0))
 DOUBT = 3.0
 """The logarithm of how much likelier noise alone is than any other ratio, before a score says so."""
 
+LEAST_NOISE = 0.01
+"""Share of noise in the variance of what is beyond predictions, below which a second score would tell nothing new."""
+
 SMALLEST_SQUARES = 1e-18
 """Lower bound of a sum of squares, so that it has a logarithm."""
 
@@ -73,6 +76,11 @@ class ResidualProcess:
         evidence /= evidence.sum()
         noise = float((evidence / (1 + np.array(RATIOS))).sum())
         return cls(features, mean, np.einsum("dr,drn->dn", evidence, weights), noise)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether a second score of an architecture would tell something new."""
+        return self.noise > LEAST_NOISE
 
     def predict(self, features: FloatArray) -> Float64Array:
         """The residuals to be expected of whole architectures, float64 [m], by their symbol arrays, [m, L, F]."""

@@ -8,8 +8,7 @@ import pytest
 
 from epnas_tf.config import SurrogateConfig
 from epnas_tf.errors import ConfigError, SearchError
-from epnas_tf.search.progressive import FEWEST_FOR_RESIDUALS
-from epnas_tf.search.ranking import residuals_of
+from epnas_tf.search.ranking import FEWEST_FOR_RESIDUALS, residuals_of
 from epnas_tf.space import MacroSpace, MicroSpace
 from epnas_tf.surrogate.table import Measurement, ScoreTable, encode_rows, from_arrays, to_arrays, to_rows
 from tests.search.chain_searches import LSTM, by_level, interrupted, make, run, same_state, score

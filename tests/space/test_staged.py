@@ -234,7 +234,7 @@ def test_height_and_width_halve_and_channels_double():
         (lambda: StagedSpace(2).validate(StagedArchitecture(("none",), 2)), ArchitectureError, "of 3 stages"),
         (lambda: StagedSpace(2).index(1, "conv_3x3"), ArchitectureError, "Received: 'conv_3x3'"),
         (lambda: build_graph(RESNET_20, shape(num_levels=8)), ArchitectureError, "has 8 blocks. Received: 9 blocks"),
-        (lambda: build_graph(RESNET_20, shape((7, 9, 1))), DataError, "2 times.*at least 8×8 pixels. Received: 7×9"),
+        (lambda: build_graph(RESNET_20, shape((7, 9, 1))), DataError, "2 halvings.*at least 8×8 pixels. Received: 7×9"),
         (
             lambda: make_space(SpaceConfig(space="staged", operations=("none", "max_pool_3x3"))),
             ConfigError,
