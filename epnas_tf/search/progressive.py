@@ -190,7 +190,7 @@ class ProgressiveSearch(Generic[A]):
         are available after the `advance` that returns False: it fits the surrogate a last time.
         """
         groups = self._whole
-        position = (sum(map(len, groups)), self.surrogate.num_fits)  # counts: scores come in any order
+        position = (self.num_told, self.surrogate.num_fits)  # counts: scores come in any order
         if self._ranked is None or self._ranked[0] != position:
             by_estimate = self._config.rank_by == "estimate" and groups
             worth = self._estimates(groups) if by_estimate else np.array([group[-1].score for group in groups])
@@ -214,8 +214,9 @@ class ProgressiveSearch(Generic[A]):
         scores: list[FloatArray] = []
         for level in range(self.space.num_levels, 0, -1):
             if sum(map(len, groups)) < FEWEST_FOR_RESIDUALS:
-                groups += self._table.at_level(level)
-                scores += self._comparable(self._table.at_level(level))
+                of_level = self._table.at_level(level)
+                groups += of_level
+                scores += self._comparable(of_level)
         features, levels = encode_rows(self.space, [group[0].indices for group in groups])
         return residuals_of(features, scores, self.surrogate.predict(features, levels).astype(np.float64))
 

@@ -395,10 +395,10 @@ class TestRanking:
             # Raw scores differ from adjusted ones by some 0.05; the surrogate always takes a little for noise.
             assert one.estimate == pytest.approx(one.score, abs=2e-3)
 
-    @pytest.mark.parametrize(("iterations", "levels"), [(2, {1, 2, 3}), (15, {3})])
-    def test_estimates_are_made_of_all_scores_and_what_the_last_fit_predicts(self, iterations, levels):
+    @pytest.mark.parametrize(("iterations", "levels", "gained"), [(2, {1, 2, 3}, 0.05), (15, {3}, 0.005)])
+    def test_estimates_are_made_of_all_scores_and_what_the_last_fit_predicts(self, iterations, levels, gained):
         def better_in_later_passes(candidate):
-            return score(candidate) + 0.005 * candidate.iteration
+            return score(candidate) + gained * candidate.iteration
 
         search = make(iterations=iterations)
         candidates = run(search, better_in_later_passes)
@@ -426,3 +426,13 @@ class TestRanking:
         other = make()
         other.set_state(*search.get_state())
         assert other.ranking() == search.ranking()
+
+    def test_is_the_same_after_going_on_in_the_midst_of_a_level(self):
+        """Scores of shallow ones count as well, while whole ones have few."""
+        search = make(iterations=3)
+        while search.advance():
+            (candidate,) = search.ask()
+            search.tell(candidate, score(candidate))
+            other = make(iterations=3)
+            other.set_state(*search.get_state())
+            assert other.ranking() == search.ranking()
