@@ -22,7 +22,7 @@ from epnas_tf.seeds import OWN, derived_seed
 from epnas_tf.space import build_graph, make_space
 from epnas_tf.space.serialization import architecture_from_dict
 from epnas_tf.storage.data_file import describe_data
-from epnas_tf.storage.rank_directory import FOLDER, REPEATED, RESULT, WAYS, RankDirectory
+from epnas_tf.storage.rank_directory import FOLDER, LESS, REPEATED, RESULT, WAYS, RankDirectory
 from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import RunDirectory, read_config, refuse_changed_images
 from epnas_tf.storage.state_files import State, write_json
@@ -158,19 +158,22 @@ def agreements(records: list[dict[str, Any]]) -> Agreement:
         records: the lines of own.jsonl.
 
     Returns:
-        The correlations by method of scoring, then by size. If each architecture was trained more than once, those of
-        a second training with the first are included as "repeated".
+        The correlations by method of scoring, then by size, and by how much those of the estimate are higher than those
+        of a size. If each architecture was trained more than once, those of a second training with the first are
+        included as "repeated".
     """
     scored = [record for record in records if record["own"] is not None]
     if len(scored) < FEWEST:
         return {}
     own = [record["own"] for record in scored]
     others = [record["shared"] | record["sizes"] for record in scored]
-    pairs = {way: ([each[way] for each in others], own) for way in others[0]}
+    by_way = {way: [each[way] for each in others] for way in others[0]}
+    columns: dict[str, tuple[list[float], ...]] = {way: (values, own) for way, values in by_way.items()}
+    columns |= {name: (by_way[ESTIMATE], own, by_way[size]) for size, name in LESS.items()}
     if len(scored[0]["own_scores"]) > 1:
         first, second = ([record["own_scores"][number] for record in scored] for number in (0, 1))
-        pairs[REPEATED] = (second, first)
-    return {way: {"kendall": kendall(*pair), "spearman": spearman(*pair)} for way, pair in pairs.items()}
+        columns[REPEATED] = (second, first)
+    return {way: {"kendall": kendall(*each), "spearman": spearman(*each)} for way, each in columns.items()}
 
 
 def own_trainer(search: RunConfig, data: ImageData, scored: Images, epochs: int) -> ChildTrainer:

@@ -21,12 +21,12 @@ CONFIDENCE = 0.95
 
 @dataclasses.dataclass(frozen=True)
 class Correlation:
-    """A rank correlation in [-1, 1] and its 95 % interval; None if undefined, such as among equal scores.
+    """A rank correlation, or the difference of two, with its 95 % interval; None if undefined, as among equal scores.
 
     With fewer than `FEWEST_FOR_INTERVAL` pairs there is no interval.
 
     Attributes:
-        value: the correlation.
+        value: the correlation, in [-1, 1], or the difference, in [-2, 2].
         low: the interval's lower end.
         high: its upper end.
     """
@@ -42,31 +42,32 @@ class Correlation:
         return f"{self.value:.2f}{interval}"
 
 
-def kendall(one: Sequence[float], other: Sequence[float]) -> Correlation:
-    """Kendall's τ-b, which accounts for ties."""
-    return _with_interval(one, other, scipy.stats.kendalltau)
+def kendall(one: Sequence[float], other: Sequence[float], less: Sequence[float] | None = None) -> Correlation:
+    """Kendall's τ-b, which accounts for ties; see `spearman` for `less`."""
+    return _with_interval(scipy.stats.kendalltau, one, other, less)
 
 
-def spearman(one: Sequence[float], other: Sequence[float]) -> Correlation:
-    """Spearman's ρ."""
-    return _with_interval(one, other, scipy.stats.spearmanr)
+def spearman(one: Sequence[float], other: Sequence[float], less: Sequence[float] | None = None) -> Correlation:
+    """Spearman's ρ of one with the other; with `less`, how much more that is than the ρ of `less` with the other."""
+    return _with_interval(scipy.stats.spearmanr, one, other, less)
 
 
-def _with_interval(one: Sequence[float], other: Sequence[float], measure: Callable[..., Any]) -> Correlation:
+def _with_interval(measure: Callable[..., Any], *columns: Sequence[float] | None) -> Correlation:
     """Computes a correlation and its bootstrap interval over pairs, since the architectures are a random sample."""
+    given = [np.asarray(column) for column in columns if column is not None]
 
-    def correlation(x: Any, y: Any) -> float:
-        return float(measure(x, y).statistic)
+    def correlation(one: Any, other: Any, *less: Any) -> float:
+        return float(measure(one, other).statistic - sum(measure(each, other).statistic for each in less))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a resample of equal scores has no correlation; the others count
-        value = correlation(one, other)
+        value = correlation(*given)
         if not math.isfinite(value):
             return Correlation(None, None, None)
-        if len(one) < FEWEST_FOR_INTERVAL:
+        if len(given[0]) < FEWEST_FOR_INTERVAL:
             return Correlation(value, None, None)
         found = scipy.stats.bootstrap(
-            (np.asarray(one), np.asarray(other)),
+            given,
             correlation,
             n_resamples=RESAMPLES,
             paired=True,

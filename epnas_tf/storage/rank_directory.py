@@ -21,8 +21,16 @@ accuracy on the shared weights as they are at the end of the search."""
 SIZES = {"parameters": "parameters alone, nothing trained", "multiply_adds": "multiply-adds alone, nothing trained"}
 """The sizes of networks by their names in the files, and what they are called."""
 
+LESS = {size: f"estimate_less_{size}" for size in SIZES}
+"""How much better than each size the search's estimate ranks, by its name in the files."""
+
 REPEATED = "repeated"
-CAPTIONS = {**WAYS, **SIZES, REPEATED: "a second own training, against the first"}
+CAPTIONS = {
+    **WAYS,
+    **SIZES,
+    **{LESS[size]: f"the estimate less {caption}" for size, caption in SIZES.items()},
+    REPEATED: "a second own training, against the first",
+}
 """The captions of the correlations in rank.json."""
 
 

@@ -12,7 +12,7 @@ from epnas_tf.run.comparison import RankListener, agreements, run_rank
 from epnas_tf.run.correlation import kendall
 from epnas_tf.run.runner import Listener, run_search
 from epnas_tf.storage.data_file import load_description, save_description
-from epnas_tf.storage.rank_directory import SIZES, WAYS
+from epnas_tf.storage.rank_directory import LESS, SIZES, WAYS
 from tests.run import test_runner
 from tests.run.test_runner import Stopped
 
@@ -80,7 +80,7 @@ def test_images_that_have_changed_since_the_search_are_refused(run_dir, tmp_path
 def test_result_file(unbroken):
     result = json.loads((unbroken.directory / "rank.json").read_text())
     assert (result["architectures"], result["own_epochs"]) == (3, 2)
-    assert list(result["agreement"]) == [*WAYS, *SIZES]
+    assert list(result["agreement"]) == [*WAYS, *SIZES, *LESS.values()]
     for way, both in unbroken.agreement.items():
         assert result["agreement"][way] == {name: dataclasses.asdict(value) for name, value in both.items()}
 
@@ -92,7 +92,7 @@ def test_several_own_trainings_are_compared_with_one_another(run_dir, tmp_path, 
         assert [first] == once["own_scores"] == [once["own"]]
         assert record["own"] == (first + second) / 2
     assert any(len(set(record["own_scores"])) == 2 for record in twice.records)  # other weights, other batches
-    assert list(twice.agreement) == [*WAYS, *SIZES, "repeated"]
+    assert list(twice.agreement) == [*WAYS, *SIZES, *LESS.values(), "repeated"]
     scores = zip(*(record["own_scores"] for record in twice.records), strict=True)
     assert twice.agreement["repeated"]["kendall"] == kendall(*map(list, scores))
     assert json.loads((twice.directory / "rank.json").read_text())["own_trainings"] == 2
@@ -186,8 +186,8 @@ def test_what_diverged_is_left_out(run_dir, tmp_path, monkeypatch, unbroken):
 def test_agreements_are_of_each_way_with_the_own_scores():
     records = [
         {
-            "shared": {"search": score, "final": -score},
-            "sizes": {"parameters": round(1 / score)},
+            "shared": {"search": score, "estimate": score**2, "final": -score},
+            "sizes": {"parameters": round(1 / score), "multiply_adds": 7},
             "own": own,
             "own_scores": [own],
         }
@@ -197,3 +197,6 @@ def test_agreements_are_of_each_way_with_the_own_scores():
     assert found["search"]["kendall"] == kendall([0.1, 0.3, 0.5, 0.7], [0.2, 0.1, 0.6, 0.8])
     assert found["final"]["spearman"].value == -found["search"]["spearman"].value
     assert found["parameters"]["kendall"] == kendall([10, 3, 2, 1], [0.2, 0.1, 0.6, 0.8])
+    better = found["estimate"]["kendall"].value - found["parameters"]["kendall"].value
+    assert found["estimate_less_parameters"]["kendall"].value == pytest.approx(better)
+    assert found["estimate_less_multiply_adds"]["kendall"].value is None  # equal sizes are in no order

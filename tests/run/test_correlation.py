@@ -42,6 +42,17 @@ def test_the_interval_is_one_of_95_percent():
 
 
 @pytest.mark.parametrize("measure", [kendall, spearman])
+def test_the_difference_of_two_has_an_interval_of_its_own(measure):
+    close, own = pairs(0.3, 60)
+    far, _ = pairs(2.0, 60)
+    better = measure(close, own, far)
+    assert better.value == pytest.approx(measure(close, own).value - measure(far, own).value)
+    assert 0 < better.low < better.value < better.high
+    same = measure(close, own, close)
+    assert (same.value, same.low, same.high) == (0, 0, 0)  # resampled together, not each for itself
+
+
+@pytest.mark.parametrize("measure", [kendall, spearman])
 def test_equal_scores_have_none(measure):
     found = measure([0.5, 0.5, 0.5], [0.1, 0.2, 0.3])
     assert (found.value, found.low, found.high) == (None, None, None)
