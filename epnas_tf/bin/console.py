@@ -177,7 +177,7 @@ def run_main(name: str, main: Callable[[list[str]], None], description: str, on_
         on_interrupt: the message after Ctrl-C, before the text of the `KeyboardInterrupt`, if it has any.
     """
     print_in_any_encoding()
-    progress.display = show_reading
+    progress.display, progress.tell = show_reading, complain
     sys.modules["__main__"].__doc__ = description  # what absl shows above the flags
     app.HelpFlag = _Help  # type: ignore[misc]
     if "plugins" not in flags.FLAGS:  # a program without settings, or whose settings have none

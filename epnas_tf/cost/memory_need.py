@@ -56,7 +56,7 @@ def bytes_needed(config: RunConfig, data: DataSize, cores: int) -> int:
     step = max(batch * training_bytes(graph, data.image_shape) for graph in graphs)
     evaluated = min(EVALUATION_BATCH, data.num_validation)
     evaluation = max(evaluated * forward_bytes(graph, data.image_shape) for graph in graphs)
-    kept = pixels * (data.num_train + data.num_validation)  # TensorFlow's own copy
+    kept = pixels * (data.num_train + data.num_validation) * data.in_memory  # TensorFlow's own copy
     batches = image * (batch + evaluated) * (BATCHES_AHEAD + min(cores, 16))
     nodes = NODE * max(map(len, graphs))
     return int(max(step, evaluation) + kept + batches + nodes + _of_weights(graphs, data.image_shape) + FIXED)

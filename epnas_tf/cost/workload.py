@@ -47,12 +47,14 @@ class DataSize:
         num_validation: images that score the children.
         image_shape: (height, width, channels).
         num_classes: classes.
+        in_memory: whether the images lie in memory; otherwise they are read from a file, batch by batch.
     """
 
     num_train: int
     num_validation: int
     image_shape: tuple[int, int, int]
     num_classes: int
+    in_memory: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

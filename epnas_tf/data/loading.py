@@ -169,10 +169,7 @@ def _missing(part: str, images: Images, class_names: Sequence[str], effect: str)
 
 def with_all_training_images(data: ImageData) -> ImageData:
     """Adds the validation images to the training part, and updates the statistics."""
-    train = Images(
-        np.concatenate([data.train.images, data.validation.images]),
-        np.concatenate([data.train.labels, data.validation.labels]),
-    )
+    train = data.train.followed_by(data.validation)
     mean, std = statistics(train.images)
     return dataclasses.replace(data, train=train, mean=mean, std=std)
 

@@ -1,7 +1,8 @@
-"""From images in memory to batches of tensors.
+"""From images in memory, or in a file, to batches of tensors.
 
 A search trains hundreds of children, one after the other, on the same images. Work that does not depend on the seed is
-done once: the images stay in memory as bytes, and one traced function turns a seed into a data set.
+done once: the images stay in memory as bytes, and one traced function turns a seed into a data set. Those that are
+stored in a file are read batch by batch.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from epnas_tf.arrays import Float32Array
 from epnas_tf.data.augmentation import UNCHANGED, Augmentation
+from epnas_tf.data.pixels import Pixels, StoredPixels
 from epnas_tf.data.values import ImageData, Images
 from epnas_tf.errors import ConfigError
 
@@ -133,7 +135,7 @@ class TrainingPipeline:
         )
         # Batches are made on the CPU, even if a GPU trains on them.
         with tf.device("CPU:0"):
-            self._images = tf.constant(data.train.images)
+            self._images = _reader(data.train.images)
             self._labels = tf.constant(data.train.labels)
             # Traced explicitly: TensorFlow warns of programs that make and call many `tf.function`s.
             make = tf.function(self._dataset, input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
@@ -163,7 +165,7 @@ class TrainingPipeline:
             return tf.reshape(order[: steps * size], [steps, size]), seeds[1:]
 
         def batch(indices: tf.Tensor, batch_seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            images = normalise(tf.gather(self._images, indices), self._data.mean, self._data.std)
+            images = normalise(self._images(indices), self._data.mean, self._data.std)
             images = self._data.augmentation(images, batch_seed)
             return tf.ensure_shape(images, [size, *self._image_shape]), tf.gather(self._labels, indices)
 
@@ -195,16 +197,30 @@ def evaluation_batches(
         ConfigError: if `batch_size` is less than 1.
     """
     _check_positive("batch_size", batch_size)
+    count = len(images.labels)
     with tf.device("CPU:0"):
-        pixels, labels = tf.constant(images.images), tf.constant(images.labels)
+        pixels, labels = _reader(images.images), tf.constant(images.labels)
 
     def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        part = pixels[start : start + batch_size]
-        return normalise(part, mean, std), labels[start : start + batch_size]
+        places = tf.range(start, tf.minimum(start + batch_size, count))
+        return normalise(pixels(places), mean, std), labels[start : start + batch_size]
 
     # Slices of the whole array: batching single images would copy each of them twice.
-    dataset = tf.data.Dataset.range(0, len(images.labels), batch_size)
+    dataset = tf.data.Dataset.range(0, count, batch_size)
     return made_ahead(map_in_order(dataset, batch))
+
+
+def _reader(pixels: Pixels | tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function from indices, int64 [m], to images, [m, height, width, channels]."""
+    if not isinstance(pixels, StoredPixels):
+        tensor = tf.constant(pixels)
+        return lambda indices: tf.gather(tensor, indices)
+
+    def read(indices: tf.Tensor) -> tf.Tensor:
+        images = tf.numpy_function(pixels.__getitem__, [indices], tf.uint8, stateful=False)
+        return tf.ensure_shape(images, [None, *pixels.shape[1:]])
+
+    return read
 
 
 def _check_positive(name: str, value: int) -> None:

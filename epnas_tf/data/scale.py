@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epnas_tf.arrays import Int64Array
+from epnas_tf.data.pixels import Pixels, chunks
 from epnas_tf.errors import DataError
 
 # Bits of the known scales of whole numbers: images, cameras, microscopes and scanners.
@@ -325,9 +326,7 @@ def own_scale_note(found: tuple[float, float]) -> str:
     )
 
 
-def constant_notes(
-    parts: Mapping[str, npt.NDArray[np.uint8]], where: Callable[[str, int], str] | None = None
-) -> list[str]:
+def constant_notes(parts: Mapping[str, Pixels], where: Callable[[str, int], str] | None = None) -> list[str]:
     """Notes on images that show nothing, for whatever reason.
 
     Args:
@@ -338,7 +337,7 @@ def constant_notes(
         Notes, one line each, on a data set within a few grey levels and on images of one colour; the latter is a
         warning if they are at least a tenth of a part.
     """
-    ranges = {key: (int(images.min()), int(images.max())) for key, images in parts.items()}
+    ranges = {key: _range(images) for key, images in parts.items()}
     low, high = min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
     if low == high:
         return [f"warning: every pixel of every image is {low}: there is nothing to learn from these images"]
@@ -367,12 +366,23 @@ def constant_notes(
     return notes
 
 
-def _constant_images(images: npt.NDArray[np.uint8]) -> Int64Array:
+def _range(images: Pixels) -> tuple[int, int]:
+    """The lowest and the highest value."""
+    ranges = [(int(chunk.min()), int(chunk.max())) for chunk in chunks(images)]
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+def _constant_images(images: Pixels) -> Int64Array:
     """The indices of images of one colour; a few pixels of each image rule out nearly all others."""
     _, height, width, _ = images.shape
-    few = images[:, :: max(1, height // 4), :: max(1, width // 4)]
-    candidates = np.flatnonzero(_spans(few) <= _CONSTANT)
-    return candidates[_spans(images[candidates]) <= _CONSTANT] if len(candidates) else candidates
+    found, start = [], 0
+    for chunk in chunks(images):
+        few = chunk[:, :: max(1, height // 4), :: max(1, width // 4)]
+        candidates = np.flatnonzero(_spans(few) <= _CONSTANT)
+        if len(candidates):
+            found.append(start + candidates[_spans(chunk[candidates]) <= _CONSTANT])
+        start += len(chunk)
+    return np.concatenate(found) if found else np.array([], np.int64)
 
 
 def _spans(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from epnas_tf.arrays import Float32Array, Int64Array
 from epnas_tf.data.augmentation import UNCHANGED, Augmentation
+from epnas_tf.data.pixels import Pixels, chunks, joined, taken
 from epnas_tf.errors import DataError
 
 
@@ -44,14 +45,15 @@ class Images:
     """Labelled images of one size.
 
     Attributes:
-        images: uint8 [n, height, width, channels], one channel (grey) or three (red, green, blue); n ≥ 1.
+        images: uint8 [n, height, width, channels], one channel (grey) or three (red, green, blue); n ≥ 1. An array, or
+            a file of them.
         labels: int32 [n], each at least 0.
 
     Raises:
         DataError: if an array has another shape or type, or the two differ in length.
     """
 
-    images: npt.NDArray[np.uint8]
+    images: Pixels
     labels: npt.NDArray[np.int32]
 
     def __post_init__(self) -> None:
@@ -78,7 +80,11 @@ class Images:
 
     def take(self, indices: Int64Array) -> "Images":
         """The images at `indices` (int64 [m], m ≥ 1), in that order."""
-        return Images(self.images[indices], self.labels[indices])
+        return Images(taken(self.images, indices), self.labels[indices])
+
+    def followed_by(self, others: "Images") -> "Images":
+        """These images and then others of the same data set."""
+        return Images(joined(self.images, others.images), np.concatenate([self.labels, others.labels]))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -162,18 +168,19 @@ class ImageData:
         """A checksum of all images and labels, in their order and parts."""
         checksum = hashlib.blake2b(digest_size=16)
         for part in (self.train, self.validation, self.test):
-            for array in (part.images, part.labels):
-                checksum.update(str(array.shape).encode())
-                checksum.update(np.ascontiguousarray(array).reshape(-1).data)
+            checksum.update(str(part.images.shape).encode())
+            for chunk in chunks(part.images):
+                checksum.update(np.ascontiguousarray(chunk).reshape(-1).data)
+            checksum.update(str(part.labels.shape).encode())
+            checksum.update(np.ascontiguousarray(part.labels).data)
         return checksum.hexdigest()
 
 
-def statistics(images: npt.NDArray[np.uint8], chunk: int = 4096) -> tuple[Float32Array, Float32Array]:
+def statistics(images: Pixels) -> tuple[Float32Array, Float32Array]:
     """The exact mean and standard deviation of each channel, from a histogram of the pixel values.
 
     Args:
         images: uint8 [n, height, width, channels].
-        chunk: images to count at a time; bounds the memory.
 
     Returns:
         Mean and standard deviation, each float32 [channels], in pixel units (0 to 255). The standard deviation of a
@@ -181,9 +188,9 @@ def statistics(images: npt.NDArray[np.uint8], chunk: int = 4096) -> tuple[Float3
     """
     channels = images.shape[3]
     counts = np.zeros((channels, 256), np.int64)
-    for start in range(0, len(images), chunk):
+    for part in chunks(images):
         for channel in range(channels):
-            counts[channel] += np.bincount(images[start : start + chunk, :, :, channel].ravel(), minlength=256)
+            counts[channel] += np.bincount(part[:, :, :, channel].ravel(), minlength=256)
     values = np.arange(256, dtype=np.float64)
     weights = counts / counts.sum(axis=1, keepdims=True)
     mean = weights @ values

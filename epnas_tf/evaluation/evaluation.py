@@ -1,14 +1,18 @@
 """Evaluation of a trained model on a part of a data set."""
 
 import dataclasses
+import functools
 import os
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from epnas_tf import data as images
+from epnas_tf.arrays import Float32Array
 from epnas_tf.config import NOT_AUGMENTED, DataConfig, TrainingConfig
 from epnas_tf.data import ImageData, Images, scale, sources
+from epnas_tf.data.pixels import FEWEST, chunks
 from epnas_tf.data.sources import Source
 from epnas_tf.data.values import Preparation
 from epnas_tf.environment import check_environment
@@ -146,11 +150,11 @@ def evaluate(
         # Of other images without a test part, all: the model was trained on none, so none need to be set apart.
         split = split or ("all" if others and loaded.test_is_drawn else "test")
     matching, part = match(classifier, loaded), part_of(loaded, split)
-    pixels = with_channels(part.images, classifier.image_shape[2])
+    channels = classifier.image_shape[2]
     with full_precision():
-        probabilities = classifier.predict(pixels)
-        if views == MIRROR:
-            probabilities = np.float32(0.5) * (probabilities + classifier.predict(pixels[:, :, ::-1]))
+        probabilities = np.concatenate(
+            [_probabilities(classifier, with_channels(chunk, channels), views) for chunk in chunks(part.images)]
+        )
     return Evaluation(
         model=os.fspath(path),
         config=config,
@@ -164,7 +168,7 @@ def evaluate(
         channels=matching.channels,
         notes=loaded.notes,
         metrics=measure(matching.to_model[part.labels], probabilities, matching.class_names),
-        latency=measure_latency(classifier, pixels) if latency else None,
+        latency=measure_latency(classifier, with_channels(part.images[:FEWEST], channels)) if latency else None,
         views=views,
     )
 
@@ -175,7 +179,15 @@ def part_of(data: ImageData | Source, split: str) -> Images:
     there = {name: part for name, part in parts.items() if part is not None}
     if split != "all":
         return there[split]
-    return Images(*(np.concatenate([getattr(part, name) for part in there.values()]) for name in ("images", "labels")))
+    return functools.reduce(Images.followed_by, there.values())
+
+
+def _probabilities(classifier: Classifier, pixels: npt.NDArray[np.uint8], views: str) -> Float32Array:
+    """The probabilities of some images, [n, classes]."""
+    probabilities = classifier.predict(pixels)
+    if views == MIRROR:
+        probabilities = np.float32(0.5) * (probabilities + classifier.predict(pixels[:, :, ::-1]))
+    return probabilities
 
 
 def _load(config: EvaluationConfig, classifier: Classifier, location: Location, *, whole: bool) -> ImageData | Source:

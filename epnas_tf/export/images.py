@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from epnas_tf import data
+from epnas_tf.data.pixels import Pixels, UInt8Array
 from epnas_tf.errors import DataError, EPNASError
 from epnas_tf.storage.data_file import DataDescription
 from epnas_tf.storage.state_files import BROKEN
@@ -16,8 +16,6 @@ from epnas_tf.storage.training_directory import PREDICTIONS, read_training_confi
 NUM_IMAGES = 256
 NUM_CALIBRATION = 300
 """Training images that the ranges of activations are taken from; more change them little."""
-
-Pixels = npt.NDArray[np.uint8]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,9 +29,9 @@ class ExportImages:
         calibrated_on: their description, in a few words.
     """
 
-    compared: Pixels
+    compared: UInt8Array
     compared_on: str
-    calibration: Pixels
+    calibration: UInt8Array
     calibrated_on: str
 
 
@@ -70,11 +68,11 @@ def images_for_export(final: Path, description: DataDescription, tell: Callable[
     )
 
 
-def _drawn(images: Pixels, count: int) -> Pixels:
+def _drawn(images: Pixels, count: int) -> UInt8Array:
     return images[np.sort(np.random.default_rng(0).permutation(len(images))[:count])]
 
 
-def _kept(file: Path, description: DataDescription) -> Pixels:
+def _kept(file: Path, description: DataDescription) -> UInt8Array:
     try:
         with np.load(file, allow_pickle=False) as archive:
             images = np.concatenate([archive["right_images"], archive["wrong_images"]])

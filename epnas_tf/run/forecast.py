@@ -10,6 +10,7 @@ from epnas_tf.config import RunConfig
 from epnas_tf.cost.memory_need import TOLERANCE, bytes_needed
 from epnas_tf.cost.workload import DataSize, Workload, workload
 from epnas_tf.data import ImageData
+from epnas_tf.data.pixels import StoredPixels
 from epnas_tf.devices import mirrored_strategy
 from epnas_tf.errors import ConfigError
 from epnas_tf.memory import available_bytes, resident_bytes
@@ -84,7 +85,8 @@ def shorter_by(config: RunConfig) -> tuple[str, ...]:
 
 def size_of(data: ImageData) -> DataSize:
     """Returns the sizes of a data set that determine the time of a search."""
-    return DataSize(len(data.train), len(data.validation), data.image_shape, data.num_classes)
+    in_memory = not isinstance(data.train.images, StoredPixels)
+    return DataSize(len(data.train), len(data.validation), data.image_shape, data.num_classes, in_memory)
 
 
 def check_memory(config: RunConfig, data: DataSize) -> Memory | None:

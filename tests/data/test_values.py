@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from epnas_tf.data import pixels
 from epnas_tf.data.augmentation import UNCHANGED
 from epnas_tf.data.values import Images, statistics
 from epnas_tf.errors import DataError
@@ -81,9 +82,11 @@ def test_other_images_have_another_digest():
     assert len({data.digest, *(each.digest for each in other)}) == 6
 
 
-def test_statistics_are_those_of_numpy():
+def test_statistics_are_those_of_numpy(monkeypatch):
+    monkeypatch.setattr(pixels, "FEWEST", 64)
+    monkeypatch.setattr(pixels, "CHUNK", 1)  # several chunks
     images = make_images(300, (5, 7, 3)).images
-    mean, std = statistics(images, chunk=64)
+    mean, std = statistics(images)
     assert mean.dtype == std.dtype == np.float32
     np.testing.assert_allclose(mean, images.mean(axis=(0, 1, 2)), rtol=1e-6)
     np.testing.assert_allclose(std, images.std(axis=(0, 1, 2)), rtol=1e-6)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data.checks.names import check_class_names, listed, printable
+from epnas_tf.data.pixels import Pixels
 from epnas_tf.data.sources import pictures
 from epnas_tf.data.values import Images, Preparation
 from epnas_tf.errors import DataError
@@ -145,7 +146,7 @@ def where(path: str) -> str:
     return "" if os.path.isabs(expanded) else f" (at {os.path.abspath(expanded)})"
 
 
-Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.integer]]
+Arrays = tuple[Pixels, npt.NDArray[np.integer]]
 """Images, uint8 [n, height, width, channels], and labels, any integer type [n], at least 0."""
 
 

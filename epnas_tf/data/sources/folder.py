@@ -1,20 +1,20 @@
 """A folder with one folder of image files a class, or such a folder for each part: `train`, `validation`, `test`."""
 
 import dataclasses
+import math
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from epnas_tf.config import DataConfig
-from epnas_tf.data import scale
 from epnas_tf.data.checks.names import listed
-from epnas_tf.data.sources import layout, listing, pictures
+from epnas_tf.data.pixels import IN_MEMORY
+from epnas_tf.data.sources import decoding, layout, listing, pictures
 from epnas_tf.data.sources.base import Arrays, Source, asked_size, make_source
+from epnas_tf.data.sources.decoding import Decoded
 from epnas_tf.data.sources.layout import Layout
 from epnas_tf.data.sources.listing import File, LeftOut
-from epnas_tf.data.sources.reader import Reader
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -42,26 +42,18 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     left_out = LeftOut()
     left_out.reasons["images beside the class folders"] += found.loose
     files = _files(found, left_out)
-    # Decoding releases Python's lock, so threads use all cores.
-    with pictures.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        reader = Reader(files, pool)
-        value_range, depth_notes = reader.measure(name, trained.known_range if trained else None)
-        images, notes = reader.decode(asked_size(config, trained), value_range)
-        copies = listing.copies_note(reader.files, pool)
-    skip_note = _skip(reader, files, found, config.skip_broken)
-    of_part = {part: [file for file in reader.files if file.part == part] for part in found.classes}
-    ends = np.cumsum([len(files_of_part) for files_of_part in of_part.values()])
+    asked, known = asked_size(config, trained), trained.known_range if trained else None
+    with decoding.decoded_once(files, found.root, name, asked, known) as (made, place):
+        skip_note = _skip(made, files, found, config.skip_broken)
+    images = made.images if math.prod(made.images.shape) > IN_MEMORY else np.asarray(made.images)
     parts: dict[str, Arrays] = {
-        part: (pixels, np.array([file.label for file in of_part[part]], np.int32))
-        for part, pixels in zip(of_part, np.split(images, ends[:-1]), strict=True)  # in the order of the files
+        part: (pixels, np.array([file.label for file in of_part], np.int32))
+        for part, (of_part, pixels) in decoding.of_parts(made.files, images).items()
     }
-    constant = scale.constant_notes(
-        {part: pixels for part, (pixels, _) in parts.items()}, lambda part, index: of_part[part][index].name
-    )
     of_files = [*found.notes, left_out.note, _deeper(files, found), skip_note]
-    notes = [*of_files, *depth_notes, *notes, *constant, copies]
-    source = make_source(name, parts, found.class_names, value_range, notes, reader.deep)
-    skipped = tuple(f"{file.name}: {reason}" for file, reason in reader.broken.items())
+    notes = [*of_files, *made.notes, decoding.kept_note(place, made)]
+    source = make_source(name, parts, found.class_names, made.value_range, notes, made.deep)
+    skipped = tuple(f"{file.name}: {reason}" for file, reason in made.broken.items())
     return dataclasses.replace(source, skipped=skipped)
 
 
@@ -96,15 +88,15 @@ def _kinds() -> str:
     return f"PNG, JPEG, TIFF, WebP and {len(set(pictures.formats().values())) - 4} other formats"
 
 
-def _skip(reader: Reader, files: Sequence[File], found: Layout, skip_broken: bool) -> str:
+def _skip(made: Decoded, files: Sequence[File], found: Layout, skip_broken: bool) -> str:
     """Returns a note on the files that are broken, "" for none, or refuses them.
 
     Raises:
         DataError: if they are not to be skipped, or a class or part is empty without them.
     """
-    if not reader.broken:
+    if not made.broken:
         return ""
-    named = [f"{file.name} ({reason})" for file, reason in reader.broken.items()]
+    named = [f"{file.name} ({reason})" for file, reason in made.broken.items()]
     counted = f"{len(named):,} of {len(files):,} files that cannot be read"
     shown = listed(named, _NAMED)
     if not skip_broken:
@@ -112,8 +104,8 @@ def _skip(reader: Reader, files: Sequence[File], found: Layout, skip_broken: boo
             f"Every image file must hold a whole image. Received: in {pictures.shown(found.root)} {counted}: {shown}. "
             "Replace them or delete them, or leave them out by --skip_broken (`skip_broken`)."
         )
-    left = {(file.part, file.label) for file in reader.files}
-    emptied = next((file for file in reader.broken if (file.part, file.label) not in left), None)
+    left = {(file.part, file.label) for file in made.files}
+    emptied = next((file for file in made.broken if (file.part, file.label) not in left), None)
     if emptied:
         raise DataError(
             f"Every class folder must hold images that can be read. Received: none in the {layout.PARTS[emptied.part]} "

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import itertools
 import os
 import zipfile
 from collections.abc import Collection, Mapping
@@ -16,6 +17,7 @@ from epnas_tf.data import scale
 from epnas_tf.data.checks.copies import Place, copies_warning
 from epnas_tf.data.checks.labels import class_numbers
 from epnas_tf.data.checks.names import printable
+from epnas_tf.data.pixels import chunks
 from epnas_tf.data.sources.base import Arrays, Source, check_memory, make_source, where
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
@@ -87,7 +89,7 @@ def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) ->
     return copies_warning(
         (hashlib.blake2b(image.tobytes()).digest(), Place(part, label, f"image {index} of {keys[part][0]}"))
         for part, (images, labels) in parts.items()
-        for index, (image, label) in enumerate(zip(images, labels.tolist(), strict=True))
+        for index, (image, label) in enumerate(zip(itertools.chain(*chunks(images)), labels.tolist(), strict=True))
         if image.min() != image.max()  # those are told of elsewhere
     )
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from epnas_tf.data import scale
 from epnas_tf.data.checks.names import printable
+from epnas_tf.data.pixels import Pixels
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -152,7 +153,7 @@ def fit(picture: "Image", width: int, height: int) -> "Image":
     return ImageOps.fit(picture, (width, height), method=Image.Resampling.BILINEAR)
 
 
-def resize(images: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+def resize(images: Pixels, height: int, width: int) -> Pixels:
     """Brings images to a size, as `fit` does.
 
     Args:
@@ -168,7 +169,8 @@ def resize(images: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArra
     if images.shape[1:3] == (height, width):
         return images
     resized = np.empty((len(images), height, width, images.shape[3]), np.uint8)
-    for index, image in enumerate(images):
+    for index in range(len(images)):
+        image = images[index]
         picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
         resized[index] = np.asarray(fit(picture, width, height)).reshape(resized.shape[1:])
     return resized

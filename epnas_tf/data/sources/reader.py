@@ -2,18 +2,18 @@
 
 import contextlib
 import functools
-import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from epnas_tf.data import progress, scale
+from epnas_tf.data.decoded import WrittenPixels
+from epnas_tf.data.pixels import UInt8Array
 from epnas_tf.data.sources import pictures
-from epnas_tf.data.sources.base import Size, check_memory, choose_size
+from epnas_tf.data.sources.base import Size, choose_size
 from epnas_tf.data.sources.listing import File
 from epnas_tf.data.sources.pictures import Header, UnreadableImageError
 from epnas_tf.data.values import Preparation
@@ -26,6 +26,11 @@ _UPPER_HALF = 128
 """16-bit pictures whose upper 8 bits stay below this do not use all of their 16 bits."""
 
 Result = TypeVar("Result")
+
+Destination: TypeAlias = UInt8Array | WrittenPixels
+"""Where decoded images go, each to its place: memory or a file."""
+
+Allocate: TypeAlias = Callable[[tuple[int, ...]], Destination]
 
 
 class Reader:
@@ -117,31 +122,30 @@ class Reader:
         """Waits until a picture may be decoded, so that the memory does not fill with large ones."""
         return self._few_large if pixels > _LARGE else contextlib.nullcontext()
 
-    def decode(self, asked: int | Size, value_range: tuple[float, float]) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    def decode(
+        self, asked: int | Size, value_range: tuple[float, float], allocate: Allocate
+    ) -> tuple[Destination, list[int], list[str]]:
         """Decodes all pictures.
 
         Args:
             asked: the setting `image_size`, or a size.
             value_range: values that become black and white in files of more than 8 bits.
+            allocate: makes a place for uint8 images of a shape [n, height, width, channels].
 
         Returns:
-            The images of `files`, uint8 [n, height, width, channels], and notes on what was decided, some blank.
+            The place, which images of it are those of `files`, and notes on what was decided, some blank.
         """
         while self.files:
             preparation, note = self._prepare(asked, value_range)
-            shape = len(self.files), preparation.height, preparation.width, preparation.channels
-            check_memory(f"{shape[0]:,} images of {preparation.height}×{preparation.width}", math.prod(shape))
-            images = np.empty(shape, np.uint8)
+            images = allocate((len(self.files), preparation.height, preparation.width, preparation.channels))
             place = {file: index for index, file in enumerate(self.files)}
             kept = list(self._each(functools.partial(self._decode, images, preparation, place), "reading").values())
             if self.files and self._prepare(asked, value_range)[0] == preparation:
-                return images if len(kept) == len(images) else images[kept], [note, *self._kinds()]
+                return images, kept, [note, *self._kinds()]
             # A broken file had a say in the size or the channels, so all are decoded anew.
-        return np.empty((0, 1, 1, 1), np.uint8), []
+        return np.empty((0, 1, 1, 1), np.uint8), [], []
 
-    def _decode(
-        self, images: npt.NDArray[np.uint8], preparation: Preparation, place: Mapping[File, int], file: File
-    ) -> int:
+    def _decode(self, images: Destination, preparation: Preparation, place: Mapping[File, int], file: File) -> int:
         with self._turn(self._header[file].decoded_pixels(preparation)):
             images[place[file]] = pictures.decode(file.path, preparation)
         return place[file]
