@@ -205,8 +205,9 @@ class WrittenPixels:
         self.close()
         return StoredPixels(self._path)
 
-    def __setitem__(self, index: int, image: UInt8Array) -> None:
-        rest, offset = np.ascontiguousarray(image).reshape(-1).data, self._offset + self._size * index
+    def __setitem__(self, index: int | slice, images: UInt8Array) -> None:
+        start = index if isinstance(index, int) else index.start
+        rest, offset = np.ascontiguousarray(images).reshape(-1).data, self._offset + self._size * start
         while len(rest):
             count = os.pwrite(self._descriptor, rest, offset)
             rest, offset = rest[count:], offset + count

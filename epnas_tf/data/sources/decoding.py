@@ -7,14 +7,14 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from epnas_tf.data import decoded, scale
-from epnas_tf.data.pixels import IN_MEMORY, Pixels, StoredPixels, spanned, taken
+from epnas_tf.data import decoded, progress, scale
+from epnas_tf.data.pixels import IN_MEMORY, Pixels, StoredPixels, UInt8Array, spanned, taken
 from epnas_tf.data.sources import listing, pictures
 from epnas_tf.data.sources.base import Size, check_memory
 from epnas_tf.data.sources.listing import File
@@ -124,25 +124,78 @@ def of_parts(files: Sequence[File], images: Pixels) -> dict[str, tuple[Sequence[
     return parts
 
 
-def _allocate(place: decoded.Place, num_files: int, shape: tuple[int, ...]) -> Destination:
+def gathered(
+    key: str,
+    made_from: Path,
+    counts: Mapping[str, int],
+    shape: tuple[int, int, int],
+    batches: Callable[[str], Iterable[UInt8Array]],
+) -> tuple[dict[str, Pixels], str]:
+    """Gathers the images of parts that come batch by batch, in memory; in a file that is kept, if they are too many.
+
+    Args:
+        key: of these images in the cache, a file name.
+        made_from: where they come from.
+        counts: the number of images of each part.
+        shape: height, width and channels of all.
+        batches: yields the images of a part, uint8 [n, height, width, channels]; not called for what was kept.
+
+    Returns:
+        The images of each part, and a note on where they are kept, "" if they are few.
+
+    Raises:
+        DataError: if there is no room for them.
+    """
+
+    def each_written(images: Destination) -> Iterator[int]:
+        start = 0
+        for batch in itertools.chain.from_iterable(map(batches, counts)):
+            images[start : start + len(batch)] = batch
+            start += len(batch)
+            yield from range(len(batch))
+
+    def filled(place: decoded.Place | None) -> Destination:
+        images = _allocate(place, 0, whole)
+        for _ in progress.watched(each_written(images), whole[0], "reading images"):
+            pass
+        return images
+
+    def by_part(images: Pixels) -> dict[str, Pixels]:
+        stops = np.cumsum(list(counts.values())).tolist()
+        return {part: spanned(images, stop - counts[part], stop) for part, stop in zip(counts, stops, strict=True)}
+
+    whole = (sum(counts.values()), *shape)
+    if math.prod(whole) <= IN_MEMORY:
+        return by_part(np.asarray(filled(None))), ""
+    with decoded.place(key, made_from) as place:
+        if place.values is None:
+            images = filled(place)
+            if not isinstance(images, decoded.WrittenPixels):
+                return by_part(images), kept_note(place, many=True)
+            images.close()
+            place.keep({})
+        return by_part(place.images), kept_note(place, many=True)
+
+
+def _allocate(place: decoded.Place | None, num_files: int, shape: tuple[int, ...]) -> Destination:
     """Makes the place that images are decoded to: a file where that pays or memory does not do, otherwise memory."""
-    if num_files >= FEWEST_KEPT or math.prod(shape) > IN_MEMORY:
+    if place and (num_files >= FEWEST_KEPT or math.prod(shape) > IN_MEMORY):
         written = place.allocate(shape)
         if written is not None:
             return written
     remedy = "Use fewer images, or smaller ones by --image_size."
-    if place.reason:
+    if place and place.reason:
         remedy += f" Or make room for them in a file, which was not possible: {place.reason}."
     check_memory(f"{shape[0]:,} images of {shape[1]}×{shape[2]}", math.prod(shape), remedy)
     return np.empty(shape, np.uint8)
 
 
-def kept_note(place: decoded.Place, made: Decoded) -> str:
+def kept_note(place: decoded.Place, many: bool) -> str:
     """Says where decoded images are kept, or why they are not though they are many; "" where they are few."""
     if place.values is not None:
         size = f"{math.prod(place.values['shape']) / 1e6:,.1f} MB in {decoded.folder()}"
         return f"decoded images are kept for later runs, {size}; epnas-cache lists and removes them"
-    if len(made.files) >= FEWEST_KEPT and decoded.folder() is not None:
+    if many and decoded.folder() is not None:
         return f"decoded images are not kept for later runs: {place.reason}"
     return ""
 

@@ -51,7 +51,7 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
         for part, (of_part, pixels) in decoding.of_parts(made.files, images).items()
     }
     of_files = [*found.notes, left_out.note, _deeper(files, found), skip_note]
-    notes = [*of_files, *made.notes, decoding.kept_note(place, made)]
+    notes = [*of_files, *made.notes, decoding.kept_note(place, many=len(made.files) >= decoding.FEWEST_KEPT)]
     source = make_source(name, parts, found.class_names, made.value_range, notes, made.deep)
     skipped = tuple(f"{file.name}: {reason}" for file, reason in made.broken.items())
     return dataclasses.replace(source, skipped=skipped)

@@ -3,8 +3,8 @@
 import contextlib
 import difflib
 import functools
+import hashlib
 import io
-import math
 import os
 import re
 import sys
@@ -18,8 +18,9 @@ import numpy.typing as npt
 from epnas_tf.arrays import Int64Array
 from epnas_tf.config import DataConfig
 from epnas_tf.data import scale
-from epnas_tf.data.sources import pictures
-from epnas_tf.data.sources.base import Size, Source, asked_size, check_memory, choose_size, make_source
+from epnas_tf.data.pixels import UInt8Array
+from epnas_tf.data.sources import decoding, pictures
+from epnas_tf.data.sources.base import Arrays, Size, Source, asked_size, choose_size, make_source
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -98,12 +99,28 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
         notes.append(f"splits that are not used: {', '.join(unused)}")
     size, size_note = choose_size(reader.sizes(splits.values()), asked_size(config, trained))
     found = reader.find_scale(splits.values(), config.dataset, trained.known_range if trained else None)
-    images = {part: reader.images(split, size, found) for part, split in splits.items()}
-    parts = {part: (images[part], labels[part]) for part in splits}
+    counts = {part: builder.info.splits[split].num_examples for part, split in splits.items()}
+    images, kept_note = decoding.gathered(
+        _key(builder, size, found),
+        Path(builder.data_dir),
+        counts,
+        (*size, reader.channels),
+        lambda part: reader.images(splits[part], size, found),
+    )
+    parts: dict[str, Arrays] = {part: (images[part], labels[part]) for part in splits}
     value_range = Preparation.low, found.high if found.high > 255 else Preparation.high
-    notes += [size_note, found.note, *scale.constant_notes(images)]
+    notes += [size_note, found.note, *scale.constant_notes(images), kept_note]
     class_names = builder.info.features[label_key].names
     return make_source(config.dataset, parts, class_names, value_range, notes, deep=found.high > 255)
+
+
+def _key(builder: Any, size: Size, found: scale.Scale) -> str:
+    """The key of a prepared data set and of how its images are prepared."""
+    checksum = hashlib.blake2b(f"{builder.info.full_name} {size} {found.low} {found.high}".encode(), digest_size=16)
+    for file in sorted(Path(builder.data_dir).iterdir()):
+        status = file.stat()
+        checksum.update(f"{file.name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return checksum.hexdigest()
 
 
 def _builder(config: DataConfig) -> Any:
@@ -173,7 +190,7 @@ class _Reader:
 
     def __init__(self, builder: Any, image_key: str, label_key: str) -> None:
         self._builder, self._image_key, self._label_key = builder, image_key, label_key
-        self._height, self._width, self._channels = builder.info.features[image_key].shape
+        self._height, self._width, self.channels = builder.info.features[image_key].shape
         self._fixed = self._height is not None and self._width is not None
         self._type = np.dtype(builder.info.features[image_key].np_dtype)
 
@@ -201,29 +218,24 @@ class _Reader:
         extents = [scale.measure(part, f"{name}: {split}") for split in splits for part in self._image_batches(split)]
         return scale.as_trained(scale.choose(extents, name), trained, self._type)
 
-    def images(self, split: str, size: Size, found: scale.Scale) -> npt.NDArray[np.uint8]:
-        """Returns the images of a split.
+    def images(self, split: str, size: Size, found: scale.Scale) -> Iterator[UInt8Array]:
+        """Yields the images of a split, batch by batch.
 
         Args:
             split: its name.
             size: to bring them to.
             found: their scale.
 
-        Returns:
+        Yields:
             uint8 [n, height, width, channels].
         """
-        shape = self._builder.info.splits[split].num_examples, *size, self._channels
-        check_memory(f"{split}: {shape[0]:,} images of {size[0]}×{size[1]}", math.prod(shape))
-        images, start = np.empty(shape, np.uint8), 0
         for batch in self._image_batches(split):
-            images[start : start + len(batch)] = pictures.resize(found.apply(batch), *size)
-            start += len(batch)
-        return images
+            yield np.asarray(pictures.resize(found.apply(batch), *size))
 
     def _image_batches(self, split: str) -> Iterable[npt.NDArray[Any]]:
         if not self._fixed:
             return self._batches(split, self._image_key, 1)
-        size = self._height * self._width * self._channels * self._type.itemsize
+        size = self._height * self._width * self.channels * self._type.itemsize
         return self._batches(split, self._image_key, max(1, min(_READ_BATCH, _READ_BYTES // size)))
 
     def _batches(self, split: str, key: str, size: int, decode: bool = True) -> Iterable[npt.NDArray[Any]]:

@@ -13,6 +13,9 @@ from PIL import Image
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import check, load, sources
+from epnas_tf.data.pixels import StoredPixels
+from epnas_tf.data.scale import Scale
+from epnas_tf.data.sources import decoding
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -341,6 +344,33 @@ def test_images_of_more_than_8_bits_are_scaled_alike_in_all_splits(tmp_path, nam
         assert by_pixels(part) == expected
     assert source.notes[0].startswith("pixels 0 … ")
     assert (source.value_range, source.deep) == ((0, 4095 if name == "deep" else 65535), name == "deep")
+
+
+@pytest.mark.parametrize("name", ["tiny_kinds/deep", "tiny_shapes/sizes", "tiny_shapes/validated"])
+def test_images_beyond_the_budget_stay_in_a_file_that_later_runs_read(tmp_path, monkeypatch, name):
+    plain = read(tmp_path, name)
+    monkeypatch.setenv("EPNAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(decoding, "IN_MEMORY", 0)
+    first = read(tmp_path, name)
+    monkeypatch.setattr(Scale, "apply", None)  # what every image goes through
+    second = read(tmp_path, name)
+    (kept_note,) = set(first.notes) - set(plain.notes)
+    assert kept_note.startswith("decoded images are kept for later runs")
+    assert first.notes == second.notes
+    for part in ("train", "validation", "test"):
+        kept = [getattr(source, part) for source in (plain, first, second)]
+        if kept[0] is not None:
+            assert isinstance(kept[2].images, StoredPixels)
+            for other in kept[1:]:
+                np.testing.assert_array_equal(other.images[:], kept[0].images)
+                np.testing.assert_array_equal(other.labels, kept[0].labels)
+
+
+def test_images_that_fit_nowhere_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "IN_MEMORY", 0)
+    monkeypatch.setattr("epnas_tf.data.sources.base.available_bytes", lambda: 10)
+    with pytest.raises(DataError, match=r"26 images of 6×6: the images must fit into memory.*EPNAS_CACHE=off"):
+        read(tmp_path, "tiny_shapes/plain")
 
 
 @pytest.mark.parametrize(
