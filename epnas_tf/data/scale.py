@@ -7,8 +7,9 @@ one by one (`measure`), followed by one call of `choose`.
 
 import dataclasses
 import functools
+import itertools
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,12 +107,40 @@ def to_8_bits(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[
     return np.rint(255 * parts.clip(0, 1)).astype(np.uint8)
 
 
-def measure(values: npt.NDArray[Any], name: str) -> Extent:
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """Images that come some at a time, as often as they are iterated over.
+
+    Attributes:
+        shape: [n, …] of all of them.
+        dtype: their type.
+        read: begins to read them anew.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[], Iterator[npt.NDArray[Any]]]
+
+    @classmethod
+    def of(cls, array: npt.NDArray[Any]) -> "Blocks":
+        """An array, in one block."""
+        return cls(array.shape, array.dtype, lambda: iter([array]))
+
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        return self.read()
+
+    def with_axis(self) -> "Blocks":
+        """The same with a last axis of length one."""
+        return Blocks((*self.shape, 1), self.dtype, lambda: (block[..., np.newaxis] for block in self))
+
+
+def measure(values: npt.NDArray[Any], name: str, start: int = 0) -> Extent:
     """Measures the range of images' values.
 
     Args:
         values: an array of images or a file's pixels, one axis or more, not empty.
         name: the name of the array or file, for the error.
+        start: the number of the first image.
 
     Raises:
         DataError: if they are not numbers, or some are NaN or infinite.
@@ -122,6 +151,7 @@ def measure(values: npt.NDArray[Any], name: str) -> Extent:
         )
     if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
         first = [int(index) for index in np.unravel_index(finite.argmin(), values.shape)]
+        first[0] += start
         raise DataError(
             f"{name} must be finite. Received: {np.count_nonzero(~finite):,} of {values.size:,} values are NaN or "
             f"infinite, the first at {first}. Mend or leave out those images."
@@ -244,7 +274,7 @@ def _refused(extent: Extent, name: str) -> DataError:
     )
 
 
-def of_parts(parts: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[Scale, list[str]]:
+def of_parts(parts: Mapping[str, Blocks], name: str) -> tuple[Scale, list[str]]:
     """Decides the common scale of arrays that belong together.
 
     Args:
@@ -265,11 +295,20 @@ def of_parts(parts: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[Scale, l
             "All parts must be whole numbers, or all floats, or all bool, or their scales could differ. "
             f"Received: {shown} in {name}. Convert all to uint8."
         )
-    if all(part.dtype == np.uint8 for part in parts.values()) and max(part.max() for part in parts.values()) > 1:
+    blocks = itertools.chain.from_iterable(parts.values())
+    if all(part.dtype == np.uint8 for part in parts.values()) and any(block.max() > 1 for block in blocks):
         return Scale(0, 255, ""), []
-    extents = {key: measure(part, f"`{key}`") for key, part in parts.items()}
+    extents = {key: _measure_all(part, f"`{key}`") for key, part in parts.items()}
     scale = choose(extents.values(), name)
     return scale, _differing_parts(extents, scale, name)
+
+
+def _measure_all(blocks: Blocks, name: str) -> Extent:
+    extents, start = [], 0
+    for block in blocks:
+        extents.append(measure(block, name, start))
+        start += len(block)
+    return functools.reduce(operator.add, extents)
 
 
 def _differing_parts(extents: Mapping[str, Extent], scale: Scale, name: str) -> list[str]:

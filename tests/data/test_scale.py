@@ -11,7 +11,7 @@ PIXELS[0, 0, 0], PIXELS[0, 0, 1] = 0, 255
 def scaled(*arrays, **named):
     """The 8-bit pixels of each array, and the notes."""
     parts = {f"part_{index}": array for index, array in enumerate(arrays)} | named
-    found, warnings = scale.of_parts(parts, "photos")
+    found, warnings = scale.of_parts({key: scale.Blocks.of(part) for key, part in parts.items()}, "photos")
     return [found.apply(part) for part in parts.values()], [*filter(None, [found.note]), *warnings]
 
 

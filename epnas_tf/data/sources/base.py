@@ -218,8 +218,13 @@ def _check_part(name: str, part_name: str, part: Arrays, train: Arrays, present:
             f"{name}: every class of the {part_name} part must be in the training part. Received: {part_name} labels "
             f"{unknown[:5].tolist()}, which no training image has. Add training images of them, or leave them out."
         )
-    if part[0].shape[1:] != train[0].shape[1:]:
+    check_size(name, part_name, part[0].shape[1:], train[0].shape[1:])
+
+
+def check_size(name: str, part_name: str, size: tuple[int, ...], train: tuple[int, ...]) -> None:
+    """Refuses a part with another height, width or number of channels than the training images have."""
+    if size != train:
         raise DataError(
-            f"{name}: training and {part_name} images must have one size. Received: {list(train[0].shape[1:])} and "
-            f"{list(part[0].shape[1:])} (height, width, channels). Bring them to the same size."
+            f"{name}: training and {part_name} images must have one size. Received: {list(train)} and {list(size)} "
+            "(height, width, channels). Bring them to the same size."
         )

@@ -128,7 +128,7 @@ def gathered(
     key: str,
     made_from: Path,
     counts: Mapping[str, int],
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     batches: Callable[[str], Iterable[UInt8Array]],
 ) -> tuple[dict[str, Pixels], str]:
     """Gathers the images of parts that come batch by batch, in memory; in a file that is kept, if they are too many.

@@ -1,13 +1,15 @@
 """An .npz file of arrays, as `numpy.savez` writes it: x_train and y_train, and if wanted those of other parts."""
 
+import contextlib
 import difflib
 import hashlib
 import itertools
+import math
 import os
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +19,9 @@ from epnas_tf.data import scale
 from epnas_tf.data.checks.copies import Place, copies_warning
 from epnas_tf.data.checks.labels import class_numbers
 from epnas_tf.data.checks.names import printable
-from epnas_tf.data.pixels import chunks
-from epnas_tf.data.sources.base import Arrays, Source, check_memory, make_source, where
+from epnas_tf.data.pixels import CHUNK, IN_MEMORY, chunks
+from epnas_tf.data.sources import decoding
+from epnas_tf.data.sources.base import Arrays, Source, check_memory, check_size, make_source, where
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -61,26 +64,34 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     dataset = config.dataset
     with _open(dataset) as arrays:
         keys, unused = _contents(arrays.files, dataset)
-        size = sum(arrays.zip.getinfo(f"{x}.npy").file_size for x, _ in keys.values())
-        check_memory(dataset, size, "Save fewer images, smaller ones, or bytes (uint8) in place of floats.")
-        images = {pair[0]: _images(_array(arrays, pair[0], dataset), pair[0]) for pair in keys.values()}
+        images = {x: _images(arrays, x, dataset) for x, _ in keys.values()}
         labels = {pair[1]: _array(arrays, pair[1], dataset) for pair in keys.values()}
         class_names = _class_names(_array(arrays, _CLASS_NAMES, dataset), dataset) if _CLASS_NAMES in arrays else None
     name = Path(dataset).name
     found, notes = scale.of_parts(images, name)
-    found = scale.as_trained(found, trained.known_range if trained else None, np.result_type(*images.values()))
+    types = np.result_type(*(blocks.dtype for blocks in images.values()))
+    found = scale.as_trained(found, trained.known_range if trained else None, types)
     train = labels[keys["train"][1]]
     width = train.shape[1] if train.ndim == 2 and train.shape[1] > 1 else None  # one-hot rows are of one width in all
-    numbers = {y: class_numbers(labels[y], width, f"`{y}`", len(images[x])) for x, y in keys.values()}
+    numbers = {y: class_numbers(labels[y], width, f"`{y}`", images[x].shape[0]) for x, y in keys.values()}
     if width and class_names is None:
         class_names = [str(column) for column in range(width)]
-    parts: dict[str, Arrays] = {part: (found.apply(images.pop(x)), numbers[y]) for part, (x, y) in keys.items()}
+    blocks = {part: images[x] for part, (x, _) in keys.items()}
+    for part, of_part in blocks.items():
+        check_size(name, part, of_part.shape[1:], blocks["train"].shape[1:])
+    path = Path(os.path.abspath(os.path.expanduser(dataset)))
+    counts = {part: of_part.shape[0] for part, of_part in blocks.items()}
+    size = blocks["train"].shape[1:]
+    pixels, kept_note = decoding.gathered(
+        _key(path, found), path, counts, size, lambda part: map(found.apply, blocks[part])
+    )
+    parts: dict[str, Arrays] = {part: (pixels[part], numbers[y]) for part, (_, y) in keys.items()}
     notes += scale.constant_notes({keys[part][0]: pixels for part, (pixels, _) in parts.items()})
     # 16-bit files that such a network is to classify are likely on the same scale; of floats nothing can be known.
     white = found.high if found.high > 255 else Preparation.high
     renamed = [f"{x} and {y} are the {part} part" for part, (x, y) in keys.items() if x != _NAMES[part][0][0]]
     ignored = f"not used: {', '.join(unused)}; the arrays that are read are {_EXPECTED}" if unused else ""
-    notes = [*renamed, ignored, found.note, *notes, _copies(parts, keys)]
+    notes = [*renamed, ignored, found.note, *notes, _copies(parts, keys), kept_note]
     return make_source(name, parts, class_names, (Preparation.low, white), notes, deep=found.high > 255)
 
 
@@ -141,9 +152,22 @@ def _contents(files: Collection[str], dataset: str) -> tuple[dict[str, tuple[str
     return parts, unused
 
 
+def _key(path: Path, found: scale.Scale) -> str:
+    """The key of a file and of the scale of its images."""
+    status = path.stat()
+    text = f"{path} {status.st_size} {status.st_mtime_ns} {found.low} {found.high}"
+    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+
+
 def _array(arrays: Any, key: str, dataset: str) -> npt.NDArray[Any]:
-    try:
+    with _whole(dataset, key):
         return np.asarray(arrays[key])
+
+
+@contextlib.contextmanager
+def _whole(dataset: str, key: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # a broken member: zlib, zipfile and NumPy each raise their own
         raise _broken(dataset, key, error) from error
 
@@ -155,16 +179,50 @@ def _broken(dataset: str, what: str, error: Exception) -> DataError:
     )
 
 
-def _images(images: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
-    if images.ndim == 3:
-        images = images[..., np.newaxis]
-    if images.ndim != 4 or not images.size or images.shape[3] not in (1, 3):
+def _images(arrays: Any, key: str, dataset: str) -> scale.Blocks:
+    """The images of an array: in one block if they are few, otherwise read some at a time, as often as need be."""
+    with _whole(dataset, key), arrays.zip.open(f"{key}.npy") as file:
+        shape, in_columns, dtype = _header(file)
+    blocks = scale.Blocks(shape, dtype, lambda: _rows(dataset, key))
+    size = dtype.itemsize * math.prod(shape)
+    if in_columns or dtype.hasobject or size <= IN_MEMORY:
+        check_memory(dataset, size, "Save fewer images, or smaller ones.")
+        blocks = scale.Blocks.of(_array(arrays, key, dataset))
+    _check_images(shape, key)
+    return blocks if len(shape) == 4 else blocks.with_axis()
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Reads the header of an array: its shape, whether its columns come first, its type."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(file)
+
+
+def _rows(dataset: str, key: str) -> Iterator[npt.NDArray[Any]]:
+    """Yields the images of an array, some at a time."""
+    with (
+        _whole(dataset, key),
+        zipfile.ZipFile(os.path.expanduser(dataset)) as packed,
+        packed.open(f"{key}.npy") as file,
+    ):
+        shape, _, dtype = _header(file)
+        size = dtype.itemsize * math.prod(shape[1:])
+        left = shape[0]
+        while left:
+            count = min(left, max(1, CHUNK // size))
+            content = file.read(count * size)
+            yield np.frombuffer(content, dtype).reshape(count, *shape[1:])  # refuses one that is too short
+            left -= count
+
+
+def _check_images(shape: tuple[int, ...], key: str) -> None:
+    if len(shape) not in (3, 4) or not math.prod(shape) or shape[3:] not in ((), (1,), (3,)):
         raise DataError(
             f"`{key}` must be images [n, height, width] or [n, height, width, channels] with 1 or 3 channels, channels "
-            f"last, and n at least 1. Received: shape {list(images.shape)}. Transpose or convert them"
+            f"last, and n at least 1. Received: shape {list(shape)}. Transpose or convert them"
             f"{'' if key == 'x_train' else ', or leave the part out of the file'}."
         )
-    return images
 
 
 def _class_names(names: npt.NDArray[Any], dataset: str) -> list[str]:

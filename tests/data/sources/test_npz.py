@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from epnas_tf.config import DataConfig
-from epnas_tf.data import sources
+from epnas_tf.data import decoded, sources
+from epnas_tf.data.pixels import StoredPixels
+from epnas_tf.data.scale import Scale
+from epnas_tf.data.sources import decoding, npz
 from epnas_tf.data.values import Preparation
 from epnas_tf.errors import DataError
 
@@ -317,3 +320,60 @@ def test_deep_pixels_are_scaled_as_those_that_a_model_was_trained_on(tmp_path):
     np.testing.assert_array_equal(source.train.images, np.rint(deep * (16 * 255 / 65535)))
     read(tmp_path)
     assert sources.read(config, trained).notes == ()  # bytes are bytes
+
+
+def _streamed(monkeypatch, tmp_path):
+    """Nothing fits into memory, and a few images are read at a time."""
+    monkeypatch.setenv("EPNAS_CACHE", str(tmp_path / "cache"))
+    for module in (npz, decoding):
+        monkeypatch.setattr(module, "IN_MEMORY", 0)
+    monkeypatch.setattr(npz, "CHUNK", 300)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda images: images,
+        lambda images: images[..., 0],
+        lambda images: images.astype(np.float32) / 255,
+        lambda images: images.astype(np.uint16) * 16,
+        lambda images: images > 100,
+        np.asfortranarray,  # cannot be read by rows
+    ],
+)
+def test_images_beyond_the_budget_are_read_by_parts(tmp_path, monkeypatch, change, save):
+    images = change(arrays()["x_train"])
+    save(tmp_path / "data.npz", **arrays(x_train=images, x_test=images[::2], y_test=np.arange(6) % 3))
+    config = DataConfig(dataset=str(tmp_path / "data.npz"))
+    plain = sources.read(config)
+    _streamed(monkeypatch, tmp_path)
+    first = sources.read(config)
+    monkeypatch.setattr(Scale, "apply", None)  # what every image goes through
+    second = sources.read(config)
+    assert first.notes == second.notes == (*plain.notes, first.notes[-1])
+    assert first.notes[-1].startswith("decoded images are kept for later runs")
+    for part in ("train", "test"):
+        for source in (first, second):
+            assert isinstance(getattr(source, part).images, StoredPixels)
+            np.testing.assert_array_equal(getattr(source, part).images[:], getattr(plain, part).images)
+            np.testing.assert_array_equal(getattr(source, part).labels, getattr(plain, part).labels)
+
+
+def test_faults_beyond_the_first_part_are_told_as_in_memory(tmp_path, monkeypatch):
+    floats = arrays()["x_train"].astype(np.float32)
+    floats[7, 1, 2, 0] = np.nan
+    with pytest.raises(DataError) as plain:
+        read(tmp_path, x_train=floats)
+    _streamed(monkeypatch, tmp_path)
+    with pytest.raises(DataError, match=r"the first at \[7, 1, 2, 0\]") as streamed:
+        read(tmp_path, x_train=floats)
+    assert str(streamed.value).split("the first")[1] == str(plain.value).split("the first")[1]
+    path = tmp_path / "broken.npz"
+    np.savez(path, **arrays())
+    content = bytearray(path.read_bytes())
+    content[content.index(b"x_train.npy") + 800] ^= 255  # in the last images
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="x_train cannot be read"):
+        sources.read(DataConfig(dataset=str(path)))
+    assert decoded.entries(tmp_path / "cache") == []
