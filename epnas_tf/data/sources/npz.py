@@ -37,6 +37,7 @@ _NAMES = {
 _CLASS_NAMES = "class_names"
 _KNOWN = (*(name for pairs in _NAMES.values() for pair in pairs for name in pair), _CLASS_NAMES)
 _EXPECTED = ", ".join(name for pairs in _NAMES.values() for name in pairs[0]) + f" and {_CLASS_NAMES}"
+_ONE_COLOUR = 0
 _NEAR = 0.8  # likeness from which on a name is taken for a slip of the pen, as difflib counts it
 
 
@@ -97,12 +98,25 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
 
 def _copies(parts: Mapping[str, Arrays], keys: Mapping[str, tuple[str, str]]) -> str:
     """Returns a warning of images that are there twice, to the bit; "" where there are none."""
+    # A number for each image, as there may be millions; more is made of copies alone.
+    checksums = {
+        part: np.fromiter(map(_checksum, itertools.chain.from_iterable(chunks(images))), np.uint64, len(images))
+        for part, (images, _) in parts.items()
+    }
+    values, counts = np.unique(np.concatenate(list(checksums.values())), return_counts=True)
+    there_twice = values[(counts > 1) & (values != _ONE_COLOUR)]
     return copies_warning(
-        (hashlib.blake2b(image.tobytes()).digest(), Place(part, label, f"image {index} of {keys[part][0]}"))
-        for part, (images, labels) in parts.items()
-        for index, (image, label) in enumerate(zip(itertools.chain(*chunks(images)), labels.tolist(), strict=True))
-        if image.min() != image.max()  # those are told of elsewhere
+        (found[index].tobytes(), Place(part, int(parts[part][1][index]), f"image {index} of {keys[part][0]}"))
+        for part, found in checksums.items()
+        for index in np.flatnonzero(np.isin(found, there_twice)).tolist()
     )
+
+
+def _checksum(image: npt.NDArray[np.uint8]) -> int:
+    """The checksum of an image, 64 bits; images of one colour, which are told of elsewhere, all have one."""
+    if image.min() == image.max():
+        return _ONE_COLOUR
+    return int.from_bytes(hashlib.blake2b(image.tobytes(), digest_size=8).digest())
 
 
 def _open(dataset: str) -> Any:
