@@ -48,6 +48,7 @@ def main(arguments: list[str]) -> None:
         table.add_row(CAPTIONS[way], *(str(both[name]) for name in ("kendall", "spearman")))
     console.print(table)
     console.say(f"of {len(result.records) - failed} architectures, with 95 % intervals from 10 on")
+    console.say(result.conclusion)
     console.print(f"  {rank_dir / RESULT}", soft_wrap=True)
     if rank_dir == run_dir / FOLDER:  # a page shows no other
         console.print_next({"epnas-report": "a page to look at"}, run_dir)

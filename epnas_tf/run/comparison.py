@@ -16,6 +16,7 @@ from epnas_tf.data import ImageData, Images
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.options import require
+from epnas_tf.run.conclusions import ranking_conclusion
 from epnas_tf.run.correlation import FEWEST, Correlation, kendall, spearman
 from epnas_tf.run.runner import child_trainer, finished_state, network_shape, restore_store
 from epnas_tf.seeds import OWN, derived_seed
@@ -40,12 +41,14 @@ class RankResult:
     Attributes:
         records: the lines of own.jsonl, one for each architecture.
         agreement: the rank correlations; empty if fewer than three architectures have a score.
+        conclusion: whether the search's estimate ranks better than size alone, a sentence.
         directory: the folder of its files.
         already_finished: whether it had ended before this call.
     """
 
     records: list[dict[str, Any]]
     agreement: Agreement
+    conclusion: str
     directory: Path
     already_finished: bool
 
@@ -103,14 +106,17 @@ def run_rank(
                 records.append(record)
                 listener.architecture_ended(record)
         agreement = agreements(records)
+        less = {size: agreement[name]["kendall"] for size, name in LESS.items() if name in agreement}
+        conclusion = ranking_conclusion(less, sum(record["own"] is not None for record in records))
         result = {
             "architectures": len(records),
             "own_epochs": config.own_epochs,
             "own_trainings": config.own_trainings,
             "agreement": agreement,
+            "conclusion": conclusion,
         }
         write_json(directory.path / RESULT, result)
-    return RankResult(records, agreement, directory.path, finished)
+    return RankResult(records, agreement, conclusion, directory.path, finished)
 
 
 def sampled(run: Path, config: RankConfig) -> tuple[list[dict[str, Any]], RunConfig, State]:

@@ -7,10 +7,37 @@ import numpy as np
 
 from epnas_tf.config import FOUND, LARGEST
 from epnas_tf.metrics import Mean, mean_of_trainings, points_text
+from epnas_tf.run.correlation import Correlation
 from epnas_tf.run.opponents import Opponent
 from epnas_tf.storage.compare_directory import ComparedNetwork
 
 MILLION = 1_000_000
+
+SIZES_IN_WORDS = {"parameters": "their number of parameters", "multiply_adds": "their multiply-adds"}
+
+
+def ranking_conclusion(less: Mapping[str, Correlation], count: int) -> str:
+    """Says in a sentence whether the search's estimate ranks networks better than their size does.
+
+    Args:
+        less: for each size, how much higher Kendall's τ of the estimate is than that of the size.
+        count: the number of networks.
+    """
+    unknown = f"Whether the estimate ranks better than size alone cannot be told from {count} networks"
+    told = {SIZES_IN_WORDS[size]: each for size, each in less.items() if each.low is not None}
+    if not told:
+        return f"{unknown}."
+    worse = {size: reverse for size, each in told.items() if ((reverse := each.reversed()).low or 0.0) > 0}
+    if worse:
+        texts = [f"{size} by {each}" for size, each in worse.items()]
+        return (
+            f"Size alone ranks these networks better than the search's estimate: {_list(texts)} in τ. On such data a "
+            "search helps little: take the largest network that you can use, or search with more images or epochs."
+        )
+    texts = [f"{size} by {each}" for size, each in told.items()]
+    if all((each.low or 0.0) > 0 for each in told.values()):
+        return f"The search's estimate ranks these networks better than size alone: than {_list(texts)} in τ."
+    return f"{unknown}: it ranks better than {_list(texts)} in τ."
 
 
 def compared(

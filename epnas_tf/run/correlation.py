@@ -35,6 +35,11 @@ class Correlation:
     low: float | None
     high: float | None
 
+    def reversed(self) -> "Correlation":
+        """The same difference, taken the other way round."""
+        value, low, high = (None if each is None else -each for each in (self.value, self.high, self.low))
+        return Correlation(value, low, high)
+
     def __str__(self) -> str:
         if self.value is None:
             return "-"

@@ -34,12 +34,14 @@ def test_compares_and_the_report_shows_it(run_dir, compared):
     assert re.search(rf"score in the search +{re.escape(shown)}", compared.stdout)
     assert re.search(r"^parameters alone, nothing trained +(-\d|\d|-)", compared.stdout, re.MULTILINE)
     assert re.search(r"^multiply-adds alone, nothing trained +(-\d|\d|-)", compared.stdout, re.MULTILINE)
+    assert "cannot be told from 3 networks." in " ".join(compared.stdout.split())
     again = runs.drive("rank", run_dir, *FLAGS)
     assert "This comparison is finished" in again.stdout
     assert runs.drive("report", run_dir).returncode == 0
     page = (run_dir / "report.html").read_text()
     assert "How far the shared weights can be trusted" in page
     assert "parameters alone, nothing trained" in page
+    assert "Whether the estimate ranks better than size alone cannot be told from 3 networks." in page
     assert (run_dir / "report" / "rank.svg").exists()
 
 

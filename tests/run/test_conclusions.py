@@ -4,7 +4,8 @@ import pytest
 
 from epnas_tf.metrics import mean_of_trainings
 from epnas_tf.nn.costs import Cost
-from epnas_tf.run.conclusions import compared, conclusion
+from epnas_tf.run.conclusions import compared, conclusion, ranking_conclusion
+from epnas_tf.run.correlation import Correlation
 from epnas_tf.run.opponents import Opponent
 from epnas_tf.space.graph import Graph
 
@@ -98,3 +99,17 @@ def test_agreement_by_chance_leaves_a_doubt_of_one_image():
     assert mean.high - mean.value == pytest.approx(12.7062 / 180 / 2**0.5, rel=1e-4)
     assert mean_of_trainings([0.5], 180).low is None
     assert mean_of_trainings([], 180) is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "multiply_adds", "expected"),
+    [
+        ((-0.21, -0.35, -0.09), (0.07, -0.1, 0.2), "their number of parameters by 0.21 (0.09 … 0.35) in τ. On such"),
+        ((0.2, 0.1, 0.3), (0.3, 0.2, 0.4), "than their number of parameters by 0.20 (0.10 … 0.30) and their multiply-"),
+        ((0.2, 0.1, 0.3), (0.1, -0.1, 0.3), "cannot be told from 40 networks: it ranks better than their number of"),
+        ((0.2, None, None), (None, None, None), "cannot be told from 40 networks."),
+    ],
+)
+def test_whether_the_estimate_ranks_better_than_size(parameters, multiply_adds, expected):
+    less = {"parameters": Correlation(*parameters), "multiply_adds": Correlation(*multiply_adds)}
+    assert expected in ranking_conclusion(less, 40)

@@ -20,11 +20,13 @@ class Rank:
         scores: the score of each architecture in the search, and after its own training; None if that diverged.
         own_epochs: number of epochs of each own training.
         agreement: the method of scoring, Kendall's τ and Spearman's ρ with their intervals, as texts.
+        conclusion: whether the search's estimate ranks better than size alone; "" of older comparisons.
     """
 
     scores: tuple[tuple[float, float | None], ...]
     own_epochs: int
     agreement: list[tuple[str, str, str]]
+    conclusion: str
 
 
 def read_rank(path: Path) -> Rank | None:
@@ -45,8 +47,8 @@ def read_rank(path: Path) -> Rank | None:
             (str(CAPTIONS.get(way, way)), _shown(both["kendall"]), _shown(both["spearman"]))
             for way, both in result["agreement"].items()
         ]
-        epochs = int(result["own_epochs"])
-    return Rank(parsed(path / RankDirectory.RECORDS, _scores), epochs, agreement)
+        epochs, conclusion = int(result["own_epochs"]), str(result.get("conclusion", ""))
+    return Rank(parsed(path / RankDirectory.RECORDS, _scores), epochs, agreement, conclusion)
 
 
 def rank_picture(rank: Rank) -> Picture | None:
