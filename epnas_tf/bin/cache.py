@@ -8,6 +8,7 @@ from absl import flags
 from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import Terminal, make_table, refuse_arguments, run_main
 from epnas_tf.data import decoded
+from epnas_tf.errors import ConfigError
 
 DESCRIPTION = """Lists the decoded images that are kept for later runs, and removes them.
 
@@ -29,6 +30,8 @@ def main(arguments: list[str]) -> None:
     if where is None:
         console.say(f"No decoded images are kept: {decoded.VARIABLE}={decoded.OFF}.")
         return
+    if where.exists() and not where.is_dir():
+        raise ConfigError(f"{decoded.VARIABLE} must name a folder. Received: {where}, which is no folder.")
     before = time.time() - DAY * flags.FLAGS.unused_days
     entries = [entry for entry in decoded.entries(where) if entry.used <= before]
     if not entries:

@@ -6,8 +6,10 @@
     FOLDER/KEY.part/    the same, while it is written
     FOLDER/KEY.lock     held by the process that writes it
 
+    FOLDER/KEY          a link to another key's folder: sizes that were asked for in another way, with the same result
+
 FOLDER is `EPNAS_CACHE` of the environment, otherwise `epnas_tf` in the user's folder of caches. The key is of the image
-files' names, sizes and times, and of how they are decoded.
+files' names, sizes and times, and of how they are decoded. Nothing else in that folder is touched.
 """
 
 import contextlib
@@ -16,6 +18,7 @@ import fcntl
 import json
 import math
 import os
+import re
 import shutil
 import weakref
 from collections.abc import Iterator, Mapping
@@ -31,6 +34,7 @@ VARIABLE = "EPNAS_CACHE"
 """The variable of the environment that says where decoded images are kept; "off" to keep none."""
 
 OFF = "off"
+_KEY = re.compile(r"[0-9a-f]{32}(\.part)?")
 IMAGES, SOURCE, PART, LOCK = "images.npy", "source.json", ".part", ".lock"
 
 MARGIN = 100_000_000
@@ -40,10 +44,10 @@ MARGIN = 100_000_000
 def folder() -> Path | None:
     """Where decoded images are kept; None if they are not."""
     given = os.environ.get(VARIABLE, "")
-    if given == OFF:
+    if given.lower() == OFF:
         return None
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
-    return Path(os.path.expanduser(given or os.path.join(home, "epnas_tf")))
+    return Path(os.path.abspath(os.path.expanduser(given or os.path.join(home, "epnas_tf"))))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Entry:
 
     Attributes:
         path: its folder.
-        made_from: the folder of the image files.
+        made_from: where they come from; "" if that is not known, as of what was never finished.
         shape: images, height, width, channels; empty for what was never finished.
         num_bytes: of its files.
         used: when it was last used, in seconds since 1970.
@@ -69,8 +73,8 @@ def entries(where: Path) -> list[Entry]:
     """Lists what is kept in a folder, the last used first; remains of a process that was killed as well."""
     found = []
     for path in where.iterdir() if where.is_dir() else ():
-        if not path.is_dir() or path.suffix not in ("", PART):
-            continue
+        if not _KEY.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+            continue  # it is not ours
         with contextlib.suppress(OSError):  # removed meanwhile
             sizes = [file.stat().st_size for file in path.iterdir()]
             values = {} if path.suffix == PART else _read(path) or {}
@@ -86,8 +90,11 @@ def remove(entry: Entry) -> bool:
     lock = entry.path.with_name(key + LOCK)
     with _locked(lock, wait=False) as held:
         if held:
-            shutil.rmtree(entry.path)
-            lock.unlink()
+            shutil.rmtree(entry.path, ignore_errors=True)  # another process may be at it, too
+            lock.unlink(missing_ok=True)
+            for link in entry.path.parent.iterdir():
+                if link.is_symlink() and not link.exists() and _KEY.fullmatch(link.name):
+                    link.unlink(missing_ok=True)
         return held
 
 
@@ -101,14 +108,19 @@ def place(key: str, made_from: Path) -> Iterator["Place"]:
         key: of the data set, a file name.
         made_from: the folder of its image files.
     """
-    where, reason = folder(), "" if folder() else f"{VARIABLE}={OFF}"
-    path = (where or Path()) / key
+    where = folder()
+    reason, path = "" if where else f"{VARIABLE}={OFF}", (where or Path()) / key
     with contextlib.ExitStack() as stack:
         try:
             if not reason:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the images may be private
                 if _read(path) is None:
                     stack.enter_context(_locked(path.with_name(key + LOCK)))
+                    for entry in entries(path.parent):
+                        if not entry.shape and entry.path.name != key + PART:
+                            remove(entry)  # of a process that was killed
+        except FileExistsError:
+            reason = f"{where} is no folder"
         except OSError as error:
             reason = f"{where}: {error.strerror or error}"
         opened = Place(path, made_from, reason)  # another process may have decoded the images meanwhile
@@ -134,7 +146,8 @@ class Place:
     @property
     def images(self) -> StoredPixels:
         """The images that are kept."""
-        os.utime(self._path / SOURCE)  # when it was last used
+        with contextlib.suppress(OSError):  # it may be another person's
+            os.utime(self._path / SOURCE)  # when it was last used
         return StoredPixels(self._path / IMAGES)
 
     def allocate(self, shape: tuple[int, ...]) -> "WrittenPixels | None":
@@ -149,7 +162,8 @@ class Place:
         try:
             free, needed = shutil.disk_usage(self._path.parent).free, math.prod(shape)
             if needed + MARGIN > free:
-                raise OSError(f"{needed / 1e9:.1f} GB are needed there, and {free / 1e9:.1f} GB are free")
+                spare = f"{needed / 1e6:,.0f} MB are needed there, with {MARGIN / 1e6:,.0f} MB to spare"
+                raise OSError(f"{spare}, and {free / 1e6:,.0f} MB are free")
             self._part.mkdir()
             return WrittenPixels(self._part / IMAGES, shape)
         except OSError as error:
@@ -157,16 +171,37 @@ class Place:
             self.reason = f"{self._path.parent}: {error.strerror or error}"
             return None
 
-    def keep(self, values: Mapping[str, Any]) -> None:
-        """Keeps the finished images with what was found out, for every later run."""
-        shape = StoredPixels(self._part / IMAGES).shape
-        self.values = {"made_from": str(self._made_from), "shape": shape, **values}
-        with open(self._part / SOURCE, "x", encoding="utf-8") as file:
-            json.dump(self.values, file)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.rmtree(self._path, ignore_errors=True)  # one that could not be read
-        os.rename(self._part, self._path)
+    def keep(self, shape: tuple[int, ...], values: Mapping[str, Any], *, how: str = "", also: str = "") -> None:
+        """Keeps the finished images with what was found out, for every later run; where not, `reason` says why.
+
+        Args:
+            shape: of the images that were written.
+            values: what was found out, for JSON.
+            how: how they were decoded. What was kept of the same source and the same way is out of date, and removed.
+            also: another key that is to lead to them; "" for none.
+        """
+        described = {"made_from": str(self._made_from), "how": how, "shape": shape, **values}
+        try:
+            with open(self._part / SOURCE, "x", encoding="utf-8") as file:
+                json.dump(described, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if self._path.is_symlink():
+                self._path.unlink()
+            shutil.rmtree(self._path, ignore_errors=True)  # one that could not be read
+            os.rename(self._part, self._path)
+            if also and not os.path.lexists(self._path.with_name(also)):
+                self._path.with_name(also).symlink_to(self._path.name)
+        except OSError as error:  # the folder may have been removed meanwhile
+            self.discard()
+            self.reason = f"{self._path.parent}: {error.strerror or error}"
+            return
+        self.values = described
+        for entry in entries(self._path.parent):
+            if entry.path != self._path and entry.shape:
+                there = _read(entry.path) or {}
+                if (there.get("made_from"), there.get("how")) == (described["made_from"], how):
+                    remove(entry)
 
     def discard(self) -> None:
         """Removes what was written and not kept."""
@@ -193,17 +228,17 @@ class WrittenPixels:
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        self.shape, self._path = shape, path
+        self.shape = shape
         self._size = math.prod(shape[1:])
         self._offset = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).offset
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        self.close = weakref.finalize(self, _close, self._descriptor)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._descriptor)
         os.posix_fallocate(self._descriptor, 0, self._offset + math.prod(shape))
 
     def finished(self) -> StoredPixels:
-        """The images that were written, to be read."""
-        self.close()
-        return StoredPixels(self._path)
+        """The images that were written, to be read, also after a loss of power."""
+        os.fsync(self._descriptor)
+        return StoredPixels.of_file(os.dup(self._descriptor), self._offset, self.shape)
 
     def __setitem__(self, index: int | slice, images: UInt8Array) -> None:
         start = index if isinstance(index, int) else index.start
@@ -213,15 +248,9 @@ class WrittenPixels:
             rest, offset = rest[count:], offset + count
 
 
-def _close(descriptor: int) -> None:
-    """Closes a file whose content must outlive a loss of power."""
-    os.fsync(descriptor)
-    os.close(descriptor)
-
-
 def _read(path: Path) -> dict[str, Any] | None:
     """Reads what was kept in a folder beside the images; None if either is missing, broken or cut short."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+    with contextlib.suppress(Exception):  # json, NumPy and zipfile each raise their own for what is broken
         values: dict[str, Any] = json.loads((path / SOURCE).read_text(encoding="utf-8"))
         if StoredPixels(path / IMAGES).shape == tuple(values["shape"]):
             return values

@@ -49,14 +49,32 @@ class StoredPixels:
     ndim = 4
 
     def __init__(self, path: Path) -> None:
-        header = np.load(path, mmap_mode="r", allow_pickle=False)
+        header = np.lib.format.open_memmap(path, mode="r")
         if header.dtype != self.dtype or header.ndim != self.ndim or not header.flags.c_contiguous:
             raise ValueError(f"{path} must hold uint8 images [n, height, width, channels]. Received: {header.shape}")
-        self._set(_File(path, header.offset), header.shape, np.arange(len(header)))
+        self._set(_File(os.open(path, os.O_RDONLY | os.O_CLOEXEC), header.offset, header.shape), np.arange(len(header)))
 
-    def _set(self, file: "_File", shape: tuple[int, ...], places: Int64Array) -> None:
+    @classmethod
+    def of_file(cls, descriptor: int, offset: int, shape: tuple[int, ...]) -> "StoredPixels":
+        """The images of an open file, which is then theirs to close.
+
+        Args:
+            descriptor: of the file.
+            offset: where the images begin, in bytes.
+            shape: images, height, width, channels.
+        """
+        made = object.__new__(cls)
+        made._set(_File(descriptor, offset, shape), np.arange(shape[0]))
+        return made
+
+    def _set(self, file: "_File", places: Int64Array) -> None:
         self._file, self.places = file, places
-        self.shape: tuple[int, ...] = (len(places), *shape[1:])
+        self.shape: tuple[int, ...] = (len(places), *file.shape[1:])
+
+    @property
+    def shape_of_file(self) -> tuple[int, ...]:
+        """The shape of all images in the file."""
+        return self._file.shape
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -80,16 +98,16 @@ class StoredPixels:
 
     def _with(self, places: Int64Array) -> "StoredPixels":
         made = object.__new__(StoredPixels)
-        made._set(self._file, self.shape, places)
+        made._set(self._file, places)
         return made
 
 
 class _File:
     """An open file of images; closed once nothing refers to it any more."""
 
-    def __init__(self, path: Path, offset: int) -> None:
-        self._path, self._offset = path, offset
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    def __init__(self, descriptor: int, offset: int, shape: tuple[int, ...]) -> None:
+        self._descriptor, self._offset = descriptor, offset
+        self.shape = shape
         weakref.finalize(self, os.close, self._descriptor)
 
     def read(self, places: Int64Array, images: UInt8Array) -> None:
@@ -105,7 +123,10 @@ class _File:
         while len(buffer):
             count = os.preadv(self._descriptor, [buffer], offset)
             if not count:
-                raise DataError(f"{self._path} must hold all decoded images. Received: a file that was cut short")
+                raise DataError(
+                    "The file of decoded images must hold all of them. Received: one that was cut short while in use. "
+                    "Begin again; epnas-cache shows where it is."
+                )
             buffer, offset = buffer[count:], offset + count
 
 

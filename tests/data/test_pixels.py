@@ -81,7 +81,7 @@ def test_a_file_that_is_cut_short_meanwhile_is_an_error_not_the_end_of_the_proce
     stored = StoredPixels(file)
     os.truncate(file, file.stat().st_size - 100)
     np.testing.assert_array_equal(stored[0], IMAGES[0])
-    with pytest.raises(DataError, match="must hold all decoded images"):
+    with pytest.raises(DataError, match="must hold all of them"):
         stored[19]
 
 

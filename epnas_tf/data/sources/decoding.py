@@ -58,8 +58,8 @@ class Decoded:
         images = place.images if values["places"] is None else place.images.take(np.array(values["places"], np.int64))
         return cls(read, broken, images, (low, high), values["deep"], values["notes"])
 
-    def keep(self, place: decoded.Place, files: Sequence[File]) -> None:
-        """Keeps it for later runs, if the images are in a file and are not kept yet."""
+    def keep(self, place: decoded.Place, files: Sequence[File], how: str, also: str) -> None:
+        """Keeps it for later runs, if the images are in a file and are not kept yet; see `Place.keep`."""
         if place.values is None and isinstance(self.images, StoredPixels):
             number = {file: index for index, file in enumerate(files)}
             values = {
@@ -69,7 +69,7 @@ class Decoded:
                 "deep": self.deep,
                 "notes": self.notes,
             }
-            place.keep(values)
+            place.keep(self.images.shape_of_file, values, how=how, also=also)
 
 
 @contextlib.contextmanager
@@ -88,10 +88,17 @@ def decoded_once(
     Raises:
         DataError: if the values of the files have no one scale, or there is no room for the images.
     """
-    with decoded.place(_key(files, asked, known), root) as place:
+    of_files = _key(files)
+
+    def key(asked: int | Size) -> str:
+        how = json.dumps([(asked, asked) if isinstance(asked, int) and asked > 0 else asked, known])
+        return hashlib.blake2b((of_files + how).encode(), digest_size=16).hexdigest()
+
+    with decoded.place(key(asked), Path(os.path.abspath(root))) as place:
         made = Decoded.kept(place, files) or _decode(place, files, name, asked, known)
         yield made, place
-        made.keep(place, files)
+        height, width = made.images.shape[1:3]
+        made.keep(place, files, json.dumps([asked, known]), key((height, width)))
 
 
 def _decode(
@@ -125,8 +132,9 @@ def of_parts(files: Sequence[File], images: Pixels) -> dict[str, tuple[Sequence[
 
 
 def gathered(
-    key: str,
     made_from: Path,
+    state: str,
+    how: str,
     counts: Mapping[str, int],
     shape: tuple[int, ...],
     batches: Callable[[str], Iterable[UInt8Array]],
@@ -134,8 +142,9 @@ def gathered(
     """Gathers the images of parts that come batch by batch, in memory; in a file that is kept, if they are too many.
 
     Args:
-        key: of these images in the cache, a file name.
-        made_from: where they come from.
+        made_from: the file or folder that they come from.
+        state: what changes with its content, see `state_of`.
+        how: how the images are prepared; what was kept in the same way of another state is removed.
         counts: the number of images of each part.
         shape: height, width and channels of all.
         batches: yields the images of a part, uint8 [n, height, width, channels]; not called for what was kept.
@@ -167,14 +176,17 @@ def gathered(
     whole = (sum(counts.values()), *shape)
     if math.prod(whole) <= IN_MEMORY:
         return by_part(np.asarray(filled(None))), ""
-    with decoded.place(key, made_from) as place:
+    key = hashlib.blake2b(f"{KEPT_FORMAT}\0{made_from}\0{state}\0{how}".encode(errors="replace"), digest_size=16)
+    with decoded.place(key.hexdigest(), made_from) as place:
         if place.values is None:
             images = filled(place)
             if not isinstance(images, decoded.WrittenPixels):
                 return by_part(images), kept_note(place, many=True)
-            images.close()
-            place.keep({})
-        return by_part(place.images), kept_note(place, many=True)
+            stored = images.finished()
+            place.keep(whole, {}, how=how)
+        else:
+            stored = place.images
+        return by_part(stored), kept_note(place, many=True)
 
 
 def _allocate(place: decoded.Place | None, num_files: int, shape: tuple[int, ...]) -> Destination:
@@ -195,17 +207,20 @@ def kept_note(place: decoded.Place, many: bool) -> str:
     if place.values is not None:
         size = f"{math.prod(place.values['shape']) / 1e6:,.1f} MB in {decoded.folder()}"
         return f"decoded images are kept for later runs, {size}; epnas-cache lists and removes them"
-    if many and decoded.folder() is not None:
-        return f"decoded images are not kept for later runs: {place.reason}"
-    return ""
+    return f"decoded images are not kept for later runs: {place.reason}" if many else ""
 
 
-def _key(files: Sequence[File], asked: int | Size, known: tuple[float, float] | None) -> str:
-    """The key of files, by part, class, name, size and time of change, and of how they are decoded."""
+def _key(files: Sequence[File]) -> str:
+    """The key of files, by part, class, name and state, and of what decodes them."""
     from PIL import __version__
 
-    checksum = hashlib.blake2b(json.dumps([KEPT_FORMAT, __version__, asked, known]).encode(), digest_size=16)
+    checksum = hashlib.blake2b(f"{KEPT_FORMAT} {__version__}\0".encode())
     for file in files:
-        status = file.path.stat()
-        checksum.update(f"{file.part}\0{file.label}\0{file.name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        checksum.update(f"{file.part}\0{file.label}\0{file.name}\0{state_of(file.path)}\0".encode())
     return checksum.hexdigest()
+
+
+def state_of(file: Path) -> str:
+    """What changes with a file's content: its size and times, of which no program sets that of the last change."""
+    status = file.stat()
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from epnas_tf.config import DataConfig
+from epnas_tf.data import decoded
 from epnas_tf.data.checks.names import listed
 from epnas_tf.data.pixels import IN_MEMORY
 from epnas_tf.data.sources import decoding, layout, listing, pictures
@@ -45,13 +46,15 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     asked, known = asked_size(config, trained), trained.known_range if trained else None
     with decoding.decoded_once(files, found.root, name, asked, known) as (made, place):
         skip_note = _skip(made, files, found, config.skip_broken)
-    images = made.images if math.prod(made.images.shape) > IN_MEMORY else np.asarray(made.images)
+    large = math.prod(made.images.shape) > IN_MEMORY
+    many = large or (len(made.files) >= decoding.FEWEST_KEPT and decoded.folder() is not None)
+    images = made.images if large else np.asarray(made.images)
     parts: dict[str, Arrays] = {
         part: (pixels, np.array([file.label for file in of_part], np.int32))
         for part, (of_part, pixels) in decoding.of_parts(made.files, images).items()
     }
     of_files = [*found.notes, left_out.note, _deeper(files, found), skip_note]
-    notes = [*of_files, *made.notes, decoding.kept_note(place, many=len(made.files) >= decoding.FEWEST_KEPT)]
+    notes = [*of_files, *made.notes, decoding.kept_note(place, many)]
     source = make_source(name, parts, found.class_names, made.value_range, notes, made.deep)
     skipped = tuple(f"{file.name}: {reason}" for file, reason in made.broken.items())
     return dataclasses.replace(source, skipped=skipped)

@@ -83,8 +83,9 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     path = Path(os.path.abspath(os.path.expanduser(dataset)))
     counts = {part: of_part.shape[0] for part, of_part in blocks.items()}
     size = blocks["train"].shape[1:]
+    how = f"{found.low} {found.high}"
     pixels, kept_note = decoding.gathered(
-        _key(path, found), path, counts, size, lambda part: map(found.apply, blocks[part])
+        path, decoding.state_of(path), how, counts, size, lambda part: map(found.apply, blocks[part])
     )
     parts: dict[str, Arrays] = {part: (pixels[part], numbers[y]) for part, (_, y) in keys.items()}
     notes += scale.constant_notes({keys[part][0]: pixels for part, (pixels, _) in parts.items()})
@@ -164,13 +165,6 @@ def _contents(files: Collection[str], dataset: str) -> tuple[dict[str, tuple[str
             f"y_test. Received: {dataset} with {list(files)}: {', '.join(faults)}. Save the arrays under these names."
         )
     return parts, unused
-
-
-def _key(path: Path, found: scale.Scale) -> str:
-    """The key of a file and of the scale of its images."""
-    status = path.stat()
-    text = f"{path} {status.st_size} {status.st_mtime_ns} {found.low} {found.high}"
-    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 def _array(arrays: Any, key: str, dataset: str) -> npt.NDArray[Any]:

@@ -3,7 +3,6 @@
 import contextlib
 import difflib
 import functools
-import hashlib
 import io
 import os
 import re
@@ -101,8 +100,9 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     found = reader.find_scale(splits.values(), config.dataset, trained.known_range if trained else None)
     counts = {part: builder.info.splits[split].num_examples for part, split in splits.items()}
     images, kept_note = decoding.gathered(
-        _key(builder, size, found),
         Path(builder.data_dir),
+        " ".join(f"{file.name} {decoding.state_of(file)}" for file in sorted(Path(builder.data_dir).iterdir())),
+        f"{size} {found.low} {found.high}",
         counts,
         (*size, reader.channels),
         lambda part: reader.images(splits[part], size, found),
@@ -112,15 +112,6 @@ def read(config: DataConfig, trained: Preparation | None = None) -> Source:
     notes += [size_note, found.note, *scale.constant_notes(images), kept_note]
     class_names = builder.info.features[label_key].names
     return make_source(config.dataset, parts, class_names, value_range, notes, deep=found.high > 255)
-
-
-def _key(builder: Any, size: Size, found: scale.Scale) -> str:
-    """The key of a prepared data set and of how its images are prepared."""
-    checksum = hashlib.blake2b(f"{builder.info.full_name} {size} {found.low} {found.high}".encode(), digest_size=16)
-    for file in sorted(Path(builder.data_dir).iterdir()):
-        status = file.stat()
-        checksum.update(f"{file.name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
-    return checksum.hexdigest()
 
 
 def _builder(config: DataConfig) -> Any:
