@@ -30,7 +30,7 @@ ELSEWHERE = "EPNASTuner("  # the example that tests/test_readme.py runs beside a
 # What makes each command one of seconds. The last of two equal flags wins.
 SMALL = {
     "epnas-search": "--layers=2 --iterations=1 --channels=4 --batch_size=32 --epochs=1 --train_images=100 "
-    "--operations=conv_3x3,max_pool_3x3 --surrogate_steps=5 --noforecast",
+    "--operations=conv_3x3,sep_conv_3x3 --surrogate_steps=5 --noforecast",
     "epnas-train": "--channels=4 --epochs=1 --train_images=100",
     "epnas-evaluate": "",
     "epnas-export": "",
