@@ -37,6 +37,9 @@ OFF = "off"
 _KEY = re.compile(r"[0-9a-f]{32}(\.part)?")
 IMAGES, SOURCE, PART, LOCK = "images.npy", "source.json", ".part", ".lock"
 
+Kept = tuple[dict[str, Any], StoredPixels]
+"""What was found out about images, and these."""
+
 MARGIN = 100_000_000
 """Bytes of a disk that are left free."""
 
@@ -77,7 +80,7 @@ def entries(where: Path) -> list[Entry]:
             continue  # it is not ours
         with contextlib.suppress(OSError):  # removed meanwhile
             sizes = [file.stat().st_size for file in path.iterdir()]
-            values = {} if path.suffix == PART else _read(path) or {}
+            values = {} if path.suffix == PART else _values(path)
             shape = tuple(values.get("shape", ()))
             file = path / SOURCE if shape else path
             found.append(Entry(path, values.get("made_from", ""), shape, sum(sizes), file.stat().st_mtime))
@@ -110,12 +113,16 @@ def place(key: str, made_from: Path) -> Iterator["Place"]:
     """
     where = folder()
     reason, path = "" if where else f"{VARIABLE}={OFF}", (where or Path()) / key
+    kept, lock = None, path.with_name(key + LOCK)
     with contextlib.ExitStack() as stack:
         try:
             if not reason:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the images may be private
-                if _read(path) is None:
-                    stack.enter_context(_locked(path.with_name(key + LOCK)))
+                kept = _read(path)
+                if kept is None:
+                    stack.enter_context(_locked(lock))
+                    stack.callback(lock.unlink, missing_ok=True)  # while it is held; who waits for it makes another
+                    kept = _read(path)  # another process may have decoded the images meanwhile
                     for entry in entries(path.parent):
                         if not entry.shape and entry.path.name != key + PART:
                             remove(entry)  # of a process that was killed
@@ -123,7 +130,7 @@ def place(key: str, made_from: Path) -> Iterator["Place"]:
             reason = f"{where} is no folder"
         except OSError as error:
             reason = f"{where}: {error.strerror or error}"
-        opened = Place(path, made_from, reason)  # another process may have decoded the images meanwhile
+        opened = Place(path, made_from, reason, kept)
         try:
             yield opened
         finally:
@@ -134,21 +141,16 @@ class Place:
     """Where the decoded images of a data set are kept, or are to be kept.
 
     Attributes:
-        values: what was kept beside the images; None if there is nothing yet.
+        kept: what was found out about the images, and these; None if there is nothing yet.
         reason: why nothing can be kept; "" if it can.
     """
 
-    def __init__(self, path: Path, made_from: Path, reason: str) -> None:
+    def __init__(self, path: Path, made_from: Path, reason: str, kept: Kept | None) -> None:
         self._path, self._made_from = path, made_from
-        self.reason = reason
-        self.values = None if reason else _read(path)
-
-    @property
-    def images(self) -> StoredPixels:
-        """The images that are kept."""
-        with contextlib.suppress(OSError):  # it may be another person's
-            os.utime(self._path / SOURCE)  # when it was last used
-        return StoredPixels(self._path / IMAGES)
+        self.reason, self.kept = reason, kept
+        if kept is not None:
+            with contextlib.suppress(OSError):  # it may be another person's, or removed meanwhile
+                os.utime(path / SOURCE)  # when it was last used
 
     def allocate(self, shape: tuple[int, ...]) -> "WrittenPixels | None":
         """Makes a file for images; None if it cannot be had, and `reason` says why.
@@ -171,16 +173,16 @@ class Place:
             self.reason = f"{self._path.parent}: {error.strerror or error}"
             return None
 
-    def keep(self, shape: tuple[int, ...], values: Mapping[str, Any], *, how: str = "", also: str = "") -> None:
+    def keep(self, images: StoredPixels, values: Mapping[str, Any], *, how: str = "", also: str = "") -> None:
         """Keeps the finished images with what was found out, for every later run; where not, `reason` says why.
 
         Args:
-            shape: of the images that were written.
+            images: those that were written.
             values: what was found out, for JSON.
             how: how they were decoded. What was kept of the same source and the same way is out of date, and removed.
             also: another key that is to lead to them; "" for none.
         """
-        described = {"made_from": str(self._made_from), "how": how, "shape": shape, **values}
+        described = {"made_from": str(self._made_from), "how": how, "shape": images.shape_of_file, **values}
         try:
             with open(self._part / SOURCE, "x", encoding="utf-8") as file:
                 json.dump(described, file)
@@ -196,16 +198,16 @@ class Place:
             self.discard()
             self.reason = f"{self._path.parent}: {error.strerror or error}"
             return
-        self.values = described
+        self.kept = described, images
         for entry in entries(self._path.parent):
             if entry.path != self._path and entry.shape:
-                there = _read(entry.path) or {}
+                there = _values(entry.path)
                 if (there.get("made_from"), there.get("how")) == (described["made_from"], how):
                     remove(entry)
 
     def discard(self) -> None:
         """Removes what was written and not kept."""
-        if not self.reason and self.values is None:
+        if not self.reason and self.kept is None:
             shutil.rmtree(self._part, ignore_errors=True)
 
     @property
@@ -248,13 +250,20 @@ class WrittenPixels:
             rest, offset = rest[count:], offset + count
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """Reads what was kept in a folder beside the images; None if either is missing, broken or cut short."""
+def _read(path: Path) -> Kept | None:
+    """Reads what was kept in a folder; None if any of it is missing, broken or cut short."""
     with contextlib.suppress(Exception):  # json, NumPy and zipfile each raise their own for what is broken
         values: dict[str, Any] = json.loads((path / SOURCE).read_text(encoding="utf-8"))
-        if StoredPixels(path / IMAGES).shape == tuple(values["shape"]):
-            return values
+        images = StoredPixels(path / IMAGES)
+        if images.shape == tuple(values["shape"]):
+            return values, images
     return None
+
+
+def _values(path: Path) -> dict[str, Any]:
+    """What was found out about the images that are kept in a folder; empty if they cannot be read."""
+    kept = _read(path)
+    return {} if kept is None else kept[0]
 
 
 @contextlib.contextmanager

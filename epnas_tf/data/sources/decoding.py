@@ -50,17 +50,18 @@ class Decoded:
     @classmethod
     def kept(cls, place: decoded.Place, files: Sequence[File]) -> "Decoded | None":
         """Returns what an earlier run made of the same files; None if nothing was kept."""
-        if (values := place.values) is None:
+        if place.kept is None:
             return None
+        values, images = place.kept
         broken = {files[int(index)]: reason for index, reason in values["broken"].items()}
         read = [file for file in files if file not in broken]
         low, high = values["value_range"]
-        images = place.images if values["places"] is None else place.images.take(np.array(values["places"], np.int64))
+        images = images if values["places"] is None else images.take(np.array(values["places"], np.int64))
         return cls(read, broken, images, (low, high), values["deep"], values["notes"])
 
     def keep(self, place: decoded.Place, files: Sequence[File], how: str, also: str) -> None:
         """Keeps it for later runs, if the images are in a file and are not kept yet; see `Place.keep`."""
-        if place.values is None and isinstance(self.images, StoredPixels):
+        if place.kept is None and isinstance(self.images, StoredPixels):
             number = {file: index for index, file in enumerate(files)}
             values = {
                 "places": self.images.places.tolist() if self.broken else None,
@@ -69,7 +70,7 @@ class Decoded:
                 "deep": self.deep,
                 "notes": self.notes,
             }
-            place.keep(self.images.shape_of_file, values, how=how, also=also)
+            place.keep(self.images, values, how=how, also=also)
 
 
 @contextlib.contextmanager
@@ -178,14 +179,13 @@ def gathered(
         return by_part(np.asarray(filled(None))), ""
     key = hashlib.blake2b(f"{KEPT_FORMAT}\0{made_from}\0{state}\0{how}".encode(errors="replace"), digest_size=16)
     with decoded.place(key.hexdigest(), made_from) as place:
-        if place.values is None:
-            images = filled(place)
-            if not isinstance(images, decoded.WrittenPixels):
-                return by_part(images), kept_note(place, many=True)
-            stored = images.finished()
-            place.keep(whole, {}, how=how)
-        else:
-            stored = place.images
+        if place.kept is not None:
+            return by_part(place.kept[1]), kept_note(place, many=True)
+        images = filled(place)
+        if not isinstance(images, decoded.WrittenPixels):
+            return by_part(images), kept_note(place, many=True)
+        stored = images.finished()
+        place.keep(stored, {}, how=how)
         return by_part(stored), kept_note(place, many=True)
 
 
@@ -204,8 +204,8 @@ def _allocate(place: decoded.Place | None, num_files: int, shape: tuple[int, ...
 
 def kept_note(place: decoded.Place, many: bool) -> str:
     """Says where decoded images are kept, or why they are not though they are many; "" where they are few."""
-    if place.values is not None:
-        size = f"{math.prod(place.values['shape']) / 1e6:,.1f} MB in {decoded.folder()}"
+    if place.kept is not None:
+        size = f"{math.prod(place.kept[0]['shape']) / 1e6:,.1f} MB in {decoded.folder()}"
         return f"decoded images are kept for later runs, {size}; epnas-cache lists and removes them"
     return f"decoded images are not kept for later runs: {place.reason}" if many else ""
 
