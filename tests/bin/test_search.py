@@ -111,7 +111,7 @@ def test_quickstart_is_a_search_on_the_digits():
     result = runs.light("search", f"--flagfile={FLAGS / 'quickstart.cfg'}", "--run_dir=/dev/null/run", "--verbose")
     settings = printed_settings(result.stdout)
     assert settings["dataset"] == "digits"
-    assert settings["operations"] == "residual,residual_double,inverted_3x3_e3,inverted_3x3_e6,none"
+    assert settings["operations"] == "residual, residual_double, inverted_3x3_e3, inverted_3x3_e6, none"
 
 
 @pytest.mark.parametrize("preset", [["--preset=quickstart"], ["--preset", "quickstart"]], ids=["joined", "apart"])
