@@ -12,6 +12,7 @@ from epnas_tf.config import ChildConfig
 from epnas_tf.data import ImageData, Images, TrainingPipeline, evaluation_batches
 from epnas_tf.data.augmentation import Augmentation
 from epnas_tf.data.pixels import Pixels, StoredPixels
+from epnas_tf.data.values import statistics
 from epnas_tf.space import MacroSpace, NetworkShape
 
 BATCH = 64
@@ -52,8 +53,6 @@ class Training:
 
 def peak_megabytes(file: Path, batches: int) -> float:
     """Reads a file of images as a run does: its statistics and checksum, then so many batches. Returns the peak."""
-    from epnas_tf.data.values import statistics
-
     data = _data(StoredPixels(file))
     statistics(data.train.images)
     assert data.digest

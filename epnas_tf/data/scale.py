@@ -376,8 +376,8 @@ def constant_notes(parts: Mapping[str, Pixels], where: Callable[[str, int], str]
         Notes, one line each, on a data set within a few grey levels and on images of one colour; the latter is a
         warning if they are at least a tenth of a part.
     """
-    ranges = {key: _range(images) for key, images in parts.items()}
-    low, high = min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
+    seen = {key: _look_through(images) for key, images in parts.items()}
+    low, high = min(low for low, _, _ in seen.values()), max(high for _, high, _ in seen.values())
     if low == high:
         return [f"warning: every pixel of every image is {low}: there is nothing to learn from these images"]
     notes: list[str] = []
@@ -387,13 +387,12 @@ def constant_notes(parts: Mapping[str, Pixels], where: Callable[[str, int], str]
             f"{high} is white, scale the images before"
         )
     for key, images in parts.items():
-        black, white = ranges[key]
+        black, white, constant = seen[key]
         if 0 < white - black <= _FEW_LEVELS < high - low and len(images) > 1:
             notes.append(
                 f"warning: all pixels of {key} lie between {black} and {white}, and those of all parts between {low} "
                 f"and {high}; if {key} was prepared differently, prepare it alike"
             )
-        constant = _constant_images(images)
         if not len(constant):
             continue
         index = int(constant[0])
@@ -405,23 +404,19 @@ def constant_notes(parts: Mapping[str, Pixels], where: Callable[[str, int], str]
     return notes
 
 
-def _range(images: Pixels) -> tuple[int, int]:
-    """The lowest and the highest value."""
-    ranges = [(int(chunk.min()), int(chunk.max())) for chunk in chunks(images)]
-    return min(low for low, _ in ranges), max(high for _, high in ranges)
-
-
-def _constant_images(images: Pixels) -> Int64Array:
-    """The indices of images of one colour; a few pixels of each image rule out nearly all others."""
+def _look_through(images: Pixels) -> tuple[int, int, Int64Array]:
+    """Reads all images once: the lowest and the highest value, and the indices of images of one colour."""
     _, height, width, _ = images.shape
-    found, start = [], 0
+    lows, highs, constant, start = [], [], [], 0
     for chunk in chunks(images):
-        few = chunk[:, :: max(1, height // 4), :: max(1, width // 4)]
+        lows.append(int(chunk.min()))
+        highs.append(int(chunk.max()))
+        few = chunk[:, :: max(1, height // 4), :: max(1, width // 4)]  # rules out nearly all of them
         candidates = np.flatnonzero(_spans(few) <= _CONSTANT)
         if len(candidates):
-            found.append(start + candidates[_spans(chunk[candidates]) <= _CONSTANT])
+            constant.append(start + candidates[_spans(chunk[candidates]) <= _CONSTANT])
         start += len(chunk)
-    return np.concatenate(found) if found else np.array([], np.int64)
+    return min(lows), max(highs), np.concatenate(constant) if constant else np.array([], np.int64)
 
 
 def _spans(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -49,7 +49,7 @@ class Decoded:
 
     @classmethod
     def kept(cls, place: decoded.Place, files: Sequence[File]) -> "Decoded | None":
-        """Returns what an earlier run made of the same files; None if nothing was kept."""
+        """Returns the result of an earlier run on the same files; None if there is none."""
         if place.kept is None:
             return None
         values, images = place.kept
@@ -91,15 +91,15 @@ def decoded_once(
     """
     of_files = _key(files)
 
-    def key(asked: int | Size) -> str:
-        how = json.dumps([(asked, asked) if isinstance(asked, int) and asked > 0 else asked, known])
+    def key(how: str) -> str:
         return hashlib.blake2b((of_files + how).encode(), digest_size=16).hexdigest()
 
-    with decoded.place(key(asked), Path(os.path.abspath(root))) as place:
+    # A number asks for a square.
+    how = json.dumps([(asked, asked) if isinstance(asked, int) and asked > 0 else asked, known])
+    with decoded.place(key(how), Path(os.path.abspath(root))) as place:
         made = Decoded.kept(place, files) or _decode(place, files, name, asked, known)
         yield made, place
-        height, width = made.images.shape[1:3]
-        made.keep(place, files, json.dumps([asked, known]), key((height, width)))
+        made.keep(place, files, how, also=key(json.dumps([made.images.shape[1:3], known])))
 
 
 def _decode(
