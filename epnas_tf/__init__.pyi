@@ -14,6 +14,7 @@ from .config.training import (
     RecipeConfig as RecipeConfig,
     TrainingConfig as TrainingConfig,
 )
+from .config.workers import WorkersConfig as WorkersConfig
 from .devices import prepare_tensorflow as prepare_tensorflow
 from .errors import EPNASError as EPNASError
 from .evaluation.evaluation import Evaluation as Evaluation, evaluate as evaluate

@@ -16,3 +16,6 @@ IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
 
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+Arrays = list[Float32Array]
+"""The values of a layer's variables."""

@@ -74,7 +74,7 @@ def mean_over_replicas(values: Any) -> Any:
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
 
 
-def prepare_tensorflow(xla: bool = False, long_runs: bool = False) -> None:
+def prepare_tensorflow(xla: bool = False, long_runs: bool = False, one_thread: bool = False) -> None:
     """Starts TensorFlow: GPU memory grows on demand, and results on a CPU are reproducible.
 
     Deterministic operations slow a GPU down considerably, and some do not exist there, so they are enabled only on
@@ -84,13 +84,18 @@ def prepare_tensorflow(xla: bool = False, long_runs: bool = False) -> None:
         xla: whether XLA compiles the steps. It has no deterministic gradient of max pooling, so deterministic
             operations are then not enabled.
         long_runs: whether a graph runs for many thousand steps, so that Grappler's passes are worth their time.
+        one_thread: whether a CPU computes each operation with one thread, so that results do not depend on the number
+            of its cores; for rounds of several children.
 
     Example:
         >>> import epnas_tf
         >>> epnas_tf.prepare_tensorflow()  # once, before run_search
     """
-    if not grow_gpu_memory() and not xla:
+    num_gpus = grow_gpu_memory()
+    if not num_gpus and not xla:
         tf.config.experimental.enable_op_determinism()
+    if one_thread and not num_gpus:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
     # A child's graph runs for a few hundred steps, too few to make up for the time of Grappler's passes.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not long_runs})
     tf.config.list_logical_devices()

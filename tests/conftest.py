@@ -15,6 +15,8 @@ TESTS = Path(__file__).parent
 if "PYTEST_XDIST_WORKER" in os.environ:  # set before TensorFlow is imported: the workers share out the cores
     os.environ.update(dict.fromkeys(THREADS, "1"))
 
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # as there, Ray keeps to the loopback interface
+
 os.environ["EPNAS_CACHE"] = "off"  # tests leave nothing in a person's folders; those of the cache have their own
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # `nohup make test &`: what a test starts would ignore it too

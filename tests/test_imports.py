@@ -18,7 +18,7 @@ TIERS = (
     {"network": set(), "data": set()},
     {"cost": set()},
     {"baselines": set(), "children": set(), "surrogate": set(), "storage": set()},
-    {"search": set(), "training": set(), "evaluation": {"training"}},
+    {"search": set(), "scale": set(), "training": set(), "evaluation": {"training"}},
     {"run": set(), "tuner": set(), "export": set(), "report": set()},
     {"bin": set()},
 )
@@ -31,6 +31,7 @@ FORBIDDEN = {
     "data": {"nn"},
     "report": {"children", "surrogate", "training", "evaluation", "data"},
     "evaluation": {"children", "surrogate", "cost", "nn", "baselines"},
+    "scale": {"nn", "baselines", "surrogate", "storage"},
 }
 ALONE = {
     "errors": set(),
@@ -143,6 +144,10 @@ def test_folder_says_what_it_offers_and_is_small(folder):
     init = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
     assert ast.get_docstring(init)
     assert len(list(folder.glob("[!_]*.py"))) <= 12
+
+
+def test_ray_is_imported_in_its_room_alone():
+    assert {name_of(module) for module in MODULES if imports_of(module, "ray")} == {"scale/ray_place.py"}
 
 
 def test_keras_tuner_is_imported_in_its_room_alone():

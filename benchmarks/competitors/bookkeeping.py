@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.worker import CLOCKS
 from epnas_tf import prepare_tensorflow
-from epnas_tf.children.child import ChildResult
+from epnas_tf.children.outcome import ChildResult
 from epnas_tf.config import (
     ChildConfig,
     DataConfig,
@@ -164,7 +164,7 @@ class FixedScores:
             for key in network.layers:  # as a training does at its end, whatever the values
                 self.store.assign(key, self.store.values(key))
             sizes = layout.weights.sizes
-            self.optimizer.write(sizes, np.zeros(sum(sizes.values()), np.float32))
+            self.optimizer.write({key: np.zeros(size, np.float32) for key, size in sizes.items()})
         return ChildResult(float(self._rng.uniform(0.8, 0.9)), 0.5, 0.5, 1, network.num_parameters, 0.0, 0.0, 0.0)
 
 

@@ -12,12 +12,13 @@ from benchmarks.cases import Case
 from benchmarks.competitors.steps import build_model
 from benchmarks.interleaved import seconds
 from epnas_tf import prepare_tensorflow
-from epnas_tf.children.child import ChildResult, ChildTrainer
+from epnas_tf.children.child import ChildTrainer
+from epnas_tf.children.outcome import ChildResult
 from epnas_tf.config import ChildConfig, RunConfig
 from epnas_tf.data import ImageData, TrainingPipeline, evaluation_batches
 from epnas_tf.data.pipeline import EVALUATION_BATCH
 from epnas_tf.network import Network, VariableStore
-from epnas_tf.run.runner import save_child, scalars
+from epnas_tf.run.recording import save_children, scalars
 from epnas_tf.search.candidate import Candidate
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.storage.logs import TensorBoardLogs
@@ -110,7 +111,7 @@ class SharedWeightTrials:
     def _save(self, architecture: Any, result: ChildResult, trainer: ChildTrainer) -> None:
         """Writes what a search writes after a child."""
         candidate = Candidate(self._number, architecture, 0, self._case.levels, 1.0, 0.5)
-        save_child(self._directory, candidate, result, self._search, trainer, {})
+        save_children(self._directory, [(candidate, result)], self._search, trainer, {})
         self._directory.save_best(candidate.architecture)
         self._logs.add(candidate.number + 1, scalars(candidate, result, self._search))
 

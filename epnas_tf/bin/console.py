@@ -98,7 +98,7 @@ def quiet_tensorflow() -> Iterator[None]:
             os.close(kept)
 
 
-def start_tensorflow(xla: bool | None = None, long_runs: bool = False) -> None:
+def start_tensorflow(xla: bool | None = None, long_runs: bool = False, one_thread: bool = False) -> None:
     """Imports TensorFlow as `quiet_tensorflow` does and prepares it.
 
     It takes seconds, so whatever can be refused is refused before.
@@ -107,6 +107,7 @@ def start_tensorflow(xla: bool | None = None, long_runs: bool = False) -> None:
         xla: as in `epnas_tf.devices.prepare_tensorflow`; None for commands that train nothing, for which only GPU
             memory grows on demand.
         long_runs: likewise.
+        one_thread: likewise.
     """
     with quiet_tensorflow():
         from epnas_tf.devices import grow_gpu_memory, prepare_tensorflow
@@ -114,7 +115,7 @@ def start_tensorflow(xla: bool | None = None, long_runs: bool = False) -> None:
         if xla is None:
             grow_gpu_memory()
         else:
-            prepare_tensorflow(xla, long_runs)
+            prepare_tensorflow(xla, long_runs, one_thread)
 
 
 def _import_tensorflow() -> None:

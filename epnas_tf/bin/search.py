@@ -10,7 +10,7 @@ from absl import flags
 from epnas_tf import data
 from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import Terminal, command, interruptible, refuse_arguments, run_main, start_tensorflow
-from epnas_tf.config import RunConfig
+from epnas_tf.config import RunConfig, WorkersConfig, check_workers
 from epnas_tf.data import sources
 from epnas_tf.data.checks.names import folder_name
 from epnas_tf.metrics import percent_of_images, with_interval
@@ -40,6 +40,8 @@ def main(arguments: list[str]) -> None:
     config = config_flags.to_config(RunConfig)
     run_dir = flags.FLAGS.run_dir or default_run_dir(config)
     config = recalled(config, run_dir)
+    workers = config_flags.to_config(WorkersConfig)
+    check_workers(workers, config)
     space = make_space(config.space)
     data.check(config.data)
     console = Terminal()
@@ -50,7 +52,7 @@ def main(arguments: list[str]) -> None:
     with RunDirectory(run_dir, config):
         pass  # refused here if it cannot be used
 
-    start_tensorflow(config.child.xla)
+    start_tensorflow(config.child.xla, one_thread=config.round > 1)
     from epnas_tf.bin.displays.search import LiveDisplay, LogDisplay
     from epnas_tf.run.runner import run_search
 
@@ -59,7 +61,7 @@ def main(arguments: list[str]) -> None:
     with display_type(console, config.search) as display:
         try:
             result = interruptible(
-                lambda: run_search(config, run_dir, display, flags.FLAGS.profile, flags.FLAGS.forecast)
+                lambda: run_search(config, run_dir, display, flags.FLAGS.profile, flags.FLAGS.forecast, workers)
             )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(after_interrupt(run_dir, display.missing())) from None
@@ -68,6 +70,8 @@ def main(arguments: list[str]) -> None:
     failed = f", {result.num_failed} of them failed" if result.num_failed else ""
     console.say(f"{result.num_children} children in {result.seconds:.0f} s{failed}")
     console.say(where_the_time_went(result.seconds, result.parts))
+    for worker in result.workers:
+        console.say(f"worker {worker.number}: {worker} ({worker.place})")
     if flags.FLAGS.profile and result.already_finished:
         console.say("profile: none was written, since nothing was trained")
     elif flags.FLAGS.profile:
@@ -138,6 +142,7 @@ def default_run_dir(config: RunConfig) -> str:
 def run() -> None:
     """The console script."""
     config_flags.define(RunConfig)
+    config_flags.define(WorkersConfig)
     config_flags.define_preset()
     config_flags.define_path(
         "run_dir",

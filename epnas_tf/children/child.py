@@ -4,16 +4,16 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from epnas_tf.children.outcome import ChildDiverged, ChildOutcome, ChildResult, SharedValues
 from epnas_tf.children.prefetch import TracePrefetcher
 from epnas_tf.config import ChildConfig
 from epnas_tf.devices import Step, compiled, mean_over_replicas, mirrored_strategy, on_all_devices, part_of_replica
-from epnas_tf.errors import EPNASError
 from epnas_tf.memory import free_memory
 from epnas_tf.network.evaluate import make_evaluate
 from epnas_tf.network.functions import CallLayer, LayerFunctions, call_layer, class_scores
@@ -23,7 +23,7 @@ from epnas_tf.network.network import Network
 from epnas_tf.network.optimizer import NesterovSGD, cosine, decay_of
 from epnas_tf.network.store import VariableStore, dtype_policy
 from epnas_tf.seeds import CHILD, derived_seed
-from epnas_tf.space.graph import NetworkShape
+from epnas_tf.space.graph import Key, NetworkShape
 
 PROFILED_STEPS = 5
 
@@ -39,10 +39,6 @@ CHILDREN_BETWEEN_COLLECTIONS = 5
 """Children between two releases of their graphs' memory: a child of 4 layers leaves about 10 MB."""
 
 
-class ChildDiverged(EPNASError):  # noqa: N818  (an outcome of a trial, not a mistake)
-    """A child's loss or variables became NaN, infinite or absurd; the shared weights are unchanged."""
-
-
 class TrainingBatches(Protocol):
     """A source of a child's training batches, such as `epnas_tf.data.TrainingPipeline`."""
 
@@ -56,48 +52,6 @@ class TrainingBatches(Protocol):
 
     def batches(self, seed: int) -> tf.data.Dataset:
         """At least `steps` batches, shuffled and augmented by the seed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ChildResult:
-    """The result of a child's training.
-
-    Attributes:
-        score: accuracy on the validation images, in [0, 1].
-        validation_loss: mean cross-entropy on the validation images, in nats.
-        training_loss: mean cross-entropy over all training steps, in nats.
-        steps: training steps.
-        parameters: trainable parameters of the child's network.
-        build_seconds: making layers and tracing; if the child was traced ahead, the remaining wait.
-        train_seconds: training.
-        evaluate_seconds: validation.
-    """
-
-    score: float
-    validation_loss: float
-    training_loss: float
-    steps: int
-    parameters: int
-    build_seconds: float
-    train_seconds: float
-    evaluate_seconds: float
-
-
-@dataclasses.dataclass(frozen=True)
-class ChildOutcome:
-    """The outcome of a prepared child's run; nothing is shared before it is committed.
-
-    Attributes:
-        layout: the positions of the child's variables in the values.
-        values: the values after the training, as arrays.
-        result: the scores, without the time to build the child.
-        failure: the reason for divergence; None if the child did not diverge.
-    """
-
-    layout: Layout
-    values: FlatValues
-    result: ChildResult
-    failure: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +97,7 @@ class PreparedChild:
             evaluate_seconds=time.perf_counter() - trained,
         )
         arrays = FlatValues(*(value.numpy() for value in after))
-        return ChildOutcome(self.layout, arrays, result, self._failure(result, arrays))
+        return ChildOutcome(SharedValues(*self.layout.cut(arrays)), result, self._failure(result, arrays))
 
     def _failure(self, result: ChildResult, values: FlatValues) -> str | None:
         """The reason for divergence; None if the child did not diverge."""
@@ -163,7 +117,7 @@ class ChildTrainer:
 
         child = trainer.prepare(architecture)                     # traces
         outcome = child.run(trainer.snapshot(child), seed)        # values in, values and scores out
-        trainer.commit(outcome)                                   # the only step that changes shared state
+        trainer.commit(outcome.values, steps)                     # the only step that changes shared state
 
     Each child trains with SGD: a cosine schedule from `learning_rate` to `final_learning_rate`, Nesterov momentum, L2
     and gradient clipping by global norm.
@@ -217,34 +171,70 @@ class ChildTrainer:
         if self.config.trace_ahead and self.config.share_weights and self.strategy is None:
             self._prefetcher.begin(Network(architecture, self.shape, self.store))
 
-    def snapshot(self, child: PreparedChild) -> FlatValues:
-        """A child's initial values: those of its store, and the momentum that the optimizer kept."""
-        values = child.layout.read()
-        if self._keeps_momentum(child.layout):
-            values = values._replace(momentum=self.optimizer.read(child.layout.weights.sizes))
-        return values
+    def shared(self, keys: Iterable[Key]) -> SharedValues:
+        """The shared values of some layers; without those that no child has trained yet."""
+        known = [key for key in keys if key in self.store]
+        slots = self.optimizer.read(known) if self.config.keep_momentum else {}
+        return SharedValues({key: self.store.values(key) for key in known}, slots)
 
-    def commit(self, outcome: ChildOutcome) -> None:
-        """Writes a child's trained values to the shared variables; a child with weights of its own changes nothing.
+    def snapshot(self, child: PreparedChild, shared: SharedValues | None = None) -> FlatValues:
+        """A child's initial values.
 
-        Raises:
-            ChildDiverged: if the child diverged; nothing is changed then.
+        Args:
+            child: the child.
+            shared: the values of its layers; by default what its store has, and the momentum that the optimizer kept.
+                A layer that is missing has its initial values.
         """
-        if outcome.failure is not None:
-            raise ChildDiverged(outcome.failure)
-        layout, values = outcome.layout, outcome.values
-        if layout.store is not self.store:
-            return
-        layout.write(values)
-        if self._keeps_momentum(layout):
-            self.optimizer.write(layout.weights.sizes, values.momentum)
-        self.store.count_updates(layout.keys, outcome.result.steps)
+        layout = child.layout
+        if shared is None:
+            shared = self.shared(layout.keys) if layout.store is self.store else SharedValues({}, {})
+        given = shared.variables
+        variables = {key: given[key] if key in given else layout.store.values(key) for key in layout.keys}
+        return layout.join(variables, shared.momentum)
 
-    def _keeps_momentum(self, layout: Layout) -> bool:
-        return self.config.keep_momentum and layout.store is self.store
+    def outcome(
+        self, architecture: Any, seed: int, following: Any = None, shared: SharedValues | None = None
+    ) -> ChildOutcome:
+        """Prepares and runs a child, on the shared weights or on its own; the shared weights stay as they are.
+
+        Args:
+            architecture: the child's architecture.
+            seed: decides the order of the images and their augmentation.
+            following: the architecture of the next child, to be traced meanwhile; None if it is not known.
+            shared: as for `snapshot`.
+        """
+        began = time.perf_counter()
+        if self._num_trained and self._num_trained % CHILDREN_BETWEEN_COLLECTIONS == 0:
+            free_memory()
+        self._num_trained += 1
+        own = not self.config.share_weights
+        child = self.prepare(architecture, child_store(self.config, seed) if own else None)
+        values = self.snapshot(child, None if own else shared)
+        if following is not None:
+            self.prepare_ahead(following)
+        built = time.perf_counter() - began
+        outcome = child.run(values, seed)
+        left = SharedValues({}, {}) if own else outcome.values
+        if not self.config.keep_momentum:
+            left = left._replace(momentum={})
+        return dataclasses.replace(
+            outcome, values=left, result=dataclasses.replace(outcome.result, build_seconds=built)
+        )
+
+    def commit(self, values: SharedValues, steps: Mapping[Key, int]) -> None:
+        """Writes trained values to the shared variables.
+
+        Args:
+            values: the values, of one child or merged ones.
+            steps: the training steps that each layer took part in.
+        """
+        for key, arrays in values.variables.items():
+            self.store.assign(key, arrays)
+        self.optimizer.write(values.momentum)
+        self.store.count_updates(steps)
 
     def train(self, architecture: Any, seed: int, following: Any = None) -> ChildResult:
-        """Prepares, runs and commits a child: trains it on the shared weights, or on its own, and scores it.
+        """Trains a child on the shared weights, or on its own, and scores it: `outcome`, then `commit`.
 
         Args:
             architecture: the child's architecture.
@@ -255,18 +245,11 @@ class ChildTrainer:
             ChildDiverged: if a loss or a variable became NaN or infinite, or the validation loss exceeds
                 `DIVERGED_LOSS`. The shared weights are then unchanged, bit for bit.
         """
-        began = time.perf_counter()
-        if self._num_trained and self._num_trained % CHILDREN_BETWEEN_COLLECTIONS == 0:
-            free_memory()
-        self._num_trained += 1
-        child = self.prepare(architecture, None if self.config.share_weights else child_store(self.config, seed))
-        values = self.snapshot(child)
-        if following is not None:
-            self.prepare_ahead(following)
-        built = time.perf_counter()
-        outcome = child.run(values, seed)
-        self.commit(outcome)
-        return dataclasses.replace(outcome.result, build_seconds=built - began)
+        outcome = self.outcome(architecture, seed, following)
+        if outcome.failure is not None:
+            raise ChildDiverged(outcome.failure)
+        self.commit(outcome.values, dict.fromkeys(outcome.values.variables, outcome.result.steps))
+        return outcome.result
 
     def wait(self) -> None:
         """Waits until the next child is traced."""

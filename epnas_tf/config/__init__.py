@@ -34,6 +34,7 @@ from epnas_tf.config.training import (
     RecipeConfig,
     TrainingConfig,
 )
+from epnas_tf.config.workers import WorkersConfig, check_workers
 
 __all__ = [
     "COMPARED",
@@ -60,5 +61,7 @@ __all__ = [
     "SpaceConfig",
     "SurrogateConfig",
     "TrainingConfig",
+    "WorkersConfig",
     "check_rule",
+    "check_workers",
 ]

@@ -278,6 +278,13 @@ class RunConfig(Settings):
     search: SearchConfig = SearchConfig()
     limits: LimitConfig = LimitConfig()
     seed: int = option(0, "seed of every random choice in the run", minimum=0, maximum=2**31 - 1)
+    round: int = option(
+        1,
+        "children of a level that start from the same shared weights, and whose changes are then merged; workers can "
+        "train them side by side. The result depends on this number, not on the workers [paper, section 4: 1, one "
+        "after the other]",
+        minimum=1,
+    )
 
     def check(self) -> None:
         """Refuses settings that contradict each other."""

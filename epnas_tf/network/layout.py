@@ -4,15 +4,16 @@ Every child's graph is traced and started anew; the time grows with its number o
 optimizer is about ten operations, whatever the network, and the graph captures no variable.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from epnas_tf.arrays import Float32Array
-from epnas_tf.network.store import Arrays, Reader, VariableStore, flat
+from epnas_tf.arrays import Arrays, Float32Array
+from epnas_tf.errors import StateError
+from epnas_tf.network.store import Reader, VariableStore, flat
 from epnas_tf.space.graph import Key
 
 
@@ -59,23 +60,33 @@ class Layout:
         sizes = (self.weights.size, self.weights.size, self.statistics.size)
         return FlatValues(*(tf.TensorSpec([size], tf.float32) for size in sizes))
 
-    def read(self) -> FlatValues:
-        """Reads the store's values, with zero momentum: the store holds none."""
+    def join(self, variables: Mapping[Key, Arrays], momentum: Mapping[Key, Float32Array]) -> FlatValues:
+        """Joins the values of each layer, in the order of the store's, and its momentum; zero where it has none."""
         weights: Arrays = []
         statistics: Arrays = []
         # A layer's values mix trainable variables and statistics; sort them into the two arrays.
         for key in self.keys:
-            for array, trained in zip(self.store.values(key), self._is_trained[key], strict=True):
+            for array, trained in zip(variables[key], self._is_trained[key], strict=True):
                 (weights if trained else statistics).append(array)
-        return FlatValues(flat(weights), np.zeros(self.weights.size, np.float32), flat(statistics))
+        return FlatValues(flat(weights), self.weights.join_arrays(momentum), flat(statistics))
 
-    def write(self, values: FlatValues) -> None:
-        """Writes values, as arrays, to the store, which holds no momentum."""
+    def cut(self, values: FlatValues) -> tuple[dict[Key, Arrays], dict[Key, Float32Array]]:
+        """Cuts flat arrays into the values of each layer and its momentum, as views: the inverse of `join`."""
         weights, statistics = self.weights.arrays(values.weights), self.statistics.arrays(values.statistics)
+        variables = {}
         for key in self.keys:
             # Interleave the two again, in the order of the store's values.
             trained, others = iter(weights[key]), iter(statistics[key])
-            arrays = [next(trained if is_trained else others) for is_trained in self._is_trained[key]]
+            variables[key] = [next(trained if is_trained else others) for is_trained in self._is_trained[key]]
+        return variables, self.weights.cut_arrays(values.momentum)
+
+    def read(self) -> FlatValues:
+        """Reads the store's values, with zero momentum: the store holds none."""
+        return self.join({key: self.store.values(key) for key in self.keys}, {})
+
+    def write(self, values: FlatValues) -> None:
+        """Writes values, as arrays, to the store, which holds no momentum."""
+        for key, arrays in self.cut(values)[0].items():
             self.store.assign(key, arrays)
 
 
@@ -106,6 +117,23 @@ class Part:
         """Splits a flat array into the arrays of each layer, as views."""
         reader = Reader(values)
         return {key: reader.take(shapes) for key, shapes in self._shapes.items()}
+
+    def join_arrays(self, parts: Mapping[Key, Float32Array]) -> Float32Array:
+        """Joins the flat part of each layer; zeros where one is missing.
+
+        Raises:
+            StateError: if a part has another size: it was restored from a state of other networks.
+        """
+        arrays = [parts.get(key, np.zeros(size, np.float32)) for key, size in self.sizes.items()]
+        for (key, size), part in zip(self.sizes.items(), arrays, strict=True):
+            if part.size != size:
+                raise StateError(f"The momentum of {key} must be {size} numbers. Received: {part.size}")
+        return flat(arrays)
+
+    def cut_arrays(self, values: Float32Array) -> dict[Key, Float32Array]:
+        """Cuts a flat array into the flat part of each layer that has any, as views."""
+        reader = Reader(values)
+        return {key: reader.take([[size]])[0] for key, size in self.sizes.items()}
 
     def split(self, values: tf.Tensor) -> dict[Key, tf.Tensor]:
         """Splits a flat tensor into the flat part of each layer that has any."""

@@ -4,15 +4,13 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from epnas_tf.arrays import Float32Array
-from epnas_tf.errors import StateError
 from epnas_tf.network.store import Reader, flat
 from epnas_tf.space.graph import Key
 
@@ -114,26 +112,13 @@ class NesterovSGD:
         """Computes the weights and their momentum after a step, see `sgd_step`; changes no slot."""
         return sgd_step(weights, momentum, gradient, learning_rate, decay, self.settings)
 
-    def read(self, sizes: Mapping[Key, int]) -> Float32Array:
-        """Concatenates the slots of some layers.
+    def read(self, keys: Iterable[Key]) -> dict[Key, Float32Array]:
+        """The slots of some layers, where they have one yet."""
+        return {key: self._slots[key] for key in keys if key in self._slots}
 
-        Args:
-            sizes: the size of each layer's slot.
-
-        Raises:
-            StateError: if a slot has another size: it was restored from a state of other networks.
-        """
-        slots = [self._slots.get(key, np.zeros(size, np.float32)) for key, size in sizes.items()]
-        for (key, size), slot in zip(sizes.items(), slots, strict=True):
-            if slot.size != size:
-                raise StateError(f"The momentum of {key} must be {size} numbers. Received: {slot.size}")
-        return flat(slots)
-
-    def write(self, sizes: Mapping[Key, int], momentum: Float32Array) -> None:
-        """Sets the slots of some layers, in the form of `read`."""
-        reader = Reader(momentum)
-        for key, size in sizes.items():
-            self._slots[key] = reader.take([[size]])[0].copy()  # a view would keep the whole array alive
+    def write(self, slots: Mapping[Key, Float32Array]) -> None:
+        """Sets the slots of some layers."""
+        self._slots |= {key: slot.copy() for key, slot in slots.items()}  # a view would keep its whole array alive
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
         """The slots: an index for JSON, and a flat array, "momentum"."""

@@ -2,20 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from epnas_tf.arrays import Float32Array
+from epnas_tf.arrays import Arrays, Float32Array
 from epnas_tf.errors import StateError, StoreError
 from epnas_tf.nn import make_layer
 from epnas_tf.nn.base import Shape
 from epnas_tf.space.graph import Key, Node
-
-Arrays = list[Float32Array]
-"""The values of a layer's variables."""
 
 
 def layer_name(key: Key) -> str:
@@ -101,10 +98,10 @@ class VariableStore:
             )
         return found
 
-    def count_updates(self, keys: Iterable[Key], steps: int) -> None:
-        """Adds `steps` training steps to the counts of some keys."""
-        for key in keys:
-            self.updates[key] = self.updates.get(key, 0) + steps
+    def count_updates(self, steps: Mapping[Key, int]) -> None:
+        """Adds training steps to the counts of some keys."""
+        for key, count in steps.items():
+            self.updates[key] = self.updates.get(key, 0) + count
 
     def _make(self, node: Node, input_shapes: list[Shape]) -> keras.layers.Layer:
         layer = make_layer(
@@ -135,7 +132,7 @@ class VariableStore:
             self._assign(key, values)
 
     def assign(self, key: Key, values: Arrays) -> None:
-        """Sets the values of a layer's variables.
+        """Sets the values of a layer's variables; a layer that was never requested takes them once it is made.
 
         The arrays are cached: `values` and `get_state` use them until `layer` hands the layer out again. Code that
         changes the variables by other means must request the layer first, as every `Network` does.
@@ -143,6 +140,9 @@ class VariableStore:
         Raises:
             StateError: if the shapes are not those of the variables.
         """
+        if key not in self._layers:
+            self._waiting[key] = values
+            return
         self._assign(key, values)
         self._assigned[key] = values
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from epnas_tf import data as data_module
-from epnas_tf.children.child import ChildDiverged, ChildTrainer
+from epnas_tf.children.child import ChildTrainer
+from epnas_tf.children.outcome import ChildDiverged
+from epnas_tf.children.setup import child_trainer, network_shape
 from epnas_tf.config import RankConfig, RunConfig
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.data import ImageData, Images
@@ -18,7 +20,7 @@ from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.options import require
 from epnas_tf.run.conclusions import ranking_conclusion
 from epnas_tf.run.correlation import FEWEST, Correlation, kendall, spearman
-from epnas_tf.run.runner import child_trainer, finished_state, network_shape, restore_store
+from epnas_tf.run.runner import finished_state, restore_store
 from epnas_tf.seeds import OWN, derived_seed
 from epnas_tf.space import build_graph, make_space
 from epnas_tf.space.serialization import architecture_from_dict

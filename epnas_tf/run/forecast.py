@@ -65,7 +65,8 @@ class Forecast:
     Attributes:
         num_children: number of children of the whole search.
         seconds: the time of the whole search, from a few timed steps.
-        seconds_by_level: the mean time of a child of each level.
+        seconds_by_level: the mean time of a child of each level, divided by the children that are trained at a time.
+        at_a_time: the children that are trained at a time.
         memory: the main memory; None with a GPU, whose own memory is what counts.
         shorter: flags that shorten it to `SHORT` seconds, or as near as possible; None if it takes less than `LONG`
             seconds, or nothing helps.
@@ -76,6 +77,15 @@ class Forecast:
     seconds_by_level: dict[int, float]
     memory: Memory | None
     shorter: Proposal | None
+    at_a_time: int = 1
+
+    def side_by_side(self, children: int) -> "Forecast":
+        """The forecast where so many children are trained at a time."""
+        by_level = {level: seconds / children for level, seconds in self.seconds_by_level.items()}
+        shorter = self.shorter and dataclasses.replace(self.shorter, seconds=self.shorter.seconds / children)
+        return dataclasses.replace(
+            self, seconds=self.seconds / children, seconds_by_level=by_level, shorter=shorter, at_a_time=children
+        )
 
 
 def shorter_by(config: RunConfig) -> tuple[str, ...]:

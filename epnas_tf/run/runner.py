@@ -1,38 +1,42 @@
 """A whole search in a run directory: data, space, shared weights and algorithm combined."""
 
+import contextlib
 import dataclasses
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from epnas_tf import data as data_module
-from epnas_tf.children.child import ChildDiverged, ChildResult, ChildTrainer, child_seed, child_store
+from epnas_tf.children.child import child_seed
 from epnas_tf.children.no_learning import NoLearningMonitor
-from epnas_tf.config import RunConfig
+from epnas_tf.children.outcome import ChildResult
+from epnas_tf.children.setup import child_trainer, network_shape
+from epnas_tf.config import RunConfig, WorkersConfig, check_workers
 from epnas_tf.cost.latency import Latencies
-from epnas_tf.data import ImageData, Images
+from epnas_tf.data import ImageData
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import RunDirectoryError, StateError
 from epnas_tf.memory import only_new_garbage
 from epnas_tf.network import VariableStore
 from epnas_tf.options import require
 from epnas_tf.run.forecast import Forecast, check_memory, forecast_search, size_of
+from epnas_tf.run.recording import save_children, scalars
+from epnas_tf.scale.merging import merged
+from epnas_tf.scale.place import Events, Place, Task, WorkerStatus
+from epnas_tf.scale.workers import make_place
 from epnas_tf.search.candidate import Candidate
 from epnas_tf.search.limits import constraint
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.search.search_state import SearchState
-from epnas_tf.space import NetworkShape, build_graph, make_space
+from epnas_tf.space import NetworkShape, make_space
 from epnas_tf.space.base import SearchSpace
-from epnas_tf.space.serialization import architecture_to_dict
 from epnas_tf.storage.data_file import describe_data
 from epnas_tf.storage.logs import TensorBoardLogs
 from epnas_tf.storage.run_directory import RunDirectory
-from epnas_tf.storage.state_files import State, StateFiles, prefixed, with_prefix
+from epnas_tf.storage.state_files import State, StateFiles, with_prefix
 
 T = TypeVar("T")
 
@@ -53,8 +57,10 @@ class SearchResult:
         num_children: number of trained children, failed ones included.
         num_failed: number of children that diverged.
         seconds: time spent in all runs of the search, without the saving of the last child, which records this time.
-        parts: the seconds of each of `PARTS`; the difference to `seconds` is everything else.
+        parts: the seconds of each of `PARTS`, of the mean worker where there are several; the difference to `seconds`
+            is everything else.
         already_finished: whether it had ended before this call.
+        workers: what each worker has done since this call; empty if this process has trained the children.
 
     Example:
         >>> import epnas_tf
@@ -79,6 +85,7 @@ class SearchResult:
     seconds: float
     parts: dict[str, float]
     already_finished: bool
+    workers: tuple[WorkerStatus, ...] = ()
 
 
 class Listener:
@@ -108,37 +115,11 @@ class Listener:
     def child_ended(self, candidate: Candidate[Any], result: ChildResult | None) -> None:
         """A child was scored, or it diverged (None)."""
 
+    def workers_changed(self, workers: Sequence[WorkerStatus]) -> None:
+        """A worker began a child, ended one, was started or lost; never where this process trains the children."""
+
     def warning(self, text: str) -> None:
         """Something went wrong that does not stop the search."""
-
-
-def network_shape(config: RunConfig, space: SearchSpace[Any, Any], data: ImageData) -> NetworkShape:
-    """Returns all that determines a run's networks beside their architecture, checked against the images.
-
-    Raises:
-        DataError: if the images are too small for the space.
-    """
-    shape = NetworkShape.of(config.network, space.num_levels, data)
-    build_graph(space.sample(np.random.default_rng(0)), shape)
-    return shape
-
-
-def child_trainer(
-    config: RunConfig, shape: NetworkShape, data: ImageData, scored: Images | None = None, epochs: int | None = None
-) -> ChildTrainer:
-    """Makes the trainer of a search's children.
-
-    Args:
-        config: the search's settings.
-        shape: the result of `network_shape`.
-        data: the images.
-        scored: the images that a child is scored on; None for the validation images.
-        epochs: number of epochs of a child; None for the settings'.
-    """
-    child = config.child
-    batches = data_module.TrainingPipeline(data, child.batch_size, epochs or child.epochs)
-    validation = data_module.evaluation_batches(data.validation if scored is None else scored, data.mean, data.std)
-    return ChildTrainer(child_store(child, config.seed), shape, child, batches, validation)
 
 
 def restore_store(store: VariableStore, state: State) -> None:
@@ -188,6 +169,7 @@ def run_search(
     listener: Listener | None = None,
     profile: bool = False,
     forecast: bool = False,
+    workers: WorkersConfig = WorkersConfig(),
 ) -> SearchResult:
     """Runs a search, or resumes a stopped one.
 
@@ -201,6 +183,7 @@ def run_search(
             RUN_DIR/logs. It changes no result.
         forecast: whether to time a few steps, pass the forecast to `Listener.forecast`, and refuse a search that needs
             more main memory than there is. It takes seconds and changes no result.
+        workers: where the children of a round are trained; by default in this process. It changes no result.
 
     Returns:
         The result. The same settings give the same result, however often the run was stopped.
@@ -223,6 +206,7 @@ def run_search(
     """
     check_environment()
     require(RunConfig, "config", config)
+    check_workers(workers, config)
     space = make_space(config.space)
     data_module.check(config.data)
     with RunDirectory(run_dir, config) as directory:
@@ -230,15 +214,17 @@ def run_search(
         shape = network_shape(config, space, data)
         directory.save_description(describe_data(data))
         state = directory.load_state()
+        if state is not None and is_finished(state, config, space):
+            workers = WorkersConfig()
         forecast = forecast and not (state and is_finished(state, config, space))
         memory = check_memory(config, size_of(data)) if forecast else None
         run = _Run(config, space, data, shape, directory, listener or Listener(), state)
-        with only_new_garbage():
-            timing = functools.partial(forecast_search, config, shape, size_of(data), memory, state is not None)
-            return run.go(profile, timing if forecast else None)
+        timing = functools.partial(forecast_search, config, shape, size_of(data), memory, state is not None)
+        with only_new_garbage(), contextlib.closing(make_place(workers, config, run.trainer, data, run)) as place:
+            return run.go(place, profile, timing if forecast else None)
 
 
-class _Run:
+class _Run(Events):
     """One search in its directory: its parts, and the values kept between children."""
 
     def __init__(
@@ -252,6 +238,7 @@ class _Run:
         state: State | None,
     ) -> None:
         self.seed = config.seed
+        self.round = config.round
         self.data = data
         self.directory = directory
         self.listener = listener
@@ -265,39 +252,42 @@ class _Run:
         self.seconds = 0.0
         self.parts = dict.fromkeys(PARTS, 0.0)
         self.num_failed = 0
+        self._candidates: dict[int, Candidate[Any]] = {}  # those of the round
         for warning in directory.warnings:
             listener.warning(warning)
         if state is not None:
             self._restore(state)
 
-    def go(self, profile: bool, forecast: Callable[[], Forecast] | None) -> SearchResult:
+    def go(self, place: Place, profile: bool, forecast: Callable[[], Forecast] | None) -> SearchResult:
         already_finished = self.search.finished
         self.listener.started(self.search, self.data, self.search.num_told)
         if self.search.num_told:
             self.listener.resumed(self.directory.read_records())
         if forecast is not None:
-            self.listener.forecast(forecast())
+            self.listener.forecast(forecast().side_by_side(min(place.num_workers, self.round)))
         logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
         times, began = self._times(), time.perf_counter()
         while self._timed("surrogate", self._advance):
-            candidate, *following = self.search.ask(2)
-            self.listener.child_started(candidate)
-            if profile and candidate.level == self.search.space.num_levels:
-                self.trainer.profile(candidate.architecture, self.seed, self.directory.path / "logs")
+            asked = self.search.ask(self.round + 1)
+            self._candidates = {candidate.number: candidate for candidate in asked[: self.round]}
+            if profile and asked[0].level == self.search.space.num_levels:
+                self.trainer.profile(asked[0].architecture, self.seed, self.directory.path / "logs")
                 profile = False
-            result = self._train(candidate, following)
-            warning = None if result is None else self.no_learning.warning(result.score)
+            children = self._train(place, asked[: self.round], asked[self.round :])
+            warnings = [self.no_learning.warning(result.score) for _, result in children if result is not None]
             try:
-                score = None if result is None else result.score
-                self._timed("surrogate", self.search.tell, candidate, score)
+                for candidate, result in children:
+                    score = None if result is None else result.score
+                    self._timed("surrogate", self.search.tell, candidate, score)
             finally:  # told, also where it was the last of a level to fail: the next start must not train it again
                 now = time.perf_counter()
                 self.seconds, began = self.seconds + now - began, now
                 times = self._times()
-                self._timed("save", self._save, candidate, result, times)
-            logs.add(candidate.number + 1, scalars(candidate, result, self.search))
-            self.listener.child_ended(candidate, result)
-            if warning:
+                self._timed("save", self._save, children, times, place.workers)
+            for candidate, result in children:
+                logs.add(candidate.number + 1, scalars(candidate, result, self.search))
+                self.listener.child_ended(candidate, result)
+            for warning in filter(None, warnings):
                 self.listener.warning(warning)
         ranking = self.search.ranking()
         self._save_best()
@@ -310,6 +300,7 @@ class _Run:
             self.num_failed,
             **times,
             already_finished=already_finished,
+            workers=tuple(place.workers),
         )
 
     def _advance(self) -> bool:
@@ -332,34 +323,55 @@ class _Run:
         finally:
             self.parts[part] += time.perf_counter() - began
 
-    def _train(self, candidate: Candidate[Any], following: list[Candidate[Any]]) -> ChildResult | None:
-        try:
-            seed = child_seed(self.seed, candidate.number)
-            after = following[0].architecture if following else None
-            result = self.trainer.train(candidate.architecture, seed, following=after)
-            seconds = (result.build_seconds, result.train_seconds, result.evaluate_seconds)
-            for part, spent in zip(PARTS, seconds, strict=False):
-                self.parts[part] += spent
-            return result
-        except ChildDiverged as diverged:
-            self.num_failed += 1
-            child = f"Child {candidate.number + 1}"
-            self.listener.warning(f"{child} failed: {diverged} The shared weights are as before it.")
-            return None
+    def _train(
+        self, place: Place, candidates: list[Candidate[Any]], following: list[Candidate[Any]]
+    ) -> list[tuple[Candidate[Any], ChildResult | None]]:
+        """Trains a round and merges what it has learned; a child that diverged has no result."""
+        tasks = [Task(one.number, one.architecture, child_seed(self.seed, one.number)) for one in candidates]
+        outcomes = place.run(tasks, following[0].architecture if following else None, self)
+        self.trainer.commit(*merged(outcomes))
+        for candidate, outcome in zip(candidates, outcomes, strict=True):
+            if outcome.failure is not None:
+                self.num_failed += 1
+                text = f"Child {candidate.number + 1} failed: {outcome.failure} The shared weights are as before it."
+                self.listener.warning(text)
+                continue
+            result = outcome.result
+            for part, spent in zip(PARTS, result.seconds, strict=False):
+                self.parts[part] += spent / place.num_workers
+        return [(one, outcome.scored) for one, outcome in zip(candidates, outcomes, strict=True)]
+
+    def began(self, task: Task) -> None:
+        """Tells the listener which child begins."""
+        self.listener.child_started(self._candidates[task.number])
+
+    def workers_changed(self, workers: Sequence[WorkerStatus]) -> None:
+        """Tells the listener what each worker does."""
+        self.listener.workers_changed(workers)
+
+    def said(self, text: str) -> None:
+        """Tells the listener what happened."""
+        self.listener.warning(text)
 
     def _times(self) -> dict[str, Any]:
         """The time that the search has spent, as saved in its state, without the saving of that state itself."""
         return {"seconds": self.seconds, "parts": dict(self.parts)}
 
-    def _save(self, candidate: Candidate[Any], result: ChildResult | None, times: dict[str, Any]) -> None:
+    def _save(
+        self,
+        children: list[tuple[Candidate[Any], ChildResult | None]],
+        times: dict[str, Any],
+        workers: list[WorkerStatus],
+    ) -> None:
         values = {
             **times,
             "num_failed": self.num_failed,
             "at_chance": self.no_learning.in_a_row,
             "latencies": self.latencies.times,
             "num_children": self.search.num_children,
+            "workers": [dataclasses.asdict(worker) for worker in workers],
         }
-        save_child(self.directory, candidate, result, self.search, self.trainer, values)
+        save_children(self.directory, children, self.search, self.trainer, values)
         self._save_best()
 
     def _save_best(self) -> None:
@@ -378,58 +390,3 @@ class _Run:
             self.no_learning.in_a_row = state.values["at_chance"]
         except KeyError as error:
             raise StateError(f"The state in {self.directory.path} is incomplete. Received: no {error}") from error
-
-
-def save_child(
-    directory: RunDirectory,
-    candidate: Candidate[Any],
-    result: ChildResult | None,
-    search: ProgressiveSearch[Any],
-    trainer: ChildTrainer,
-    values: dict[str, Any],
-) -> None:
-    """Writes a child's line, then the state after it, since a state must find all its children in the file.
-
-    Args:
-        directory: the run's directory.
-        candidate: the child.
-        result: the result of its training; None if it diverged.
-        search: the search, which has its score.
-        trainer: has the shared variables and their momentum.
-        values: further JSON values for the state.
-    """
-    directory.append_record(trial_record(candidate, result))
-    search_values, search_arrays = search.get_state()
-    store_values, weights = trainer.store.get_state()
-    slots, momentum = trainer.optimizer.get_state()
-    directory.save_state(
-        {"search": search_values, "store": store_values, "optimizer": slots, **values},
-        {**prefixed("search.", search_arrays), **prefixed("store.", weights), **prefixed("optimizer.", momentum)},
-    )
-
-
-def trial_record(candidate: Candidate[Any], result: ChildResult | None) -> dict[str, Any]:
-    """Makes a child's line of trials.jsonl; numbers start from 1."""
-    record: dict[str, Any] = {
-        "child": candidate.number + 1,
-        "iteration": candidate.iteration + 1,
-        "level": candidate.level,
-        "temperature": candidate.temperature,
-        "predicted": candidate.predicted,
-        "status": "failed" if result is None else "completed",
-    }
-    if result is not None:
-        record |= dataclasses.asdict(result)
-    return record | {"text": str(candidate.architecture), "architecture": architecture_to_dict(candidate.architecture)}
-
-
-def scalars(
-    candidate: Candidate[Any], result: ChildResult | None, search: ProgressiveSearch[Any]
-) -> dict[str, float | None]:
-    """Returns the values of a child for TensorBoard."""
-    values: dict[str, float | None] = {"temperature": candidate.temperature, "predicted": candidate.predicted}
-    if result is not None:
-        values |= {"score": result.score, "training_loss": result.training_loss}
-        values |= {"validation_loss": result.validation_loss, "parameters": result.parameters}
-    best = None if search.best is None else search.best[1]
-    return values | {"best": best, "rank_correlation": search.rank_correlation}

@@ -14,9 +14,15 @@ class TimeLeft:
         self._levels: list[int] = []
         self._seconds: list[float] = []
 
-    def expect(self, expected: Mapping[int, float]) -> None:
-        """Sets the expected seconds for a child of each level."""
+    def expect(self, expected: Mapping[int, float], at_a_time: int = 1) -> None:
+        """Sets what is expected, before the first child of this start.
+
+        Args:
+            expected: the seconds for a child of each level, divided by the children that are trained at a time.
+            at_a_time: how many these are; the children recorded so far count as if they had been trained so.
+        """
         self._expected = expected
+        self._seconds = [seconds / at_a_time for seconds in self._seconds]
 
     def add(self, level: int, seconds: float) -> None:
         """Records the seconds of a child of a level."""

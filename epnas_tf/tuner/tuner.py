@@ -17,8 +17,9 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine import conditions
 
-from epnas_tf.children.child import ChildDiverged, ChildTrainer, child_seed, child_store
+from epnas_tf.children.child import ChildTrainer, child_seed, child_store
 from epnas_tf.children.no_learning import NoLearningMonitor
+from epnas_tf.children.outcome import ChildDiverged
 from epnas_tf.config import ChildConfig, LimitConfig, RunConfig, SearchConfig, SurrogateConfig
 from epnas_tf.data.augmentation import NONE, Augmentation
 from epnas_tf.data.batches import data_error

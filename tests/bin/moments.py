@@ -1,5 +1,6 @@
 """What a test may let happen to a program at an exact moment. Imports TensorFlow."""
 
+import dataclasses
 import errno
 import itertools
 import json
@@ -17,7 +18,7 @@ from epnas_tf.storage.run_directory import RunDirectory
 from epnas_tf.storage.training_directory import TrainingDirectory
 
 with quiet_tensorflow():
-    from epnas_tf.children.child import ChildDiverged, ChildTrainer
+    from epnas_tf.children.child import ChildTrainer
     from epnas_tf.network.store import VariableStore
     from epnas_tf.run import runner
     from epnas_tf.storage.logs import TensorBoardLogs
@@ -88,8 +89,16 @@ def limit_files(plan):
     resource.setrlimit(resource.RLIMIT_FSIZE, (plan["bytes"], plan["bytes"]))
 
 
-def diverge(trainer, *_):
-    raise ChildDiverged("The loss became nan.")
+def diverge(plan):
+    """Makes the nth children diverge, with the weights as they were before."""
+    real, calls = ChildTrainer.outcome, itertools.count(1)
+    hits = plan["nth"] if isinstance(plan["nth"], list) else [plan["nth"]]
+
+    def outcome(*arguments, **named):
+        found = real(*arguments, **named)
+        return dataclasses.replace(found, failure="The loss became nan.") if next(calls) in hits else found
+
+    ChildTrainer.outcome = outcome
 
 
 def no_network(*_, **__):
@@ -119,7 +128,7 @@ def at(owner, name, action, after=False):
 
 MOMENTS = {
     "half of config.json is written": at(state_files, "write_whole", half_beside),
-    "in a child's training": at(ChildTrainer, "train", die_soon),
+    "in a child's training": at(ChildTrainer, "outcome", die_soon),
     "a child is trained, not told": at(VariableStore, "count_updates", die),
     "half of a line is written": at(RunDirectory, "append_record", half_a_line),
     "a line is written": at(RunDirectory, "append_record", die, after=True),
@@ -133,7 +142,7 @@ MOMENTS = {
     "candidates are written": at(TrainingDirectory, "save_candidates", die, after=True),
     "Ctrl-C after a state": at(RunDirectory, "save_state", interrupt, after=True),
     "test.npz is written": at(trainer, "write_whole", die, after=True),
-    "children diverge": at(ChildTrainer, "train", diverge),
+    "children diverge": diverge,
     "the disk is full": lambda plan: at(RunDirectory, "append_record", fill_disk(plan))(plan),
     "files have a limit": limit_files,
     "the terminal is ASCII": ascii_terminal,
@@ -145,14 +154,14 @@ MOMENTS = {
 
 def note_children(file):
     """Writes down which children begin."""
-    real = runner._Run._train
+    real = runner._Run.began
 
-    def train(run, candidate, following):
+    def began(run, task):
         with open(file, "a") as noted:
-            noted.write(f"{candidate.number + 1}\n")
-        return real(run, candidate, following)
+            noted.write(f"{task.number + 1}\n")
+        real(run, task)
 
-    runner._Run._train = train
+    runner._Run.began = began
 
 
 def install(plan):

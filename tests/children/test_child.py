@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.children.child import ChildDiverged, ChildTrainer, child_store, cosine_learning_rate
+from epnas_tf.children.child import ChildTrainer, child_store, cosine_learning_rate
+from epnas_tf.children.outcome import ChildDiverged
 from epnas_tf.config import ChildConfig
 from epnas_tf.network import Network, VariableStore, to_model
 from epnas_tf.network.layout import Layout
@@ -276,7 +277,7 @@ def test_training_is_that_of_keras_sgd(l2_on):
     assert_close(weights(found), weights(expected))
 
     weights_of = Layout(found, Network(CHILD, SHAPE, found).layers).weights
-    by_layer = weights_of.arrays(child_trainer.optimizer.read(weights_of.sizes))
+    by_layer = weights_of.arrays(weights_of.join_arrays(child_trainer.optimizer.read(weights_of.sizes)))
     slots = [slot for of_layer in by_layer.values() for slot in of_layer]
     for slot, velocity in zip(slots, optimizer.momentums, strict=True):
         np.testing.assert_allclose(-0.05 * slot, velocity.numpy(), **CLOSE)
@@ -476,11 +477,11 @@ def test_a_run_is_pure_and_commit_alone_changes_what_children_share():
         before, values = store.get_state(), stepwise.snapshot(child)
         copies = [array.copy() for array in values]
         outcomes = [child.run(values, seed) for _ in range(2)]
-        for arrays_of in ((o.values for o in outcomes), (values, copies)):
+        for arrays_of in ((child.layout.join(*o.values) for o in outcomes), (values, copies)):
             assert len({tuple(array.tobytes() for array in one) for one in arrays_of}) == 1
         assert store.get_state()[0] == before[0]
         np.testing.assert_array_equal(store.get_state()[1]["weights"], before[1]["weights"])
-        stepwise.commit(outcomes[0])
+        stepwise.commit(outcomes[0].values, dict.fromkeys(child.layout.keys, outcomes[0].result.steps))
         result = other.train(SMALL_CHILD, seed)
         assert (result.score, result.training_loss) == (outcomes[1].result.score, outcomes[1].result.training_loss)
         for one, expected in ((stepwise.store, other.store), (stepwise.optimizer, other.optimizer)):
@@ -489,15 +490,29 @@ def test_a_run_is_pure_and_commit_alone_changes_what_children_share():
             assert [array.tobytes() for array in found.values()] == [array.tobytes() for array in wanted.values()]
 
 
+def test_shared_values_from_elsewhere_count_for_more_than_the_own_store():
+    """A worker's store never changes; what it is sent, and its initial values, are what a child begins with."""
+    here, worker = trainer(VariableStore(0), SHAPE), trainer(VariableStore(0), SHAPE)
+    here.train(SMALL_CHILD, seed=3)
+    keys = keys_of(SHAPE, CHILD)  # one layer more, which no child has trained yet
+    sent = here.shared(keys)
+    assert 0 < len(sent.variables) < len(keys)
+    found, expected = worker.outcome(CHILD, 4, shared=sent), here.outcome(CHILD, 4)
+    assert found.result.training_loss == expected.result.training_loss
+    for one, other in zip(found.values, expected.values, strict=True):
+        assert_same_values(one, other)
+    assert worker.optimizer.get_state()[0] == {"slots": []}
+
+
 def test_a_diverged_outcome_says_so_and_is_not_committed():
     store = VariableStore(0)
     one = trainer(store, SHAPE, learning_rate=1e20, epochs=4)
-    child = one.prepare(SMALL_CHILD)
-    before = store.get_state()[1]["weights"]
-    outcome = child.run(one.snapshot(child), 0)
+    before = (one.prepare(SMALL_CHILD), store.get_state()[1]["weights"])[1]
+    outcome = one.outcome(SMALL_CHILD, 0)
     assert "steps" in outcome.failure
-    with pytest.raises(ChildDiverged):
-        one.commit(outcome)
+    assert outcome.scored is None
+    with pytest.raises(ChildDiverged, match="steps"):
+        one.train(SMALL_CHILD, 0)
     np.testing.assert_array_equal(store.get_state()[1]["weights"], before)
     assert one.optimizer.get_state()[0] == {"slots": []}
     assert not store.updates

@@ -26,7 +26,7 @@ def scramble(store, keys, seed=0):
     store.restore(
         {key: [rng.uniform(0.5, 1.5, array.shape).astype(np.float32) for array in kept] for key, kept in values.items()}
     )
-    store.count_updates(sorted(keys, key=str), 7)
+    store.count_updates(dict.fromkeys(sorted(keys, key=str), 7))
 
 
 def to_disk_and_back(state, folder):

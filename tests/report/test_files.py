@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 
-from epnas_tf.children.child import ChildResult
+from epnas_tf.children.outcome import ChildResult
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report.search_files import read_search
 from epnas_tf.report.training_files import read_training
-from epnas_tf.run.runner import trial_record
+from epnas_tf.run.recording import trial_record
 from epnas_tf.search.candidate import Candidate
 from epnas_tf.search.progressive import ProgressiveSearch
 from epnas_tf.space import make_space

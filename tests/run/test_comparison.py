@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from epnas_tf.children.child import ChildDiverged, ChildTrainer
+from epnas_tf.children.child import ChildTrainer
+from epnas_tf.children.outcome import ChildDiverged
 from epnas_tf.config import RankConfig, RunConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.options import from_values

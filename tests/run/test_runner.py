@@ -1,4 +1,6 @@
 import contextlib
+import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -7,15 +9,18 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
-from epnas_tf.children.child import ChildDiverged, ChildResult, ChildTrainer, make_evaluate
+from epnas_tf.children.child import ChildTrainer, make_evaluate
 from epnas_tf.children.no_learning import NoLearningMonitor
+from epnas_tf.children.outcome import ChildOutcome, ChildResult, SharedValues
+from epnas_tf.children.setup import network_shape
 from epnas_tf.config import RunConfig
 from epnas_tf.data import evaluation_batches, load
 from epnas_tf.errors import DataError, RunDirectoryError, SearchError
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.options import from_values, values_of
 from epnas_tf.report.search_files import read_search
-from epnas_tf.run.runner import PARTS, Listener, network_shape, run_search, trial_record
+from epnas_tf.run.recording import trial_record
+from epnas_tf.run.runner import PARTS, Listener, run_search
 from epnas_tf.space import load_architecture, make_space
 from epnas_tf.space.definition import depth_of
 from epnas_tf.storage.run_directory import RunDirectory, read_config
@@ -251,14 +256,22 @@ def test_another_seed_gives_another_search(finished, tmp_path):
 
 def diverging(monkeypatch, numbers):
     """Makes the children of some numbers, from 1, diverge after their training, with the weights restored."""
-    real, count = ChildTrainer.train, iter(range(1, 100))
+    real, count = ChildTrainer.outcome, iter(range(1, 100))
 
-    def train(trainer, architecture, seed, following=None):
-        if next(count) in numbers:
-            raise ChildDiverged("The loss became nan after 3 of 4 steps.")
-        return real(trainer, architecture, seed, following)
+    def outcome(trainer, *arguments):
+        failure = "The loss became nan after 3 of 4 steps." if next(count) in numbers else None
+        return dataclasses.replace(real(trainer, *arguments), failure=failure)
 
-    monkeypatch.setattr(ChildTrainer, "train", train)
+    monkeypatch.setattr(ChildTrainer, "outcome", outcome)
+
+
+def scored(monkeypatch, scores):
+    """Makes children take no time, leave no values and have these scores."""
+
+    def outcome(*_):
+        return ChildOutcome(SharedValues({}, {}), ChildResult(next(scores), 2.3, 2.3, 1, 100, 0.0, 0.0, 0.0), None)
+
+    monkeypatch.setattr(ChildTrainer, "outcome", outcome)
 
 
 def test_children_that_diverge_are_failed_trials(monkeypatch, tmp_path):
@@ -291,8 +304,7 @@ def test_failures_are_still_counted_after_going_on(monkeypatch, tmp_path):
 @pytest.fixture
 def untrained(monkeypatch):
     """Children take no time, and score as by chance."""
-    result = ChildResult(0.1, 2.3, 2.3, 1, 100, 0.0, 0.0, 0.0)
-    monkeypatch.setattr(ChildTrainer, "train", lambda *_, **__: result)
+    scored(monkeypatch, itertools.repeat(0.1))
 
 
 @pytest.mark.usefixtures("untrained")
@@ -306,8 +318,7 @@ def test_a_search_whose_limits_leave_fewer_children_says_so_and_is_known_to_have
 
 
 def test_a_small_space_with_fewer_children_than_planned_has_no_limits_to_speak_of(tmp_path, monkeypatch):
-    scores = iter(np.random.default_rng(0).uniform(0.5, 0.9, 18).tolist())
-    monkeypatch.setattr(ChildTrainer, "train", lambda *_, **__: ChildResult(next(scores), 1.0, 1.0, 1, 100, *3 * [0.0]))
+    scored(monkeypatch, iter(np.random.default_rng(0).uniform(0.5, 0.9, 18).tolist()))
     small = SETTINGS | {"layers": 3, "iterations": 3, "halving_rounds": 0, "operations": ("conv_3x3",)}
     listener = Recorder()
     result = run_search(from_values(RunConfig, small), tmp_path / "run", listener)

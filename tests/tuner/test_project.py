@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from epnas_tf.children.child import ChildResult, ChildTrainer
+from epnas_tf.children.child import ChildTrainer
+from epnas_tf.children.outcome import ChildResult
 from epnas_tf.config import ChildConfig, SearchConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.tuner.oracle import EPNASOracle

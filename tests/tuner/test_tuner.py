@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.children.child import ChildDiverged, ChildResult, ChildTrainer, child_seed
+from epnas_tf.children.child import ChildTrainer, child_seed
 from epnas_tf.children.no_learning import PATIENCE
+from epnas_tf.children.outcome import ChildDiverged, ChildResult
 from epnas_tf.config import ChildConfig, SearchConfig
 from epnas_tf.data.augmentation import Augmentation
 from epnas_tf.data.batches import checked_arrays

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from epnas_tf.children.child import ChildResult, ChildTrainer
+from epnas_tf.children.child import ChildTrainer
+from epnas_tf.children.outcome import ChildResult
 from epnas_tf.config import ChildConfig, SearchConfig
 from epnas_tf.errors import DataError, RunDirectoryError, StateError
 from epnas_tf.tuner.tuner_data import keep_identity, search_data

@@ -1,7 +1,7 @@
 """The displays of a search: a live display on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from rich.console import Group
@@ -12,13 +12,14 @@ from rich.table import Table
 
 from epnas_tf.bin.console import Terminal
 from epnas_tf.bin.displays.base import Display
-from epnas_tf.children.child import ChildResult
+from epnas_tf.children.outcome import ChildResult
 from epnas_tf.config import SearchConfig
 from epnas_tf.data import ImageData
 from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.run.forecast import Forecast, gigabytes
 from epnas_tf.run.runner import Listener
 from epnas_tf.run.timing import TimeLeft, format_seconds
+from epnas_tf.scale.place import WorkerStatus
 from epnas_tf.search.candidate import Candidate, Ranked
 from epnas_tf.search.progressive import ProgressiveSearch
 
@@ -70,7 +71,7 @@ class LogDisplay(Display, Listener):
 
     def forecast(self, forecast: Forecast) -> None:
         """Prints the forecast."""
-        self.time_left.expect(forecast.seconds_by_level)
+        self.time_left.expect(forecast.seconds_by_level, forecast.at_a_time)
         left = self.time_left.estimate(self.started_search.remaining_levels)
         for line in forecast_lines(forecast, self.started_search, left):
             self.say(line)
@@ -170,6 +171,7 @@ class LiveDisplay(LogDisplay):
         self.last = "-"
         self.search_began = time.perf_counter()
         self.noted: tuple[dict[str, str], ProgressBar] | None = None
+        self.workers: Sequence[WorkerStatus] = ()
         self.live = Live(get_renderable=self.render, console=console, refresh_per_second=REFRESH_PER_SECOND)
 
     def __enter__(self) -> Self:
@@ -188,6 +190,10 @@ class LiveDisplay(LogDisplay):
         self.take(candidate, result)
         self.last = f"{self.percent(None if result is None else result.score)}  {candidate.architecture}"
         self.note(candidate)
+
+    def workers_changed(self, workers: Sequence[WorkerStatus]) -> None:
+        """Shows what each worker does."""
+        self.workers = workers
 
     def note(self, candidate: Candidate[Any]) -> None:
         """Records the values to show."""
@@ -230,10 +236,20 @@ class LiveDisplay(LogDisplay):
         table = Table(box=None, show_header=False, pad_edge=False, expand=True)
         table.add_column(style="bold", no_wrap=True)
         table.add_column(ratio=1, overflow="fold")
+        if self.workers:
+            rows = rows | {"workers": "\n".join(map(worker_line, self.workers))}
         for name, text in rows.items():
             table.add_row(name, f"{elapsed} gone, {text}" if name == "time" else text)
         # The terminal shows Ctrl-C as "^C" behind the bar: in the last column it would move the display down by a line.
         return Group(table, Padding(progress, (0, len("^C") + 1, 0, 0)))
+
+
+def worker_line(worker: WorkerStatus) -> str:
+    """Describes what a worker does on one line."""
+    if not worker.place:
+        return f"{worker.number}  starting" + (f", lost {worker.lost}×" if worker.lost else "")
+    does = "waits for the round" if worker.child is None else f"trains child {worker.child + 1}"
+    return f"{worker.number}  {does}; {worker} ({worker.place})"
 
 
 def forecast_lines(forecast: Forecast, search: ProgressiveSearch[Any], left: float | None) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from epnas_tf.bin.console import Terminal
 from epnas_tf.bin.displays.search import LiveDisplay, LogDisplay, about, forecast_lines
-from epnas_tf.children.child import ChildResult
+from epnas_tf.children.outcome import ChildResult
 from epnas_tf.config import PAPER_SEARCH, SearchConfig
 from epnas_tf.run.forecast import Forecast, Memory, Proposal
 from epnas_tf.search.progressive import ProgressiveSearch

@@ -1,0 +1,65 @@
+"""Settings of the workers, which are no settings of a run: they change no result."""
+
+import dataclasses
+import importlib.util
+from typing import ClassVar
+
+from epnas_tf.config.search import RunConfig
+from epnas_tf.errors import ConfigError
+from epnas_tf.options import Settings, option, require
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkersConfig(Settings):
+    """Where the children of a round are trained. It changes no result, so it is no setting of a run.
+
+    Example:
+        >>> import epnas_tf
+        >>> epnas_tf.WorkersConfig().is_this_process
+        True
+    """
+
+    TITLE: ClassVar[str] = "workers"
+
+    workers: int = option(
+        0,
+        "processes of Ray that train the children of a round side by side; 0: this process trains them, or with "
+        "cluster as many processes as it has room for",
+        minimum=0,
+    )
+    cluster: str = option(
+        "", "address of the Ray cluster that has the workers, such as 10.0.0.5:6379; without one, this computer"
+    )
+    workers_per_gpu: int = option(1, "workers that share a GPU", minimum=1)
+
+    @property
+    def is_this_process(self) -> bool:
+        """Whether this process trains the children itself."""
+        return not self.workers and not self.cluster
+
+
+def check_workers(workers: WorkersConfig, config: RunConfig) -> None:
+    """Refuses workers that a run has no use for, or that cannot be had; before any long work.
+
+    Raises:
+        ConfigError: if a round has a single child, or Ray is missing.
+    """
+    require(WorkersConfig, "workers", workers)
+    if workers.is_this_process:
+        return
+    if config.round == 1:
+        raise ConfigError(
+            "Workers train the children of a round side by side, so a round must have at least 2: each child of "
+            f"--round=1 goes on from the one before. Give --round={max(5, workers.workers)}, say, to a new run. "
+            f"Received: --workers={workers.workers}, --cluster={workers.cluster}, --round=1"
+        )
+    if config.child.mirrored:
+        raise ConfigError(
+            "Each worker trains children of its own, and `mirrored` trains one child on all GPUs: give one of the two. "
+            f"Received: mirrored=True, --workers={workers.workers}, --cluster={workers.cluster}"
+        )
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError(
+            "Workers need Ray: pip install 'epnas-tf[ray]'. Without --workers and --cluster this process trains every "
+            f"child itself, with the same result. Received: --workers={workers.workers}, --cluster={workers.cluster}"
+        )

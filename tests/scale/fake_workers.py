@@ -1,0 +1,66 @@
+"""Workers that train nothing, for tests of what happens around a training. Ray's processes import this module."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from epnas_tf.children.outcome import ChildOutcome, ChildResult
+from epnas_tf.scale.worker import ChildWorker, versions
+
+
+class Echo(ChildWorker):
+    """Sends back what it was sent, doubled; a child's seed counts as its score's thousandths."""
+
+    def ready(self):
+        return {"host": "here", "pid": os.getpid(), "versions": versions()}
+
+    def run(self, task, shared, following):
+        result = ChildResult(task.seed / 1000, 1.0, 1.0, 1, 10, 0.0, 0.01, 0.0)
+        doubled = {key: [2 * array for array in arrays] for key, arrays in shared.variables.items()}
+        return ChildOutcome(shared._replace(variables=doubled), result, None)
+
+
+class DyingAtChildThree(Echo):
+    """Ends its process whenever it is sent child 3."""
+
+    def run(self, task, shared, following):
+        if task.number == 2:
+            os._exit(1)
+        return super().run(task, shared, following)
+
+
+class DyingOnce(Echo):
+    """Ends its process at the first child of all; the file `died` in the folder of the data says that it has."""
+
+    def run(self, task, shared, following):
+        mark = Path(self._setup.config.data.data_dir) / "died"
+        if not mark.exists():
+            mark.touch()
+            os._exit(1)
+        return super().run(task, shared, following)
+
+
+class OfAnotherVersion(Echo):
+    """Has an older NumPy."""
+
+    def ready(self):
+        return super().ready() | {"versions": versions() | {"numpy": "1.0"}}
+
+
+class Unready(Echo):
+    """Takes a while to start."""
+
+    def ready(self):
+        time.sleep(4)
+        return super().ready()
+
+
+class Sending(Echo):
+    """Sends back 30 MB."""
+
+    def run(self, task, shared, following):
+        outcome = super().run(task, shared, following)
+        outcome.values.momentum[("stem",)] = np.full(30 * 2**18, task.seed, np.float32)
+        return outcome
