@@ -102,7 +102,10 @@ def test_every_help_text_names_its_source_or_for_the_data_its_unit(field):
 def test_field_names_are_distinct_so_each_can_be_a_flag():
     names = [field.name for field in FIELDS]
     assert len(set(names)) == len(names)
-    assert {name for group in GROUPS for name in (f.name for f in dataclasses.fields(group))} | {"seed", "round"} == set(names)
+    assert {name for group in GROUPS for name in (f.name for f in dataclasses.fields(group))} | {
+        "seed",
+        "round",
+    } == set(names)
 
 
 def other(field):

@@ -48,6 +48,25 @@ class Trial:
 
 
 @dataclasses.dataclass(frozen=True)
+class Worker:
+    """What a worker has done since the search was last started.
+
+    Attributes:
+        number: its number, from 1.
+        place: the computer and the process.
+        children: the children that it has trained.
+        busy: the fraction of its time that it was busy with them, in [0, 1].
+        lost: how often it was lost.
+    """
+
+    number: int
+    place: str
+    children: int
+    busy: float
+    lost: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Search:
     """A search at its present state.
 
@@ -61,6 +80,7 @@ class Search:
         updates: training steps of each key of the store; None before the first state.
         seconds: time spent.
         num_planned: number of children of the whole search.
+        workers: the workers; none where the search's own process trained the children.
     """
 
     config: RunConfig
@@ -72,6 +92,7 @@ class Search:
     updates: Updates | None
     seconds: float
     num_planned: int
+    workers: tuple[Worker, ...] = ()
 
     @functools.cached_property
     def depth(self) -> int:
@@ -118,7 +139,8 @@ def read_search(path: Path) -> Search:
     trials = parsed(path / RunDirectory.RECORDS, _trial)
     planned = sum(children_of_search(space, config.search).values())
     # The number of planned children holds if none diverges and no limit excludes any; a state knows it better.
-    updates, seconds, num_planned = _peeked(path) or (None, sum(trial.seconds for trial in trials), planned)
+    known = _peeked(path) or (None, sum(trial.seconds for trial in trials), planned, ())
+    updates, seconds, num_planned, workers = known
     return Search(
         config=config,
         document=document,
@@ -129,6 +151,7 @@ def read_search(path: Path) -> Search:
         updates=updates,
         seconds=seconds,
         num_planned=num_planned,
+        workers=workers,
     )
 
 
@@ -165,11 +188,12 @@ def _trial(record: dict[str, Any]) -> Trial:
     )
 
 
-def _peeked(path: Path) -> tuple[Updates, float, int] | None:
-    """Reads what only the state has: update counts of the store, time spent, and children of the whole search."""
+def _peeked(path: Path) -> tuple[Updates, float, int, tuple[Worker, ...]] | None:
+    """Reads what only the state has: update counts of the store, time spent, children of the whole search, workers."""
     state = StateFiles(path / "state", RunDirectory.STATES).peek()
     if state is None:
         return None
     with translate_read_errors(f"The state in {path / 'state'} is not one that a search wrote"):
         updates = {tuple(entry["key"]): int(entry["updates"]) for entry in state.values["store"]["layers"]}
-        return updates, float(state.values["seconds"]), int(state.values["num_children"])
+        workers = tuple(from_record(Worker, worker, finite) for worker in state.values.get("workers", ()))
+        return updates, float(state.values["seconds"]), int(state.values["num_children"]), workers

@@ -23,6 +23,14 @@ def test_deeper_levels_are_taken_in_proportion_to_the_depth():
     assert left.estimate({3: 5}) == pytest.approx(5 * 3 * 24 / 6)
 
 
+def test_children_that_one_process_trained_count_as_if_several_had_been_trained_at_a_time():
+    left = TimeLeft()
+    for _ in range(100):
+        left.add(1, 8.0)
+    left.expect({1: 2.0}, at_a_time=4)
+    assert left.estimate({1: 3}) == pytest.approx(3 * 2.0)
+
+
 def test_what_was_timed_before_is_told_at_once_and_corrected_by_the_children():
     left = TimeLeft()
     left.expect({1: 2.0, 2: 4.0, 3: 8.0})

@@ -20,6 +20,8 @@ from epnas_tf.config import RunConfig, WorkersConfig
 from epnas_tf.data import load
 from epnas_tf.errors import ConfigError, DataError, SearchError
 from epnas_tf.options import from_values
+from epnas_tf.report.page import write_report
+from epnas_tf.report.search_files import read_search
 from epnas_tf.run.runner import run_search
 from epnas_tf.scale import ray_place
 from epnas_tf.scale.place import Events, Task
@@ -98,6 +100,12 @@ def test_another_number_of_workers_changes_no_trial(expected, tmp_path, workers)
     lines = [line for line in result.stdout.splitlines() if line.startswith("worker ")]
     assert [line.split(":")[0] for line in lines] == [f"worker {number}" for number in range(1, workers + 1)]
     assert sum(int(line.split()[2]) for line in lines) == NUM_CHILDREN
+    told = read_search(tmp_path / "run").workers
+    assert [worker.number for worker in told] == list(range(1, workers + 1))
+    assert sum(worker.children for worker in told) == NUM_CHILDREN
+    assert all(0 < worker.busy <= 1 and f"({worker.place})" in result.stdout for worker in told)
+    assert told[0].place in write_report(tmp_path / "run").read_text()
+    (tmp_path / "run" / "report.html").unlink()
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -10,6 +10,7 @@ from epnas_tf.bin.displays.search import LiveDisplay, LogDisplay, about, forecas
 from epnas_tf.children.outcome import ChildResult
 from epnas_tf.config import PAPER_SEARCH, SearchConfig
 from epnas_tf.run.forecast import Forecast, Memory, Proposal
+from epnas_tf.scale.place import WorkerStatus
 from epnas_tf.search.progressive import ProgressiveSearch
 from tests.space.chain_space import ChainSpace
 from tests.training import helpers
@@ -63,6 +64,9 @@ def test_more_than_an_hour_comes_with_flags_that_shorten_it():
     assert "about 2 h 02 min by a few timed steps; up to 10 GB of memory, 8.0 GB can be had" in lines[0]
     assert lines[1].startswith("warning: the memory may not be enough")
     assert lines[-2:] == ["in about 19 minutes, and with a poorer result:", "  --k=5 --image_size=32"]
+    eight = forecast.side_by_side(8)
+    assert (eight.seconds, eight.seconds_by_level, eight.at_a_time) == (912.5, {1: 0.125, 2: 0.25}, 8)
+    assert forecast_lines(eight, search, 912.5)[-2].startswith("in about 2 minutes")
 
 
 @pytest.mark.parametrize(
@@ -128,3 +132,24 @@ def test_a_missing_prediction_and_a_missing_correlation_say_why():
     line = display.line(search.ask()[0], None)
     assert "predicted - (nothing scored yet)  " in line
     assert "rank correlation - (needs 3 predictions a level)  " in line
+
+
+def test_what_each_worker_does_is_shown():
+    display = LiveDisplay(Terminal(file=io.StringIO(), width=100), SearchConfig(k=2, iterations=1))
+    display.search = search = ProgressiveSearch(ChainSpace(layers=2), display.config)
+    display.workers_changed(
+        [
+            WorkerStatus(1, "there, process 17", 4, 12, 0.934, 0),
+            WorkerStatus(2, "here, process 18", None, 9, 0.5, 1),
+            WorkerStatus(3, "", None, 0, 0.0, 2),
+        ]
+    )
+    display.note(*search.ask())
+    display.console.print(display.render())
+    lines = [line.strip() for line in shown(display).splitlines()]
+    first = next(n for n, line in enumerate(lines) if line.startswith("workers"))
+    assert lines[first].endswith("1  trains child 5; 12 children, busy 93 % (there, process 17)")
+    assert lines[first + 1 : first + 3] == [
+        "2  waits for the round; 9 children, busy 50 %, lost 1× (here, process 18)",
+        "3  starting, lost 2×",
+    ]
