@@ -66,6 +66,7 @@ def arms(k: int, iterations: int) -> dict[str, dict[str, Any]]:
     return {
         "default": {},
         "random": UNIFORM,
+        **{f"rounds of {size}": {"round": size} for size in (5, 25)},
         "ENAS's L2": OF_ENAS,
         "ENAS's L2, uniform": OF_ENAS | UNIFORM,
         **{f"paper, {in_words(n)}": paper(iterations=n) for n in (1, 2, 3, 4, 5)},
