@@ -25,7 +25,7 @@ from epnas_tf.space import build_graph
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about a person's search is sent anywhere
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # half a minute each, where what listens is no cluster
+os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")  # half a minute each, where what listens is no cluster
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
@@ -54,7 +54,7 @@ class _Worker:
         task: the child that it trains; None if it is free.
         answer: the answer that comes once that child is trained.
         next: the child that it was told to trace ahead.
-        ready_since: the time, of `time.monotonic`, since which it can train.
+        ready_since: the time, of `time.monotonic`, when it could train for the first time.
         children: the children that it has trained since.
         busy_seconds: the time that it was busy with them.
         lost: how often it was lost.
@@ -239,7 +239,7 @@ class RayWorkers:
             self._lose(worker, None, error)
             return
         worker.starting, worker.place = None, f"{found['host']}, process {found['pid']}"
-        worker.ready_since, worker.children, worker.busy_seconds = time.monotonic(), 0, 0.0
+        worker.ready_since = min(worker.ready_since, time.monotonic())
         self._lost[None] = 0
         if found["versions"] != versions():
             raise ConfigError(
@@ -326,10 +326,11 @@ def connect(workers: WorkersConfig) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     # It prints pages of Ray's own log where a worker is lost, which no option turns off; `Events.said` tells of it.
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
+    if workers.cluster:
+        refuse_silent(workers.cluster)
     try:
         if workers.cluster:
-            refuse_silent(workers.cluster)
-            ray.init(address=workers.cluster, **quiet)
+            join(workers.cluster, quiet)
         else:
             ray.init(
                 address="local",
@@ -341,9 +342,22 @@ def connect(workers: WorkersConfig) -> None:
     except (ConnectionError, RuntimeError, ValueError, RayError, OSError) as error:
         lines = str(error).strip().splitlines() or [""]
         raise ConfigError(
-            f"Workers need a Ray cluster that answers, of the same versions of Ray and Python as this process. "
+            "Workers need a Ray cluster that answers, of the same versions of Ray and Python as this process, and with "
+            "the same token in ~/.ray/auth_token if it has one. "
             f"Received: {workers.cluster or 'this computer'}: {' '.join(line.strip() for line in lines[:4])}"
         ) from error
+
+
+def join(address: str, options: dict[str, Any]) -> None:
+    """Connects this process to a running cluster, with Ray's token if it cannot do without."""
+    from ray._private.authentication import authentication_token_setup  # Ray does so by itself for "auto" alone
+
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, RayError):
+        if not authentication_token_setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False):
+            raise
+        ray.init(address=address, **options)
 
 
 def refuse_silent(address: str) -> None:
@@ -353,8 +367,12 @@ def refuse_silent(address: str) -> None:
         ConfigError: if nothing does.
     """
     host, colon, port = address.rpartition(":")
-    if not (colon and port.isdecimal()) or "://" in address:
-        return  # "auto", or a form that Ray knows
+    if address == "auto" or "://" in address:
+        return  # Ray looks for one on this computer, or knows the form
+    if not (colon and port.isdecimal()):
+        raise ConfigError(
+            f"`cluster` must be HOST:PORT, as `ray start --head` prints it, or auto. Received: --cluster={address}"
+        )
     if host in ("localhost", LOCAL):
         host = ray.util.get_node_ip_address()  # as Ray takes it
     try:

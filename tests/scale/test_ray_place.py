@@ -238,7 +238,10 @@ def test_addresses_where_no_cluster_is_are_refused(tmp_path):
     assert "`cluster` must be the address of a running Ray cluster" in result.stderr
     assert f"Received: --cluster={address}, and nothing answers at 127.0.0.1:" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.count("Received") == 1
     assert not (tmp_path / "run").exists()
+    result = search(tmp_path / "run", "--cluster=nosuchhost")
+    assert "`cluster` must be HOST:PORT, as `ray start --head` prints it, or auto. Received: --c" in result.stderr
 
 
 def test_workers_without_ray_are_refused_before_anything_is_read(tmp_path):
