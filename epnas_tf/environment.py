@@ -1,8 +1,26 @@
-"""Checks of Keras's and TensorFlow's settings. Both are imported inside the functions, as that may fail, too."""
+"""The versions of the packages, and checks of Keras's and TensorFlow's settings.
 
+Both are imported inside the functions, as that may fail, too.
+"""
+
+import contextlib
+import platform
 from typing import Any
 
 from epnas_tf.errors import ConfigError
+
+PACKAGES = ("epnas-tf", "tensorflow", "keras", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """The versions that results depend on, by package, and that of Python."""
+    from importlib import metadata  # takes a moment to import
+
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 def check_environment() -> None:

@@ -30,7 +30,7 @@ from epnas_tf.run.correlation import kendall
 from epnas_tf.run.runner import run_search
 from epnas_tf.scale import merging
 from epnas_tf.space.graph import Key
-from epnas_tf.storage.records import TRIALS_FILE, parsed
+from epnas_tf.storage.records import TRIALS_FILE, read_records
 
 _ROUNDS = flags.DEFINE_list("rounds", ["5", "25"], "children of a round, besides 1")
 _MERGES = flags.DEFINE_list("merges", ["mean", "last", "sum"], "rules of the merge")
@@ -76,15 +76,6 @@ def merge_of(rule: str) -> Iterator[None]:
             yield
 
 
-def scores(run: Path) -> dict[int, float]:
-    """Returns the score of each child that did not diverge, by its number."""
-
-    def read(record: dict[str, float]) -> tuple[int, float | None]:
-        return int(record["child"]), record.get("score")
-
-    return {child: score for child, score in parsed(run / TRIALS_FILE, read) if score is not None}
-
-
 def main() -> None:
     prepare_tensorflow(one_thread=True)
     arms = [(1, "mean"), *((int(r), merge) for r in _ROUNDS.value for merge in _MERGES.value)]
@@ -99,7 +90,7 @@ def main() -> None:
         if size == 1:
             config = RankConfig(architectures=_ARCHITECTURES.value, own_epochs=_OWN_EPOCHS.value)
             own = {record["child"]: record["own"] for record in run_rank(run, config).records}
-        trained = scores(run)
+        trained = {one["child"]: one["score"] for one in read_records(run / TRIALS_FILE) if "score" in one}
         both = [child for child, score in own.items() if score is not None and child in trained]
         tau = kendall([trained[child] for child in both], [own[child] for child in both]).value
         found[arm].append((np.nan if tau is None else tau, float(np.mean([trained[c] for c in both])), len(trained)))

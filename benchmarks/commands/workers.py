@@ -9,7 +9,6 @@ the largest child that is left, with the times that children took on that worker
 """
 
 import heapq
-import json
 import shlex
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from benchmarks import checks
 from benchmarks.interleaved import show_table
 from epnas_tf.arrays import FloatArray
 from epnas_tf.errors import SearchError
+from epnas_tf.storage.records import TRIALS_FILE, read_records
 
 _SEARCH = flags.DEFINE_string(
     "search", "--dataset=digits --layers=6 --k=8 --iterations=1 --batch_size=64", "flags of the search"
@@ -57,7 +57,7 @@ def measured(run: Path, *more: str) -> dict[str, float]:
 
 def own_seconds(run: Path) -> FloatArray:
     """Returns the seconds of each child that did not diverge."""
-    records = map(json.loads, (run / "trials.jsonl").read_text().splitlines())
+    records = read_records(run / TRIALS_FILE)
     return np.array([sum(record[part] for part in PARTS) for record in records if "score" in record])
 
 

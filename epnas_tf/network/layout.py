@@ -84,11 +84,6 @@ class Layout:
         """Reads the store's values, with zero momentum: the store holds none."""
         return self.join({key: self.store.values(key) for key in self.keys}, {})
 
-    def write(self, values: FlatValues) -> None:
-        """Writes values, as arrays, to the store, which holds no momentum."""
-        for key, arrays in self.cut(values)[0].items():
-            self.store.assign(key, arrays)
-
 
 class Part:
     """Some variables of each layer in one flat array.

@@ -8,6 +8,7 @@ from typing import Any
 from epnas_tf.config import RunConfig
 from epnas_tf.cost.workload import children_of_search
 from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
+from epnas_tf.scale.place import WorkerStatus
 from epnas_tf.space import definition_of_space, depth_of, make_space
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
@@ -48,25 +49,6 @@ class Trial:
 
 
 @dataclasses.dataclass(frozen=True)
-class Worker:
-    """What a worker has done since the search was last started.
-
-    Attributes:
-        number: its number, from 1.
-        place: the computer and the process.
-        children: the children that it has trained.
-        busy: the fraction of its time that it was busy with them, in [0, 1].
-        lost: how often it was lost.
-    """
-
-    number: int
-    place: str
-    children: int
-    busy: float
-    lost: int
-
-
-@dataclasses.dataclass(frozen=True)
 class Search:
     """A search at its present state.
 
@@ -80,7 +62,7 @@ class Search:
         updates: training steps of each key of the store; None before the first state.
         seconds: time spent.
         num_planned: number of children of the whole search.
-        workers: the workers; none where the search's own process trained the children.
+        workers: what each worker has done since the search was last started; none where no workers train.
     """
 
     config: RunConfig
@@ -92,7 +74,7 @@ class Search:
     updates: Updates | None
     seconds: float
     num_planned: int
-    workers: tuple[Worker, ...] = ()
+    workers: tuple[WorkerStatus, ...] = ()
 
     @functools.cached_property
     def depth(self) -> int:
@@ -139,8 +121,8 @@ def read_search(path: Path) -> Search:
     trials = parsed(path / RunDirectory.RECORDS, _trial)
     planned = sum(children_of_search(space, config.search).values())
     # The number of planned children holds if none diverges and no limit excludes any; a state knows it better.
-    known = _peeked(path) or (None, sum(trial.seconds for trial in trials), planned, ())
-    updates, seconds, num_planned, workers = known
+    of_children = sum(trial.seconds for trial in trials)
+    updates, seconds, num_planned, workers = _peeked(path) or (None, of_children, planned, ())
     return Search(
         config=config,
         document=document,
@@ -188,12 +170,12 @@ def _trial(record: dict[str, Any]) -> Trial:
     )
 
 
-def _peeked(path: Path) -> tuple[Updates, float, int, tuple[Worker, ...]] | None:
+def _peeked(path: Path) -> tuple[Updates, float, int, tuple[WorkerStatus, ...]] | None:
     """Reads what only the state has: update counts of the store, time spent, children of the whole search, workers."""
     state = StateFiles(path / "state", RunDirectory.STATES).peek()
     if state is None:
         return None
     with translate_read_errors(f"The state in {path / 'state'} is not one that a search wrote"):
         updates = {tuple(entry["key"]): int(entry["updates"]) for entry in state.values["store"]["layers"]}
-        workers = tuple(from_record(Worker, worker, finite) for worker in state.values.get("workers", ()))
+        workers = tuple(from_record(WorkerStatus, worker, finite) for worker in state.values.get("workers", ()))
         return updates, float(state.values["seconds"]), int(state.values["num_children"]), workers

@@ -330,16 +330,17 @@ class _Run(Events):
         tasks = [Task(one.number, one.architecture, child_seed(self.seed, one.number)) for one in candidates]
         outcomes = place.run(tasks, following[0].architecture if following else None, self)
         self.trainer.commit(*merged(outcomes))
+        children = []
         for candidate, outcome in zip(candidates, outcomes, strict=True):
-            if outcome.failure is not None:
+            children.append((candidate, outcome.scored))
+            if outcome.failure is None:
+                for part, spent in zip(PARTS, outcome.result.seconds, strict=False):
+                    self.parts[part] += spent / place.num_workers
+            else:
                 self.num_failed += 1
                 text = f"Child {candidate.number + 1} failed: {outcome.failure} The shared weights are as before it."
                 self.listener.warning(text)
-                continue
-            result = outcome.result
-            for part, spent in zip(PARTS, result.seconds, strict=False):
-                self.parts[part] += spent / place.num_workers
-        return [(one, outcome.scored) for one, outcome in zip(candidates, outcomes, strict=True)]
+        return children
 
     def began(self, task: Task) -> None:
         """Tells the listener which child begins."""

@@ -17,10 +17,11 @@ from epnas_tf.config import RunConfig, WorkersConfig
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.data import ImageData
 from epnas_tf.data.checks.places import absolute_places, resolved
+from epnas_tf.environment import versions
 from epnas_tf.errors import ConfigError, EPNASError, SearchError
 from epnas_tf.options import from_values, values_of
 from epnas_tf.scale.place import Events, Task, WorkerStatus
-from epnas_tf.scale.worker import ChildWorker, WorkerSetup, versions
+from epnas_tf.scale.worker import ChildWorker, WorkerSetup
 from epnas_tf.space import build_graph
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about a person's search is sent anywhere
@@ -270,14 +271,14 @@ class RayWorkers:
         number = None if task is None else task.number
         self._lost[number] += 1
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        what = "it started" if task is None else f"it trained child {task.number + 1}"
+        did = "started" if task is None else f"trained child {task.number + 1}"
         if self._lost[number] >= MAX_LOST:
             raise SearchError(
-                f"{MAX_LOST} workers have ended while {what.replace('it', 'they', 1)}. Too little memory is the usual "
+                f"{MAX_LOST} workers have ended while they {did}. Too little memory is the usual "
                 f"reason: fewer workers need less. The same command goes on. Received: {reason}"
             )
         again = "" if task is None else " The child is trained again, from the same weights."
-        self._events.said(f"Worker {worker.number} ({worker.place or 'new'}) was lost while {what}.{again}")
+        self._events.said(f"Worker {worker.number} ({worker.place or 'new'}) was lost while it {did}.{again}")
         worker.place, worker.lost = "", worker.lost + 1
         self._events.workers_changed(self.workers)
         if not isinstance(error, ActorUnavailableError):  # Ray has given it up

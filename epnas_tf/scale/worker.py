@@ -1,19 +1,15 @@
 """What runs in each worker: the images, and a trainer whose own shared weights never change."""
 
-import contextlib
 import dataclasses
 import functools
 import os
-import platform
 import socket
-from importlib import metadata
 from typing import Any
 
 from epnas_tf.config import RunConfig
+from epnas_tf.environment import versions
 from epnas_tf.errors import DataError
 from epnas_tf.scale.place import Task
-
-PACKAGES = ("epnas-tf", "tensorflow", "keras", "numpy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,15 +23,6 @@ class WorkerSetup:
 
     config: RunConfig
     digest: str
-
-
-def versions() -> dict[str, str]:
-    """The versions that a worker must share with the process that it works for."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
 
 
 class ChildWorker:

@@ -18,7 +18,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import platform
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -27,6 +26,7 @@ import numpy.typing as npt
 from epnas_tf.config import RunConfig
 from epnas_tf.data.checks.names import check_path
 from epnas_tf.data.checks.places import PLACES, absolute_places, is_moved, resolved
+from epnas_tf.environment import versions
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.files import to_disk
 from epnas_tf.options import from_values, same_place, values_of
@@ -47,7 +47,6 @@ from epnas_tf.storage.state_files import (
 
 T = TypeVar("T")
 
-PACKAGES = ("epnas-tf", "tensorflow", "keras", "numpy")
 FINAL_FOLDER, RANK_FOLDER, COMPARE_FOLDER = "final", "rank", "compare"
 FOLDERS = {FINAL_FOLDER: "the final training's", RANK_FOLDER: "the comparison's", COMPARE_FOLDER: "epnas-compare's"}
 """The folders of a run that hold a directory of another format, and whose they are."""
@@ -114,7 +113,7 @@ class RunDirectory:
         now = json.loads(json.dumps(self._settings()))  # lists in place of tuples, as in the file
         places = absolute_places(now)
         if kept is None or not self._has_children():
-            write_document(file, self.FORMAT, {"settings": now, "places": places, "versions": _versions()})
+            write_document(file, self.FORMAT, {"settings": now, "places": places, "versions": versions()})
             return
         there, differing = kept["settings"], []
         for name, value in now.items():
@@ -367,15 +366,5 @@ def refuse_changed_images(path: Path, expected_format: str, description: DataDes
 
 def _changed_versions(document: dict[str, Any]) -> list[str]:
     """Returns the packages whose versions differ from those in config.json."""
-    now = _versions()
+    now = versions()
     return [f"{p} {v} then, {now[p]} now" for p, v in document["versions"].items() if now.get(p, v) != v]
-
-
-def _versions() -> dict[str, str]:
-    from importlib import metadata  # takes a moment to import
-
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[package] = metadata.version(package)
-    return versions

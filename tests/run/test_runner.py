@@ -165,18 +165,33 @@ def test_last_score_is_what_the_saved_weights_give(finished):
     assert float(loss / count) == pytest.approx(result.validation_loss, rel=1e-5)
 
 
-def test_stopped_search_goes_on_and_ends_the_same(finished, tmp_path):
-    path, expected, _ = finished
+def run_in_parts(config, path, *parts):
+    """Runs a search that is stopped before some children, counted from 1, and at last (None) is not.
+
+    Args:
+        config: the settings.
+        path: the directory.
+        *parts: before which child it is stopped, and after how many it must have gone on.
+
+    Returns:
+        The result, and the children that began, those that began again included.
+    """
     began = []
-    for stop_before, resumed in ((3, 0), (6, 2), (None, 5)):
+    for stop_before, resumed in parts:
         recorder = Recorder(stop_before)
         if stop_before:
             with pytest.raises(Stopped):
-                run_search(CONFIG, tmp_path / "run", recorder)
+                run_search(config, path, recorder)
         else:
-            result = run_search(CONFIG, tmp_path / "run", recorder)
+            result = run_search(config, path, recorder)
         assert recorder.num_resumed == resumed
         began += [candidate.number + 1 for candidate in recorder.began]
+    return result, began
+
+
+def test_stopped_search_goes_on_and_ends_the_same(finished, tmp_path):
+    path, expected, _ = finished
+    result, began = run_in_parts(CONFIG, tmp_path / "run", (3, 0), (6, 2), (None, 5))
     assert began == list(range(1, NUM_CHILDREN + 1))
     assert trials(tmp_path / "run") == trials(path)
     assert (result.architecture, result.score) == (expected.architecture, expected.score)

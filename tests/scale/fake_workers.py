@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from epnas_tf.children.outcome import ChildOutcome, ChildResult
-from epnas_tf.scale.worker import ChildWorker, versions
+from epnas_tf.environment import versions
+from epnas_tf.scale.worker import ChildWorker
 
 
 class Echo(ChildWorker):

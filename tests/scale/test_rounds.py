@@ -17,7 +17,7 @@ from epnas_tf.run.runner import run_search
 from epnas_tf.scale.merging import merged
 from epnas_tf.space import make_space
 from epnas_tf.storage.state_files import StateFiles
-from tests.run.test_runner import SETTINGS, Recorder, Stopped, trials
+from tests.run.test_runner import SETTINGS, Recorder, run_in_parts, trials
 
 pytestmark = pytest.mark.usefixtures("without_grappler")
 
@@ -52,15 +52,9 @@ def test_the_shared_weights_are_those_of_merged_rounds(finished):
 
 def test_a_search_that_is_stopped_within_a_round_ends_like_one_that_was_not(finished, tmp_path):
     path, expected, _ = finished
-    # Children are counted from 1; nothing of a round is kept before its end.
-    for stop_before, resumed in ((2, 0), (5, 0), (None, 2)):
-        recorder = Recorder(stop_before)
-        if stop_before:
-            with pytest.raises(Stopped):
-                run_search(ROUNDS, tmp_path / "run", recorder)
-        else:
-            result = run_search(ROUNDS, tmp_path / "run", recorder)
-        assert recorder.num_resumed == resumed
+    result, _ = run_in_parts(
+        ROUNDS, tmp_path / "run", (2, 0), (5, 0), (None, 2)
+    )  # nothing of a round is kept before its end
     assert trials(tmp_path / "run") == trials(path)
     assert (result.architecture, result.score) == (expected.architecture, expected.score)
     assert state(tmp_path / "run").arrays["store.weights"].tobytes() == state(path).arrays["store.weights"].tobytes()
