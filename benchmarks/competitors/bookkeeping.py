@@ -14,7 +14,8 @@ import numpy as np
 
 from benchmarks.worker import CLOCKS
 from epnas_tf import prepare_tensorflow
-from epnas_tf.children.outcome import ChildResult
+from epnas_tf.children.child import ChildTrainer
+from epnas_tf.children.outcome import ChildOutcome, ChildResult, SharedValues
 from epnas_tf.config import (
     ChildConfig,
     DataConfig,
@@ -29,7 +30,8 @@ from epnas_tf.network.layout import Layout
 from epnas_tf.network.optimizer import NesterovSGD
 from epnas_tf.run.runner import run_search
 from epnas_tf.search.progressive import ProgressiveSearch
-from epnas_tf.space import MacroSpace, NetworkShape
+from epnas_tf.space import MacroSpace
+from epnas_tf.space.graph import Key
 from epnas_tf.storage.run_directory import RunDirectory
 from epnas_tf.storage.state_files import StateFiles
 from epnas_tf.tuner import hyperparameters
@@ -127,45 +129,39 @@ class Enough(BaseException):
     """Stops a search; no `Exception`, which KerasTuner would take for a failed trial."""
 
 
-class FixedScores:
-    """Takes the place of `ChildTrainer`: makes a child's layers, and gives a random score for it.
+class FixedScores(ChildTrainer):
+    """A trainer that makes a child's layers, and gives a random score for it.
 
     Args:
         stopwatch: begins a lap with every child.
         trials: children after which the search is stopped.
-        store: the shared variables.
-        shape: of the networks.
-        config: of the children.
-        *others: what else a trainer takes; an optimizer among it keeps the momentum.
+        *others: what `ChildTrainer` takes.
     """
 
-    def __init__(
-        self,
-        stopwatch: Stopwatch,
-        trials: int,
-        store: VariableStore,
-        shape: NetworkShape,
-        config: ChildConfig,
-        *others: Any,
-    ) -> None:
-        self._stopwatch, self._trials, self.store, self._shape = stopwatch, trials, store, shape
-        self.optimizer = next((one for one in others if isinstance(one, NesterovSGD)), None) or NesterovSGD(config)
+    def __init__(self, stopwatch: Stopwatch, trials: int, *others: Any) -> None:
+        super().__init__(*others)
+        self._stopwatch, self._trials = stopwatch, trials
         self._rng = np.random.default_rng(0)
 
-    def train(self, architecture: Any, seed: int, following: Any = None) -> ChildResult:
-        """Returns a score; layers are made and assigned as in a training: the state has its size and its cost."""
-        del seed, following
+    def outcome(
+        self, architecture: Any, seed: int, following: Any = None, shared: SharedValues | None = None
+    ) -> ChildOutcome:
+        """Returns a score, and the initial values as the trained ones: the state has its size and its cost."""
+        del seed, following, shared
         self._stopwatch.lap()
         if len(self._stopwatch.laps) > self._trials:
             raise Enough
         with self._stopwatch.part(TRAINING):
-            network = Network(architecture, self._shape, self.store)
+            network = Network(architecture, self.shape, self.store)
             layout = Layout(self.store, network.layers)
-            for key in network.layers:  # as a training does at its end, whatever the values
-                self.store.assign(key, self.store.values(key))
-            sizes = layout.weights.sizes
-            self.optimizer.write({key: np.zeros(size, np.float32) for key, size in sizes.items()})
-        return ChildResult(float(self._rng.uniform(0.8, 0.9)), 0.5, 0.5, 1, network.num_parameters, 0.0, 0.0, 0.0)
+            values = SharedValues(*layout.cut(layout.read()))
+        score = float(self._rng.uniform(0.8, 0.9))
+        return ChildOutcome(values, ChildResult(score, 0.5, 0.5, 1, network.num_parameters, 0.0, 0.0, 0.0), None)
+
+    def commit(self, values: SharedValues, steps: Mapping[Key, int]) -> None:
+        """Keeps the values, as the end of a training."""
+        with self._stopwatch.part(TRAINING):
+            super().commit(values, steps)
 
 
 class RandomScores(keras_tuner.RandomSearch):
@@ -205,7 +201,7 @@ class Searches:
             search=self._search,
             surrogate=self._surrogate,
         )
-        with self._watched("run.runner", stopwatch, OF_RUN_SEARCH):
+        with self._watched("children.setup", stopwatch, OF_RUN_SEARCH):
             run_search(config, folder)
 
     def epnas_tuner(self, folder: str, stopwatch: Stopwatch) -> None:
