@@ -31,7 +31,8 @@ from .run.compare import (
     compare_config as compare_config,
     run_compare as run_compare,
 )
-from .run.runner import Listener as Listener, SearchResult as SearchResult, run_search as run_search
+from .run.one_search import Listener as Listener, SearchResult as SearchResult
+from .run.runner import run_search as run_search, run_searches as run_searches
 from .search.candidate import Candidate as Candidate
 from .search.progressive import ProgressiveSearch as ProgressiveSearch
 from .space.architecture import (

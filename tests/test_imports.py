@@ -147,7 +147,9 @@ def test_folder_says_what_it_offers_and_is_small(folder):
 
 
 def test_ray_is_imported_in_its_room_alone():
-    assert {name_of(module) for module in MODULES if imports_of(module, "ray")} == {"scale/ray_place.py"}
+    assert {name_of(module) for module in MODULES if imports_of(module, "ray")} == {
+        f"scale/{name}.py" for name in ("cluster", "pool", "ray_place")
+    }
 
 
 def test_keras_tuner_is_imported_in_its_room_alone():

@@ -143,11 +143,9 @@ class FixedScores(ChildTrainer):
         self._stopwatch, self._trials = stopwatch, trials
         self._rng = np.random.default_rng(0)
 
-    def outcome(
-        self, architecture: Any, seed: int, following: Any = None, shared: SharedValues | None = None
-    ) -> ChildOutcome:
+    def outcome(self, architecture: Any, seed: int, *others: Any, **more: Any) -> ChildOutcome:
         """Returns a score, and the initial values as the trained ones: the state has its size and its cost."""
-        del seed, following, shared
+        del seed, others, more
         self._stopwatch.lap()
         if len(self._stopwatch.laps) > self._trials:
             raise Enough

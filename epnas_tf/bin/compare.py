@@ -11,7 +11,7 @@ from epnas_tf import data
 from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import Terminal, interruptible, make_table, only_argument, run_main, start_tensorflow
 from epnas_tf.bin.displays.base import Display
-from epnas_tf.config import FOUND, CompareConfig
+from epnas_tf.config import FOUND, CompareConfig, WorkersConfig, check_ray
 from epnas_tf.metrics import mean_text, percent_of_images, points_text
 from epnas_tf.storage.compare_directory import FOLDER, RESULT, CompareDirectory, Comparison
 from epnas_tf.storage.run_directory import read_config, recalled
@@ -42,6 +42,8 @@ def main(arguments: list[str]) -> None:
     compare_dir = Path(flags.FLAGS.compare_dir or run_dir / FOLDER)
     found = str(find_candidates(run_dir, architecture_file, 1)[0].architecture)
     data.check(config.training.data)
+    workers = config_flags.to_config(WorkersConfig)
+    check_ray(workers)
     console = Terminal()
     console.print_settings(config, {"compare_dir": str(compare_dir), "architecture": found})
     with CompareDirectory(compare_dir, config, (found,)):
@@ -52,7 +54,7 @@ def main(arguments: list[str]) -> None:
 
     options = {"architecture_file": architecture_file, "compare_dir": compare_dir, "latency": flags.FLAGS.latency}
     display = _display(console)
-    result = interruptible(lambda: run_compare(run_dir, config, listener=display, **options))
+    result = interruptible(lambda: run_compare(run_dir, config, listener=display, workers=workers, **options))
     if result.already_finished:
         console.say(f"This comparison is finished; more --seeds go on with it. {compare_dir} holds its result.")
     _print(console, result.comparison)
@@ -122,6 +124,7 @@ def run() -> None:
     """The console script."""
     config_flags.define_preset("_final")
     config_flags.define(CompareConfig)
+    config_flags.define(WorkersConfig)
     config_flags.define_path(
         "architecture", "JSON file of the architecture to take for the found one; the best of the search unless given"
     )

@@ -8,7 +8,7 @@ from absl import flags
 from epnas_tf import data
 from epnas_tf.bin import flags as config_flags
 from epnas_tf.bin.console import Terminal, interruptible, make_table, only_argument, run_main, start_tensorflow
-from epnas_tf.config import RankConfig
+from epnas_tf.config import RankConfig, WorkersConfig, check_ray
 from epnas_tf.metrics import percent_of_images
 from epnas_tf.storage.rank_directory import CAPTIONS, FOLDER, RESULT
 from epnas_tf.storage.run_directory import read_config
@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> None:
     rank_dir = Path(flags.FLAGS.rank_dir or run_dir / FOLDER)
     search = read_config(run_dir)
     data.check(search.data)
+    workers = config_flags.to_config(WorkersConfig)
+    check_ray(workers)
     console = Terminal()
     console.print_settings(config, {"rank_dir": str(rank_dir)})
 
@@ -37,7 +39,7 @@ def main(arguments: list[str]) -> None:
     from epnas_tf.run.comparison import run_rank
 
     display = _display(console)
-    result = interruptible(lambda: run_rank(run_dir, config, rank_dir=rank_dir, listener=display))
+    result = interruptible(lambda: run_rank(run_dir, config, rank_dir=rank_dir, listener=display, workers=workers))
     if result.already_finished:
         console.say(f"This comparison is finished; give another --rank_dir than {rank_dir} for a new one.")
     failed = sum(record["own"] is None for record in result.records)
@@ -82,6 +84,7 @@ def _display(console: Terminal) -> Any:
 def run() -> None:
     """The console script."""
     config_flags.define(RankConfig)
+    config_flags.define(WorkersConfig)
     config_flags.define_path("rank_dir", "where the comparison keeps its files; RUN_DIR/rank unless given")
     config_flags.define_verbose()
     run_main("epnas-rank", main, DESCRIPTION, on_interrupt="The same command goes on from the last architecture.")

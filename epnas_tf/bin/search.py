@@ -1,7 +1,9 @@
 """The command `epnas-search`: flags, settings, search, result."""
 
+import contextlib
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,11 @@ from epnas_tf.data.checks.names import folder_name
 from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.space import make_space
 from epnas_tf.space.base import SearchSpace
-from epnas_tf.storage.run_directory import RunDirectory, recalled
+from epnas_tf.storage.run_directory import recalled
+from epnas_tf.storage.searches import folder_of_search, open_directories
 
 if TYPE_CHECKING:
-    from epnas_tf.run.runner import SearchResult
+    from epnas_tf.run.one_search import SearchResult
 
 MANY_CANDIDATES = 10**9
 """More than that of one level are warned of: they take minutes to score (`python -m benchmarks deep_levels`)."""
@@ -40,8 +43,8 @@ def main(arguments: list[str]) -> None:
     config = config_flags.to_config(RunConfig)
     run_dir = flags.FLAGS.run_dir or default_run_dir(config)
     config = recalled(config, run_dir)
-    workers = config_flags.to_config(WorkersConfig)
-    check_workers(workers, config)
+    workers, searches = config_flags.to_config(WorkersConfig), flags.FLAGS.searches
+    check_workers(workers, config, searches)
     space = make_space(config.space)
     data.check(config.data)
     console = Terminal()
@@ -49,41 +52,61 @@ def main(arguments: list[str]) -> None:
     console.print_settings(config, {"run_dir": run_dir, **verbose})
     if config.search.sampling != "uniform" and (warning := warning_of_depth(space, config.search.k)):
         console.say(warning)
-    with RunDirectory(run_dir, config):
-        pass  # refused here if it cannot be used
+    with contextlib.ExitStack() as stack:
+        open_directories(config, run_dir, searches, stack)  # refused here if they cannot be used
 
-    start_tensorflow(config.child.xla, one_thread=config.round > 1)
-    from epnas_tf.bin.displays.search import LiveDisplay, LogDisplay
-    from epnas_tf.run.runner import run_search
+    start_tensorflow(config.child.xla, one_thread=config.round > 1 or searches > 1)
+    from epnas_tf.bin.displays.search import LiveDisplay, LiveSearches, LogDisplay
+    from epnas_tf.run.runner import run_searches
 
     live = sys.stdout.isatty() and not console.is_dumb_terminal
-    display_type = LiveDisplay if live else LogDisplay
-    with display_type(console, config.search) as display:
+    numbers = range(1, searches + 1) if searches > 1 else (0,)
+    drawn = [LiveDisplay(console, config.search, number) for number in numbers] if live else []
+    displays: Sequence[LogDisplay] = drawn or [LogDisplay(console, config.search, number) for number in numbers]
+    profile, forecast = flags.FLAGS.profile, flags.FLAGS.forecast
+    with LiveSearches(drawn) if len(drawn) > 1 else displays[0]:
         try:
-            result = interruptible(
-                lambda: run_search(config, run_dir, display, flags.FLAGS.profile, flags.FLAGS.forecast, workers)
+            results = interruptible(
+                lambda: run_searches(config, run_dir, searches, displays, profile, forecast, workers)
             )
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(after_interrupt(run_dir, display.missing())) from None
-    if result.already_finished:
-        console.say(f"This search is finished; {run_dir} holds its result. Give another --run_dir for a new one.")
-    failed = f", {result.num_failed} of them failed" if result.num_failed else ""
-    console.say(f"{result.num_children} children in {result.seconds:.0f} s{failed}")
-    console.say(where_the_time_went(result.seconds, result.parts))
-    for worker in result.workers:
+            raise KeyboardInterrupt(after_interrupt(run_dir, displays[0].missing())) from None
+    if all(result.already_finished for result in results):
+        what, whose = ("This search is", "its result") if searches == 1 else ("These searches are", "their results")
+        console.say(f"{what} finished; {run_dir} holds {whose}. Give another --run_dir for a new one.")
+    for number, result in zip(numbers, results, strict=True):
+        print_result(console, config, result, number, folder_of_search(run_dir, number or 1))
+    at_the_end = max((result.workers for result in results), key=lambda some: sum(worker.children for worker in some))
+    for worker in at_the_end:
         console.say(f"worker {worker.number}: {worker} ({worker.place})")
-    if flags.FLAGS.profile and result.already_finished:
+    if profile and results[0].already_finished:
         console.say("profile: none was written, since nothing was trained")
-    elif flags.FLAGS.profile:
+    elif profile:
         console.print(f"profile: tensorboard --logdir {shlex.quote(str(Path(run_dir) / 'logs'))}", soft_wrap=True)
+    best = "the best architecture from fresh weights"
+    several = "the best architecture of each search for a few epochs, and the best of them in full"
+    steps = {"epnas-train": best if searches == 1 else several, "epnas-report": "the search as a page to look at"}
+    console.print_next(steps, run_dir)
+
+
+def print_result(console: Terminal, config: RunConfig, result: "SearchResult", number: int, folder: Path) -> None:
+    """Prints what a search took and found.
+
+    Args:
+        console: the console.
+        config: the settings.
+        result: the result of the search.
+        number: of several searches, which one it is, from 1; 0 for a search alone.
+        folder: its folder.
+    """
+    failed = f", {result.num_failed} of them failed" if result.num_failed else ""
+    which = f"search {number}: " if number else ""
+    console.say(f"{which}{result.num_children} children in {result.seconds:.0f} s{failed}")
+    if not number:  # the time of several searches side by side is that of the others as well
+        console.say(where_the_time_went(result.seconds, result.parts))
     for line in best_lines(result, config):
         console.say(line)
-    console.print(f"  {Path(run_dir) / 'architecture.json'}", soft_wrap=True)
-    steps = {
-        "epnas-train": "the best architecture from fresh weights",
-        "epnas-report": "the search as a page to look at",
-    }
-    console.print_next(steps, run_dir)
+    console.print(f"  {folder / 'architecture.json'}", soft_wrap=True)
 
 
 def best_lines(result: "SearchResult", config: RunConfig) -> list[str]:
@@ -144,6 +167,14 @@ def run() -> None:
     config_flags.define(RunConfig)
     config_flags.define(WorkersConfig)
     config_flags.define_preset()
+    flags.DEFINE_integer(
+        "searches",
+        1,
+        "searches side by side on the same images, with seeds from `seed` on, each in a folder of its own; epnas-train "
+        "then finds the best [paper, section 5: with more than one GPU]",
+        lower_bound=1,
+    )
+    config_flags.show_in_help("searches")
     config_flags.define_path(
         "run_dir",
         "where the run keeps its files; runs/DATASET-SPACE unless given. The same directory goes on",

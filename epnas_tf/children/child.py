@@ -1,6 +1,7 @@
 """Trains one architecture for a few epochs on the shared weights and scores it (paper, sections 4 and 5)."""
 
 import dataclasses
+import functools
 import math
 import os
 import time
@@ -193,14 +194,18 @@ class ChildTrainer:
         return layout.join(variables, shared.momentum)
 
     def outcome(
-        self, architecture: Any, seed: int, following: Any = None, shared: SharedValues | None = None
+        self,
+        architecture: Any,
+        seed: int,
+        meanwhile: Callable[[], None] | None = None,
+        shared: SharedValues | None = None,
     ) -> ChildOutcome:
         """Prepares and runs a child, on the shared weights or on its own; the shared weights stay as they are.
 
         Args:
             architecture: the child's architecture.
             seed: decides the order of the images and their augmentation.
-            following: the architecture of the next child, to be traced meanwhile; None if it is not known.
+            meanwhile: called before the child's first step, to begin to trace the next one.
             shared: as for `snapshot`.
         """
         began = time.perf_counter()
@@ -210,8 +215,8 @@ class ChildTrainer:
         own = not self.config.share_weights
         child = self.prepare(architecture, child_store(self.config, seed) if own else None)
         values = self.snapshot(child, None if own else shared)
-        if following is not None:
-            self.prepare_ahead(following)
+        if meanwhile is not None:
+            meanwhile()
         built = time.perf_counter() - began
         outcome = child.run(values, seed)
         left = SharedValues({}, {}) if own else outcome.values
@@ -245,7 +250,8 @@ class ChildTrainer:
             ChildDiverged: if a loss or a variable became NaN or infinite, or the validation loss exceeds
                 `DIVERGED_LOSS`. The shared weights are then unchanged, bit for bit.
         """
-        outcome = self.outcome(architecture, seed, following)
+        ahead = None if following is None else functools.partial(self.prepare_ahead, following)
+        outcome = self.outcome(architecture, seed, ahead)
         if outcome.failure is not None:
             raise ChildDiverged(outcome.failure)
         self.commit(outcome.values, dict.fromkeys(outcome.values.variables, outcome.result.steps))

@@ -34,7 +34,7 @@ from epnas_tf.config.training import (
     RecipeConfig,
     TrainingConfig,
 )
-from epnas_tf.config.workers import WorkersConfig, check_workers
+from epnas_tf.config.workers import WorkersConfig, check_ray, check_workers
 
 __all__ = [
     "COMPARED",
@@ -62,6 +62,7 @@ __all__ = [
     "SurrogateConfig",
     "TrainingConfig",
     "WorkersConfig",
+    "check_ray",
     "check_rule",
     "check_workers",
 ]

@@ -140,6 +140,13 @@ class DataConfig(Settings):
         minimum=0.01,
         maximum=0.9,
     )
+    split_seed: int = option(
+        -1,
+        "seed of the validation images that are drawn, and of those that train_images leaves out; -1 for the seed of "
+        "the run. With it, runs of several seeds have the same images",
+        minimum=-1,
+        maximum=2**31 - 1,
+    )
     crop_padding: int = option(
         -1,
         "zero padding before the random crop, in pixels; -1 for an eighth of the side, 0 for no crop [ENAS: 4 of 32]",
@@ -161,6 +168,10 @@ class DataConfig(Settings):
         "brightness(maximum) in standard deviations, contrast(maximum) as a fraction, rotate(degrees). Default "
         "numbers: an eighth of the side, 0.5, half the side, 0.5 and 1, 0.2, 0.2, 10 [paper, section 5: crop, mirror]",
     )
+
+    def drawn_by(self, seed: int) -> int:
+        """The seed that the drawn images follow from, in a run of a seed."""
+        return seed if self.split_seed < 0 else self.split_seed
 
     def check(self) -> None:
         """Refuses an augmentation that is set in two ways."""

@@ -11,7 +11,7 @@ from epnas_tf.options import Settings, option, require
 
 @dataclasses.dataclass(frozen=True)
 class WorkersConfig(Settings):
-    """Where the children of a round are trained. It changes no result, so it is no setting of a run.
+    """Where the children of a round, or the networks of a comparison, are trained; no setting of a run.
 
     Example:
         >>> import epnas_tf
@@ -23,8 +23,8 @@ class WorkersConfig(Settings):
 
     workers: int = option(
         0,
-        "processes of Ray that train the children of a round side by side; 0: this process trains them, or with "
-        "cluster as many processes as it has room for",
+        "processes of Ray that train side by side the children of a round, or the networks of a comparison; 0: this "
+        "process trains them, or with cluster as many processes as it has room for",
         minimum=0,
     )
     cluster: str = option(
@@ -38,8 +38,8 @@ class WorkersConfig(Settings):
         return not self.workers and not self.cluster
 
 
-def check_workers(workers: WorkersConfig, config: RunConfig) -> None:
-    """Refuses workers that a run has no use for, or that cannot be had; before any long work.
+def check_workers(workers: WorkersConfig, config: RunConfig, searches: int = 1) -> None:
+    """Refuses workers that so many searches have no use for, or that cannot be had; before any long work.
 
     Raises:
         ConfigError: if a round has a single child, or Ray is missing.
@@ -47,10 +47,11 @@ def check_workers(workers: WorkersConfig, config: RunConfig) -> None:
     require(WorkersConfig, "workers", workers)
     if workers.is_this_process:
         return
-    if config.round == 1:
+    if config.round == 1 and searches == 1:
         raise ConfigError(
             "Workers train the children of a round side by side, so a round must have at least 2: each child of "
-            f"--round=1 goes on from the one before. Give --round={max(5, workers.workers)}, say, to a new run. "
+            f"--round=1 goes on from the one before. Give --round={max(5, workers.workers)}, say, to a new run, or "
+            "--searches=2 for a second search beside it. "
             f"Received: --workers={workers.workers}, --cluster={workers.cluster}, --round=1"
         )
     if config.child.mirrored:
@@ -58,8 +59,17 @@ def check_workers(workers: WorkersConfig, config: RunConfig) -> None:
             "Each worker trains children of its own, and `mirrored` trains one child on all GPUs: give one of the two. "
             f"Received: mirrored=True, --workers={workers.workers}, --cluster={workers.cluster}"
         )
-    if importlib.util.find_spec("ray") is None:
+    check_ray(workers)
+
+
+def check_ray(workers: WorkersConfig) -> None:
+    """Refuses workers where Ray is missing.
+
+    Raises:
+        ConfigError: if it is.
+    """
+    if not workers.is_this_process and importlib.util.find_spec("ray") is None:
         raise ConfigError(
-            "Workers need Ray: pip install 'epnas-tf[ray]'. Without --workers and --cluster this process trains every "
-            f"child itself, with the same result. Received: --workers={workers.workers}, --cluster={workers.cluster}"
+            "Workers need Ray: pip install 'epnas-tf[ray]'. Without --workers and --cluster this process trains "
+            f"everything itself. Received: --workers={workers.workers}, --cluster={workers.cluster}"
         )

@@ -1,6 +1,7 @@
 """Loads the data set of the settings into memory: reads, splits and measures it."""
 
 import dataclasses
+import socket
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -13,7 +14,7 @@ from epnas_tf.data.checks.names import listed
 from epnas_tf.data.checks.places import refuse_moved
 from epnas_tf.data.sources.tfds.source import base_name
 from epnas_tf.data.values import ImageData, Images, Preparation, statistics
-from epnas_tf.errors import ConfigError, TooFewImagesError
+from epnas_tf.errors import ConfigError, DataError, TooFewImagesError
 
 # The test images must be the same in every run. Otherwise runs with different seeds could not be compared, and one run
 # would train on images that another tests on. So this seed is fixed and independent of the run's seed.
@@ -59,13 +60,14 @@ def check(config: DataConfig, fewest_classes: int = 2) -> None:
 def load(config: DataConfig, seed: int, trained: Preparation | None = None) -> ImageData:
     """Reads a data set, splits it and measures its training part.
 
-    If the data set has no validation part, a stratified random sample of the training images is drawn by `seed`. If it
-    has no test part, one is drawn first in the same way, but by a fixed seed: the test images are the same in every
+    If the data set has no validation part, a stratified random sample of the training images is drawn by the seed. If
+    it has no test part, one is drawn first in the same way, but by a fixed seed: the test images are the same in every
     run.
 
     Args:
         config: the data set and its split.
-        seed: the run's seed, at least 0; decides the validation images and those left out by `train_images`.
+        seed: the run's seed, at least 0; decides the validation images and those left out by `train_images`, unless
+            the data set has a `split_seed`.
         trained: the preparation of a model's training images, see `sources.read`.
 
     Returns:
@@ -76,6 +78,7 @@ def load(config: DataConfig, seed: int, trained: Preparation | None = None) -> I
         DataError: if the data set is missing, unknown, broken or too small.
     """
     check(config)
+    seed = config.drawn_by(seed)
     source = sources.read(config, trained)
     if len(source.class_names) < 2:
         raise TooFewImagesError(
@@ -116,6 +119,23 @@ def load(config: DataConfig, seed: int, trained: Preparation | None = None) -> I
         skipped=source.skipped,
         deep=source.deep,
     )
+
+
+def load_same(config: DataConfig, seed: int, digest: str, all_for_training: bool = False) -> ImageData:
+    """Reads a data set in a worker, as `load` does, and if it is asked for as `with_all_training_images`.
+
+    Raises:
+        DataError: if its images are not those with the checksum `digest`.
+    """
+    data = load(config, seed)
+    if all_for_training:
+        data = with_all_training_images(data)
+    if data.digest != digest:
+        raise DataError(
+            f"A worker on {socket.gethostname()} must read the same images as the process that sends its work: put the "
+            f"same files there. Received: other images in {config.dataset}"
+        )
+    return data
 
 
 def _drawn_test(source: sources.Source, config: DataConfig) -> tuple[Images, Images]:

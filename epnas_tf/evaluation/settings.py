@@ -83,7 +83,8 @@ def may_have_trained_on(
         return test_is_drawn and data.test_fraction != own.test_fraction
     if split != "validation" or not training.recipe.held_out:
         return True
-    drawn_alike = all(getattr(data, name) == getattr(own, name) for name in _DRAWN_BY) and config.seed == training.seed
+    drawn_alike = all(getattr(data, name) == getattr(own, name) for name in _DRAWN_BY)
+    drawn_alike &= data.drawn_by(config.seed) == own.drawn_by(training.seed)
     return validation_is_drawn and not drawn_alike
 
 

@@ -149,7 +149,8 @@ def regularized(
         settings: L2 and the bound.
     """
     decays = [decay_of(variable.shape, settings) for variable in variables]
-    gradients = [g + d * v if d else g for g, d, v in zip(gradients, decays, variables, strict=True)]
+    # `+` would do, but Grappler takes a term of shape [1, n], of a layer with one input, for a bias, and then fails.
+    gradients = [tf.add_n([g, d * v]) if d else g for g, d, v in zip(gradients, decays, variables, strict=True)]
     return clip_by_global_norm(gradients, settings.clip_norm) if settings.clip_norm else gradients
 
 

@@ -9,7 +9,14 @@ import jinja2
 
 from epnas_tf.errors import RunDirectoryError
 from epnas_tf.report import images, tables, text
-from epnas_tf.report.figures import compare, pareto, search as search_figures, svg, training as training_figures
+from epnas_tf.report.figures import (
+    compare,
+    pareto,
+    search as search_figures,
+    searches,
+    svg,
+    training as training_figures,
+)
 from epnas_tf.report.figures.architecture import architecture_picture
 from epnas_tf.report.figures.drawing import Picture, drawing
 from epnas_tf.report.figures.rank import Rank, rank_picture, read_rank
@@ -18,6 +25,7 @@ from epnas_tf.report.summary import Summary, summarise
 from epnas_tf.report.training_files import Training, read_training
 from epnas_tf.storage.compare_directory import FOLDER as COMPARE_FOLDER, Comparison, read_comparison
 from epnas_tf.storage.rank_directory import FOLDER as RANK_FOLDER
+from epnas_tf.storage.searches import folders_of_searches
 from epnas_tf.storage.state_files import translate_os_errors, write_whole
 from epnas_tf.storage.training_directory import FOLDER, is_training
 
@@ -31,6 +39,7 @@ NAMES = (
     "accuracy",
     "prediction",
     "updates",
+    "searches",
     "front-parameters",
     "front-multiply-adds",
     "rank",
@@ -46,12 +55,16 @@ NAMES = (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
-    """The parts of a run, each None if it does not exist; there is a search or a final training."""
+    """The parts of a run, each None if it does not exist; there is a search or a final training.
+
+    Of several searches side by side, `search` is the first and `searches` are all; of one alone there are none.
+    """
 
     search: Search | None
     training: Training | None
     rank: Rank | None = None
     comparison: Comparison | None = None
+    searches: tuple[Search, ...] = ()
 
 
 def write_report(
@@ -161,7 +174,9 @@ def read_run(path: Path, final: Path | None = None) -> Run:
     training = read_training(final) if has_training else None
     if search is None:
         return Run(None, training)
-    return Run(search, training, read_rank(path / RANK_FOLDER), read_comparison(path / COMPARE_FOLDER))
+    others = tuple(map(read_search, folders_of_searches(path)[1:]))
+    several = (search, *others) if others else ()
+    return Run(search, training, read_rank(path / RANK_FOLDER), read_comparison(path / COMPARE_FOLDER), several)
 
 
 def draw(run: Run, summary: Summary) -> dict[str, Picture]:
@@ -178,6 +193,8 @@ def _pictures(run: Run, summary: Summary) -> Iterator[Picture | None]:
         yield search_figures.prediction_picture(search)
         yield search_figures.updates_picture(search)
         yield from pareto.front_pictures(search)
+    if run.searches:
+        yield searches.searches_picture(run.searches)
     if run.rank is not None:
         yield rank_picture(run.rank)
     if (training := run.training) is not None:
@@ -200,7 +217,15 @@ def render(run: Run, summary: Summary, pictures: dict[str, Picture]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for module in (text, tables, images, pareto, compare, svg):  # the page calls their functions by name
+    for module in (
+        text,
+        tables,
+        images,
+        pareto,
+        compare,
+        searches,
+        svg,
+    ):  # the page calls their functions by name
         environment.filters |= vars(module)
     template = environment.get_template("report.html")
     crowded = training_figures.CLASSES_WITH_NUMBERS

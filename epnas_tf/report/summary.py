@@ -76,8 +76,7 @@ def _training_status(training: Training | None) -> str:
     if training.figures is not None:
         return f"The final training has ended after {plural(training.figures.epochs, 'epoch')}."
     if training.architecture is None:
-        done = f"{len(training.candidates)} of {training.config.recipe.candidates}"
-        return f"The final training is comparing candidates, {done} so far, and has not ended yet."
+        return f"The final training is comparing candidates, {len(training.candidates)} so far, and has not ended yet."
     done = f"{len(training.epochs)} of {plural(training.config.recipe.epochs, 'epoch')}"
     return f"The final training has not ended yet: {done} so far."
 

@@ -1,6 +1,7 @@
 """Complete jobs in a run directory.
 
-- `runner`: a search, with `timing`; `forecast`: its time and memory, by `timed_steps`; `shortening`: flags for less.
+- `runner`: searches, each a `one_search`, with `timing`.
+- `forecast`: their time and memory, by `timed_steps`; `shortening`: flags for less.
 - `compare`: the found network against its `opponents`, with the `conclusions`.
 - `comparison`: scores on shared weights against those of own trainings, by `correlation`.
 """
@@ -8,7 +9,8 @@
 from epnas_tf.lazy import importer
 
 _HOMES = {
-    **dict.fromkeys(("Listener", "SearchResult", "run_search"), "runner"),
+    **dict.fromkeys(("Listener", "SearchResult"), "one_search"),
+    **dict.fromkeys(("run_search", "run_searches"), "runner"),
     **dict.fromkeys(("CompareListener", "CompareResult", "compare_config", "run_compare"), "compare"),
 }
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from epnas_tf import data as data_module
-from epnas_tf.config import CompareConfig
+from epnas_tf.config import CompareConfig, WorkersConfig, check_ray
 from epnas_tf.data import ImageData, evaluation_batches
-from epnas_tf.data.loading import with_all_training_images
+from epnas_tf.data.checks.places import absolute
+from epnas_tf.data.loading import load_same, with_all_training_images
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.evaluation.latency import measure_latency
@@ -119,6 +121,7 @@ def run_compare(
     compare_dir: str | os.PathLike[str] | None = None,
     latency: bool = True,
     listener: CompareListener | None = None,
+    workers: WorkersConfig = WorkersConfig(),
 ) -> CompareResult:
     """Trains the found network and others of the same size by one recipe, or resumes such a comparison.
 
@@ -133,6 +136,8 @@ def run_compare(
         compare_dir: the folder of the comparison's files; None for the folder `compare` of `run_dir`.
         latency: whether to time each network at the end.
         listener: receives the events; None for silence.
+        workers: where the networks are trained; by default in this process, which goes on from the last epoch when it
+            was stopped, where workers begin their trainings anew.
 
     Returns:
         The result. The same settings give the same accuracies, however often the comparison was stopped.
@@ -155,6 +160,7 @@ def run_compare(
     config = compare_config(run) if config is None else config
     require(CompareConfig, "config", config)
     check_optimizer(config.training.recipe)
+    check_ray(workers)
     state = finished_state(run, search, "it may still find a better network")
     found = find_candidates(run, architecture_file, 1)[0].architecture
     data_module.check(config.training.data)
@@ -167,7 +173,7 @@ def run_compare(
         networks = Opponents(run, search, state, found, shape, config).of_seeds()
         for opponents in networks.values():  # refused here if it does not fit the recipe
             training_graph(opponents[0].graph, shape, config.training.recipe)
-        return _Compare(config, networks, shape, data, description, directory, listener).go(latency)
+        return _Compare(config, networks, shape, data, description, directory, listener, workers).go(latency)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,6 +187,7 @@ class _Compare:
     description: DataDescription
     directory: CompareDirectory
     listener: CompareListener
+    workers: WorkersConfig
 
     def go(self, latency: bool) -> CompareResult:
         planned = [(seed, name) for seed in range(self.config.seeds) for name in self.config.networks]
@@ -192,16 +199,18 @@ class _Compare:
         finished = len(records) == len(planned)
         first = [opponents[0] for opponents in self.networks.values()]
         self.listener.started(self.data, first, len(planned), len(records))
-        for seed, name in planned[len(records) :]:
+        left = planned[len(records) :]
+        for (seed, name), figures in zip(left, self._trained(left, state), strict=True):
             network = self.networks[name][seed]
-            record = {"seed": seed, "network": name, "text": network.text, **self._train(network, seed, state)}
-            state = None  # the checkpoint was of the first training only
+            if figures["accuracy"] is None:
+                self.listener.warning(f"{network.title}, seed {seed}, diverged. {figures['failure']}")
+            record = {"seed": seed, "network": name, "text": network.text, **figures}
+            del record["failure"]
             self.directory.append_record(record)
             self.directory.save_state({}, {})
             records.append(record)
             self._save(records, {}, "")
             self.listener.training_ended(network, record)
-            free_memory()
         return CompareResult(self._end(records, latency), records, self.directory.path, finished)
 
     def _check_same(self, records: list[dict[str, Any]], planned: list[tuple[int, str]]) -> None:
@@ -220,30 +229,23 @@ class _Compare:
                 f"seeds={self.config.seeds} now"
             )
 
-    def _train(self, network: Opponent, seed: int, state: State | None) -> dict[str, Any]:
-        """Trains and tests a network, from the checkpoint in a state if there is one."""
-        recipe, own = self.config.training.recipe, derived_seed(self.config.training.seed, COMPARED, seed)
-        training = NetworkTraining(network.architecture, self.shape, self.data, recipe, own, network.graph)
-        done, seconds = 0, 0.0
-        if state is not None and EPOCHS_DONE in state.values:
-            training.set_state(state.values, state.arrays)
-            done, seconds = state.values[EPOCHS_DONE], state.values[SECONDS]
-        figures: dict[str, Any] = {"accuracy": None, "loss": None}
-        try:
-            for number in range(done, recipe.epochs):
-                epoch = training.run_epoch(number)
-                seconds += epoch.seconds
-                values, arrays = training.get_state()
-                self.directory.save_state({**values, EPOCHS_DONE: number + 1, SECONDS: seconds}, arrays)
-                self.listener.epoch_ended(network, epoch, recipe.epochs)
-            test = self.data.test
-            batches = evaluation_batches(test, self.data.mean, self.data.std)
-            probabilities = predict(training.full_precision_network(), batches)
-            metrics = measure(test.labels, probabilities, self.data.class_names)
-            figures = {"accuracy": metrics.accuracy, "loss": metrics.loss}
-        except TrainingDiverged as error:
-            self.listener.warning(f"{network.title}, seed {seed}, diverged. {error}")
-        return {**figures, **dataclasses.asdict(network.cost), "epochs": recipe.epochs, "seconds": seconds}
+    def _trained(self, planned: list[tuple[int, str]], state: State | None) -> Iterator[dict[str, Any]]:
+        """Yields the figures of each training, the first from the checkpoint in a state if there is one."""
+        tasks = [(self.networks[name][seed], seed) for seed, name in planned]
+        if self.workers.is_this_process:
+            for number, (network, seed) in enumerate(tasks):
+                yield trained(self.config, self.shape, self.data, network, seed, self, None if number else state)
+            return
+        from epnas_tf.scale.pool import side_by_side
+
+        setup = absolute(self.config), self.shape, self.data.digest
+        yield from side_by_side(self.workers, (__name__, trainer_of_worker.__name__), setup, tasks)
+
+    def epoch_ended(self, network: Opponent, training: NetworkTraining, epoch: Epoch, seconds: float) -> None:
+        """Saves a checkpoint."""
+        values, arrays = training.get_state()
+        self.directory.save_state({**values, EPOCHS_DONE: epoch.epoch, SECONDS: seconds}, arrays)
+        self.listener.epoch_ended(network, epoch, self.config.training.recipe.epochs)
 
     def _end(self, records: list[dict[str, Any]], latency: bool) -> Comparison:
         """Writes the result with the latencies: those of an earlier call if it measured them all."""
@@ -267,3 +269,61 @@ class _Compare:
         comparison = Comparison(rows, conclusion(rows, num_images), num_images, epochs, self.config.seeds, device)
         write_json(self.directory.path / RESULT, comparison)
         return comparison
+
+
+Setup = tuple[CompareConfig, NetworkShape, str]
+"""What a worker trains by: the settings, the shape of the networks, the images' checksum."""
+
+
+def trainer_of_worker(setup: Setup) -> Callable[[tuple[Opponent, int]], dict[str, Any]]:
+    """Makes the function that trains a network, in a worker."""
+    config, shape, digest = setup
+    data = load_same(config.training.data, config.training.seed, digest, not config.training.recipe.held_out)
+    return lambda task: trained(config, shape, data, *task)
+
+
+def trained(
+    config: CompareConfig,
+    shape: NetworkShape,
+    data: ImageData,
+    network: Opponent,
+    seed: int,
+    checkpoints: _Compare | None = None,
+    state: State | None = None,
+) -> dict[str, Any]:
+    """Trains and tests a network.
+
+    Args:
+        config: the settings.
+        shape: of the networks.
+        data: the images.
+        network: the network.
+        seed: the number of its seed, from 0.
+        checkpoints: is told of each epoch; None for none.
+        state: has the checkpoint to go on from, if any.
+
+    Returns:
+        Its line of trainings.jsonl; and as "failure" why it diverged, None if it did not.
+    """
+    recipe = config.training.recipe
+    own = derived_seed(config.training.seed, COMPARED, seed)
+    training = NetworkTraining(network.architecture, shape, data, recipe, own, network.graph)
+    done, seconds = 0, 0.0
+    if state is not None and EPOCHS_DONE in state.values:
+        training.set_state(state.values, state.arrays)
+        done, seconds = state.values[EPOCHS_DONE], state.values[SECONDS]
+    figures: dict[str, Any] = {"accuracy": None, "loss": None, "failure": None}
+    try:
+        for number in range(done, recipe.epochs):
+            epoch = training.run_epoch(number)
+            seconds += epoch.seconds
+            if checkpoints is not None:
+                checkpoints.epoch_ended(network, training, epoch, seconds)
+        batches = evaluation_batches(data.test, data.mean, data.std)
+        probabilities = predict(training.full_precision_network(), batches)
+        metrics = measure(data.test.labels, probabilities, data.class_names)
+        figures |= {"accuracy": metrics.accuracy, "loss": metrics.loss}
+    except TrainingDiverged as error:
+        figures["failure"] = str(error)
+    free_memory()
+    return {**figures, **dataclasses.asdict(network.cost), "epochs": recipe.epochs, "seconds": seconds}

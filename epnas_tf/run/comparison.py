@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,17 @@ from epnas_tf import data as data_module
 from epnas_tf.children.child import ChildTrainer
 from epnas_tf.children.outcome import ChildDiverged
 from epnas_tf.children.setup import child_trainer, network_shape
-from epnas_tf.config import RankConfig, RunConfig
+from epnas_tf.config import RankConfig, RunConfig, WorkersConfig, check_ray
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.data import ImageData, Images
+from epnas_tf.data.loading import load_same
 from epnas_tf.environment import check_environment
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.options import require
 from epnas_tf.run.conclusions import ranking_conclusion
 from epnas_tf.run.correlation import FEWEST, Correlation, kendall, spearman
-from epnas_tf.run.runner import finished_state, restore_store
+from epnas_tf.run.one_search import restore_store
+from epnas_tf.run.runner import finished_state
 from epnas_tf.seeds import OWN, derived_seed
 from epnas_tf.space import build_graph, make_space
 from epnas_tf.space.serialization import architecture_from_dict
@@ -71,6 +74,7 @@ def run_rank(
     *,
     rank_dir: str | os.PathLike[str] | None = None,
     listener: RankListener | None = None,
+    workers: WorkersConfig = WorkersConfig(),
 ) -> RankResult:
     """Trains a sample of a finished search's whole architectures on their own weights, or resumes such a comparison.
 
@@ -82,12 +86,14 @@ def run_rank(
         config: the number of architectures and the length of their training.
         rank_dir: the folder of the comparison's files; None for the folder `rank` of `run_dir`.
         listener: receives the events; None for silence.
+        workers: where the architectures are trained; by default in this process.
 
     Raises:
         EPNASError: for every mistake of the user: in settings or directories, or a search that is not finished.
     """
     check_environment()
     require(RankConfig, "config", config)
+    check_ray(workers)
     run, listener = Path(run_dir), listener or RankListener()
     trials, search, state = sampled(run, config)
     with RankDirectory(rank_dir or run / FOLDER, config) as directory:
@@ -99,10 +105,9 @@ def run_rank(
             data = data_module.load(search.data, search.seed)
             remedy = "Bring them back, or begin another search."
             refuse_changed_images(run, RunDirectory.FORMAT, describe_data(data), remedy)
-            scorer = _Scorer(search, data, state, config)
             listener.started(data, len(trials), len(records))
-            for number, trial in list(enumerate(trials))[len(records) :]:
-                record = scorer.record(trial, number)
+            setup, tasks = (search, state, config, data.digest), list(enumerate(trials))[len(records) :]
+            for record in scored_by(workers, setup, tasks, data):
                 directory.append_record(record)
                 directory.save_state({}, {})
                 records.append(record)
@@ -197,17 +202,42 @@ def own_trainer(search: RunConfig, data: ImageData, scored: Images, epochs: int)
     return child_trainer(own, network_shape(search, make_space(search.space), data), data, scored, epochs)
 
 
+Setup = tuple[RunConfig, State, RankConfig, str]
+"""What a scorer is made from: the search's settings and last state, those of the comparison, the images' checksum."""
+
+Numbered = tuple[int, dict[str, Any]]
+"""A trial of the sample, and its position."""
+
+
+def scored_by(
+    workers: WorkersConfig, setup: Setup, tasks: Sequence[Numbered], data: ImageData
+) -> Iterator[dict[str, Any]]:
+    """Yields each architecture's line of own.jsonl."""
+    if workers.is_this_process:
+        return map(_Scorer(*setup[:3], data).record, tasks)
+    from epnas_tf.scale.pool import side_by_side
+
+    return side_by_side(workers, (__name__, scorer_of_worker.__name__), setup, tasks)
+
+
+def scorer_of_worker(setup: Setup) -> Callable[[Numbered], dict[str, Any]]:
+    """Makes the function that scores an architecture, in a worker."""
+    search, state, config, digest = setup
+    return _Scorer(search, state, config, load_same(search.data, search.seed, digest)).record
+
+
 class _Scorer:
     """Scores architectures by all methods."""
 
-    def __init__(self, search: RunConfig, data: ImageData, state: State, config: RankConfig) -> None:
+    def __init__(self, search: RunConfig, state: State, config: RankConfig, data: ImageData) -> None:
         self._config = config
         self._own = own_trainer(search, data, data.validation, config.own_epochs)
         self._shared = child_trainer(search, self._own.shape, data)
         restore_store(self._shared.store, state)
 
-    def record(self, trial: dict[str, Any], number: int) -> dict[str, Any]:
+    def record(self, numbered: Numbered) -> dict[str, Any]:
         """Makes an architecture's line of own.jsonl."""
+        number, trial = numbered
         began = time.perf_counter()
         architecture = architecture_from_dict(trial["architecture"])
         final = self._shared.score(architecture)

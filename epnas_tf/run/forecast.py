@@ -77,10 +77,10 @@ class Forecast:
     seconds_by_level: dict[int, float]
     memory: Memory | None
     shorter: Proposal | None
-    at_a_time: int = 1
+    at_a_time: float = 1
 
-    def side_by_side(self, children: int) -> "Forecast":
-        """The forecast where so many children are trained at a time."""
+    def side_by_side(self, children: float) -> "Forecast":
+        """The forecast where so many children are trained at a time, less than one where searches take turns."""
         by_level = {level: seconds / children for level, seconds in self.seconds_by_level.items()}
         shorter = self.shorter and dataclasses.replace(self.shorter, seconds=self.shorter.seconds / children)
         return dataclasses.replace(

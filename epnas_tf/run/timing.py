@@ -14,7 +14,7 @@ class TimeLeft:
         self._levels: list[int] = []
         self._seconds: list[float] = []
 
-    def expect(self, expected: Mapping[int, float], at_a_time: int = 1) -> None:
+    def expect(self, expected: Mapping[int, float], at_a_time: float = 1) -> None:
         """Sets what is expected, before the first child of this start.
 
         Args:

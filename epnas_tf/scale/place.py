@@ -1,6 +1,8 @@
 """Where the children of a round are trained: an interface, and this process as the simplest place."""
 
+import collections
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,11 +20,13 @@ class Task:
         number: its number in the search, from 0.
         architecture: its architecture.
         seed: decides the order of the images and their augmentation.
+        search: the position of its search among those of the place, from 0.
     """
 
     number: int
     architecture: Any
     seed: int
+    search: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +66,25 @@ class Events:
         """Something happened that does not stop the search: a worker was lost, say."""
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Round:
+    """The children of a search that start from the same shared weights.
+
+    Attributes:
+        tasks: the children.
+        following: the child after them, to be traced ahead; None if it is not known.
+        trainer: has the shared weights, which stay as they are.
+        events: receives what happens meanwhile.
+    """
+
+    tasks: Sequence[Task]
+    following: Task | None
+    trainer: "ChildTrainer"
+    events: Events
+
+
 class Place(Protocol):
-    """Trains the children of a round, all from the same shared weights."""
+    """Trains the children of rounds, of one search or several."""
 
     @property
     def num_workers(self) -> int:
@@ -73,44 +94,43 @@ class Place(Protocol):
     def workers(self) -> list[WorkerStatus]:
         """What each worker does; none if this process trains the children."""
 
-    def run(self, tasks: Sequence[Task], following: Any, events: Events) -> list[ChildOutcome]:
-        """Trains children and returns their outcomes in the same order; the shared weights stay as they are.
+    def begin(self, round: Round) -> None:
+        """Takes a round; a search has one at a time."""
 
-        Args:
-            tasks: the children.
-            following: the architecture of the child after them, to be traced ahead; None if it is not known.
-            events: receives what happens meanwhile.
-        """
+    def done(self) -> tuple[Round, list[ChildOutcome]]:
+        """Waits until one of the rounds is trained, and returns it with its outcomes in the order of its children."""
 
     def close(self) -> None:
         """Ends what the place has started."""
 
 
 class ThisProcess:
-    """Trains the children of a round one after the other in this process.
-
-    Args:
-        trainer: has the shared weights.
-    """
+    """Trains children one after the other in this process."""
 
     num_workers = 1
+
+    def __init__(self) -> None:
+        self._rounds: collections.deque[Round] = collections.deque()
 
     @property
     def workers(self) -> list[WorkerStatus]:
         """There are none."""
         return []
 
-    def __init__(self, trainer: "ChildTrainer") -> None:
-        self._trainer = trainer
+    def begin(self, round: Round) -> None:
+        """See `Place.begin`."""
+        self._rounds.append(round)
 
-    def run(self, tasks: Sequence[Task], following: Any, events: Events) -> list[ChildOutcome]:
-        """See `Place.run`."""
-        after = [*(task.architecture for task in tasks[1:]), following]
+    def done(self) -> tuple[Round, list[ChildOutcome]]:
+        """See `Place.done`."""
+        one = self._rounds.popleft()
         outcomes = []
-        for task, next_one in zip(tasks, after, strict=True):
-            events.began(task)
-            outcomes.append(self._trainer.outcome(task.architecture, task.seed, next_one))
-        return outcomes
+        for task, following in zip(one.tasks, [*one.tasks[1:], one.following], strict=True):
+            one.events.began(task)
+            ahead = None if following is None else functools.partial(one.trainer.prepare_ahead, following.architecture)
+            outcomes.append(one.trainer.outcome(task.architecture, task.seed, ahead))
+        one.trainer.wait()  # the next round may be another search's, and two threads should not trace at a time
+        return one, outcomes
 
     def close(self) -> None:
         """Nothing was started."""

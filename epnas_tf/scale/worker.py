@@ -8,7 +8,6 @@ from typing import Any
 
 from epnas_tf.config import RunConfig
 from epnas_tf.environment import versions
-from epnas_tf.errors import DataError
 from epnas_tf.scale.place import Task
 
 
@@ -17,11 +16,11 @@ class WorkerSetup:
     """What a worker is made from.
 
     Attributes:
-        config: the settings of the run, with absolute paths of its data.
+        configs: the settings of each search, the same but for the seed, with absolute paths of the data.
         digest: identifies the images, see `ImageData.digest`.
     """
 
-    config: RunConfig
+    configs: tuple[RunConfig, ...]
     digest: str
 
 
@@ -36,35 +35,37 @@ class ChildWorker:
         self._setup = setup
 
     @functools.cached_property
-    def _trainer(self) -> Any:
-        """The trainer, which is made when the first child needs it, also in a process that was started again.
+    def _trainers(self) -> list[Any]:
+        """A trainer for each search, made when the first child needs them, also in a process that was started again.
 
         Raises:
             DataError: if the images are not those of the run.
         """
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ["KERAS_BACKEND"] = "tensorflow"
-        from epnas_tf import data as data_module
         from epnas_tf.children.setup import child_trainer, network_shape
+        from epnas_tf.data.loading import load_same
         from epnas_tf.devices import prepare_tensorflow
         from epnas_tf.space import make_space
 
-        config = self._setup.config
+        config = self._setup.configs[0]
         prepare_tensorflow(config.child.xla, one_thread=True)
         space = make_space(config.space)
-        data = data_module.load(config.data, config.seed)
-        if data.digest != self._setup.digest:
-            raise DataError(
-                f"A worker on {socket.gethostname()} must read the same images as the search: put the same files "
-                f"there. Received: other images in {config.data.dataset}"
-            )
-        return child_trainer(config, network_shape(config, space, data), data)
+        data = load_same(config.data, config.seed, self._setup.digest)
+        shape = network_shape(config, space, data)
+        return [child_trainer(one, shape, data) for one in self._setup.configs]
 
     def ready(self) -> dict[str, Any]:
         """Where the worker is, and the versions of its packages; answered once it can train."""
-        _ = self._trainer
+        _ = self._trainers
         return {"host": socket.gethostname(), "pid": os.getpid(), "versions": versions()}
 
-    def run(self, task: Task, shared: Any, following: Any) -> Any:
+    def run(self, task: Task, shared: Any, following: Task | None) -> Any:
         """Trains a child; see `ChildTrainer.outcome`."""
-        return self._trainer.outcome(task.architecture, task.seed, following, shared)
+        trainer = self._trainers[task.search]
+        for each in self._trainers:
+            each.wait()  # two threads should not trace at a time
+        ahead = None
+        if following is not None:
+            ahead = functools.partial(self._trainers[following.search].prepare_ahead, following.architecture)
+        return trainer.outcome(task.architecture, task.seed, ahead, shared)

@@ -1,20 +1,18 @@
 """Makes the place that the settings of the workers ask for."""
 
-from epnas_tf.children.child import ChildTrainer
+from collections.abc import Sequence
+
 from epnas_tf.config import RunConfig, WorkersConfig
 from epnas_tf.data import ImageData
 from epnas_tf.scale.place import Events, Place, ThisProcess
 
 
-def make_place(
-    workers: WorkersConfig, config: RunConfig, trainer: ChildTrainer, data: ImageData, events: Events
-) -> Place:
-    """Makes the place where a run's children are trained.
+def make_place(workers: WorkersConfig, configs: Sequence[RunConfig], data: ImageData, events: Events) -> Place:
+    """Makes the place where the children of searches are trained.
 
     Args:
         workers: the workers.
-        config: the settings of the run.
-        trainer: has the shared weights.
+        configs: the settings of each search, the same but for the seed.
         data: the images; a worker must read the same.
         events: receives what happens while the workers start.
 
@@ -22,7 +20,7 @@ def make_place(
         ConfigError: if no cluster answers, or it is of another version.
     """
     if workers.is_this_process:
-        return ThisProcess(trainer)
+        return ThisProcess()
     from epnas_tf.scale.ray_place import RayWorkers
 
-    return RayWorkers(workers, config, trainer, data, events)
+    return RayWorkers(workers, configs, data, events)

@@ -29,7 +29,7 @@ from epnas_tf.data.checks.places import PLACES, absolute_places, is_moved, resol
 from epnas_tf.environment import versions
 from epnas_tf.errors import ConfigError, RunDirectoryError, StateError
 from epnas_tf.files import to_disk
-from epnas_tf.options import from_values, same_place, values_of
+from epnas_tf.options import fields_of, from_values, same_place, values_of
 from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_to_json
 from epnas_tf.storage.data_file import DATA_FILE, DataDescription, refuse_other_images, save_description
@@ -116,6 +116,7 @@ class RunDirectory:
             write_document(file, self.FORMAT, {"settings": now, "places": places, "versions": versions()})
             return
         there, differing = kept["settings"], []
+        defaults = json.loads(json.dumps({field.name: field.default for field in fields_of(type(self.config))}))
         for name, value in now.items():
             if name == "plugins":  # what they register counts, by its name, and not where it comes from
                 continue
@@ -128,7 +129,7 @@ class RunDirectory:
                     kept["places"][name] = paths[1]
                     self._moved = kept
                     continue
-            elif there.get(name) == value:
+            elif there.get(name, defaults.get(name)) == value:  # a setting that is newer than the run
                 continue
             differing.append(f"  --{name}: {_shown(there.get(name))} there, {_shown(value)} now")
         if differing:

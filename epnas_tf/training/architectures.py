@@ -1,6 +1,7 @@
 """The architectures that a final training considers."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 from epnas_tf.errors import ArchitectureError, ConfigError, RunDirectoryError
@@ -10,6 +11,7 @@ from epnas_tf.space.architecture import Architecture
 from epnas_tf.space.serialization import architecture_from_dict, load_architecture
 from epnas_tf.storage.records import best_trials
 from epnas_tf.storage.run_directory import read_config
+from epnas_tf.storage.searches import folders_of_searches
 from epnas_tf.storage.training_directory import FOLDER
 
 
@@ -41,10 +43,12 @@ def _refuse_unknown_operations(file: str, architecture: Architecture) -> None:
 def find_candidates(run_dir: Path, architecture_file: str | None, count: int) -> list[RankedArchitecture]:
     """Returns the architectures to compare, best of the search first.
 
+    Of several searches the best of each come first: estimates on different shared weights cannot be compared.
+
     Args:
         run_dir: the directory of a search.
         architecture_file: an architecture to use instead; None for those of the search.
-        count: maximum number of the search's best to return.
+        count: maximum number of each search's best to return.
 
     Raises:
         ArchitectureError: if the file holds no architecture.
@@ -68,7 +72,15 @@ def find_candidates(run_dir: Path, architecture_file: str | None, count: int) ->
             f"architecture file with --architecture{example}."
         )
     depth = depth_of(read_config(run_dir).space)
-    best = best_trials(run_dir, depth)[:count]
-    if not best:
-        raise RunDirectoryError(f"No architecture of {depth} levels is trained yet in {run_dir}. Let the search go on.")
-    return [RankedArchitecture(architecture_from_dict(trial["architecture"]), trial["score"]) for trial in best]
+    trials = []
+    for folder in folders_of_searches(run_dir):
+        best = best_trials(folder, depth)[:count]
+        if not best:
+            what = f"No architecture of {depth} levels is trained yet in {folder}."
+            raise RunDirectoryError(f"{what} Let the search go on.")
+        trials += list(enumerate(best))
+    trials.sort(key=lambda placed: (placed[0], -placed[1]["estimate"]))
+    found: dict[Architecture, float] = {}
+    for _, trial in trials:
+        found.setdefault(architecture_from_dict(trial["architecture"]), trial["score"])
+    return list(itertools.starmap(RankedArchitecture, found.items()))

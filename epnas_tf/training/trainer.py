@@ -309,10 +309,11 @@ class _FinalTraining:
         write_whole(self.directory.path / METRICS, (json.dumps(document, indent=2) + "\n").encode())
 
 
-def _which_images(config: RunConfig | TrainingConfig) -> tuple[DataConfig, int]:
+def _which_images(config: RunConfig | TrainingConfig) -> DataConfig:
     """Returns the settings that determine the images and their split."""
     places = {name: os.path.realpath(path) for name in PLACES if os.path.exists(path := getattr(config.data, name))}
-    return dataclasses.replace(config.data, **places, **NOT_AUGMENTED), config.seed
+    seed = config.data.drawn_by(config.seed)
+    return dataclasses.replace(config.data, **places, **NOT_AUGMENTED, split_seed=seed)
 
 
 def examples(images: Images, probabilities: Float32Array, seed: int) -> dict[str, npt.NDArray[Any]]:

@@ -20,7 +20,7 @@ from epnas_tf.storage.training_directory import TrainingDirectory
 with quiet_tensorflow():
     from epnas_tf.children.child import ChildTrainer
     from epnas_tf.network.store import VariableStore
-    from epnas_tf.run import runner
+    from epnas_tf.run import one_search
     from epnas_tf.storage.logs import TensorBoardLogs
     from epnas_tf.training import trainer
 
@@ -138,7 +138,7 @@ MOMENTS = {
     "before architecture.json": at(RunDirectory, "save_best", die),
     "half of architecture.json is written": at(run_directory, "write_whole", half_beside),
     "after a child": at(TensorBoardLogs, "add", die, after=True),
-    "before the end": at(runner, "SearchResult", die),
+    "before the end": at(one_search, "SearchResult", die),
     "candidates are written": at(TrainingDirectory, "save_candidates", die, after=True),
     "Ctrl-C after a state": at(RunDirectory, "save_state", interrupt, after=True),
     "test.npz is written": at(trainer, "write_whole", die, after=True),
@@ -154,14 +154,14 @@ MOMENTS = {
 
 def note_children(file):
     """Writes down which children begin."""
-    real = runner._Run.began
+    real = one_search.OneSearch.began
 
     def began(run, task):
         with open(file, "a") as noted:
             noted.write(f"{task.number + 1}\n")
         real(run, task)
 
-    runner._Run.began = began
+    one_search.OneSearch.began = began
 
 
 def install(plan):

@@ -20,7 +20,7 @@ from epnas_tf.bin.search import warning_of_depth
 from epnas_tf.config import RunConfig
 from epnas_tf.metrics import accuracy_interval, with_interval
 from epnas_tf.options import fields_of, values_of
-from epnas_tf.run.runner import PARTS
+from epnas_tf.run.one_search import PARTS
 from epnas_tf.space import MacroSpace, MicroSpace, load_architecture
 from epnas_tf.storage.records import best_trials
 from tests.bin import runs

@@ -180,7 +180,7 @@ class TestParts:
         runs.make_training(tmp_path / "final", None, candidates=[(best[0], 0.8)])
         write_report(tmp_path)
         text = page_of(tmp_path).texts["training"]
-        assert "The final training is comparing candidates, 1 of 1 so far" in text
+        assert "The final training is comparing candidates, 1 so far" in text
         assert "No epoch has ended yet." in text
 
     def test_no_mistakes(self, tmp_path):

@@ -8,8 +8,9 @@ from epnas_tf.config import LimitConfig, RunConfig
 from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.options import from_values
 from epnas_tf.run.compare import CompareListener, compare_config, run_compare
+from epnas_tf.run.one_search import Listener
 from epnas_tf.run.opponents import Opponents
-from epnas_tf.run.runner import Listener, finished_state, run_search
+from epnas_tf.run.runner import finished_state, run_search
 from epnas_tf.storage.compare_directory import read_comparison
 from epnas_tf.storage.data_file import load_description, save_description
 from epnas_tf.storage.run_directory import read_config

@@ -11,7 +11,8 @@ from epnas_tf.errors import ConfigError, RunDirectoryError
 from epnas_tf.options import from_values
 from epnas_tf.run.comparison import RankListener, agreements, run_rank
 from epnas_tf.run.correlation import kendall
-from epnas_tf.run.runner import Listener, run_search
+from epnas_tf.run.one_search import Listener
+from epnas_tf.run.runner import run_search
 from epnas_tf.storage.data_file import load_description, save_description
 from epnas_tf.storage.rank_directory import LESS, SIZES, WAYS
 from tests.run import test_runner

@@ -19,8 +19,9 @@ from epnas_tf.errors import DataError, RunDirectoryError, SearchError
 from epnas_tf.network import Network, VariableStore
 from epnas_tf.options import from_values, values_of
 from epnas_tf.report.search_files import read_search
+from epnas_tf.run.one_search import PARTS, Listener
 from epnas_tf.run.recording import trial_record
-from epnas_tf.run.runner import PARTS, Listener, run_search
+from epnas_tf.run.runner import run_search
 from epnas_tf.space import load_architecture, make_space
 from epnas_tf.space.definition import depth_of
 from epnas_tf.storage.run_directory import RunDirectory, read_config

@@ -8,6 +8,7 @@ import numpy as np
 
 from epnas_tf.children.outcome import ChildOutcome, ChildResult
 from epnas_tf.environment import versions
+from epnas_tf.errors import ConfigError
 from epnas_tf.scale.worker import ChildWorker
 
 
@@ -36,7 +37,7 @@ class DyingOnce(Echo):
     """Ends its process at the first child of all; the file `died` in the folder of the data says that it has."""
 
     def run(self, task, shared, following):
-        mark = Path(self._setup.config.data.data_dir) / "died"
+        mark = Path(self._setup.configs[0].data.data_dir) / "died"
         if not mark.exists():
             mark.touch()
             os._exit(1)
@@ -65,3 +66,31 @@ class Sending(Echo):
         outcome = super().run(task, shared, following)
         outcome.values.momentum[("stem",)] = np.full(30 * 2**18, task.seed, np.float32)
         return outcome
+
+
+def slow_square(folder):
+    """Squares numbers, the first ones slowest; the worker that gets the first ends at its first try."""
+
+    def square(number):
+        mark = Path(folder) / "died"
+        if number == 0 and not mark.exists():
+            mark.touch()
+            os._exit(1)
+        time.sleep(0.3 if number < 2 else 0.0)
+        return number**2
+
+    return square
+
+
+def dying(_):
+    """Ends its process at every task."""
+    return lambda _: os._exit(1)
+
+
+def refusing(_):
+    """Refuses every task."""
+
+    def refuse(number):
+        raise ConfigError(f"`task` must be even. Received: {number}")
+
+    return refuse

@@ -24,7 +24,7 @@ from epnas_tf.report.page import write_report
 from epnas_tf.report.search_files import read_search
 from epnas_tf.run.runner import run_search
 from epnas_tf.scale import ray_place
-from epnas_tf.scale.place import Events, Task
+from epnas_tf.scale.place import Events, Round, Task
 from epnas_tf.scale.ray_place import RayWorkers
 from epnas_tf.scale.worker import ChildWorker
 from epnas_tf.space import make_space
@@ -91,17 +91,16 @@ def nothing_left():
 
 
 @pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize("workers", [1, 2])
-def test_another_number_of_workers_changes_no_trial(expected, tmp_path, workers):
-    result = search(tmp_path / "run", f"--workers={workers}")
+def test_two_workers_change_no_trial_and_are_told_of(expected, tmp_path):
+    result = search(tmp_path / "run", "--workers=2")
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     runs.assert_same_result(tmp_path / "run", expected)
     lines = [line for line in result.stdout.splitlines() if line.startswith("worker ")]
-    assert [line.split(":")[0] for line in lines] == [f"worker {number}" for number in range(1, workers + 1)]
+    assert [line.split(":")[0] for line in lines] == ["worker 1", "worker 2"]
     assert sum(int(line.split()[2]) for line in lines) == NUM_CHILDREN
     told = read_search(tmp_path / "run").workers
-    assert [worker.number for worker in told] == list(range(1, workers + 1))
+    assert [worker.number for worker in told] == [1, 2]
     assert sum(worker.children for worker in told) == NUM_CHILDREN
     assert all(0 < worker.busy <= 1 and f"({worker.place})" in result.stdout for worker in told)
     assert told[0].place in write_report(tmp_path / "run").read_text()
@@ -110,13 +109,32 @@ def test_another_number_of_workers_changes_no_trial(expected, tmp_path, workers)
 
 @pytest.mark.usefixtures("nothing_left")
 def test_a_search_whose_driver_is_killed_three_times_ends_like_one_that_was_not(expected, tmp_path):
+    """It goes on with one worker, and then with none."""
     for moment, nth in (("a line is written", 1), ("a child is trained, not told", 3), ("after a child", 2)):
-        result = search(tmp_path / "run", "--workers=2", moment=moment, nth=nth)
+        result = search(tmp_path / "run", "--workers=1", moment=moment, nth=nth)
         assert result.returncode == -signal.SIGKILL, (moment, result.stdout[-500:], result.stderr)
-    result = search(tmp_path / "run")  # and goes on without workers
+    result = search(tmp_path / "run")
     assert result.returncode == 0, result.stderr
     assert "Going on after child" in result.stdout
     runs.assert_same_result(tmp_path / "run", expected)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_searches_side_by_side_share_the_workers_and_give_the_same(tmp_path):
+    for name, more in (("alone", ()), ("workers", ("--workers=2",))):
+        plan = ("--k=2", "--iterations=1", "--searches=2", f"--run_dir={tmp_path / name}", *more)
+        result = runs.drive("search", *runs.TINY, *plan)
+        assert result.returncode == 0, result.stderr
+        lines = result.stdout.splitlines()
+        assert sum(" validation and " in line for line in lines) == 1  # of the images once
+        for number in (1, 2):
+            assert any(line.startswith(f"search {number}: child 6/6") for line in lines)
+            assert any(line.startswith(f"search {number}: 6 children in ") for line in lines)
+    assert sum(int(line.split()[2]) for line in lines if line.startswith("worker ")) == 12
+    assert str(tmp_path / "workers" / "searches" / "2" / "architecture.json") in result.stdout
+    for of in ("", "searches/2"):
+        runs.assert_same_result(tmp_path / "workers" / of, tmp_path / "alone" / of)
+    assert "These searches are finished;" in runs.drive("search", *runs.TINY, *plan).stdout
 
 
 @pytest.fixture
@@ -134,13 +152,22 @@ def place(cluster, monkeypatch):
         monkeypatch.setattr(ray_place, "ChildWorker", worker)
         changed = dataclasses.replace(config, data=dataclasses.replace(config.data, **settings))
         workers = WorkersConfig(workers=number, cluster=cluster.address)
-        places.append(RayWorkers(workers, changed, trainer, data, events or Events()))
+        places.append(RayWorkers(workers, [changed], data, events or Events()))
         places[-1].trainer = trainer
         return places[-1]
 
     yield make
     for each in places:
         each.close()
+
+
+def train(made, tasks, events=None):
+    """Trains children as a round of their own."""
+    given = Round(tasks, None, made.trainer, events or Events())
+    made.begin(given)
+    done, outcomes = made.done()
+    assert done is given
+    return outcomes
 
 
 def tasks(number):
@@ -165,9 +192,9 @@ class Said(Events):
 def test_outcomes_come_in_the_order_of_the_children_and_large_ones_begin_first(place):
     made, events = place(fake_workers.Echo), Said()
     given = tasks(6)
-    outcomes = made.run(given, None, events)
+    outcomes = train(made, given, events)
     assert [outcome.result.score for outcome in outcomes] == [task.seed / 1000 for task in given]
-    sizes = [made._size(given[number]) for number in events.begun]
+    sizes = [ray_place.multiply_adds(given[number], made.trainer) for number in events.begun]
     assert sizes[:2] == sorted(sizes, reverse=True)[:2]
     assert sorted(events.begun) == list(range(6))
 
@@ -175,24 +202,24 @@ def test_outcomes_come_in_the_order_of_the_children_and_large_ones_begin_first(p
 def test_what_no_child_has_trained_is_not_sent_and_the_rest_comes_back(place):
     made = place(fake_workers.Echo)
     (task,) = tasks(1)
-    assert made.run([task], None, Events())[0].values.variables == {}
+    assert train(made, [task])[0].values.variables == {}
     made.trainer.commit(made.trainer.outcome(task.architecture, 0).values, {})
     sent = made.trainer.shared([("stem",)]).variables[("stem",)]
-    (outcome,) = made.run([task], None, Events())
+    (outcome,) = train(made, [task])
     for array, doubled in zip(sent, outcome.values.variables[("stem",)], strict=True):
         np.testing.assert_array_equal(2 * array, doubled)
 
 
 def test_more_than_the_object_store_holds_goes_through(place):
     """Eight times 30 MB through a store of 80 MB."""
-    outcomes = place(fake_workers.Sending).run(tasks(8), None, Events())
+    outcomes = train(place(fake_workers.Sending), tasks(8))
     assert [outcome.values.momentum[("stem",)][-1] for outcome in outcomes] == [100 + n for n in range(8)]
 
 
 def test_a_lost_worker_is_told_of_and_its_child_trained_again(place, tmp_path):
     events = Said()
-    made = place(fake_workers.DyingOnce, 1, data_dir=str(tmp_path))
-    outcomes = made.run(tasks(3), None, events)
+    made = place(fake_workers.DyingOnce, 1, events, data_dir=str(tmp_path))
+    outcomes = train(made, tasks(3), events)
     assert [outcome.result.score for outcome in outcomes] == [0.1, 0.101, 0.102]
     (text,) = events.texts
     assert text.startswith("Worker 1 (here, process ")
@@ -206,7 +233,7 @@ def test_a_lost_worker_is_told_of_and_its_child_trained_again(place, tmp_path):
 
 def test_a_child_that_ends_every_worker_ends_the_search_with_one_line(place):
     with pytest.raises(SearchError, match=r"5 workers have ended while they trained child 3\. Too") as told:
-        place(fake_workers.DyingAtChildThree).run(tasks(3), None, Events())
+        train(place(fake_workers.DyingAtChildThree), tasks(3))
     assert "\n" not in str(told.value)
 
 
@@ -217,14 +244,14 @@ def test_workers_that_differ_are_refused(place, tmp_path):
         (lambda: place(ChildWorker, train_images=200), DataError, "must read the same images as the search"),
     ):
         with pytest.raises(error, match=message):
-            make().run(tasks(1), None, Events())
+            train(make(), tasks(1))
 
 
 def test_a_search_without_any_worker_says_what_it_waits_for(place, monkeypatch):
     monkeypatch.setattr(ray_place, "PATIENCE", 1.0)
     events = Said()
     made = place(fake_workers.Unready, 1, events)
-    assert len(made.run(tasks(1), None, events)) == 1
+    assert len(train(made, tasks(1), events)) == 1
     (text,) = events.texts
     assert text.startswith("No worker has answered for 1 s. Waiting until Ray has started one")
 

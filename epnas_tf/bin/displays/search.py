@@ -17,7 +17,7 @@ from epnas_tf.config import SearchConfig
 from epnas_tf.data import ImageData
 from epnas_tf.metrics import percent_of_images, with_interval
 from epnas_tf.run.forecast import Forecast, gigabytes
-from epnas_tf.run.runner import Listener
+from epnas_tf.run.one_search import Listener
 from epnas_tf.run.timing import TimeLeft, format_seconds
 from epnas_tf.scale.place import WorkerStatus
 from epnas_tf.search.candidate import Candidate, Ranked
@@ -35,23 +35,30 @@ class LogDisplay(Display, Listener):
     Args:
         console: the console.
         config: has the search's iterations, sampling rule and ranking rule.
+        number: of several searches, which one it is, from 1; 0 for a search alone.
     """
 
-    def __init__(self, console: Terminal, config: SearchConfig) -> None:
+    def __init__(self, console: Terminal, config: SearchConfig, number: int = 0) -> None:
         super().__init__(console)
         self.config = config
+        self.number = number
         self.time_left = TimeLeft()
         self.num_validation: int | None = None
         self.search: ProgressiveSearch[Any] | None = None
         self.deepest: tuple[int, float, str] | None = None  # level, accuracy and text of the best child of that level
         self.began = time.perf_counter()
 
+    def say(self, text: str) -> None:
+        """Writes a sentence, and of several searches which one it is about."""
+        super().say(f"search {self.number}: {text}" if self.number else text)
+
     def started(self, search: ProgressiveSearch[Any], data: ImageData, num_resumed: int) -> None:
         """Prints the data set, and the point from which the search resumes."""
         self.search = search
         self.num_validation = len(data.validation)
-        self.say_data(data)
-        if self.num_validation < FEW_VALIDATION_IMAGES:
+        if self.number < 2:  # the others have the same
+            self.say_data(data)
+        if self.num_validation < FEW_VALIDATION_IMAGES and self.number < 2:
             larger = " or a larger --validation_fraction" if data.validation_is_drawn else ""
             self.warning(
                 f"{self.num_validation} validation images hardly tell networks apart, as each is "
@@ -73,7 +80,7 @@ class LogDisplay(Display, Listener):
         """Prints the forecast."""
         self.time_left.expect(forecast.seconds_by_level, forecast.at_a_time)
         left = self.time_left.estimate(self.started_search.remaining_levels)
-        for line in forecast_lines(forecast, self.started_search, left):
+        for line in [] if self.number > 1 else forecast_lines(forecast, self.started_search, left):
             self.say(line)
         self.began = time.perf_counter()
 
@@ -166,8 +173,8 @@ class LiveDisplay(LogDisplay):
     A separate thread draws it during the search, from values recorded when a child began or ended.
     """
 
-    def __init__(self, console: Terminal, config: SearchConfig) -> None:
-        super().__init__(console, config)
+    def __init__(self, console: Terminal, config: SearchConfig, number: int = 0) -> None:
+        super().__init__(console, config, number)
         self.last = "-"
         self.search_began = time.perf_counter()
         self.noted: tuple[dict[str, str], ProgressBar] | None = None
@@ -240,8 +247,52 @@ class LiveDisplay(LogDisplay):
             rows = rows | {"workers": "\n".join(map(worker_line, self.workers))}
         for name, text in rows.items():
             table.add_row(name, f"{elapsed} gone, {text}" if name == "time" else text)
-        # The terminal shows Ctrl-C as "^C" behind the bar: in the last column it would move the display down by a line.
-        return Group(table, Padding(progress, (0, len("^C") + 1, 0, 0)))
+        return Group(table, beside_interrupt(progress))
+
+
+class LiveSearches:
+    """Several searches on one live display, a line each; used in a `with` statement.
+
+    Args:
+        displays: theirs, which are not shown themselves.
+    """
+
+    COLUMNS = ("iteration", "time", "best so far")
+
+    def __init__(self, displays: Sequence[LiveDisplay]) -> None:
+        self.displays = displays
+        console = displays[0].console
+        self.live = Live(get_renderable=self.render, console=console, refresh_per_second=REFRESH_PER_SECOND)
+
+    def __enter__(self) -> Self:
+        self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.live.stop()
+
+    def render(self) -> Group:
+        """Renders the searches in their present state."""
+        first = self.displays[0]
+        noted = [(display.number, *display.noted) for display in self.displays if display.noted is not None]
+        if not noted:
+            return Group("Preparing …")
+        table = Table(box=None, pad_edge=False, expand=True, header_style="bold")
+        for name in ("search", *self.COLUMNS[:-1]):
+            table.add_column(name, no_wrap=True)
+        table.add_column(self.COLUMNS[-1], ratio=1, overflow="fold")
+        for number, rows, _ in noted:
+            table.add_row(str(number), *(rows[name] for name in self.COLUMNS))
+        elapsed = format_seconds(time.perf_counter() - first.search_began)
+        bars = [bar for _, _, bar in noted]
+        done, total = (sum(getattr(bar, part) or 0 for bar in bars) for part in ("completed", "total"))
+        lines = [f"{elapsed} gone, {done:.0f} of {total:.0f} children", *map(worker_line, first.workers)]
+        return Group(table, *lines, beside_interrupt(ProgressBar(total=total, completed=done)))
+
+
+def beside_interrupt(bar: ProgressBar) -> Padding:
+    """Leaves room for "^C", as terminals show Ctrl-C: in the last column it would move the display down by a line."""
+    return Padding(bar, (0, len("^C") + 1, 0, 0))
 
 
 def worker_line(worker: WorkerStatus) -> str:

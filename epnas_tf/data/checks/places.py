@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from epnas_tf.config import DataConfig
 from epnas_tf.data import sources
 from epnas_tf.errors import DataError
-from epnas_tf.options import from_values
+from epnas_tf.options import from_values, values_of
+
+T = TypeVar("T")
 
 PLACES = ("dataset", "data_dir", "manual_dir")
 """Settings that may name a file or a folder."""
@@ -59,6 +61,12 @@ def resolved(values: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, 
             moved.given = found[name]
             found[name] = moved
     return found
+
+
+def absolute(config: T) -> T:
+    """Returns settings with absolute paths of their data, for a process in another folder."""
+    values = values_of(config)
+    return from_values(type(config), resolved(values, absolute_places(values)))
 
 
 def is_moved(there: str, now: str) -> bool:
