@@ -103,3 +103,11 @@ def test_chief_without_a_worker_that_lives_ends_with_an_error(tmp_path):
     assert codes == {"chief": 1, "worker0": -signal.SIGKILL}, errors
     message = r"SearchError: No worker has called for \d+ s, and 5 trials are left.*Received: trial 0000 of worker0"
     assert re.search(message, errors["chief"])
+
+
+def test_the_documented_program_searches_as_chief_and_as_worker(tmp_path):
+    names = ("chief", "worker0", "worker1")
+    codes, printed, errors = run_fleet(tmp_path, "kt_documented", dict.fromkeys(names, (tmp_path,)))
+    assert codes == dict.fromkeys(names, 0), {name: text[-2000:] for name, text in errors.items()}
+    assert all("Results summary" in lines for lines in printed.values())
+    assert len(list((tmp_path / "tuning" / "digits").glob("trial_*"))) == 6  # one layer, for speed
