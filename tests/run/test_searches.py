@@ -1,6 +1,8 @@
 """Several searches side by side: each as if it were alone."""
 
 import dataclasses
+import itertools
+import shutil
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from epnas_tf.storage.searches import folders_of_searches
 from epnas_tf.training.architectures import find_candidates
 from epnas_tf.training.settings import training_config
 from epnas_tf.training.trainer import train_final
-from tests.run.test_runner import SETTINGS, Recorder, Stopped, trials
+from tests.run.test_runner import SETTINGS, Recorder, Stopped, scored, trials
 
 pytestmark = pytest.mark.usefixtures("without_grappler")
 
@@ -38,16 +40,14 @@ def finished(tmp_path_factory):
     return path, run_searches(CONFIG, path, 2, recorders), recorders
 
 
-def test_each_is_what_it_would_be_alone(finished, tmp_path):
+def test_the_second_is_what_it_would_be_alone(finished, tmp_path):
     path, results, recorders = finished
-    for number, config in enumerate((CONFIG, OTHER)):
-        folder = folders_of_searches(path)[number]
-        alone = run_search(config, tmp_path / str(number))
-        assert trials(folder) == trials(tmp_path / str(number))
-        assert (results[number].architecture, results[number].score) == (alone.architecture, alone.score)
-        assert read_config(folder) == config
-        assert [candidate.number for candidate, _ in recorders[number].ended] == list(range(NUM_CHILDREN))
-    assert trials(path) != trials(path / "searches" / "2")
+    alone = run_search(OTHER, tmp_path / "run")
+    assert trials(path / "searches" / "2") == trials(tmp_path / "run") != trials(path)
+    assert (results[1].architecture, results[1].score) == (alone.architecture, alone.score)
+    assert [read_config(folder) for folder in folders_of_searches(path)] == [CONFIG, OTHER]
+    for recorder in recorders:
+        assert [candidate.number for candidate, _ in recorder.ended] == list(range(NUM_CHILDREN))
 
 
 def test_a_split_seed_takes_the_place_of_the_seed_for_the_images():
@@ -57,9 +57,9 @@ def test_a_split_seed_takes_the_place_of_the_seed_for_the_images():
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_a_second_search_can_be_begun_later_and_both_be_stopped(finished, tmp_path):
+def test_a_second_search_can_be_begun_later_and_be_stopped(finished, tmp_path):
     path, expected, _ = finished
-    run_search(CONFIG, tmp_path / "run")
+    shutil.copytree(path, tmp_path / "run", ignore=shutil.ignore_patterns("searches"))
     with pytest.raises(Stopped):
         run_searches(CONFIG, tmp_path / "run", 2, [Recorder(), Recorder(stop_before=4)])
     recorders = [Recorder(), Recorder()]
@@ -72,11 +72,12 @@ def test_a_second_search_can_be_begun_later_and_both_be_stopped(finished, tmp_pa
 
 
 def test_a_search_that_fails_lets_the_others_end(monkeypatch, tmp_path):
+    scored(monkeypatch, itertools.cycle([0.5, 0.6, 0.7]))
     real = ChildTrainer.outcome
 
-    def outcome(trainer, architecture, seed, *others):
+    def outcome(trainer, *arguments):
         failure = "The loss became nan." if trainer.store.seed == OTHER.seed else None
-        return dataclasses.replace(real(trainer, architecture, seed, *others), failure=failure)
+        return dataclasses.replace(real(trainer, *arguments), failure=failure)
 
     monkeypatch.setattr(ChildTrainer, "outcome", outcome)
     recorders = [Recorder(), Recorder()]
@@ -128,7 +129,8 @@ def test_the_report_before_any_whole_network(finished, tmp_path):
     assert "no whole architecture yet" in write_report(tmp_path / "run").read_text()
 
 
-def test_the_live_display_has_a_line_for_each(finished, tmp_path):
+def test_the_live_display_has_a_line_for_each(monkeypatch, tmp_path):
+    scored(monkeypatch, itertools.cycle([0.5, 0.6, 0.7]))
     with open(tmp_path / "shown", "w+", encoding="utf-8") as file:
         console = Terminal(file=file, width=120, force_terminal=True)
         displays = [LiveDisplay(console, CONFIG.search, number) for number in (1, 2)]
