@@ -185,7 +185,7 @@ class OneSearch(Events):
         self.listener.started(self.search, self.data, self.search.num_told)
         if self.search.num_told:
             self.listener.resumed(self.directory.read_records())
-        if forecast is not None:
+        if forecast is not None and not already_finished:
             at_a_time = min(place.num_workers, self.searches * self.round) / self.searches
             self.listener.forecast(forecast().side_by_side(at_a_time))
         logs = TensorBoardLogs(self.directory.path / "logs", self.listener.warning)
