@@ -37,6 +37,7 @@ def load(names: Iterable[str]) -> None:
         if os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())  # last, so that no file in the folder hides a library
         _load(name, name)
+        _loaded[name] = None
 
 
 @functools.cache
@@ -50,6 +51,14 @@ def load_installed() -> None:
 
     for entry in entry_points(group=GROUP):
         _load(entry.module, f"{entry.module}, which the entry point {entry.name} of {GROUP} names")
+
+
+def loaded() -> tuple[str, ...]:
+    """The modules that were named by a setting so far, for processes that need the same ones."""
+    return tuple(_loaded)
+
+
+_loaded: dict[str, None] = {}
 
 
 def _load(module: str, received: str) -> None:

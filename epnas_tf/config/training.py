@@ -136,8 +136,9 @@ class RecipeConfig(Settings):
     )
     candidates: int = option(
         1,
-        "number of the search's best architectures to compare: each is trained from fresh weights for "
-        "--candidate_epochs, and the best on the validation images is trained in full; 1 takes the search's best",
+        "number of the search's best architectures, or of each of several searches, to compare: each is trained from "
+        "fresh weights for --candidate_epochs, and the best on the validation images is trained in full; 1 takes the "
+        "search's best",
         minimum=1,
     )
     candidate_epochs: int = option(5, "epochs of training for each candidate, if there are several", minimum=1)

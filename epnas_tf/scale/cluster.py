@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from epnas_tf.config import WorkersConfig
+from epnas_tf.environment import versions
 from epnas_tf.errors import ConfigError, EPNASError, SearchError
 
 MAX_LOST = 5
@@ -123,6 +124,19 @@ def options_of(workers: WorkersConfig) -> dict[str, Any]:
             f"--workers_per_gpu={math.ceil(workers.workers / gpus)}. Received: {gpus:g} GPUs"
         )
     return {"num_cpus": 1, "num_gpus": 1 / workers.workers_per_gpu}
+
+
+def refuse_other_versions(found: dict[str, Any]) -> None:
+    """Refuses a worker whose packages are others than here, by its answer to `Worker.ready`.
+
+    Raises:
+        ConfigError: if they are.
+    """
+    if found["versions"] != versions():
+        raise ConfigError(
+            "A worker must have the same versions as this process, or results would differ. Install them there. "
+            f"Received: on {found['host']} {found['versions']}, here {versions()}"
+        )
 
 
 def room(workers: WorkersConfig) -> int:

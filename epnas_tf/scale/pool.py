@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,25 +9,29 @@ import ray
 from ray.util import ActorPool
 
 from epnas_tf.config import WorkersConfig
-from epnas_tf.environment import versions
 from epnas_tf.errors import ConfigError
-from epnas_tf.scale.cluster import MAX_LOST, connect, options_of, room, told_in_one_line
+from epnas_tf.plugins import loaded
+from epnas_tf.scale.cluster import MAX_LOST, connect, options_of, refuse_other_versions, room, told_in_one_line
+from epnas_tf.scale.worker import Worker
+
+START = 300.0
+"""Seconds that all workers may take to start."""
 
 
-class PoolWorker:
+class PoolWorker(Worker):
     """Applies a function to one task after the other in a process of its own.
 
     Args:
+        modules: the plugins.
         place: the module and the name of what makes the function from a setup; imported when first needed.
     """
 
-    def __init__(self, place: tuple[str, str]) -> None:
+    def __init__(self, modules: tuple[str, ...], place: tuple[str, str]) -> None:
+        super().__init__(modules)
         self._place = place
         self._function: Callable[[Any], Any] | None = None
 
     def _made(self, setup: Any) -> Callable[[Any], Any]:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        os.environ["KERAS_BACKEND"] = "tensorflow"
         from epnas_tf.devices import prepare_tensorflow
 
         prepare_tensorflow(long_runs=True, one_thread=True)
@@ -36,23 +39,14 @@ class PoolWorker:
         function: Callable[[Any], Any] = getattr(importlib.import_module(module), name)(setup)
         return function
 
-    def run(self, here: dict[str, str], setup: Any, number: int, task: Any) -> tuple[int, Any]:
+    def run(self, setup: Any, number: int, task: Any) -> tuple[int, Any]:
         """Returns the task's number, and what the function makes of it.
 
         Args:
-            here: the versions of the packages where the task comes from.
             setup: what the function is made from; the same for all tasks.
             number: the task's number.
             task: the task.
-
-        Raises:
-            ConfigError: if the packages are others here.
         """
-        if here != versions():
-            raise ConfigError(
-                "A worker must have the same versions as this process, or results would differ. Install them there. "
-                f"Received: there {versions()}, here {here}"
-            )
         self._function = self._function or self._made(setup)
         return number, self._function(task)
 
@@ -80,10 +74,18 @@ def side_by_side(workers: WorkersConfig, place: tuple[str, str], setup: Any, tas
             count = min(workers.workers or max(room(workers), 1), len(tasks))
             options = {"max_restarts": -1, "max_task_retries": MAX_LOST, **options_of(workers)}
             kept = ray.put(setup)
-            actors = [ray.remote(PoolWorker).options(**options).remote(place) for _ in range(count)]
-            pool, here = ActorPool(actors), versions()
+            actors = [ray.remote(PoolWorker).options(**options).remote(loaded(), place) for _ in range(count)]
+            answers, missing = ray.wait([actor.ready.remote() for actor in actors], num_returns=count, timeout=START)
+            for found in ray.get(answers):
+                refuse_other_versions(found)
+            if missing:
+                raise ConfigError(
+                    f"Of {count} workers {len(missing)} have not started within {START:.0f} s; fewer --workers may "
+                    f"fit. Received: a cluster with {room(workers)} places"
+                )
+            pool = ActorPool(actors)
             for number, task in enumerate(tasks):
-                pool.submit(lambda actor, each: actor.run.remote(*each), (here, kept, number, task))
+                pool.submit(lambda actor, each: actor.run.remote(*each), (kept, number, task))
             done: dict[int, Any] = {}
             for number in range(len(tasks)):
                 while number not in done:

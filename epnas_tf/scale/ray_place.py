@@ -11,15 +11,15 @@ from typing import Any
 import ray
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError
 
+from epnas_tf import plugins
 from epnas_tf.children.child import ChildTrainer
 from epnas_tf.children.outcome import ChildOutcome
 from epnas_tf.config import RunConfig, WorkersConfig
 from epnas_tf.cost.network_cost import cost
 from epnas_tf.data import ImageData
 from epnas_tf.data.checks.places import absolute
-from epnas_tf.environment import versions
-from epnas_tf.errors import ConfigError, SearchError
-from epnas_tf.scale.cluster import MAX_LOST, connect, options_of, room, told_in_one_line
+from epnas_tf.errors import SearchError
+from epnas_tf.scale.cluster import MAX_LOST, connect, options_of, refuse_other_versions, room, told_in_one_line
 from epnas_tf.scale.place import Events, Round, Task, WorkerStatus
 from epnas_tf.scale.worker import ChildWorker, WorkerSetup
 from epnas_tf.space import build_graph
@@ -105,7 +105,7 @@ class RayWorkers:
         settings = tuple(absolute(config) for config in configs)
         self._workers: list[_Worker] = []
         try:
-            self._setup = WorkerSetup(settings, data.digest)
+            self._setup = WorkerSetup(settings, data.digest, plugins.loaded())
             with told_in_one_line():
                 self._options = options_of(workers)
                 self._add_workers()
@@ -234,11 +234,7 @@ class RayWorkers:
         worker.starting, worker.place = None, f"{found['host']}, process {found['pid']}"
         worker.ready_since = min(worker.ready_since, time.monotonic())
         self._lost[None] = 0
-        if found["versions"] != versions():
-            raise ConfigError(
-                "A worker must have the same versions as this process, or results would differ. Install them there. "
-                f"Received: on {found['host']} {found['versions']}, here {versions()}"
-            )
+        refuse_other_versions(found)
 
     def _outcome(self, worker: _Worker) -> ChildOutcome | None:
         """The outcome of a worker's child; None if the worker was lost."""

@@ -6,8 +6,10 @@ import os
 import socket
 from typing import Any
 
+from epnas_tf import plugins
 from epnas_tf.config import RunConfig
 from epnas_tf.environment import versions
+from epnas_tf.errors import ConfigError
 from epnas_tf.scale.place import Task
 
 
@@ -18,13 +20,42 @@ class WorkerSetup:
     Attributes:
         configs: the settings of each search, the same but for the seed, with absolute paths of the data.
         digest: identifies the images, see `ImageData.digest`.
+        plugins: modules to import, as named by a setting.
     """
 
     configs: tuple[RunConfig, ...]
     digest: str
+    plugins: tuple[str, ...] = ()
 
 
-class ChildWorker:
+class Worker:
+    """A process of Ray's, which has a search's plugins before it is sent anything that is made of them.
+
+    Args:
+        modules: the plugins.
+    """
+
+    def __init__(self, modules: tuple[str, ...]) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        self._refusal: ConfigError | None = None
+        try:
+            plugins.load(modules)
+        except ConfigError as error:  # told by `ready`: an error here would be a worker that dies again and again
+            self._refusal = error
+
+    def ready(self) -> dict[str, Any]:
+        """Where the worker is, and the versions of its packages; answered once it can train.
+
+        Raises:
+            ConfigError: if it cannot import a plugin.
+        """
+        if self._refusal is not None:
+            raise ConfigError(f"A worker on {socket.gethostname()}: {self._refusal}")
+        return {"host": socket.gethostname(), "pid": os.getpid(), "versions": versions()}
+
+
+class ChildWorker(Worker):
     """Trains children in a process of its own. It is sent the shared values of a child's layers, and sends them back.
 
     Args:
@@ -32,6 +63,7 @@ class ChildWorker:
     """
 
     def __init__(self, setup: WorkerSetup) -> None:
+        super().__init__(setup.plugins)
         self._setup = setup
 
     @functools.cached_property
@@ -41,8 +73,6 @@ class ChildWorker:
         Raises:
             DataError: if the images are not those of the run.
         """
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        os.environ["KERAS_BACKEND"] = "tensorflow"
         from epnas_tf.children.setup import child_trainer, network_shape
         from epnas_tf.data.loading import load_same
         from epnas_tf.devices import prepare_tensorflow
@@ -56,9 +86,10 @@ class ChildWorker:
         return [child_trainer(one, shape, data) for one in self._setup.configs]
 
     def ready(self) -> dict[str, Any]:
-        """Where the worker is, and the versions of its packages; answered once it can train."""
+        """See `Worker.ready`."""
+        found = super().ready()
         _ = self._trainers
-        return {"host": socket.gethostname(), "pid": os.getpid(), "versions": versions()}
+        return found
 
     def run(self, task: Task, shared: Any, following: Task | None) -> Any:
         """Trains a child; see `ChildTrainer.outcome`."""

@@ -1,6 +1,7 @@
 """Workers that train nothing, for tests of what happens around a training. Ray's processes import this module."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -9,14 +10,14 @@ import numpy as np
 from epnas_tf.children.outcome import ChildOutcome, ChildResult
 from epnas_tf.environment import versions
 from epnas_tf.errors import ConfigError
-from epnas_tf.scale.worker import ChildWorker
+from epnas_tf.scale.worker import ChildWorker, Worker
 
 
 class Echo(ChildWorker):
     """Sends back what it was sent, doubled; a child's seed counts as its score's thousandths."""
 
     def ready(self):
-        return {"host": "here", "pid": os.getpid(), "versions": versions()}
+        return Worker.ready(self) | {"host": "here"}
 
     def run(self, task, shared, following):
         result = ChildResult(task.seed / 1000, 1.0, 1.0, 1, 10, 0.0, 0.01, 0.0)
@@ -80,6 +81,11 @@ def slow_square(folder):
         return number**2
 
     return square
+
+
+def has_plugin(name):
+    """Tells whether a module is imported."""
+    return lambda _: name in sys.modules
 
 
 def dying(_):

@@ -9,6 +9,7 @@ from epnas_tf.options import from_values
 from epnas_tf.run.compare import CompareListener, compare_config, run_compare
 from epnas_tf.run.comparison import RankListener, run_rank
 from epnas_tf.run.runner import run_search
+from epnas_tf.scale import pool
 from epnas_tf.scale.pool import side_by_side
 from epnas_tf.storage.compare_directory import read_comparison
 from epnas_tf.storage.records import read_records
@@ -84,6 +85,11 @@ def test_results_come_in_order_and_the_task_of_a_lost_worker_is_sent_again(tmp_p
     results = side_by_side(WorkersConfig(workers=3), (HELPERS, "slow_square"), str(tmp_path), list(range(6)))
     assert list(results) == [0, 1, 4, 9, 16, 25]
     assert (tmp_path / "died").exists()
+
+
+def test_workers_import_the_plugins_of_this_process(monkeypatch):
+    monkeypatch.setattr(pool, "loaded", lambda: ("wave",))  # of Python's library; nothing else imports it
+    assert list(pool.side_by_side(WorkersConfig(workers=1), (HELPERS, "has_plugin"), "wave", [0])) == [True]
 
 
 def test_what_cannot_go_on_ends_with_one_line():

@@ -15,6 +15,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from epnas_tf import plugins
 from epnas_tf.children.setup import child_trainer, network_shape
 from epnas_tf.config import RunConfig, WorkersConfig
 from epnas_tf.data import load
@@ -237,11 +238,15 @@ def test_a_child_that_ends_every_worker_ends_the_search_with_one_line(place):
     assert "\n" not in str(told.value)
 
 
-def test_workers_that_differ_are_refused(place, tmp_path):
+def test_workers_that_differ_are_refused(place, tmp_path, monkeypatch):
+    with monkeypatch.context() as without:
+        without.setattr(plugins, "loaded", lambda: ("no_such_plugin",))
+        with pytest.raises(ConfigError, match=r"A worker on .*`plugins` must name modules.* Received: no_such_plugin"):
+            train(place(fake_workers.Echo), tasks(1))
     for make, error, message in (
         (lambda: place(fake_workers.OfAnotherVersion), ConfigError, "must have the same versions.*'numpy': '1.0'"),
         (lambda: place(ChildWorker, dataset=str(tmp_path / "none.npz")), DataError, "none.npz"),
-        (lambda: place(ChildWorker, train_images=200), DataError, "must read the same images as the search"),
+        (lambda: place(ChildWorker, train_images=200), DataError, "must read the same images as the process"),
     ):
         with pytest.raises(error, match=message):
             train(make(), tasks(1))
