@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from epnas_tf.config.search import RunConfig
 from epnas_tf.errors import ConfigError
-from epnas_tf.options import Settings, option, require
+from epnas_tf.options import Settings, as_flags, option, require, values_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +37,11 @@ class WorkersConfig(Settings):
         """Whether this process trains the children itself."""
         return not self.workers and not self.cluster
 
+    @property
+    def given(self) -> str:
+        """What was given, as flags."""
+        return as_flags({name: value for name, value in values_of(self).items() if value != getattr(type(self), name)})
+
 
 def check_workers(workers: WorkersConfig, config: RunConfig, searches: int = 1) -> None:
     """Refuses workers that so many searches have no use for, or that cannot be had; before any long work.
@@ -52,12 +57,12 @@ def check_workers(workers: WorkersConfig, config: RunConfig, searches: int = 1) 
             "Workers train the children of a round side by side, so a round must have at least 2: each child of "
             f"--round=1 goes on from the one before. Give --round={max(5, workers.workers)}, say, to a new run, or "
             "--searches=2 for a second search beside it. "
-            f"Received: --workers={workers.workers}, --cluster={workers.cluster}, --round=1"
+            f"Received: {workers.given} --round=1"
         )
     if config.child.mirrored:
         raise ConfigError(
             "Each worker trains children of its own, and `mirrored` trains one child on all GPUs: give one of the two. "
-            f"Received: mirrored=True, --workers={workers.workers}, --cluster={workers.cluster}"
+            f"Received: {workers.given} --mirrored"
         )
     check_ray(workers)
 
@@ -71,5 +76,5 @@ def check_ray(workers: WorkersConfig) -> None:
     if not workers.is_this_process and importlib.util.find_spec("ray") is None:
         raise ConfigError(
             "Workers need Ray: pip install 'epnas-tf[ray]'. Without --workers and --cluster this process trains "
-            f"everything itself. Received: --workers={workers.workers}, --cluster={workers.cluster}"
+            f"everything itself. Received: {workers.given}"
         )

@@ -90,8 +90,8 @@ def test_children_of_a_round_that_diverge_leave_nothing(monkeypatch, tmp_path):
 
 def test_workers_are_refused_where_they_would_wait_for_each_other(tmp_path):
     for workers, settings, message in (
-        (WorkersConfig(workers=2), {}, "a round must have at least 2.*Received: --workers=2, --cluster=, --round=1"),
-        (WorkersConfig(workers=2), {"round": 4, "mirrored": True}, "give one of the two. Received: mirrored=True"),
+        (WorkersConfig(workers=2), {}, "a round must have at least 2.*Received: --workers=2 --round=1"),
+        (WorkersConfig(workers=2), {"round": 4, "mirrored": True}, "give one of the two. Received: --workers=2 --m"),
         (2, {"round": 4}, "`workers` must be a WorkersConfig. Received: 2"),
     ):
         with pytest.raises(ConfigError, match=message):
