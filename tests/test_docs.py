@@ -38,7 +38,7 @@ SMALL = {
     "epnas-predict": "",
     "epnas-report": "",
     "epnas-rank": "",
-    "epnas-compare": "--channels=4 --epochs=1 --train_images=100 --networks=found,plain --seeds=2",
+    "epnas-compare": "--channels=16 --epochs=1 --train_images=100 --networks=found,plain --seeds=2",
     "epnas-show": "",
 }
 

@@ -7,7 +7,7 @@ import pytest
 from tests.bin import runs
 
 COMPARE = (sys.executable, "-m", "epnas_tf.bin.compare")
-FLAGS = ("--channels=4", "--epochs=1", "--train_images=100", "--networks=found,plain", "--seeds=2")
+FLAGS = ("--channels=16", "--epochs=1", "--train_images=100", "--networks=found,plain", "--seeds=2")
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,15 @@ from tests.run.test_comparison import without_times
 from tests.run.test_runner import Stopped
 
 SEARCH = from_values(RunConfig, test_runner.SETTINGS | {"iterations": 1})
-SMALL = {"channels": 4, "epochs": 2, "train_images": 100, "batch_size": 64, "seeds": 2, "ema_decay": 0.5, "cutmix": 1.0}
+SMALL = {
+    "channels": 16,
+    "epochs": 2,
+    "train_images": 100,
+    "batch_size": 64,
+    "seeds": 2,
+    "ema_decay": 0.5,
+    "cutmix": 1.0,
+}
 NETWORKS = ("found", "random", "plain")
 
 pytestmark = pytest.mark.usefixtures("without_grappler")
@@ -109,7 +117,10 @@ def test_more_seeds_go_on_and_fewer_are_refused(run_dir, tmp_path, unbroken):
 
 def opponents(run_dir, search, **values):
     """Returns the networks of a comparison, untrained: those of each name, one for each seed."""
-    settings, found = config(run_dir, **values), test_runner.load_architecture(run_dir / "architecture.json")
+    settings, found = (
+        config(run_dir, channels=4, **values),
+        test_runner.load_architecture(run_dir / "architecture.json"),
+    )
     shape = final_shape(found, load_description(run_dir), settings.training.network)  # 4 channels, as in the search
     state = finished_state(run_dir, search, "the test reads it")
     return Opponents(run_dir, search, state, found, shape, settings).of_seeds()

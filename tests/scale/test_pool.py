@@ -24,7 +24,7 @@ pytestmark = [
 
 HELPERS = "tests.scale.fake_workers"
 NETWORKS = ("found", "plain")
-SMALL = {"channels": 4, "epochs": 1, "train_images": 100, "batch_size": 64, "seeds": 2, "networks": NETWORKS}
+SMALL = {"channels": 16, "epochs": 1, "train_images": 100, "batch_size": 64, "seeds": 2, "networks": NETWORKS}
 
 
 @pytest.fixture(scope="module")
