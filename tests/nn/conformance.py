@@ -132,13 +132,14 @@ def _check_shapes(make: Callable[..., keras.layers.Layer], inputs: Any, shape: S
 
 def _check_graph(make: Callable[..., keras.layers.Layer], inputs: Any) -> None:
     """A `tf.function` gives the outputs and leaves the variables that an eager call does."""
+    layer = _called(make, inputs)
     for training in (False, True):
-        eager, traced = _called(make, inputs), _called(make, inputs)
-        randomize(eager)
-        randomize(traced)
-        function = tf.function(partial(traced, training=training), autograph=False)
-        np.testing.assert_allclose(function(inputs), eager(inputs, training=training), **CLOSE)
-        for one, other in zip(traced.get_weights(), eager.get_weights(), strict=True):
+        randomize(layer)
+        expected, expected_weights = layer(inputs, training=training), layer.get_weights()
+        randomize(layer)
+        function = tf.function(partial(layer, training=training), autograph=False)
+        np.testing.assert_allclose(function(inputs), expected, **CLOSE)
+        for one, other in zip(layer.get_weights(), expected_weights, strict=True):
             np.testing.assert_allclose(one, other, **CLOSE)
 
 

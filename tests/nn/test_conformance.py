@@ -27,7 +27,7 @@ def image_case(kind, stride, image, parameters):
 
 
 IMAGES = ((1, (2, 8, 8, 1)), (1, (3, 7, 5, 3)), (2, (2, 8, 8, 3)), (2, (3, 7, 5, 1)))
-LARGER = IMAGES[1], IMAGES[2]  # the same layers with another kernel
+LARGER = IMAGES[1], IMAGES[2]  # the same layers with another kernel or width
 
 
 def convolution_cases(kind, parameters, strides=(1, 2), images=IMAGES):
@@ -45,7 +45,10 @@ def basic_block_parameters(inner):
 
 
 def inverted_cases(kind, kernel_size, expansion, squeeze=False):
-    """As many channels as a squeeze-and-excitation takes to have two, since a single ReLU may be dead."""
+    """As many channels as a squeeze-and-excitation takes to have two, since a single ReLU may be dead.
+
+    The strides and images take turns: each kernel size, expansion and squeeze meets both.
+    """
 
     def parameters(i):
         inner = expansion * i
@@ -53,8 +56,9 @@ def inverted_cases(kind, kernel_size, expansion, squeeze=False):
         kernels = i * inner + kernel_size**2 * inner + inner * CHANNELS
         return kernels + 4 * inner + BATCH_NORM + squeezed * squeeze
 
-    images = [(1, (2, 8, 8, 8)), (2, (3, 7, 5, 9))]
-    return [image_case(kind, stride, image, parameters(image[-1])) for stride, image in images]
+    halves = (kernel_size == 5) ^ (expansion == 6) ^ squeeze
+    stride, image = (2, (3, 7, 5, 9)) if halves else (1, (2, 8, 8, 8))
+    return [image_case(kind, stride, image, parameters(image[-1]))]
 
 
 def joining_cases(kind, shape, parameters):
@@ -73,9 +77,9 @@ CASES = {
     "identity": same_channels_cases("identity", 0, (1,))
     + same_channels_cases("identity", CHANNELS * CHANNELS + BATCH_NORM, (2,)),
     "none": same_channels_cases("none", 0, (1,)) + convolution_cases("none", lambda i: i * CHANNELS + BATCH_NORM, (2,)),
-    "residual_half": convolution_cases("residual_half", basic_block_parameters(CHANNELS // 2)),
+    "residual_half": convolution_cases("residual_half", basic_block_parameters(CHANNELS // 2), images=LARGER),
     "residual": convolution_cases("residual", basic_block_parameters(CHANNELS)),
-    "residual_double": convolution_cases("residual_double", basic_block_parameters(2 * CHANNELS)),
+    "residual_double": convolution_cases("residual_double", basic_block_parameters(2 * CHANNELS), images=LARGER),
     "inverted_3x3_e3": inverted_cases("inverted_3x3_e3", 3, 3),
     "inverted_3x3_e6": inverted_cases("inverted_3x3_e6", 3, 6),
     "inverted_5x5_e3": inverted_cases("inverted_5x5_e3", 5, 3),
