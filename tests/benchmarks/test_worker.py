@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from benchmarks.worker import Worker, side_by_side
+from benchmarks import worker as workers
+from benchmarks.worker import Worker, end_on_interrupt, side_by_side
 
 COUNTER = "tests.benchmarks.counter:Counter"
 
@@ -23,7 +24,8 @@ def test_competitor_that_cannot_be_made_is_an_error_here():
         worker.call("add", 1)
 
 
-def test_after_an_error_nothing_new_begins(tmp_path):
+def test_after_an_error_nothing_new_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "_one_thread", end_on_interrupt)  # which imports no TensorFlow
     numbers = [(tmp_path, number) for number in range(20)]
     with pytest.raises(ZeroDivisionError):
         list(side_by_side(begun, numbers, processes=1))

@@ -11,7 +11,7 @@ from tests.network.values import arrays, assert_same_values, changes, keys_of
 
 
 @pytest.fixture(scope="module", params=PAIRS.values(), ids=PAIRS.keys())
-def run(request):
+def run(request, without_grappler):
     """Trains the first architecture on a store, then the second; before that, once more the second on a copy."""
     first, second, shape = request.param
     store, restored = VariableStore(3), VariableStore(0)

@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
+from epnas_tf.run import correlation
 from epnas_tf.run.correlation import kendall, spearman
 
 
@@ -26,6 +27,13 @@ def test_same_and_opposite_order(measure):
     assert measure(scores, [-score for score in scores]).value == pytest.approx(-1)
 
 
+@pytest.fixture
+def few_resamples(monkeypatch):
+    """Enough where it matters little how sure an interval's ends are."""
+    monkeypatch.setattr(correlation, "RESAMPLES", 200)
+
+
+@pytest.mark.usefixtures("few_resamples")
 @pytest.mark.parametrize("measure", [kendall, spearman])
 def test_interval_holds_the_value_and_narrows_with_more(measure):
     few, many = measure(*pairs(0.5, 15)), measure(*pairs(0.5, 200))
@@ -41,6 +49,7 @@ def test_the_interval_is_one_of_95_percent():
     assert found.high - found.low == pytest.approx(2 * 1.96 / np.sqrt(199), rel=0.15)
 
 
+@pytest.mark.usefixtures("few_resamples")
 @pytest.mark.parametrize("measure", [kendall, spearman])
 def test_the_difference_of_two_has_an_interval_of_its_own(measure):
     close, own = pairs(0.3, 60)

@@ -37,9 +37,11 @@ def search(space, rule, limits=None, k=6, iterations=2, latencies=None):
     return found
 
 
-@pytest.mark.parametrize("rule", ["probability", "greedy", "uniform", "thompson"])
+RULES_AND_LIMITS = [(rule, "max_params") for rule in ("probability", "greedy", "uniform", "thompson")]
+
+
+@pytest.mark.parametrize(("rule", "name"), [*RULES_AND_LIMITS, ("uniform", "max_multiply_adds")])
 @pytest.mark.parametrize("space", [MacroSpace(4), MicroSpace(3)], ids=lambda space: space.name)
-@pytest.mark.parametrize("name", ["max_params", "max_multiply_adds"])
 def test_no_child_exceeds_a_limit(space, rule, name):
     measure = {"max_params": "parameters", "max_multiply_adds": "multiply_adds"}[name]
     shape = shape_of(space)
