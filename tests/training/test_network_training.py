@@ -91,9 +91,17 @@ def test_held_out_images_are_measured_with_the_moving_statistics():
     np.testing.assert_allclose(epoch.validation_loss, losses.mean(), rtol=1e-4)
 
 
-def test_mixed_precision_computes_in_bfloat16_and_keeps_float32():
-    mixed, full = (helpers.make_training(helpers.SKIPS, mixed_precision=on) for on in (True, False))
-    losses = [[epoch.training_loss for epoch in run(training)] for training in (mixed, full)]
+@pytest.fixture(scope="module")
+def mixed():
+    """A training in mixed precision, and its losses."""
+    training = helpers.make_training(helpers.SKIPS, mixed_precision=True)
+    return training, [epoch.training_loss for epoch in run(training)]
+
+
+def test_mixed_precision_computes_in_bfloat16_and_keeps_float32(mixed):
+    mixed, loss = mixed
+    full = helpers.make_training(helpers.SKIPS)
+    losses = [loss, [epoch.training_loss for epoch in run(full)]]
     for layer in mixed.plain_network().layers.values():
         assert layer.compute_dtype == "bfloat16"
         assert {weight.dtype for weight in layer.weights} <= {"float32"}
@@ -104,9 +112,8 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_float32():
     np.testing.assert_allclose(*losses, rtol=0.02)  # bfloat16 has 8 bits
 
 
-def test_what_was_trained_in_mixed_precision_is_tested_in_float32():
-    training = helpers.make_training(helpers.SKIPS, mixed_precision=True)
-    run(training, 1)
+def test_what_was_trained_in_mixed_precision_is_tested_in_float32(mixed):
+    training, _ = mixed
     network = training.full_precision_network()
     images = np.random.default_rng(0).normal(size=(4, *network.shape.image_shape)).astype(np.float32)
     assert {layer.compute_dtype for layer in network.layers.values()} == {"float32"}
@@ -115,13 +122,14 @@ def test_what_was_trained_in_mixed_precision_is_tested_in_float32():
     np.testing.assert_allclose(scores, rough, atol=0.1 * np.abs(scores).max())  # bfloat16 has 8 bits
 
 
-def test_xla_gives_nearly_the_same():
-    compiled, plain = (helpers.make_training(SINGLE, xla=on) for on in (True, False))
+def test_xla_gives_nearly_the_same_and_averages_as_well():
+    compiled, plain = (helpers.make_training(SINGLE, ema_decay=0.2, xla=on) for on in (True, False))
     losses = [[epoch.training_loss for epoch in run(training)] for training in (compiled, plain)]
     np.testing.assert_allclose(*losses, rtol=1e-3)
-    for found, expected in zip(*(helpers.layers_of(t.store).values() for t in (compiled, plain)), strict=True):
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)
+    for stores in ([t.store for t in (compiled, plain)], [t.result for t in (compiled, plain)]):
+        for found, expected in zip(*(helpers.layers_of(store).values() for store in stores), strict=True):
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)
 
 
 def test_training_that_diverges_says_where():
@@ -239,12 +247,3 @@ def test_the_averages_are_validated_and_handed_on_in_float32(mixed_precision):
             np.testing.assert_array_equal(weight, average)
     assert {layer.compute_dtype for layer in network.layers.values()} == {"float32"}
     assert training.store.get_state()[1]["weights"].tobytes() != training.result.get_state()[1]["weights"].tobytes()
-
-
-def test_xla_averages_as_well():
-    compiled, plain = (helpers.make_training(ema_decay=DECAY, xla=on) for on in (True, False))
-    for training in (compiled, plain):
-        training.run_epoch(0)
-    for found, expected in zip(*(helpers.layers_of(t.result).values() for t in (compiled, plain)), strict=True):
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)
