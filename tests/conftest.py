@@ -1,5 +1,6 @@
 """Fixtures that tests of several packages share."""
 
+import contextlib
 import functools
 import gc
 import os
@@ -25,24 +26,33 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # `nohup make test &`: wh
 
 # The files that take longest. They begin first, so that no worker is left with one of them at the end.
 LONG = (
+    "scale/test_ray_place.py",
     "export/test_exporter.py",
-    "children/test_child.py",
     "test_docs.py",
+    "scale/test_pool.py",
     "bin/test_resume.py",
-    "tuner/test_tuner.py",
-    "run/test_compare.py",
+    "children/test_child.py",
+    "bin/test_bad_input.py",
+    "bin/test_export.py",
     "run/test_runner.py",
+    "bin/test_console.py",
+    "test_environment.py",
+    "bin/test_plugin.py",
     "bin/test_train.py",
+    "nn/test_conformance.py",
+    "run/test_compare.py",
+    "run/test_comparison.py",
+    "run/test_searches.py",
+    "training/test_trainer.py",
+    "benchmarks/test_tabular.py",
+    "tuner/test_tuner.py",
     "tuner/test_distributed.py",
     "test_readme.py",
     "test_notebooks.py",
     "training/test_steps.py",
     "tuner/test_hypermodel.py",
-    "training/test_trainer.py",
     "training/test_optimizer.py",
     "tuner/test_oracle.py",
-    "bin/test_plugin.py",
-    "test_environment.py",
     "test_docstrings.py",
 )
 
@@ -70,9 +80,9 @@ def without_jit():
         yield
 
 
-@pytest.fixture(scope="module")
-def without_grappler():
-    """TensorFlow as `prepare_tensorflow` starts it for a search, for the rest of a module.
+@contextlib.contextmanager
+def disabled_grappler():
+    """TensorFlow as `prepare_tensorflow` starts it for a search.
 
     Grappler would rewrite one graph so, another so, and take its time with each.
     """
@@ -82,3 +92,10 @@ def without_grappler():
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     yield
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False, **before})
+
+
+@pytest.fixture(scope="module")
+def without_grappler():
+    """See `disabled_grappler`; for the rest of a module."""
+    with disabled_grappler():
+        yield

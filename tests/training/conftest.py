@@ -1,6 +1,14 @@
 import pytest
 
+from tests.conftest import disabled_grappler
 from tests.training import helpers
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _without_grappler():
+    """Graphs of a few steps, which Grappler would take longer to rewrite than they run; also for `finished`."""
+    with disabled_grappler():
+        yield
 
 
 @pytest.fixture(scope="package")
