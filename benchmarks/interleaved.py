@@ -95,10 +95,10 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     console = Console(width=None if os.isatty(1) else 200, highlight=False)
     console.print(title, style="italic", soft_wrap=True)
     console.print(table)
-    console.print("; ".join(filter(None, [_circumstances(), note])), soft_wrap=True)
+    console.print("; ".join(filter(None, [circumstances(), note])), soft_wrap=True)
 
 
-def _circumstances() -> str:
+def circumstances() -> str:
     """Describes the packages and the machine, on which figures depend."""
     facts = [f"{shown} {importlib.metadata.version(name)}" for name, shown in PACKAGES.items()]
     facts.append(f"{len(os.sched_getaffinity(0))} CPUs, load {os.getloadavg()[0]:.1f}")

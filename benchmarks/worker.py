@@ -61,8 +61,10 @@ class Worker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._connection.close()  # the process then ends by itself
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._connection.close()  # the process then ends by itself, once it has answered
+        if error is not None:
+            self._process.terminate()
         self._process.join()
 
 

@@ -9,20 +9,15 @@ the largest child that is left, with the times that children took on that worker
 """
 
 import heapq
-import shlex
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
 from benchmarks import checks
+from benchmarks.competitors.searches import Pace, line_times, own_seconds, pace
 from benchmarks.interleaved import show_table
 from epnas_tf.arrays import FloatArray
-from epnas_tf.errors import SearchError
-from epnas_tf.storage.records import TRIALS_FILE, read_records
 
 _SEARCH = flags.DEFINE_string(
     "search", "--dataset=digits --layers=6 --k=8 --iterations=1 --batch_size=64", "flags of the search"
@@ -33,32 +28,11 @@ _DIRECTORY = flags.DEFINE_string("directory", "runs/workers", "where the runs ar
 
 checks.numbers("workers", int, 1)
 
-PARTS = ("build_seconds", "train_seconds", "evaluate_seconds")
 
-
-def measured(run: Path, *more: str) -> dict[str, float]:
-    """Runs the search and returns its children a minute, the mean child's own seconds and its seconds in all."""
-    command = [sys.executable, "-m", "epnas_tf.bin.search", *shlex.split(_SEARCH.value), f"--run_dir={run}", *more]
-    times = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            if line.startswith("child "):
-                times.append(time.monotonic())
-        errors = process.stderr.read() if process.stderr else ""
-    if process.returncode:
-        raise SearchError(f"{shlex.join(command)} failed. Received: {errors}")
-    if len(times) < 3:
-        raise SearchError(f"{run} is finished already: give another --directory")
-    first = next(n for n, at in enumerate(times) if at - times[0] > 0.5)  # the first round's lines come together
-    wall, count = times[-1] - times[first - 1], len(times) - first
-    own = own_seconds(run)[first:].mean()
-    return {"rate": 60 * count / wall, "own": float(own), "all": wall / count}
-
-
-def own_seconds(run: Path) -> FloatArray:
-    """Returns the seconds of each child that did not diverge."""
-    records = read_records(run / TRIALS_FILE)
-    return np.array([sum(record[part] for part in PARTS) for record in records if "score" in record])
+def measured(run: Path, *more: str) -> Pace:
+    """Runs the search and returns its pace from the second round on; the first round's lines come together."""
+    times = line_times(_SEARCH.value, run, *more)
+    return pace(times, next(n for n, at in enumerate(times) if at - times[0] > 0.5), run)
 
 
 def simulated(seconds: FloatArray, level: int, size: int, workers: int, beside: float) -> float:
@@ -88,11 +62,11 @@ def main() -> None:
         flag = (f"--round={_ROUND.value}", f"--workers={number}")
         found[name] = measured(folder / f"workers{number}", *flag)
     for name, one in found.items():
-        ratio = one["rate"] / found["one process"]["rate"]
-        rows.append([name, f"{one['rate']:.1f}", f"{ratio:.2f}", f"{one['own']:.2f}", f"{one['all']:.2f}"])
+        ratio = found["one process"].seconds / one.seconds
+        rows.append([name, f"{60 / one.seconds:.1f}", f"{ratio:.2f}", f"{one.own:.2f}", f"{one.seconds:.2f}"])
     columns = ["", "children a minute", "ratio", "a child's seconds on its worker", "in all"]
     show_table(_SEARCH.value, columns, rows, f"rounds of {_ROUND.value} with workers; of 1 in one process")
-    beside = max(found["1 worker"]["all"] - found["1 worker"]["own"], 0.0)
+    beside = max(found["1 worker"].seconds - found["1 worker"].own, 0.0)
     print(f"A child costs {1000 * beside:.0f} ms beside its training on a worker.")
     times, rng = own_seconds(folder / "workers1"), np.random.default_rng(0)
     rows = []

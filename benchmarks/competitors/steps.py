@@ -60,11 +60,12 @@ class OurSteps:
         case: the networks.
         batch_size: images of a step.
         steps: steps at a time.
+        grappler: whether Grappler's passes are on, which a search turns off.
     """
 
-    def __init__(self, case: Case, batch_size: int, steps: int) -> None:
+    def __init__(self, case: Case, batch_size: int, steps: int, grappler: bool = False) -> None:
         config = ChildConfig(batch_size=batch_size)
-        prepare_tensorflow(config.xla)
+        prepare_tensorflow(config.xla, long_runs=grappler)
         self._case, self._steps = case, steps
         self._batches = OneBatch(case, batch_size, steps)
         self._validation = self._batches.dataset.take(steps)
