@@ -27,6 +27,7 @@ TINY = (
     "--noforecast",
 )
 NUM_CHILDREN = 12
+RANK = ("--architectures=3", "--own_epochs=1")
 SEARCH = (sys.executable, "-m", "epnas_tf.bin.search")
 SHOW = (sys.executable, "-m", "epnas_tf.bin.show")
 DRIVER = (sys.executable, "-m", "tests.bin.driver")

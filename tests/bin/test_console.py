@@ -69,10 +69,10 @@ def test_a_text_is_written_out_where_the_terminal_lacks_its_characters(encoding,
 
 
 @pytest.fixture(scope="module")
-def calls(unbroken, tmp_path_factory):
-    """Every command's name and arguments, on a search that is finished."""
+def calls(ranked, tmp_path_factory):
+    """Every command's name and arguments, on a search and a comparison that are finished."""
     run_dir = tmp_path_factory.mktemp("console") / "a-run-whose-path-is-wider-than-the-terminal"
-    shutil.copytree(unbroken.path, run_dir)
+    shutil.copytree(ranked.path, run_dir)
     short = ("--epochs=1", "--restart_epochs=0", "--channels=4", "--normal_cells=1")
     return {
         "search": (*runs.TINY, f"--run_dir={run_dir}"),
@@ -80,7 +80,7 @@ def calls(unbroken, tmp_path_factory):
         "train": (run_dir, "--train_images=100", *short),
         "evaluate": (run_dir,),
         "export": (run_dir, "--format=keras", "--overwrite"),
-        "rank": (run_dir, "--architectures=3", "--own_epochs=1"),
+        "rank": (run_dir, *runs.RANK),
         "report": (run_dir,),
     }
 
@@ -144,21 +144,21 @@ def test_a_refusal_breaks_between_words_and_keeps_what_is_to_be_copied():
     ],
 )
 def test_a_flag_with_a_wrong_value_says_what_was_expected(flag, words):
-    runs.assert_clear_error(runs.drive("search", flag), f"epnas-search: error: {words}", "See epnas-search --help.")
+    runs.assert_clear_error(runs.light("search", flag), f"epnas-search: error: {words}", "See epnas-search --help.")
 
 
 def test_an_output_without_a_name_is_refused():
-    result = runs.drive("predict", "model", "photo.jpg", "--output=")
+    result = runs.light("predict", "model", "photo.jpg", "--output=")
     runs.assert_clear_error(result, "--output must be a path. Received: ''.")
 
 
 def test_a_bound_of_a_flag_is_told():
-    result = runs.drive("show", "run", "--best=0")
+    result = runs.light("show", "run", "--best=0")
     runs.assert_clear_error(result, "--best must be a whole number of at least 1. Received: '0'.")
 
 
 def test_help_does_not_send_users_to_flags_of_absl():
-    result = runs.drive("show", "--help")
+    result = runs.light("show", "--help")
     assert result.returncode == 0
     assert "--best" in result.stdout
     assert "helpfull" not in result.stdout

@@ -9,8 +9,8 @@ from epnas_tf.config import DataConfig
 from epnas_tf.data import load
 from tests.bin import runs
 
-SETTINGS = [flag for flag in runs.TINY if "dataset" not in flag and "k=" not in flag and "iterations" not in flag]
-GIVEN = ("--dataset=data/own.npz", *SETTINGS, "--k=1", "--iterations=1")
+GIVEN = ("--dataset=data/own.npz", *runs.TINY[1:], "--layers=1", "--k=1", "--iterations=1")
+TRAIN = ("--epochs=1", "--channels=4")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_run_of_a_relative_data_set_goes_on_from_any_folder(begun, tmp_path):
 
     again = runs.drive("search", *GIVEN, "--run_dir=../first/run", cwd=second)
     assert "This search is finished" in again.stdout
-    for binary, *flags in (("train", "--epochs=1"), ("evaluate",), ("export", "--format=keras")):
+    for binary, *flags in (("train", *TRAIN), ("evaluate",), ("export", "--format=keras")):
         result = runs.drive(binary, "../first/run", *flags, cwd=second)
         assert result.returncode == 0, result.stderr
     assert "test images of own.npz" in result.stdout
@@ -49,7 +49,7 @@ def test_run_of_a_relative_data_set_goes_on_from_any_folder(begun, tmp_path):
     moved = ("--dataset=moved.npz", *GIVEN[1:], "--run_dir=../first/run")
     assert "This search is finished" in runs.drive("search", *moved, cwd=second).stdout
     assert json.loads((begun / "config.json").read_text())["places"] == {"dataset": str(second / "moved.npz")}
-    assert "This training is finished" in runs.drive("train", begun, "--epochs=1", cwd=tmp_path).stdout  # notes it, too
+    assert "This training is finished" in runs.drive("train", begun, *TRAIN, cwd=tmp_path).stdout  # notes it, too
     evaluated = runs.drive("evaluate", begun, cwd=tmp_path)
     assert evaluated.returncode == 0, evaluated.stderr
 

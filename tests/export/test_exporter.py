@@ -184,13 +184,13 @@ def test_full_integer_file_has_integers_alone(exported, digits, final):
 
 def test_eight_bit_file_that_differs_is_left_out_unless_asked_for(run_dir, monkeypatch):
     """An export of everything keeps the others; one that names the format is refused."""
-    monkeypatch.setattr(exporter, "FORMATS", only("keras", "tflite", "tflite_int8"))
+    monkeypatch.setattr(exporter, "FORMATS", only("keras", "tflite_int8"))
     monkeypatch.setattr(writers, "WRITERS", {**writers.WRITERS, "tflite_int8": all_alike})
     with pytest.raises(ExportError, match=r"does not answer .* Nothing is exported; --format with the other"):
-        export_network(run_dir, ["keras", "tflite_int8"])
+        export_network(run_dir, ["tflite_int8"])
     assert not (run_dir / "export").exists()
     result = export_network(run_dir)
-    kept = ["keras", "tflite"]
+    kept = ["keras"]
     assert [file.format.name for file in result.files] == kept
     assert {file.name for file in result.output.iterdir()} == {"export.json", *(FORMATS[name].file for name in kept)}
     document = json.loads((result.output / "export.json").read_text())
@@ -210,7 +210,7 @@ def test_layer_without_an_integer_form_leaves_out_that_file_alone(run_dir, monke
 
     monkeypatch.setattr(writers, "WRITERS", {**writers.WRITERS, "tflite_full_int8": write})
     with pytest.raises(ExportError, match=r"cannot be made: .* Received: float32 .* Nothing is exported"):
-        export_network(run_dir, ["keras", "tflite_full_int8"])
+        export_network(run_dir, ["tflite_full_int8"])
     assert not (run_dir / "export").exists()
     result = export_network(run_dir)
     assert list(result.left_out) == ["tflite_full_int8"]
@@ -281,8 +281,9 @@ def test_export_file_says_what_was_measured(exported, final):
 @pytest.mark.parametrize("space", networks.ARCHITECTURES)
 def test_every_operation_passes(space, digits, tmp_path):
     architecture = networks.ARCHITECTURES[space]
-    # A cell has the operations of the macro network, joined otherwise, which is the Keras model's matter.
-    formats = ["keras", "tflite"] if space == "micro" else ["saved_model", "keras", "tflite", "tflite_full_int8"]
+    # The .keras files of all three are tested in test_portable.py. A cell has the operations of the macro network, joined
+    # otherwise, which is the Keras model's matter.
+    formats = ["tflite"] if space == "micro" else ["saved_model", "tflite_full_int8"]
     channels = 8 if isinstance(architecture, StagedArchitecture) else 4
     config = dataclasses.replace(networks.CONFIG, network=FinalNetworkConfig(channels=channels, normal_cells=1))
     network = networks.make_network(architecture, digits.image_shape, channels=channels)
@@ -300,7 +301,7 @@ def test_file_that_its_runtime_refuses_is_left_out_unless_asked_for(digits, tmp_
     network = networks.make_network(networks.ARCHITECTURES["staged"], digits.image_shape, channels=4)
     networks.save_final(tmp_path / "final", network, networks.describe_data(digits), config)
     with pytest.raises(ExportError, match="was written and cannot be run"):
-        export_network(tmp_path, ["keras", "tflite_full_int8"])
+        export_network(tmp_path, ["tflite_full_int8"])
     result = export_network(tmp_path)
     assert list(result.left_out) == ["tflite_full_int8"]
     assert "cannot be run" in result.left_out["tflite_full_int8"]
@@ -338,7 +339,7 @@ def initial_statistics(node, maker, layers, copy=plain.copy_weights):
 @pytest.mark.parametrize(
     ("name", "corrupt"),
     [
-        *((name, swapped_classes) for name in FORMATS),
+        *((name, swapped_classes) for name in ("saved_model", "tflite")),
         *((name, initial_statistics) for name in ("keras", "tflite_int8", "tflite_full_int8")),  # one of each limit
     ],
 )
