@@ -131,7 +131,7 @@ print([trial.status for trial in tuner.oracle.get_best_trials(9)])
 def test_a_tuner_searches_where_every_warning_is_an_error(tmp_path):
     result = runs.call((*runs.SEARCH[:1], "-W", "error", "-c", TUNED), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1] == str(["COMPLETED"] * 2)
+    assert result.stdout.splitlines()[-1] == str(["COMPLETED"] * 3)
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorFlow has oneDNN for x86")

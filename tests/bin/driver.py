@@ -58,6 +58,7 @@ class NoHeavyImport:
 def import_light():
     """Imports what the commands import before TensorFlow; the commands themselves run as `__main__`."""
     importlib.import_module("tensorflow_datasets")  # its names, for a data set's; without TensorFlow
+    importlib.import_module("epnas_tf.report.page")  # with Matplotlib
     for name in COMMANDS:
         importlib.import_module(f"epnas_tf.bin.{name}")
         del sys.modules[f"epnas_tf.bin.{name}"]
