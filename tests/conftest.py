@@ -29,7 +29,6 @@ LONG = (
     "scale/test_ray_place.py",
     "export/test_exporter.py",
     "test_docs.py",
-    "scale/test_pool.py",
     "bin/test_resume.py",
     "children/test_child.py",
     "bin/test_bad_input.py",
@@ -43,6 +42,7 @@ LONG = (
     "run/test_compare.py",
     "run/test_comparison.py",
     "run/test_searches.py",
+    "scale/test_pool.py",  # waits for the end of `test_ray_place.py`
     "training/test_trainer.py",
     "benchmarks/test_tabular.py",
     "tuner/test_tuner.py",

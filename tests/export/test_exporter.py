@@ -281,8 +281,8 @@ def test_export_file_says_what_was_measured(exported, final):
 @pytest.mark.parametrize("space", networks.ARCHITECTURES)
 def test_every_operation_passes(space, digits, tmp_path):
     architecture = networks.ARCHITECTURES[space]
-    # The .keras files of all three are tested in test_portable.py. A cell has the operations of the macro network, joined
-    # otherwise, which is the Keras model's matter.
+    # The .keras files of all three are tested in test_portable.py. A cell has the operations of the macro network,
+    # joined otherwise, which is the Keras model's matter.
     formats = ["tflite"] if space == "micro" else ["saved_model", "tflite_full_int8"]
     channels = 8 if isinstance(architecture, StagedArchitecture) else 4
     config = dataclasses.replace(networks.CONFIG, network=FinalNetworkConfig(channels=channels, normal_cells=1))

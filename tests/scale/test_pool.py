@@ -36,7 +36,7 @@ def run_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _ray():
+def _ray(only_ray):
     """Ray on this computer, for all of these tests."""
     ray.init(address="local", num_cpus=3, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False)
     yield

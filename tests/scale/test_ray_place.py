@@ -39,7 +39,7 @@ NUM_CHILDREN = 2 + 6 + 6
 SEED = 2018
 
 pytestmark = [
-    pytest.mark.usefixtures("without_grappler"),
+    pytest.mark.usefixtures("only_ray", "without_grappler"),
     # Ray's own; and its sockets are closed when it is shut down, whoever still holds them.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
@@ -60,7 +60,7 @@ def expected(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster(only_ray):
     """A cluster of three nodes on the loopback interface, with five CPUs."""
     node = {"include_dashboard": False, "node_ip_address": "127.0.0.1", "object_store_memory": 80 * 2**20}
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **node})
